@@ -1,0 +1,258 @@
+"""The whole configuration: frozen sections, every default, unit and bound. Nothing else knows a default."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
+
+Resolution = Literal[32, 64, 128, 256]
+
+
+class Section(BaseModel):
+    """A frozen group of keys that refuses unknown ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+
+def key(default: Any, text: str, *, unit: str = "", learned: bool = True, **bounds: Any) -> Any:
+    """A field with its line of help, its unit, and whether it changes what is learned (and so the digest)."""
+    return Field(default, description=text, json_schema_extra={"unit": unit, "learned": learned}, **bounds)
+
+
+class DataConfig(Section):
+    """Where the images come from and how they are packed."""
+
+    source: Literal["utkface", "folder", "drawn_faces"] = key(
+        "utkface", "utkface (labels from the names), folder (any images) or drawn_faces (built in)"
+    )
+    path: str | None = key(None, "folder, .tar, .tar.gz or .zip with the images")
+    resolution: Resolution = key(128, "side of the square images: 32, 64, 128 or 256", unit="pixels")
+    channels: Literal[1, 3] = key(3, "3 for colour, 1 for grey")
+    limit: int | None = key(
+        None, "a seeded sample of so many images; for drawn_faces how many to draw (10,000)", unit="images", ge=64
+    )
+    labels: str | None = key(None, "CSV with more labels; its first column is the file's name")
+    held_out: float = key(
+        0.1, "share held out by content hash, never trained on", unit="share of images", ge=0.0, le=0.5
+    )
+    max_rejected: float = key(0.05, "more rejected files than this is an error", unit="share of files", ge=0.0, le=1.0)
+    horizontal_flip: bool = key(False, "mirror each training image with probability 0.5")
+    seed: int = key(0, "seed of the sample and of the drawn faces", ge=0)
+
+
+class ModelConfig(Section):
+    """The pair of networks."""
+
+    architecture: Literal["dcgan"] = key("dcgan", "dcgan: the notebooks' reference pair, at any size")
+    width: int = key(128, "channels of each layer", unit="channels", ge=4, le=2048)
+    latent_size: int = key(100, "numbers in a latent", unit="dimensions", ge=1, le=8192)
+    dropout: float = key(0.4, "dropout before the discriminator's logit", unit="probability", ge=0.0, lt=1.0)
+
+
+class ObjectiveConfig(Section):
+    """What the networks minimise."""
+
+    loss: Literal["binary_cross_entropy", "hinge"] = key(
+        "binary_cross_entropy", "binary_cross_entropy (the notebooks', non-saturating) or hinge"
+    )
+    r1_gamma: float = key(0.0, "weight of the R1 gradient penalty on real images, 0 for none", ge=0.0)
+    r1_every_steps: int = key(16, "steps between two penalties (lazy regularisation)", unit="steps", ge=1)
+    augmentations: list[Literal["color", "translation", "cutout"]] = key(
+        [], "differentiable augmentations of real and generated images alike (DiffAugment)"
+    )
+
+
+class OptimizerConfig(Section):
+    """Adam, one for each network."""
+
+    generator_lr: float = key(2e-4, "learning rate of the generator", gt=0.0, le=1.0)
+    discriminator_lr: float = key(2e-4, "learning rate of the discriminator", gt=0.0, le=1.0)
+    beta1: float = key(0.5, "Adam's decay of the mean", ge=0.0, lt=1.0)
+    beta2: float = key(0.999, "Adam's decay of the variance", ge=0.0, lt=1.0)
+    epsilon: float = key(1e-7, "Adam's epsilon (Keras's default)", gt=0.0)
+
+
+class TrainingConfig(Section):
+    """How long, in which order, and what is reported. The clock is images_seen."""
+
+    schedule: Literal["notebook", "joint"] = key(
+        "notebook", "notebook (discriminator on the real half, then on the fake half) or joint (both at once)"
+    )
+    batch_size: int = key(128, "images a step, over all workers", unit="images", ge=2)
+    total_images: int = key(
+        100 * 117 * 128, "length of the training (the notebook's: 100 x 117 x 128)", unit="images", learned=False, ge=1
+    )
+    ema_half_life_images: int = key(
+        10_000, "half-life of the generator's moving average, 0 for none", unit="images", ge=0
+    )
+    report_every_images: int = key(6_400, "images between two reports", unit="images", learned=False, ge=1)
+    samples_every_images: int = key(64_000, "images between two sample grids", unit="images", learned=False, ge=1)
+
+
+class EvaluationConfig(Section):
+    """What a score is made of."""
+
+    features: Literal["auto", "inception", "assessor"] = key(
+        "auto", "inception (FID), assessor (Fréchet distance on the assessor's features), auto: FID where weights are"
+    )
+    weights: str | None = key(None, "local file of the Inception weights of 2015-12-05")
+    tap: Literal["auto", 64, 192, 768, 2048] = key("auto", "Inception features; auto: the deepest that is finite")
+    samples: int = key(5_000, "generated images in the final score", unit="images", ge=16)
+    trial_samples: int = key(1_000, "generated images in the scores made while a trial trains", unit="images", ge=16)
+    every_images: int = key(128_000, "images between two scores of a trial", unit="images", ge=1)
+    batch_size: int = key(4, "blocks of 32 images computed at a time; moves no score", unit="blocks", ge=1)
+    workers: int | Literal["auto"] = key("auto", "Ray tasks that share the samples; auto: one a core or GPU")
+    seed: int = key(0, "seed of the latents", ge=0)
+
+
+class AssessorConfig(Section):
+    """The small CNN trained on the labels: it tags samples, and its features serve as a score's."""
+
+    attributes: list[str] | None = key(None, "labels to learn; none named: all that the data has")
+    epochs: int = key(6, "passes over the labelled images", unit="epochs", ge=1)
+    width: int = key(32, "channels of its first layer", unit="channels", ge=8)
+    low: float = key(0.1, "label values up to this are 0; between low and high they are unknown", ge=0.0, le=0.5)
+    high: float = key(0.9, "label values from this on are 1", ge=0.5, le=1.0)
+    seed: int = key(0, "seed of its weights and batches", ge=0)
+
+
+class SearchConfig(Section):
+    """Which settings are tried and how trials are ended early."""
+
+    space: dict[str, dict[str, Any]] = key(
+        {}, "dotted key: {loguniform|uniform: [low, high]}, {randint: [low, high]}, {choice|grid: [values]}"
+    )
+    trials: int = key(4, "settings to try (times each grid value)", unit="trials", ge=1)
+    concurrent: int | Literal["auto"] = key("auto", "trials at a time; auto: as many as fit", unit="trials")
+    scheduler: Literal["asha", "none"] = key("asha", "asha (ends the weaker trials early) or none")
+    grace_images: int | None = key(None, "no trial ends before this; none: one evaluation", unit="images", ge=1)
+    reduction_factor: int = key(3, "asha goes on with one in so many", ge=2)
+    seed: int = key(0, "seed of the sampled settings", ge=0)
+
+
+class LatentsConfig(Section):
+    """Interpolation and arithmetic."""
+
+    interpolation_steps: int = key(6, "pictures from one latent to the other", unit="images", ge=2)
+    sheet_samples: int = key(100, "numbered samples on the contact sheet", unit="images", ge=4, le=1000)
+    groups: dict[str, list[int] | dict[str, str]] = key(
+        {}, "name: [numbers on the sheet, from 1] or {attribute: glasses, at: low}"
+    )
+    expression: str = key("glasses - no_glasses + smiling", "signed sum of groups")
+    fallback_expression: str = key("old - young + female", "used where the expression's attributes are unknown")
+    group_size: int = key(3, "samples a group where the assessor chooses", unit="images", ge=1)
+    candidates: int = key(2_000, "samples the assessor chooses from, at most", unit="images", ge=50)
+    repeats: int = key(
+        100, "repeats, with other samples, over which the arithmetic is measured", unit="repeats", ge=100
+    )
+    seed: int = key(0, "seed of the latents", ge=0)
+
+
+class CheckpointConfig(Section):
+    """What is kept on the way."""
+
+    every_images: int | None = key(None, "images between two checkpoints; none: with each score", unit="images", ge=1)
+    keep: int | Literal["all"] = key(2, "newest checkpoints kept beside the best, or all", unit="checkpoints")
+
+
+class StorageConfig(Section):
+    """Where results lie."""
+
+    path: str = key("./runs", "folder or URI (s3://, gs://) that holds the runs")
+    cache_path: str | None = key(
+        None, "packed images, statistics and assessors; none: <storage.path>/.cache, for a URI ~/.cache/latentscape"
+    )
+
+
+class ComputeConfig(Section):
+    """Where it runs, which is not what is learned."""
+
+    workers: int = key(1, "DDP workers a trial", unit="processes", ge=1, le=4096)
+    cpus_per_worker: float | Literal["auto"] = key(
+        "auto", "auto: the cores shared out, or 1 beside a GPU", unit="cores"
+    )
+    gpus_per_worker: float | Literal["auto"] = key("auto", "auto: 1 where the cluster has GPUs, else 0", unit="GPUs")
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = key(
+        "auto", "auto: bfloat16 where the device is found fast at it, else float32"
+    )
+    max_failures: int = key(2, "restarts of a trial after a worker was lost", unit="restarts", ge=0)
+
+
+class Experiment(Section):
+    """Everything about one run. Frozen; `framework.config.with_overrides` makes a changed copy."""
+
+    name: str = key("experiment", "name of the run's folder; the YAML's stem", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    seed: int = key(0, "seed of weights, batches, latents, dropout and augmentation", ge=0)
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    assessor: AssessorConfig = AssessorConfig()
+    search: SearchConfig = SearchConfig()
+    latents: LatentsConfig = LatentsConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    storage: StorageConfig = StorageConfig()
+    compute: ComputeConfig = ComputeConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        faults = list(_cross_field_faults(self))
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def learned(self) -> dict[str, Any]:
+        """Dotted key -> value of all that changes what is learned and is not at its default.
+
+        The data's own keys are left out, but for the flip: its content digest stands for them.
+        """
+        found: dict[str, Any] = {} if self.seed == 0 else {"seed": self.seed}
+        sections = {"model": self.model, "objective": self.objective, "optimizer": self.optimizer}
+        for section, values in {**sections, "training": self.training}.items():
+            for name, field in type(values).model_fields.items():
+                value = getattr(values, name)
+                if _is_learned(field) and value != field.default:
+                    found[f"{section}.{name}"] = value
+        if self.data.horizontal_flip:
+            found["data.horizontal_flip"] = True
+        return found
+
+    def digest(self, data_digest: str) -> str:
+        """sha256 over what is learned: the images' content digest and `learned()`."""
+        document = {"data": data_digest, **self.learned()}
+        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _is_learned(field: FieldInfo) -> bool:
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and bool(extra.get("learned", True))
+
+
+def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
+    training, latents = experiment.training, experiment.latents
+    if training.schedule == "notebook" and training.batch_size % 2:
+        yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
+    smallest = training.batch_size // 2 if training.schedule == "notebook" else training.batch_size
+    if experiment.compute.workers > smallest:
+        yield (
+            f"compute.workers: {experiment.compute.workers} workers cannot share {smallest} images a pass; "
+            f"raise training.batch_size or use at most {smallest}"
+        )
+    for name, members in latents.groups.items():
+        if isinstance(members, dict) and set(members) != {"attribute", "at"}:
+            yield f"latents.groups.{name}: wants a list of numbers or {{attribute: …, at: …}}, not {members}"
+        if isinstance(members, list) and not (members and all(1 <= n <= latents.sheet_samples for n in members)):
+            yield f"latents.groups.{name}: wants numbers from 1 to {latents.sheet_samples} (latents.sheet_samples), not {members}"
+    counts = {
+        "checkpoint.keep": experiment.checkpoint.keep,
+        "search.concurrent": experiment.search.concurrent,
+        "evaluation.workers": experiment.evaluation.workers,
+    }
+    for where, count in counts.items():
+        if isinstance(count, int) and count < 1:
+            yield f"{where}: {count} is less than 1"
