@@ -1,0 +1,38 @@
+"""Where pixel ranges change: bytes for storage and pictures, [-1, 1] for the networks. Nowhere else."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def to_model_range(pixels: "Tensor") -> "Tensor":
+    """Bytes as stored -> what the networks take.
+
+    Args:
+        pixels: [n, h, w, c] uint8, on any device; the conversion happens there.
+
+    Returns:
+        [n, c, h, w] float32 in [-1, 1], in channels_last memory.
+    """
+    import torch  # not above: whoever only draws or packs pictures needs no torch
+
+    moved = pixels.permute(0, 3, 1, 2).to(torch.float32)
+    return moved.div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
+
+
+def to_pixels(images: "Tensor") -> np.ndarray:
+    """What a generator gives -> bytes, rounded to the nearest and clipped; the inverse of `to_model_range`.
+
+    Args:
+        images: [n, c, h, w] floating point, on any device, nominally in [-1, 1].
+
+    Returns:
+        [n, h, w, c] uint8, contiguous.
+    """
+    import torch
+
+    scaled = images.detach().to(torch.float32).add(1.0).mul(127.5).round().clamp(0, 255)
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
