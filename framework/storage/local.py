@@ -1,0 +1,152 @@
+"""A folder of this machine, or of a mount that several share."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from framework.storage.folder import TEMPORARY, Folder, Names, checked, temporary_name, told
+
+
+class LocalFolder(Folder):
+    """Files under one path. A file appears by `os.replace` after its content has reached the disk."""
+
+    is_local = True
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.location = str(path)
+
+    @classmethod
+    def at(cls, location: str) -> "LocalFolder":
+        """From a path or a `file://` URI; `~` is expanded, symbolic links stay as they are."""
+        if location.startswith("file://"):
+            location = unquote(urlsplit(location).path)
+        with told(location, "used as a folder", RuntimeError):  # RuntimeError: ~name without such a user
+            return cls(Path(os.path.abspath(Path(location).expanduser())))  # noqa: PTH100 - resolve() would follow links
+
+    @property
+    def name(self) -> str:
+        """See Folder."""
+        return self._path.name
+
+    def __truediv__(self, name: str) -> "LocalFolder":
+        """See Folder."""
+        return LocalFolder(self._path / checked(name))
+
+    def exists(self, name: str = "") -> bool:
+        """See Folder."""
+        return self._at(name).exists()
+
+    def read_bytes(self, name: str) -> bytes:
+        """See Folder."""
+        path = self._at(name)
+        with told(str(path), "read"):
+            return path.read_bytes()
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """See Folder."""
+        path = self._at(name)
+        temporary = path.with_name(temporary_name(path.name))
+        with told(str(path), "written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            _sync(path.parent)
+
+    def append_text(self, name: str, text: str) -> None:
+        """See Folder. One write, so that lines of several writers do not mix."""
+        path = self._at(name)
+        with told(str(path), "written"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab", buffering=0) as file:
+                file.write(text.encode("utf-8"))
+
+    def list(self) -> Names:
+        """See Folder."""
+        return sorted(entry.name for entry in self._entries() if not entry.name.startswith(TEMPORARY))
+
+    def files(self) -> Names:
+        """See Folder."""
+        found = []
+        with told(self.location, "listed"):
+            for folder, folders, names in os.walk(self._path):
+                folders[:] = [name for name in folders if not name.startswith(TEMPORARY)]
+                here = Path(folder).relative_to(self._path)
+                found += [(here / name).as_posix() for name in names if not name.startswith(TEMPORARY)]
+        return sorted(found)
+
+    def delete(self, name: str = "") -> None:
+        """See Folder."""
+        path = self._at(name)
+        with told(str(path), "deleted"):
+            if path.is_dir() and not path.is_symlink():
+                # Out of sight by one rename first: who is killed half-way leaves no half folder behind.
+                doomed = path.with_name(temporary_name(path.name))
+                path.rename(doomed)
+                shutil.rmtree(doomed)
+            else:
+                path.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """See Folder."""
+        for entry in self._entries():
+            if entry.name.startswith(TEMPORARY):
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+
+    def local_copy(self) -> Path:
+        """See Folder."""
+        return self._path
+
+    @contextmanager
+    def staged(self, *, last: str | None = None) -> Iterator[Path]:  # noqa: ARG002 - one rename needs no order
+        """See Folder."""
+        temporary = self._path.with_name(temporary_name(self._path.name))
+        with told(self.location, "written"):
+            temporary.mkdir(parents=True)
+        try:
+            yield temporary
+            with told(self.location, "written"):
+                for folder, _, names in os.walk(temporary):
+                    for name in [*names, "."]:
+                        _sync(Path(folder) / name)
+                if self._path.exists():
+                    self.delete()
+                temporary.rename(self._path)
+                _sync(self._path.parent)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+    def upload(self, source: Path, *, last: str | None = None) -> None:
+        """See Folder."""
+        with self.staged(last=last) as temporary, told(str(source), "copied", shutil.Error):
+            shutil.copytree(source, temporary, dirs_exist_ok=True)
+
+    def __reduce__(self) -> tuple[type["LocalFolder"], tuple[Path]]:
+        return LocalFolder, (self._path,)
+
+    def _at(self, name: str) -> Path:
+        return self._path / checked(name) if name else self._path
+
+    def _entries(self) -> Sequence[Path]:
+        with told(self.location, "listed"):
+            return list(self._path.iterdir()) if self._path.is_dir() else []
+
+
+def _sync(path: Path) -> None:
+    """Bring a file's content, or a folder's entries, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

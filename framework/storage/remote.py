@@ -1,0 +1,195 @@
+"""A folder behind a URI: S3 and what speaks like it, Google Cloud Storage, whatever pyarrow opens."""
+
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from framework.errors import StorageError
+from framework.storage.folder import Folder, Names, checked, told
+
+# An endpoint that does not answer is said in seconds: pyarrow's own defaults try for minutes in bad cases.
+CONNECT_TIMEOUT_SECONDS = 5.0
+REQUEST_TIMEOUT_SECONDS = 30.0
+ATTEMPTS = 4
+S3_OPTIONS = ("endpoint_override", "region", "scheme")
+COPY_BYTES = 8 << 20
+
+
+class RemoteFolder(Folder):
+    """Objects under one URI; a query part (`?endpoint_override=…`) goes with every folder below."""
+
+    is_local = False
+
+    def __init__(self, location: str) -> None:
+        self._parts = urlsplit(location.strip())
+        path = self._parts.path.rstrip("/")
+        self.location = urlunsplit(self._parts._replace(path=path))
+        with _told(self.location, "opened"):
+            self._files = _file_system(self._parts.scheme, self._parts.netloc, self._parts.query)
+        bucket = self._parts.netloc.rpartition("@")[2]
+        self._root = bucket + unquote(path) if self._parts.scheme in ("s3", "gs", "gcs") else unquote(path)
+
+    @property
+    def name(self) -> str:
+        """See Folder."""
+        return self._root.rsplit("/", 1)[-1]
+
+    def __truediv__(self, name: str) -> "RemoteFolder":
+        """See Folder."""
+        path = f"{self._parts.path.rstrip('/')}/{quote(checked(name))}"
+        return RemoteFolder(urlunsplit(self._parts._replace(path=path)))
+
+    def exists(self, name: str = "") -> bool:
+        """See Folder."""
+        return self._info(self._at(name)).type != fs.FileType.NotFound
+
+    def read_bytes(self, name: str) -> bytes:
+        """See Folder."""
+        with _told(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:
+            return stream.read()
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """See Folder. An object is visible when its upload is complete."""
+        with _told(self._place(name), "written"), self._output(self._at(name)) as stream:
+            stream.write(data)
+
+    def append_text(self, name: str, text: str) -> None:
+        """See Folder."""
+        before = self.read_bytes(name) if self.exists(name) else b""
+        self.write_bytes(name, before + text.encode("utf-8"))
+
+    def list(self) -> Names:
+        """See Folder."""
+        return sorted(info.base_name for info in self._below(recursive=False))
+
+    def files(self) -> Names:
+        """See Folder."""
+        return sorted(self._relative(info) for info in self._below(recursive=True) if info.is_file)
+
+    def delete(self, name: str = "") -> None:
+        """See Folder."""
+        path = self._at(name)
+        kind = self._info(path).type
+        with _told(self._place(name), "deleted"):
+            if kind == fs.FileType.Directory:
+                self._files.delete_dir(path)
+            elif kind != fs.FileType.NotFound:
+                self._files.delete_file(path)
+
+    def sweep(self) -> None:
+        """See Folder. Objects are whole or not there: nothing is left to sweep."""
+
+    def local_copy(self) -> Path:
+        """See Folder."""
+        target = _download_root() / quote(self.location, safe="")
+        wanted = {self._relative(info): info for info in self._below(recursive=True) if info.is_file}
+        known = _downloaded.setdefault(self.location, {})
+        target.mkdir(parents=True, exist_ok=True)
+        for name in [name for name in known if name not in wanted]:
+            (target / name).unlink(missing_ok=True)
+            del known[name]
+        for name, info in wanted.items():
+            stamp = (info.size, info.mtime_ns)
+            if known.get(name) != stamp:
+                self._fetch(name, target / name)
+                known[name] = stamp
+        return target
+
+    @contextmanager
+    def staged(self, *, last: str | None = None) -> Iterator[Path]:
+        """See Folder."""
+        with tempfile.TemporaryDirectory(prefix="latentscape-") as temporary:
+            yield Path(temporary)
+            self.upload(Path(temporary), last=last)
+
+    def upload(self, source: Path, *, last: str | None = None) -> None:
+        """See Folder. What is there already goes first, so that old and new files never mix."""
+        names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+        self.delete()
+        for name in sorted(names, key=lambda name: name == last):
+            with _told(self._place(name), "written"), (source / name).open("rb") as file:
+                with self._output(self._at(name)) as stream:
+                    shutil.copyfileobj(file, stream, COPY_BYTES)
+
+    def __reduce__(self) -> tuple[type["RemoteFolder"], tuple[str]]:
+        return RemoteFolder, (self.location,)
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{checked(name)}" if name else self._root
+
+    def _info(self, path: str) -> fs.FileInfo:
+        with _told(self.location, "reached"):
+            return self._files.get_file_info(path)
+
+    def _below(self, *, recursive: bool) -> Sequence[fs.FileInfo]:
+        with _told(self.location, "listed"):
+            return self._files.get_file_info(fs.FileSelector(self._root, allow_not_found=True, recursive=recursive))
+
+    def _relative(self, info: fs.FileInfo) -> str:
+        return info.path.removeprefix(self._root).lstrip("/")
+
+    def _output(self, path: str) -> Any:
+        if self._parts.scheme not in ("s3", "gs", "gcs"):  # object stores have no folders to make
+            self._files.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        return self._files.open_output_stream(path)
+
+    def _fetch(self, name: str, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _told(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:
+            with target.open("wb") as file:
+                shutil.copyfileobj(stream, file, COPY_BYTES)
+
+
+_downloaded: dict[str, dict[str, tuple[int, int]]] = {}
+
+
+def _told(location: str, action: str) -> AbstractContextManager[None]:
+    return told(location, action, pa.ArrowException)
+
+
+@functools.cache
+def _download_root() -> Path:
+    # Kept by the cache until the process ends, which removes it.
+    return Path(_lasting_folder().name)
+
+
+@functools.cache
+def _lasting_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="latentscape-", ignore_cleanup_errors=True)
+
+
+@functools.lru_cache(maxsize=16)
+def _file_system(scheme: str, netloc: str, query: str) -> fs.FileSystem:
+    if scheme == "s3":
+        return _s3(netloc, query)
+    files, _ = fs.FileSystem.from_uri(urlunsplit((scheme, netloc, "/", query, "")))
+    return files
+
+
+def _s3(netloc: str, query: str) -> fs.S3FileSystem:
+    """As FileSystem.from_uri, but with timeouts, which a URI cannot say."""
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = [name for name in options if name not in S3_OPTIONS]
+    if unknown:
+        raise StorageError(f"s3://{netloc}: unknown option {unknown[0]!r}, wants {', '.join(S3_OPTIONS)}")
+    user, _, bucket = netloc.rpartition("@")
+    if user:
+        options["access_key"], _, options["secret_key"] = (unquote(part) for part in user.partition(":"))
+    if not ("region" in options or "endpoint_override" in options):
+        known = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        options["region"] = known or fs.resolve_s3_region(bucket)
+    return fs.S3FileSystem(
+        **options,
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        request_timeout=REQUEST_TIMEOUT_SECONDS,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+    )
