@@ -1,0 +1,45 @@
+# One word a habit; `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow check fix bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: $(INSTALLED) ## set up .venv with everything, at the versions of constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (some GB of packages, a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install ## the whole pipeline on drawn faces with an embedded Ray; prints the report's path
+	@$(BIN)/python -m jobs.pipeline configs/demo.yaml
+
+test: install ## the tests (under 15 minutes on 2 cores)
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: install ## the longer checks: agreement with other tools on 2 x 2,000 images, and the like
+	@$(BIN)/python -m pytest -m slow
+
+check: install ## lint, format, types, layers
+	@$(BIN)/ruff check framework jobs tests benchmarks
+	@$(BIN)/ruff format --check framework jobs tests benchmarks
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+
+fix: install ## format, and mend what ruff can mend
+	@$(BIN)/ruff check --fix framework jobs tests benchmarks
+	@$(BIN)/ruff format framework jobs tests benchmarks
+
+bench: install ## side-by-side measurements, each a ratio with a peer and the machine's limit
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove .venv, caches and ./runs
+	@rm -rf $(VENV) runs build *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,131 @@
+"""The Ray cluster a job runs on: one that is there, else one that lives as long as the job."""
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from framework.errors import ClusterError
+
+# Ray reads these when it starts or when its libraries are imported.
+_QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "RAY_DEDUP_LOGS": "1", "TQDM_DISABLE": "1", "RAY_TRAIN_ENABLE_PREEMPTION": "0"}
+_NEEDED = {
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # an interrupt is ours to answer, with exit 130
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # reports reach the driver in 0.2 s, not 2 s
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+}
+_EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels never travel
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a job needs to know of the cluster it runs on."""
+
+    embedded: bool
+    address: str
+    dashboard_url: str | None
+    cores: float
+    gpus: float
+    nodes: int
+    largest_node_cores: float
+
+
+@contextlib.contextmanager
+def connect(*, verbose: bool, say: Callable[[str], None]) -> Iterator[Cluster]:
+    """The cluster of RAY_ADDRESS or of this machine; where there is none, an embedded one for this block.
+
+    Args:
+        verbose: Ray's own log lines come through.
+        say: Gets the one line that tells which of the two it is.
+
+    Raises:
+        ClusterError: RAY_ADDRESS is set and cannot be reached, or Ray cannot start here.
+    """
+    os.environ.update(_NEEDED if verbose else {**_QUIET, **_NEEDED})
+    import ray
+
+    if not verbose:
+        for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+    embedded = _start(verbose=verbose)
+    try:
+        cluster = _describe(embedded=embedded)
+        say(_line(cluster))
+        yield cluster
+    finally:
+        ray.shutdown()
+
+
+def _start(*, verbose: bool) -> bool:
+    """Connects; True where the cluster is embedded."""
+    import ray
+
+    quiet = {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "ERROR"}
+    environment = {"env_vars": _worker_environment()}
+    address = os.environ.get("RAY_ADDRESS")
+    try:
+        ray.init(address=address or "auto", runtime_env=_with_code(environment), **quiet)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
+        if address:
+            reason = " ".join(str(fault).split())[:200]
+            raise ClusterError(f"RAY_ADDRESS={address}: no Ray cluster answers there ({reason})") from None
+    else:
+        return False
+    try:
+        ray.init(
+            address="local",
+            object_store_memory=_EMBEDDED_OBJECT_STORE_BYTES,
+            include_dashboard=True,  # without it Train's cleaner repeats errors
+            dashboard_host="127.0.0.1",
+            runtime_env=environment,
+            **quiet,
+        )
+    except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
+        raise ClusterError(f"Ray could not start on this machine: {' '.join(str(fault).split())[:300]}") from None
+    return True
+
+
+def _worker_environment() -> dict[str, str]:
+    """Environment variables every process of ours on the cluster gets."""
+    names = ("LATENTSCAPE_CACHE", "TORCH_HOME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    passed = {name: os.environ[name] for name in (*names, "AWS_DEFAULT_REGION", "AWS_REGION") if name in os.environ}
+    return {**_NEEDED, **passed}
+
+
+def _with_code(environment: dict) -> dict:
+    """On a cluster that is there the nodes need our code; inside a submitted job its working directory brings it."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        return environment
+    return {**environment, "py_modules": [str(Path(__file__).parents[1])]}
+
+
+def _describe(*, embedded: bool) -> Cluster:
+    import ray
+
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    total = ray.cluster_resources()
+    context = ray.get_runtime_context()
+    url = ray.worker.global_worker.node.webui_url if getattr(ray, "worker", None) else None
+    return Cluster(
+        embedded=embedded,
+        address=context.gcs_address,
+        dashboard_url=f"http://{url}" if url else None,
+        cores=total.get("CPU", 0.0),
+        gpus=total.get("GPU", 0.0),
+        nodes=len(alive),
+        largest_node_cores=max((node["Resources"].get("CPU", 0.0) for node in alive), default=0.0),
+    )
+
+
+def _line(cluster: Cluster) -> str:
+    size = f"{cluster.cores:g} cores, {cluster.gpus:g} GPUs"
+    if cluster.embedded:
+        return f"Ray: an embedded one on {socket.gethostname()} ({size}), stopped again at the end"
+    nodes = f"{cluster.nodes} node{'s' if cluster.nodes != 1 else ''}"
+    dashboard = f", dashboard {cluster.dashboard_url}" if cluster.dashboard_url else ""
+    return f"Ray: the cluster at {cluster.address} ({nodes}, {size}{dashboard})"

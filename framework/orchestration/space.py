@@ -1,0 +1,116 @@
+"""The settings a search tries: drawn from `search.space`, each a pure function of the seed and its number."""
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from framework.config import Experiment, known_keys, with_overrides
+from framework.errors import ConfigError
+
+_DISTRIBUTIONS = ("loguniform", "uniform", "randint", "choice", "grid")
+_SEARCHABLE = ("model.", "objective.", "optimizer.", "training.", "data.horizontal_flip", "seed")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One trial to run: its identity and the dotted overrides that make it."""
+
+    trial: str
+    parameters: dict[str, Any]
+
+
+def settings(experiment: Experiment) -> list[Setting]:
+    """Every setting of the search, in order; raising `search.trials` later only adds to the end.
+
+    Grid values are crossed with `search.trials` draws of the rest, as Ray Tune does it.
+
+    Raises:
+        ConfigError: The space has an unknown key, a range upside down or a value that the schema refuses.
+    """
+    check_space(experiment)
+    space = experiment.search.space
+    grids = {key: spec["grid"] for key, spec in space.items() if "grid" in spec}
+    drawn = {key: spec for key, spec in space.items() if "grid" not in spec}
+    found = []
+    for draw in range(experiment.search.trials):
+        sampled = {key: _draw(spec, experiment.search.seed, draw, key) for key, spec in drawn.items()}
+        for combination in itertools.product(*grids.values()):
+            parameters = {key: (sampled | dict(zip(grids, combination, strict=True)))[key] for key in space}
+            found.append(Setting(_identity(len(found), parameters), parameters))
+    return found
+
+
+def check_space(experiment: Experiment) -> None:
+    """Refuses a space that could yield a setting the schema refuses; all faults together."""
+    faults = [fault for key, spec in experiment.search.space.items() for fault in _faults(experiment, key, spec)]
+    if faults:
+        raise ConfigError(*faults)
+
+
+def _faults(experiment: Experiment, key: str, spec: dict[str, Any]) -> Iterator[str]:
+    where = f"search.space.{key}"
+    if key not in set(known_keys()):
+        try:
+            with_overrides(experiment, {key: None})
+        except ConfigError as fault:  # says the nearest known key
+            yield f"search.space.{fault.faults[0]}"
+        else:
+            yield f"{where}: unknown key"
+        return
+    if not key.startswith(_SEARCHABLE):
+        yield f"{where}: cannot be searched; what is learned can: {', '.join(name.rstrip('.') for name in _SEARCHABLE)}"
+        return
+    if len(spec) != 1 or next(iter(spec)) not in _DISTRIBUTIONS:
+        yield f"{where}: wants one of {', '.join(_DISTRIBUTIONS)}, not {json.dumps(spec, default=str)}"
+        return
+    name, arguments = next(iter(spec.items()))
+    fault = _shape_fault(name, arguments)
+    if fault:
+        yield f"{where}.{name}: {fault}, not {arguments!r}"
+        return
+    ends = arguments if name in ("choice", "grid") else [arguments[0], arguments[1] - (name == "randint")]
+    for value in ends:
+        try:
+            with_overrides(experiment, {key: value})
+        except ConfigError as refused:
+            yield f"{where}.{name}: {refused.faults[0]}"
+
+
+def _shape_fault(name: str, arguments: Any) -> str | None:
+    if not isinstance(arguments, list) or not arguments:
+        return "wants a list"
+    if name in ("choice", "grid"):
+        return None
+    kinds = int if name == "randint" else (int, float)
+    if len(arguments) != 2 or not all(isinstance(end, kinds) and not isinstance(end, bool) for end in arguments):
+        return f"wants [low, high] of {'whole ' if name == 'randint' else ''}numbers"
+    low, high = arguments
+    if low >= high:
+        return "wants low below high"
+    return "wants low above 0" if name == "loguniform" and low <= 0 else None
+
+
+def _draw(spec: dict[str, Any], seed: int, draw: int, key: str) -> Any:
+    """A value; depends on the seed, the draw's number and the key alone, so keys can be added without moving others."""
+    word = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
+    random = np.random.default_rng([seed, draw, word])
+    name, arguments = next(iter(spec.items()))
+    if name == "choice":
+        return arguments[int(random.integers(len(arguments)))]
+    if name == "randint":
+        return int(random.integers(*arguments))
+    if name == "uniform":
+        return float(random.uniform(*arguments))
+    value = math.exp(random.uniform(math.log(arguments[0]), math.log(arguments[1])))
+    return float(f"{value:.4g}")  # four digits say all there is to say of a learning rate
+
+
+def _identity(number: int, parameters: dict[str, Any]) -> str:
+    text = json.dumps(parameters, sort_keys=True)
+    return f"{number:03d}-{hashlib.sha256(text.encode()).hexdigest()[:4]}"

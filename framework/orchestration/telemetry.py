@@ -1,0 +1,80 @@
+"""Where a training's reports go: metrics.jsonl, sample grids and TensorBoard of its trial's folder."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from framework.checkpoint import TrialFolder
+from framework.images import grid, png_bytes
+from framework.training import Report
+
+_SAMPLE_COLUMNS = 8
+
+
+class Telemetry:
+    """Writes what rank 0 reports into a trial's folder.
+
+    Args:
+        trial: The trial; its metrics past `images_seen` are from a life that was lost, and are dropped.
+        images_seen: Where this life starts.
+        learning_parameters: Shown beside the score by TensorBoard's HParams.
+    """
+
+    def __init__(self, trial: TrialFolder, *, images_seen: int, learning_parameters: dict[str, Any]) -> None:
+        self._trial = trial
+        self._parameters = {key: _plain(value) for key, value in learning_parameters.items()}
+        trial.truncate_metrics(images_seen)
+        # TensorBoard's writer wants a local folder; where the trial is behind a URI its files follow each report.
+        self._events = Path(trial.folder.location if trial.folder.is_local else tempfile.mkdtemp(prefix="latentscape-"))
+        self._writer = None
+        self._purge_step = images_seen
+
+    def write(self, report: Report) -> None:
+        """Appends the report; a sample grid, where it has one, becomes samples/<images_seen>.png."""
+        row = dict(report.metrics)
+        if report.score is not None:
+            row |= {"score": report.score, "checkpoint": report.checkpoint}
+        elif report.checkpoint is not None:
+            row["checkpoint"] = report.checkpoint
+        if report.warnings:
+            row["warnings"] = report.warnings
+        self._trial.append_metrics(row)
+        images_seen = int(report.metrics["images_seen"])
+        picture = None
+        if report.samples is not None:
+            picture = grid(report.samples, columns=_SAMPLE_COLUMNS)
+            self._trial.folder.write_bytes(f"samples/{images_seen:012d}.png", png_bytes(picture))
+        self._write_events(row, picture, images_seen)
+
+    def close(self) -> None:
+        """Flushes what TensorBoard's writer still holds."""
+        if self._writer is not None:
+            self._writer.close()
+            self._upload_events()
+
+    def _write_events(self, row: dict[str, Any], picture: Any, images_seen: int) -> None:
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(logdir=str(self._events), purge_step=self._purge_step, flush_secs=10)
+        for name, value in row.items():
+            if isinstance(value, (int, float)) and name != "images_seen":
+                self._writer.add_scalar(name, value, images_seen)
+        if "score" in row:
+            score = row["score"]
+            self._writer.add_scalar(f"score/{score['metric']}", score["value"], images_seen)
+            self._writer.add_hparams(self._parameters, {"score": score["value"]}, name=".", global_step=images_seen)
+        if picture is not None:
+            self._writer.add_image("samples", picture, images_seen, dataformats="HWC")
+        self._writer.flush()
+        self._upload_events()
+
+    def _upload_events(self) -> None:
+        if self._trial.folder.is_local:
+            return
+        for file in self._events.glob("events.out.tfevents*"):
+            self._trial.folder.write_bytes(file.name, file.read_bytes())
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str)) else str(value)

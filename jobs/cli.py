@@ -1,0 +1,185 @@
+"""What all jobs share: arguments, one line for a mistake, exit codes, progress on stderr and one JSON document."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from framework.checkpoint import RunFolder
+from framework.config import Experiment, load_experiment, parse_overrides, with_overrides
+from framework.config.describe import help_text
+from framework.errors import ConfigError, LatentscapeError, TrainingError
+
+_OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")  # s3://bucket/key?scheme=http is no override
+_SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
+_LOG_EVERY_SECONDS = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a job's --help says and what it takes.
+
+    Args:
+        name: Its module, as in `python -m jobs.<name>`.
+        summary: One line.
+        takes: Its positional arguments as shown, e.g. "CONFIG" or "RUN".
+        sections: The config's sections that matter to it.
+        positionals: The least and the most positional arguments.
+    """
+
+    name: str
+    summary: str
+    takes: str
+    sections: tuple[str, ...]
+    positionals: tuple[int, int] = (1, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """A parsed command line."""
+
+    positionals: list[str]
+    overrides: dict[str, Any]
+    json: bool
+    dry_run: bool
+    verbose: bool
+    console: "Console"
+
+    def experiment(self) -> Experiment:
+        """From the first positional: a YAML file, or a run whose own experiment it is."""
+        first = self.positionals[0]
+        if first.endswith((".yaml", ".yml")):
+            return load_experiment(first, self.overrides)
+        return with_overrides(RunFolder.open(first).experiment, self.overrides)
+
+
+class Console:
+    """Stderr for people: one live line on a terminal, a line every 30 s in a log."""
+
+    def __init__(self) -> None:
+        self._live = sys.stderr.isatty()
+        self._shown = 0
+        self._last_line = 0.0
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        self._clear()
+        print(text, file=sys.stderr, flush=True)
+
+    def progress(self, text: str) -> None:
+        """The line that is replaced by the next one."""
+        if self._live:
+            width = os.get_terminal_size(sys.stderr.fileno()).columns
+            text = text[: width - 1]
+            print("\r" + text.ljust(self._shown), end="", file=sys.stderr, flush=True)
+            self._shown = len(text)
+        elif time.monotonic() - self._last_line >= _LOG_EVERY_SECONDS:
+            self._last_line = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
+
+    def counter(self, what: str) -> Callable[[int, int], None]:
+        """A progress callable (done, total) with the time left."""
+        started = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            left = (time.monotonic() - started) / max(done, 1) * (total - done)
+            self.progress(f"{what}: {done:,} of {total:,}, {duration(left)} left")
+
+        return show
+
+    def _clear(self) -> None:
+        if self._shown:
+            print("\r" + " " * self._shown + "\r", end="", file=sys.stderr, flush=True)
+            self._shown = 0
+
+
+def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: list[str] | None = None) -> None:
+    """Parses, calls, prints, and ends the process: 0, 2 (user's mistake), 1 (fault) or 130 (interrupted)."""
+    console = Console()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        arguments = _parse(job, sys.argv[1:] if argv is None else argv, console)
+        document = body(arguments)
+        if arguments.json and document is not None:
+            print(json.dumps(document, indent=2, allow_nan=False))
+        code = 0
+    except KeyboardInterrupt:
+        console.say("interrupted; the same command goes on from the newest checkpoints")
+        code = 130
+    except TrainingError as fault:
+        console.say(f"failed: {fault}")
+        code = 1
+    except LatentscapeError as fault:
+        for line in str(fault).splitlines():
+            console.say(f"error: {line}")
+        code = 2
+    except Exception:  # noqa: BLE001 - a fault of ours: its traceback is what a report of it needs
+        console.say(traceback.format_exc().rstrip())
+        code = 1
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
+    if "--help" in argv or "-h" in argv:
+        print(_help(job))
+        sys.exit(0)
+    unknown = [word for word in argv if word.startswith("-") and word not in _SWITCHES]
+    if unknown:
+        raise ConfigError(f"{unknown[0]}: unknown switch; there are {', '.join(_SWITCHES[:4])}, settings are key=value")
+    words = [word for word in argv if not word.startswith("-")]
+    overrides = [word for word in words if _OVERRIDE.match(word)]
+    positionals = [word for word in words if not _OVERRIDE.match(word)]
+    least, most = job.positionals
+    if not least <= len(positionals) <= most:
+        raise ConfigError(f"jobs.{job.name} takes {job.takes} and key=value, not {len(positionals)} positional arguments: "
+                          f"python -m jobs.{job.name} --help")
+    return Arguments(
+        positionals=positionals,
+        overrides=parse_overrides(overrides),
+        json="--json" in argv,
+        dry_run="--dry-run" in argv,
+        verbose="--verbose" in argv,
+        console=console,
+    )
+
+
+def _help(job: Job) -> str:
+    return (
+        f"{job.summary}\n\n"
+        f"usage: python -m jobs.{job.name} {job.takes} [key=value ...] [--json] [--dry-run] [--verbose] [--help]\n\n"
+        f"  --json     one JSON document on stdout, all else on stderr\n"
+        f"  --dry-run  resolve the config, open the data, build the models, print the plan; write nothing\n"
+        f"  --verbose  Ray's own log lines too\n\n"
+        f"exit status: 0 done, 2 a mistake in what was asked, 1 a fault, 130 interrupted\n\n"
+        f"{help_text(list(job.sections))}"
+    )
+
+
+def duration(seconds: float) -> str:
+    """3725.0 -> '1 h 02 min'.
+
+    >>> duration(3725.0), duration(65.0), duration(9.0)
+    ('1 h 02 min', '1 min 05 s', '9 s')
+    """
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole} s"
+
+
+def shown(location: str) -> str:
+    """A path as short as it can be said from here; a URI as it is."""
+    if "://" in location:
+        return location
+    relative = os.path.relpath(location)
+    return relative if not relative.startswith("..") else str(Path(location))
