@@ -1,0 +1,71 @@
+"""Mean and covariance of features that come in parts: float64, merged with `+`."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """The first two moments of `count` feature vectors.
+
+    Two parts merge with `+` as Chan, Golub & LeVeque (1979) do it, which stays exact where the sum of squares
+    minus the square of the sum would cancel.
+
+    Attributes:
+        count: How many vectors.
+        mean: [d] float64.
+        scatter: [d,d] float64, the sum of (x − mean)(x − mean)ᵀ.
+    """
+
+    count: int
+    mean: np.ndarray
+    scatter: np.ndarray
+
+    @classmethod
+    def zero(cls, size: int) -> Self:
+        """Of no vectors at all: the neutral element of `+`."""
+        return cls(0, np.zeros(size), np.zeros((size, size)))
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> Self:
+        """Of features [n,d], any real type, computed in float64."""
+        if features.ndim != 2:
+            raise ValueError(f"features: wants [n,d], not {list(features.shape)}")
+        if not len(features):
+            return cls.zero(features.shape[1])
+        # Through torch, so that torch.set_num_threads governs this product as it does the features themselves,
+        # and in memory of torch's own alignment, on which the order of a sum may depend.
+        values = torch.tensor(features, dtype=torch.float64)
+        mean = values.mean(dim=0)
+        values -= mean
+        return cls(len(features), mean.numpy(), (values.T @ values).numpy())
+
+    @property
+    def size(self) -> int:
+        """The number of features, d."""
+        return len(self.mean)
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """[d,d] float64, the scatter divided by n − 1.
+
+        Raises:
+            ValueError: Where there are fewer than 2 vectors.
+        """
+        if self.count < 2:
+            raise ValueError(f"a covariance wants at least 2 vectors, not {self.count}")
+        return self.scatter / (self.count - 1)
+
+    def __add__(self, other: "Moments") -> "Moments":
+        if self.size != other.size:
+            raise ValueError(f"moments of {self.size} and of {other.size} features cannot be merged")
+        if not self.count or not other.count:
+            return self if self.count else other
+        count = self.count + other.count
+        shift = other.mean - self.mean
+        mean = self.mean + shift * (other.count / count)
+        between = np.outer(shift, shift) * (self.count * other.count / count)
+        return Moments(count, mean, self.scatter + other.scatter + between)
