@@ -1,7 +1,23 @@
 """Pictures: pixel ranges, grids, labelled sheets, strips and equations of pictures, PNG."""
 
+from framework.images.equation import Term, equation
 from framework.images.grids import as_color, enlarge, grid
+from framework.images.layout import Row, at_side, labelled_sheet, strip, strips
 from framework.images.png import png_bytes
 from framework.images.ranges import to_model_range, to_pixels
 
-__all__ = ["as_color", "enlarge", "grid", "png_bytes", "to_model_range", "to_pixels"]
+__all__ = [
+    "Row",
+    "Term",
+    "as_color",
+    "at_side",
+    "enlarge",
+    "equation",
+    "grid",
+    "labelled_sheet",
+    "png_bytes",
+    "strip",
+    "strips",
+    "to_model_range",
+    "to_pixels",
+]

@@ -1,0 +1,121 @@
+"""Sheets and strips with captions. Words stand under the tiles, never on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from framework.images.grids import enlarge
+from framework.images.scene import INK, QUIET, Scene
+from framework.images.text import line_height
+
+MARGIN = 24
+GAP = 12
+TILE = 128  # side at which tiles are shown where nothing else is asked for
+CAPTION_SIZE = 16
+TITLE_SIZE = 22
+CAPTION_GAP = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strip of several: images [n, h, w, c] uint8, a caption each or none, and what the row is."""
+
+    images: np.ndarray
+    captions: Sequence[str] | None = None
+    label: str | None = None
+
+
+def at_side(images: np.ndarray, side: int) -> np.ndarray:
+    """Images at about `side` pixels: enlarged (nearest neighbour) or averaged down, by a whole number.
+
+    [n, h, w, c] uint8 -> [n, h', w', c] uint8; 32, 64, 128 and 256 reach a side of 64, 128 or 256 exactly.
+    """
+    count, height, width, channels = images.shape
+    if height <= side:
+        return enlarge(images, side // height)
+    factor = height // side
+    if height % factor or width % factor:
+        return images
+    blocks = images.reshape(count, height // factor, factor, width // factor, factor, channels)
+    return np.rint(blocks.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+
+
+def labelled_sheet(
+    images: np.ndarray,
+    captions: Sequence[str],
+    *,
+    columns: int,
+    title: str | None = None,
+    scale: int | None = None,
+) -> np.ndarray:
+    """A contact sheet, read like text, a caption under each tile.
+
+    Args:
+        images: [n, h, w, c] uint8 with c 1 or 3.
+        captions: n captions, such as the numbers from 1; a line break makes a second line.
+        columns: Tiles a row.
+        title: A line or more above the tiles.
+        scale: Whole-number enlargement; none: tiles of 128 pixels, whatever their resolution.
+
+    Returns:
+        [H, W, 3] uint8, the same geometry for any resolution where `scale` is none.
+    """
+    return sheet_scene(images, captions, columns=columns, title=title, scale=scale).render(margin=MARGIN)
+
+
+def strip(
+    images: np.ndarray, captions: Sequence[str] | None = None, title: str | None = None, *, scale: int | None = None
+) -> np.ndarray:
+    """One row of tiles, [n, h, w, c] uint8 -> [H, W, 3] uint8."""
+    return strips([Row(images, captions)], title=title, scale=scale)
+
+
+def strips(rows: Sequence[Row], *, title: str | None = None, scale: int | None = None) -> np.ndarray:
+    """Rows one below the other, each with its label above it; tiles of 128 pixels or their own larger size."""
+    return strips_scene(rows, title=title, scale=scale).render(margin=MARGIN)
+
+
+def sheet_scene(
+    images: np.ndarray, captions: Sequence[str], *, columns: int, title: str | None, scale: int | None
+) -> Scene:
+    """The layout of `labelled_sheet`."""
+    tiles = enlarge(images, scale) if scale else at_side(images, TILE)
+    scene = Scene()
+    top = _title(scene, title, width=columns * (tiles.shape[2] + GAP) - GAP)
+    for first in range(0, len(tiles), columns):
+        top = _row(scene, tiles[first : first + columns], captions[first : first + columns], top=top) + GAP
+    return scene
+
+
+def strips_scene(rows: Sequence[Row], *, title: str | None, scale: int | None) -> Scene:
+    """The layout of `strips`."""
+    scene = Scene()
+    shown = [enlarge(row.images, scale or max(1, TILE // row.images.shape[1])) for row in rows]
+    top = _title(scene, title, width=max(len(tiles) * (tiles.shape[2] + GAP) - GAP for tiles in shown))
+    for row, tiles in zip(rows, shown, strict=True):
+        if row.label:
+            width = len(tiles) * (tiles.shape[2] + GAP) - GAP
+            top = scene.paragraph(row.label, left=MARGIN, top=top, width=width, size=CAPTION_SIZE) + CAPTION_GAP
+        top = _row(scene, tiles, row.captions, top=top) + GAP * 3 // 2
+    return scene
+
+
+def _title(scene: Scene, title: str | None, *, width: int) -> int:
+    """Draws the title; the first row below it."""
+    if not title:
+        return MARGIN
+    return scene.paragraph(title, left=MARGIN, top=MARGIN, width=width, size=TITLE_SIZE, color=INK) + GAP
+
+
+def _row(scene: Scene, tiles: np.ndarray, captions: Sequence[str] | None, *, top: int) -> int:
+    """Draws one row of tiles with their captions; the first row below it."""
+    bottom = top + tiles.shape[1]
+    for index, pixels in enumerate(tiles):
+        box = scene.tile(pixels, left=MARGIN + index * (tiles.shape[2] + GAP), top=top)
+        for number, line in enumerate(captions[index].split("\n") if captions else []):
+            below = box.bottom + CAPTION_GAP + number * line_height(CAPTION_SIZE)
+            color = QUIET if number else INK
+            placed = scene.label(line, left=box.left, top=below, width=box.width, size=CAPTION_SIZE, color=color)
+            bottom = max(bottom, placed.bottom)
+    return bottom
