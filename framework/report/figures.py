@@ -1,0 +1,97 @@
+"""Which curves the report draws, and in which colours."""
+
+from dataclasses import dataclass
+
+from framework.report.chart import Chart, Line, Point, draw, short_number
+from framework.report.reading import Results, Trial
+
+# Colours that can still be told apart; where there are more trials than that, only the first of them have one.
+_COLOURS = 8
+_COLOURS_IN_A_CROWD = 5
+_POINTS_A_CHART = 12_000  # in all lines together, so that 200 trials stay light
+
+_PANELS = [
+    ("generator_loss", "Generator loss", "", None),
+    ("discriminator_loss", "Discriminator loss", "", None),
+    ("accuracy_real", "Discriminator accuracy, real", "share of real images it calls real", (0.0, 1.0)),
+    ("accuracy_fake", "Discriminator accuracy, generated", "share of generated images it finds out", (0.0, 1.0)),
+    ("logit_mean_real", "Mean logit, real", "", None),
+    ("logit_mean_fake", "Mean logit, generated", "", None),
+    ("sample_spread", "Spread of the samples", "as a share of the real images'; near 0 is a collapse", None),
+    ("images_per_second", "Throughput", "images a second", None),
+]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A trial in the legend: its colour, and what to call it."""
+
+    trial: str
+    style: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The page's curves: the score in a wide and a narrow drawing, the rest as small panels."""
+
+    score_wide: Chart | None
+    score_narrow: Chart | None
+    panels: list[Chart]
+    legend: list[Key]
+    others: int
+
+
+def curves_of(results: Results) -> Curves:
+    """All trials together, the best one last, so that it lies on top."""
+    ranked = [trial for trial in results.trials if trial.metrics]
+    best = results.best_trial
+    if best in ranked:
+        ranked = [best, *(trial for trial in ranked if trial is not best)]
+    coloured = _COLOURS if len(ranked) <= _COLOURS else _COLOURS_IN_A_CROWD
+    keys = [
+        Key(trial.id, f"c{index}" if index < coloured else "c-rest", trial_label(trial))
+        for index, trial in enumerate(ranked)
+    ]
+    pairs = list(zip(ranked, keys, strict=True))[::-1]
+    most = max(40, min(240, _POINTS_A_CHART // max(1, len(ranked))))
+    panels = [
+        draw(name, [_line(key, trial.series(name)) for trial, key in pairs], title=title, caption=caption, fixed=fixed,
+             most_points=most)
+        for name, title, caption, fixed in _PANELS
+    ]  # fmt: skip
+    return Curves(
+        score_wide=_score(results, pairs, name="score-wide", size=(1120, 400)),
+        score_narrow=_score(results, pairs, name="score-narrow", size=(400, 300)),
+        panels=[panel for panel in panels if panel],
+        legend=keys[:coloured],
+        others=len(keys[coloured:]),
+    )
+
+
+def trial_label(trial: Trial) -> str:
+    """What tells a trial from the others: its settings, or its id where it has none.
+
+    Short names suffice: the dotted key is in the leaderboard's heading.
+    """
+    settings = [f"{key.rsplit('.', 1)[-1]} {_setting(value)}" for key, value in trial.params.items()]
+    return ", ".join(settings) or trial.id
+
+
+def _setting(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _line(key: Key, points: list[Point]) -> Line:
+    return Line(key.trial, key.style, points, key.label)
+
+
+def _score(results: Results, pairs: list[tuple[Trial, Key]], *, name: str, size: tuple[int, int]) -> Chart | None:
+    best = results.best_trial
+    mark = None
+    if best is not None and best.score is not None and best.score_images_seen is not None:
+        mark = ((float(best.score_images_seen), best.score), short_number(float(f"{best.score:.4g}")))
+    return draw(
+        name, [_line(key, trial.scores) for trial, key in pairs], title="Score", size=size, dots=True, mark=mark,
+        caption="lower is better; each dot is one evaluation of the trial's averaged generator",
+    )  # fmt: skip

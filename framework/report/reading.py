@@ -1,0 +1,193 @@
+"""What the report shows, read from a run's folder; whatever is not there yet is empty, never an error.
+
+`run.json` is read by these keys, each of which may be missing:
+
+    command      list[str]           as typed
+    machine      dict                host, cores, memory, gpu, cluster …: shown as it is, in its order
+    versions     dict                python, torch, ray, latentscape …: shown as it is
+    data         dict                source, path_name, images, training, held_out, rejected, digest, resolution, labels
+    assessors    dict                {"finder": {"accuracy": {label: {"metric", "value", "n"}}, …}, "measurer": {…}}
+    started, ended                   ISO 8601 with its zone
+    warnings     list                what asks for attention
+    notes        list                what is good to know
+                 (each a text, or {"text", "command"} where a command mends or finishes it)
+
+`artifacts/arithmetic.json`: expression, and measured: see `Measured`. `scores.json`: {"scores": [{"metric", "value",
+"protocol", …}]}; further keys of a score (checkpoint, subject) are shown beside it.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from framework.checkpoint import RunFolder, TrialFolder
+from framework.config import Experiment, known_keys
+from framework.errors import LatentscapeError
+
+PICTURES = ("samples.png", "interpolation.png", "arithmetic.png", "sheet.png")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row of the leaderboard, and the curves behind it."""
+
+    id: str
+    rank: int | None
+    params: dict[str, Any]
+    score: float | None
+    score_images_seen: int | None
+    last_score: float | None
+    images_seen: int | None
+    images_per_second: float | None
+    state: str
+    warnings: list[str]
+    error: str
+    metrics: list[dict[str, Any]]
+
+    @property
+    def scores(self) -> list[tuple[float, float]]:
+        """(images seen, score) of each score made while it trained."""
+        return [
+            (float(row["images_seen"]), number)
+            for row in self.metrics
+            if isinstance(row.get("score"), dict) and (number := finite(row["score"].get("value"))) is not None
+        ]
+
+    def series(self, name: str) -> list[tuple[float, float]]:
+        """(images seen, value) of one reported figure; NaN where a report holds no number."""
+        return [
+            (float(row["images_seen"]), math.nan if (number := finite(row[name])) is None else number)
+            for row in self.metrics
+            if name in row
+        ]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A run as far as it has come."""
+
+    experiment: Experiment
+    about: dict[str, Any]
+    trials: list[Trial]
+    best: dict[str, Any] | None
+    scores: list[dict[str, Any]]
+    pictures: dict[str, bytes]
+    documents: dict[str, dict[str, Any]]
+    film: list[tuple[int, bytes]] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+    @property
+    def best_trial(self) -> Trial | None:
+        """The trial that best.json names."""
+        wanted = self.best.get("trial") if self.best else None
+        return next((trial for trial in self.trials if trial.id == wanted), None)
+
+
+def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
+    """Everything the page shows.
+
+    Args:
+        run: The run.
+        film_frames: At most so many of the best trial's sample grids, closer together at the beginning.
+    """
+    troubles: list[str] = []
+    rows = {str(row.get("trial")): row for row in run.leaderboard()}
+    trials = [_trial(folder, rows.get(folder.id, {}), troubles) for folder in run.trials()]
+    trials.sort(key=lambda trial: (trial.rank is None, trial.rank or 0, trial.id))
+    best = run.best()
+    about = run.folder.read_json("run.json") if run.folder.exists("run.json") else {}
+    return Results(
+        experiment=run.experiment,
+        about=about if isinstance(about, dict) else {},
+        trials=trials,
+        best=best,
+        scores=run.scores(),
+        pictures={name: run.artifacts.read_bytes(name) for name in PICTURES if run.artifacts.exists(name)},
+        documents={
+            name: run.artifacts.read_json(name)
+            for name in ("interpolation.json", "arithmetic.json")
+            if run.artifacts.exists(name)
+        },
+        film=_film(run.trial(best["trial"]), film_frames) if best else [],
+        troubles=troubles,
+    )
+
+
+def finite(value: Any) -> float | None:
+    """A number that can be shown, from JSON or CSV, or None.
+
+    >>> [finite(value) for value in (1, "2.5", "", None, float("nan"), "inf", True)]
+    [1.0, 2.5, None, None, None, None, None]
+    """
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def searched_keys(trials: list[Trial]) -> list[str]:
+    """The dotted keys that the trials' settings name, in the order in which they first come."""
+    return list(dict.fromkeys(key for trial in trials for key in trial.params))
+
+
+def changed_keys(experiment: Experiment) -> list[tuple[str, Any, Any]]:
+    """(dotted key, value, default) of each key that is not at its default."""
+    found = []
+    for dotted in known_keys():
+        value, default = experiment, Experiment()
+        for step in dotted.split("."):
+            value, default = getattr(value, step), getattr(default, step)
+        if value != default:
+            found.append((dotted, value, default))
+    return found
+
+
+def chosen(count: int, most: int) -> list[int]:
+    """At most `most` of `count` positions: the first, the last, and more of the early ones, where most happens.
+
+    >>> chosen(3, 10)
+    [0, 1, 2]
+    >>> chosen(40, 6)
+    [0, 3, 10, 18, 28, 39]
+    """
+    if count <= most:
+        return list(range(count))
+    return sorted({round((count - 1) * (index / (most - 1)) ** 1.5) for index in range(most)})
+
+
+def _trial(folder: TrialFolder, row: dict[str, Any], troubles: list[str]) -> Trial:
+    try:
+        metrics = [row for row in folder.metrics() if finite(row.get("images_seen")) is not None]
+    except LatentscapeError as fault:
+        troubles.append(f"Trial {folder.id} has no curves here: {fault}")
+        metrics = []
+    numbers = {key: finite(row.get(key)) for key in ("rank", "score_images_seen", "images_seen")}
+    whole = {key: None if value is None else int(value) for key, value in numbers.items()}
+    state = folder.state
+    warnings = dict.fromkeys(str(text) for report in metrics for text in report.get("warnings") or [])
+    return Trial(
+        id=folder.id,
+        params=folder.params,
+        rank=whole["rank"],
+        score=finite(row.get("score")),
+        score_images_seen=whole["score_images_seen"],
+        last_score=finite(row.get("last_score")),
+        images_seen=whole["images_seen"],
+        images_per_second=finite(row.get("images_per_second")),
+        state=str(state.get("state") or row.get("state") or "pending"),
+        warnings=list(warnings),
+        error=str(state.get("error") or row.get("error") or ""),
+        metrics=metrics,
+    )
+
+
+def _film(folder: TrialFolder, most: int) -> list[tuple[int, bytes]]:
+    names = [name for name in folder.samples() if name.rsplit(".", 1)[0].rsplit("/", 1)[-1].isdigit()]
+    frames = []
+    for index in chosen(len(names), most):
+        name = names[index].rsplit("/", 1)[-1]
+        frames.append((int(name.rsplit(".", 1)[0]), (folder.folder / "samples").read_bytes(name)))
+    return frames

@@ -1,0 +1,124 @@
+"""Numbers, times, scores and protocols as a reader says them."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from framework.report.reading import finite
+
+_FRECHET = "the Fréchet distance between the features of generated and of real images"
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A figure with so many significant digits, thousands set apart; a dash where there is none.
+
+    >>> number(12.34567), number(128000), number(None), number(0.00021)
+    ('12.35', '128,000', '–', '0.00021')
+    """
+    known = finite(value)
+    if known is None:
+        return "–"
+    if abs(known) >= 10 ** (digits - 1) or known == int(known):
+        return f"{known:,.0f}".replace("-", "−")
+    return f"{known:.{digits}g}".replace("-", "−")
+
+
+def share(value: Any) -> str:
+    """A share as a percentage.
+
+    >>> share(0.874), share(None)
+    ('87%', '–')
+    """
+    known = finite(value)
+    return "–" if known is None else f"{100 * known:.0f}%"
+
+
+def duration(started: Any, ended: Any) -> str:
+    """How long between two ISO times.
+
+    >>> duration("2026-01-01T10:00:00+00:00", "2026-01-01T11:02:40+00:00")
+    '1 h 3 min'
+    >>> duration("2026-01-01T10:00:00+00:00", "2026-01-01T10:00:40+00:00")
+    '40 s'
+    """
+    begin, end = _time(started), _time(ended)
+    if begin is None or end is None or (begin.tzinfo is None) != (end.tzinfo is None):
+        return ""
+    seconds = (end - begin).total_seconds()
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(value: Any) -> str:
+    """An ISO time for people; what is no time stays as it is.
+
+    >>> moment("2026-03-01T14:05:09+00:00")
+    '1 March 2026, 14:05 UTC'
+    """
+    time = _time(value)
+    if time is None:
+        return str(value or "")
+    return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".strip()
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name for a heading.
+
+    >>> metric_name("fid5k_768"), metric_name("assessor_frechet_distance")
+    ('FID-768', 'Assessor Fréchet distance')
+    """
+    fid = re.fullmatch(r"fid[0-9.]*[km]?_(\w+)", metric)
+    if fid:
+        return f"FID-{fid[1]}"
+    return metric.replace("_", " ").replace("frechet", "Fréchet").capitalize()
+
+
+def score_in_words(score: Mapping[str, Any]) -> str:
+    """What a score was made of, as one sentence."""
+    protocol = score.get("protocol")
+    protocol = protocol if isinstance(protocol, Mapping) else {}
+    generated, real = (_first(protocol, *names) for names in (_GENERATED, _REAL))
+    parts = [f"{_FRECHET}" + (f" ({_features(protocol)})" if _features(protocol) else "")]
+    if generated is not None or real is not None:
+        parts.append(f"{number(generated, 9)} generated against {number(real, 9)} real images")
+    return ", ".join(parts) + "; lower is better."
+
+
+_GENERATED = ("generated_images", "generated", "samples", "fake_images")
+_REAL = ("real_images", "real", "reference_images")
+
+
+def _first(protocol: Mapping[str, Any], *names: str) -> Any:
+    return next((protocol[name] for name in names if protocol.get(name) is not None), None)
+
+
+def _features(protocol: Mapping[str, Any]) -> str:
+    features, tap = protocol.get("features"), protocol.get("tap")
+    if features is None:
+        return ""
+    return f"{features}, tap {tap}" if tap is not None else str(features)
+
+
+def plain(value: Any) -> str:
+    """Any value of JSON or YAML in one line."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {plain(part)}" for name, part in value.items()) or "–"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(plain(part) for part in value) or "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
