@@ -1,6 +1,7 @@
-"""What all tests share: where the real data lies."""
+"""What all tests share: where the real data lies, and a real S3 server."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,34 @@ def shared_data() -> Path:
             "real UTKFace files are not part of the project: set LATENTSCAPE_TEST_DATA to a folder that has them"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_location() -> Iterator[str]:
+    """A template of URIs in a bucket of a real S3 server (moto) on a free port: `s3_location.format("key")`.
+
+    Its AWS keys stand in the environment as long as the server runs, for processes started meanwhile too.
+    """
+    import boto3  # a second to import, for the tests that want it
+    from moto.server import ThreadedMotoServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+        client.create_bucket(Bucket="bucket")
+        client.close()
+        yield f"s3://bucket/{{}}?endpoint_override={host}:{port}&scheme=http"
+        server.stop()
+
+
+@pytest.fixture(params=["local", "s3"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A folder that is not there yet, once on each kind of storage."""
+    if request.param == "local":
+        return str(tmp_path / "a folder" / "runs")
+    return request.getfixturevalue("s3_location").format(f"{tmp_path.name}/a%20folder/runs")

@@ -78,7 +78,7 @@ def to_yaml(experiment: Experiment) -> str:
     stream = io.StringIO()
     writer = YAML(typ="safe", pure=True)
     writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False  # keep the schema's order
+    writer.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue] - keep the schema's order
     writer.dump(experiment.model_dump(), stream)
     return stream.getvalue()
 
@@ -163,7 +163,7 @@ def _allowed(dotted: str) -> str | None:
     for step in path:
         section = section.model_fields[step].annotation
     field = section.model_fields.get(name)
-    options = [option for option in _options(field.annotation)] if field else []
+    options = list(_options(field.annotation)) if field else []
     return " or ".join(options) if options and all(options) else None
 
 

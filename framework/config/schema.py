@@ -247,7 +247,8 @@ def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
         if isinstance(members, dict) and set(members) != {"attribute", "at"}:
             yield f"latents.groups.{name}: wants a list of numbers or {{attribute: …, at: …}}, not {members}"
         if isinstance(members, list) and not (members and all(1 <= n <= latents.sheet_samples for n in members)):
-            yield f"latents.groups.{name}: wants numbers from 1 to {latents.sheet_samples} (latents.sheet_samples), not {members}"
+            wanted = f"numbers from 1 to {latents.sheet_samples} (latents.sheet_samples)"
+            yield f"latents.groups.{name}: wants {wanted}, not {members}"
     counts = {
         "checkpoint.keep": experiment.checkpoint.keep,
         "search.concurrent": experiment.search.concurrent,

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from framework.storage.folder import Folder, is_uri
 from framework.storage.local import LocalFolder
-from framework.storage.remote import RemoteFolder
 
 
 def open_folder(location: str | Path) -> Folder:
@@ -19,6 +18,8 @@ def open_folder(location: str | Path) -> Folder:
     """
     text = str(location)
     if is_uri(text) and not text.startswith("file://"):
+        from framework.storage.remote import RemoteFolder  # pyarrow, only where it is needed
+
         return RemoteFolder(text)
     return LocalFolder.at(text)
 

@@ -7,9 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framework.errors import StorageError
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 # Whatever is being written bears this name first; `list` and `files` never show it.
 TEMPORARY = ".tmp-"
@@ -40,6 +43,15 @@ class Folder(ABC):
     @abstractmethod
     def name(self) -> str:
         """The last step of the location."""
+
+    @property
+    @abstractmethod
+    def parent(self) -> "Folder":
+        """The folder that holds this one."""
+
+    @abstractmethod
+    def arrow(self) -> "tuple[fs.FileSystem, str]":
+        """What pyarrow calls this folder, for libraries that want it so: a file system and a path in it."""
 
     @abstractmethod
     def __truediv__(self, name: str) -> "Folder":

@@ -5,9 +5,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from framework.storage.folder import TEMPORARY, Folder, Names, checked, temporary_name, told
+
+if TYPE_CHECKING:
+    from pyarrow import fs
 
 
 class LocalFolder(Folder):
@@ -31,6 +35,17 @@ class LocalFolder(Folder):
     def name(self) -> str:
         """See Folder."""
         return self._path.name
+
+    @property
+    def parent(self) -> "LocalFolder":
+        """See Folder."""
+        return LocalFolder(self._path.parent)
+
+    def arrow(self) -> "tuple[fs.FileSystem, str]":
+        """See Folder."""
+        from pyarrow import fs
+
+        return fs.LocalFileSystem(), self.location
 
     def __truediv__(self, name: str) -> "LocalFolder":
         """See Folder."""

@@ -43,6 +43,15 @@ class RemoteFolder(Folder):
         """See Folder."""
         return self._root.rsplit("/", 1)[-1]
 
+    @property
+    def parent(self) -> "RemoteFolder":
+        """See Folder."""
+        return RemoteFolder(urlunsplit(self._parts._replace(path=self._parts.path.rstrip("/").rpartition("/")[0])))
+
+    def arrow(self) -> tuple[fs.FileSystem, str]:
+        """See Folder."""
+        return self._files, self._root
+
     def __truediv__(self, name: str) -> "RemoteFolder":
         """See Folder."""
         path = f"{self._parts.path.rstrip('/')}/{quote(checked(name))}"
@@ -116,9 +125,8 @@ class RemoteFolder(Folder):
         names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
         self.delete()
         for name in sorted(names, key=lambda name: name == last):
-            with _told(self._place(name), "written"), (source / name).open("rb") as file:
-                with self._output(self._at(name)) as stream:
-                    shutil.copyfileobj(file, stream, COPY_BYTES)
+            with _told(self._place(name), "written"):
+                self._send(source / name, self._at(name))
 
     def __reduce__(self) -> tuple[type["RemoteFolder"], tuple[str]]:
         return RemoteFolder, (self.location,)
@@ -142,11 +150,19 @@ class RemoteFolder(Folder):
             self._files.create_dir(path.rsplit("/", 1)[0], recursive=True)
         return self._files.open_output_stream(path)
 
+    def _send(self, source: Path, path: str) -> None:
+        with source.open("rb") as file, self._output(path) as stream:
+            shutil.copyfileobj(file, stream, COPY_BYTES)
+
     def _fetch(self, name: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _told(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:
-            with target.open("wb") as file:
-                shutil.copyfileobj(stream, file, COPY_BYTES)
+        place = self._at(name)
+        with (
+            _told(self._place(name), "read"),
+            self._files.open_input_stream(place) as source,
+            target.open("wb") as file,
+        ):
+            shutil.copyfileobj(source, file, COPY_BYTES)
 
 
 _downloaded: dict[str, dict[str, tuple[int, int]]] = {}

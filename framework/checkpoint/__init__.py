@@ -1,0 +1,17 @@
+"""What lasts of a training: atomic checkpoints, generators that stand alone, and the layout of a run's folder."""
+
+from framework.checkpoint.generator import LoadedGenerator, export_generator, load_generator
+from framework.checkpoint.run import RunFolder, TrialFolder, cache_folder
+from framework.checkpoint.saved import Checkpoint
+from framework.checkpoint.store import CheckpointStore
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointStore",
+    "LoadedGenerator",
+    "RunFolder",
+    "TrialFolder",
+    "cache_folder",
+    "export_generator",
+    "load_generator",
+]

@@ -1,0 +1,206 @@
+"""Generators that stand alone: from any folder that has one to an object that makes pictures."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from framework.checkpoint.saved import (
+    GENERATOR,
+    GENERATOR_CONFIG,
+    GENERATOR_WEIGHTS,
+    is_name,
+    parse_tensors,
+)
+from framework.checkpoint.store import BEST
+from framework.config import ModelConfig
+from framework.errors import CheckpointError, LatentscapeError, LatentsError, StorageError
+from framework.images import to_pixels
+from framework.models import build_generator, sample_latents
+from framework.storage import Folder, open_folder
+
+# A network's rounding depends on how many go through it at a time: always so many, so that it never shows.
+BLOCK_IMAGES = 32
+CONFIG_KEYS = {"architecture": str, "latent_size": int, "resolution": int, "channels": int}
+
+
+class LoadedGenerator:
+    """A trained generator. `images` gives the same bytes for a latent, whatever else is asked with it.
+
+    Args:
+        network: Latents [n, z] -> images [n, c, h, w] in [-1, 1].
+        config: `generator/config.json`.
+        digest: sha256 of its weights.
+        source: The folder it was read from.
+        device: Where it computes.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, config: dict[str, Any], digest: str, source: str, device: str | torch.device
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # pyright: ignore[reportCallIssue]
+        self.config = config
+        self.latent_size: int = config["latent_size"]
+        self.resolution: int = config["resolution"]
+        self.channels: int = config["channels"]
+        self.images_seen: int = config.get("images_seen", 0)
+        self.digest = digest
+        self.source = source
+
+    def sample_latents(self, n: int, seed: int, *, start: int = 0) -> np.ndarray:
+        """[n, z] float32, standard normal; latent k of a seed is the same however many are asked for."""
+        return sample_latents(n, self.latent_size, seed=seed, start=start)
+
+    @torch.inference_mode()
+    def images(self, latents: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Pictures of latents.
+
+        Args:
+            latents: [n, latent_size] floats, array or tensor.
+
+        Returns:
+            [n, resolution, resolution, channels] uint8.
+
+        Raises:
+            LatentsError: Another shape, or values that are not finite.
+        """
+        given = torch.as_tensor(latents)
+        if given.ndim != 2 or given.shape[1] != self.latent_size:
+            raise LatentsError(f"latents: want the shape [n, {self.latent_size}], not {list(given.shape)}")
+        if not bool(torch.isfinite(given).all()):
+            raise LatentsError("latents: want finite numbers")
+        dtype = next(self.network.parameters()).dtype
+        result = np.empty((len(given), self.resolution, self.resolution, self.channels), np.uint8)
+        block = torch.zeros(BLOCK_IMAGES, self.latent_size, dtype=dtype, device=self.device)
+        for start in range(0, len(given), BLOCK_IMAGES):
+            wanted = given[start : start + BLOCK_IMAGES].to(self.device, dtype)
+            block.zero_()
+            block[: len(wanted)] = wanted
+            result[start : start + len(wanted)] = to_pixels(self.network(block))[: len(wanted)]
+        return result
+
+
+def load_generator(
+    path: str | Path, device: str | torch.device = "cpu", *, warn: Callable[[str], None] = warnings.warn
+) -> LoadedGenerator:
+    """The generator in a folder, ready to make pictures. Needs neither Ray nor the experiment.
+
+    Args:
+        path: Local path or URI of a run (its best checkpoint, else its newest), a trial (likewise), a checkpoint,
+            the `generator/` within one, or an exported copy of that.
+        device: Where it is to compute.
+        warn: Told of damaged checkpoints that were passed over.
+
+    Raises:
+        CheckpointError: There is no generator, or it is damaged.
+        StorageError: The place cannot be reached.
+    """
+    folder = open_folder(path)
+    candidates = list(_candidates(folder))
+    if not candidates:
+        what = "is not there" if not folder.exists() else "is no run, trial, checkpoint or generator with weights"
+        raise CheckpointError(f"{folder.location}: {what}")
+    faults: list[str] = []
+    for candidate in candidates:
+        try:
+            loaded = _read(candidate, device=device)
+        except (CheckpointError, StorageError) as fault:
+            faults.append(str(fault))
+            continue
+        for fault in faults:
+            warn(f"passed over: {fault}")
+        return loaded
+    raise CheckpointError(faults[0])
+
+
+def export_generator(path: str | Path, target: str | Path) -> Folder:
+    """Copy the generator that `load_generator(path)` would take to a folder of its own; gives that folder."""
+    source = open_folder(load_generator(path).source)
+    copy = open_folder(target)
+    copy.upload(source.local_copy(), last=GENERATOR_CONFIG)
+    return copy
+
+
+def generator_folder(path: str | Path) -> Folder | None:
+    """The folder that `load_generator` would try first; None where there is none."""
+    return next(_candidates(open_folder(path)), None)
+
+
+def _candidates(folder: Folder) -> Iterator[Folder]:
+    """Generator folders that a path can stand for, the one to take first; a later one only where it is damaged."""
+    names = set(folder.list())
+    if GENERATOR_CONFIG in names:
+        yield folder
+    elif GENERATOR in names:
+        yield from _candidates(folder / GENERATOR)
+    elif "trials" in names:
+        yield from _of_run(folder, names)
+    elif "checkpoints" in names:
+        yield from _of_trial(folder / "checkpoints")
+    elif any(is_name(name) for name in names):
+        yield from _of_trial(folder)
+
+
+def _of_run(folder: Folder, names: set[str]) -> Iterator[Folder]:
+    if BEST in names:
+        # The best is what scores speak of: where it is damaged, another would be a silent change.
+        yield folder / str(folder.read_json(BEST)["checkpoint"]) / GENERATOR
+        return
+    newest = [
+        (name, trial) for trial in (folder / "trials").list() for name in _names(folder / f"trials/{trial}/checkpoints")
+    ]
+    for name, trial in sorted(newest, reverse=True):
+        yield folder / f"trials/{trial}/checkpoints/{name}/{GENERATOR}"
+
+
+def _of_trial(checkpoints: Folder) -> Iterator[Folder]:
+    names = _names(checkpoints)
+    if checkpoints.exists(BEST):
+        best = checkpoints.read_json(BEST).get("checkpoint")
+        if best is not None:
+            yield checkpoints / f"{best}/{GENERATOR}"
+            return
+    for name in reversed(names):
+        yield checkpoints / f"{name}/{GENERATOR}"
+
+
+def _names(checkpoints: Folder) -> list[str]:
+    return [name for name in checkpoints.list() if is_name(name)]
+
+
+def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
+    place = f"{folder.location}/{GENERATOR_CONFIG}"
+    config = _checked_config(folder.read_bytes(GENERATOR_CONFIG), place=place)
+    data = folder.read_bytes(GENERATOR_WEIGHTS)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != config.get("weights_sha256"):
+        raise CheckpointError(
+            f"{folder.location}/{GENERATOR_WEIGHTS}: is damaged (its sha256 is not {GENERATOR_CONFIG}'s)"
+        )
+    weights = parse_tensors(data, place=f"{folder.location}/{GENERATOR_WEIGHTS}")
+    try:
+        model = ModelConfig.model_validate({key: config[key] for key in ModelConfig.model_fields if key in config})
+        network = build_generator(model, resolution=config["resolution"], channels=config["channels"], seed=0)
+        network.load_state_dict(weights)
+    except (ValueError, RuntimeError, LatentscapeError) as fault:  # ValueError: pydantic's too
+        reason = " ".join(str(fault).split())[:200]
+        raise CheckpointError(f"{folder.location}: its weights do not fit its config ({reason})") from None
+    return LoadedGenerator(network, config=config, digest=digest, source=folder.location, device=device)
+
+
+def _checked_config(data: bytes, *, place: str) -> dict[str, Any]:
+    try:
+        config = json.loads(data)
+    except ValueError as fault:
+        raise CheckpointError(f"{place}: is no JSON ({fault})") from None
+    for key, kind in CONFIG_KEYS.items():
+        if not (isinstance(config, dict) and isinstance(config.get(key), kind)):
+            raise CheckpointError(f"{place}: is no generator's config ({key} is missing)")
+    return config

@@ -1,0 +1,130 @@
+"""One checkpoint on its storage: safetensors and JSON, each file's sha256 in a manifest that is written last."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from framework.errors import CheckpointError, StorageError
+from framework.storage import Folder
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+INFO = "info.json"
+STATE = "state"
+GENERATOR = "generator"
+GENERATOR_CONFIG = "config.json"
+GENERATOR_WEIGHTS = "weights.safetensors"
+
+
+class Checkpoint:
+    """A finished checkpoint; its name is the clock: `000000128000` was written at 128,000 images seen."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.name = folder.name
+        self.images_seen = int(folder.name)
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """`format`, `images_seen`, `digest`, `learned` and `files` ({path: {"sha256", "bytes"}})."""
+        document = self.folder.read_json(MANIFEST)
+        if not (isinstance(document, dict) and {"format", "digest", "learned", "files"} <= document.keys()):
+            raise CheckpointError(f"{self.folder.location}/{MANIFEST}: is no checkpoint's manifest")
+        if document["format"] != FORMAT:
+            raise CheckpointError(f"{self.folder.location}: is of format {document['format']}, wants {FORMAT}")
+        return document
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What the training loop noted beside its tensors."""
+        return json.loads(self._read(INFO))
+
+    def tensors(self, part: str) -> dict[str, torch.Tensor]:
+        """A part's tensors on the CPU, checked against their sha256; StorageError where there is no such part."""
+        return parse_tensors(self._read(f"{STATE}/{part}.safetensors"), place=f"{self.folder.location}/{STATE}/{part}")
+
+    def fault(self) -> str | None:
+        """What is wrong with it, in one line that names the file; None where every byte is as it was written."""
+        try:
+            for name in self.manifest["files"]:
+                self._read(name)
+        except (CheckpointError, StorageError) as fault:
+            return str(fault)
+        return None
+
+    def _read(self, name: str) -> bytes:
+        data = self.folder.read_bytes(name)
+        known = self.manifest["files"].get(name)
+        if known is None or hashlib.sha256(data).hexdigest() != known["sha256"]:
+            raise CheckpointError(f"{self.folder.location}/{name}: is damaged (its sha256 is not the manifest's)")
+        return data
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({self.folder.location!r})"
+
+
+def is_name(name: str) -> bool:
+    """Whether a folder's name is a checkpoint's: 12 digits.
+
+    >>> is_name(name_at(128_000)), is_name("best.json")
+    (True, False)
+    """
+    return len(name) == 12 and name.isascii() and name.isdigit()
+
+
+def name_at(images_seen: int) -> str:
+    """The name of a checkpoint made at this clock: sorted by name is sorted by time."""
+    return f"{images_seen:012d}"
+
+
+def fill(
+    place: Path,
+    *,
+    parts: Mapping[str, Mapping[str, torch.Tensor]],
+    info: Mapping[str, Any],
+    generator: tuple[Mapping[str, torch.Tensor], Mapping[str, Any]],
+    header: Mapping[str, Any],
+) -> None:
+    """Write a checkpoint's files into an empty folder, the manifest last."""
+    files = {INFO: json_bytes(info)}
+    files |= {f"{STATE}/{part}.safetensors": tensor_bytes(tensors) for part, tensors in parts.items()}
+    files |= {f"{GENERATOR}/{name}": data for name, data in generator_files(*generator).items()}
+    listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
+    files[MANIFEST] = json_bytes({"format": FORMAT, **header, "files": listed})
+    for name, data in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(data)
+
+
+def generator_files(weights: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files of a generator that stands alone; its config holds the sha256 of its weights."""
+    data = tensor_bytes(weights)
+    document = {**config, "weights_sha256": hashlib.sha256(data).hexdigest()}
+    return {GENERATOR_WEIGHTS: data, GENERATOR_CONFIG: json_bytes(document)}
+
+
+def tensor_bytes(tensors: Mapping[str, torch.Tensor]) -> bytes:
+    """The safetensors file of tensors of any layout, device and type; the same bytes for the same values."""
+    # A copy each: safetensors refuses views that share memory, and channels_last is no order of bytes.
+    plain = torch.contiguous_format
+    return save({name: tensor.detach().cpu().clone(memory_format=plain) for name, tensor in tensors.items()})
+
+
+def parse_tensors(data: bytes, *, place: str) -> dict[str, torch.Tensor]:
+    """The tensors in safetensors bytes; CheckpointError naming `place` where they are none."""
+    try:
+        return load(data)
+    except SafetensorError as fault:
+        raise CheckpointError(f"{place}: is no safetensors file ({fault})") from None
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as every file of a checkpoint has it."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,105 @@
+"""One trial's folder: its settings, state, metrics, checkpoints and samples."""
+
+import json
+import math
+from typing import Any
+
+from framework.errors import StorageError
+from framework.storage import Folder
+
+PARAMS = "params.json"
+STATE = "state.json"
+METRICS = "metrics.jsonl"
+
+
+class TrialFolder:
+    """`trials/<id>/` of a run: params.json, state.json, metrics.jsonl, checkpoints/, samples/, TensorBoard's events."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.id = folder.name
+        self.checkpoints = folder / "checkpoints"
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Dotted key -> value of what the search set; empty before `write_params`."""
+        return self._document(PARAMS)
+
+    def write_params(self, params: dict[str, Any]) -> None:
+        """Replace params.json."""
+        self.folder.write_json(PARAMS, params)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """`state` (pending, running, finished, stopped, failed), `error`, …; empty before `write_state`."""
+        return self._document(STATE)
+
+    def write_state(self, **state: Any) -> None:
+        """Replace state.json; an error of a life before this one is gone with it."""
+        self.folder.write_json(STATE, plain(state))
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """One row a report, in the order of images_seen.
+
+        A restart reports anew what came after its checkpoint: the rows of the life that was lost are left out,
+        and so is a line that a kill cut short.
+        """
+        rows: list[dict[str, Any]] = []
+        for row in self._rows():
+            while rows and rows[-1].get("images_seen", 0) >= row.get("images_seen", math.inf):
+                rows.pop()
+            rows.append(row)
+        return rows
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """Add a row to metrics.jsonl; a number that is not finite becomes null, since JSON has none."""
+        self.folder.append_text(METRICS, json.dumps(plain(row), ensure_ascii=False) + "\n")
+
+    def truncate_metrics(self, images_seen: int) -> None:
+        """Drop the rows past `images_seen`: a restart from there reports them anew."""
+        every = self._rows()
+        kept = [row for row in self.metrics() if row.get("images_seen", 0) <= images_seen]
+        if len(kept) < len(every):
+            self.folder.write_text(METRICS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+
+    def samples(self) -> list[str]:
+        """Paths within the trial of its grids, oldest first: `samples/000000064000.png`."""
+        return [f"samples/{name}" for name in (self.folder / "samples").list() if name.endswith(".png")]
+
+    def write_sample(self, images_seen: int, png: bytes) -> str:
+        """Keep the grid made at this clock; gives its path within the trial."""
+        name = f"samples/{images_seen:012d}.png"
+        self.folder.write_bytes(name, png)
+        return name
+
+    def _rows(self) -> list[dict[str, Any]]:
+        if not self.folder.exists(METRICS):
+            return []
+        rows = []
+        for line in self.folder.read_text(METRICS).splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict):
+                rows.append(row)
+        return rows
+
+    def _document(self, name: str) -> dict[str, Any]:
+        document = self.folder.read_json(name) if self.folder.exists(name) else {}
+        if not isinstance(document, dict):
+            raise StorageError(f"{self.folder.location}/{name}: wants a JSON object")
+        return document
+
+
+def plain(value: Any) -> Any:
+    """The same document with None for each number that JSON cannot say.
+
+    >>> plain({"loss": float("nan"), "seen": [1, 2.5]})
+    {'loss': None, 'seen': [1, 2.5]}
+    """
+    if isinstance(value, dict):
+        return {key: plain(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(member) for member in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
