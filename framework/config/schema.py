@@ -112,7 +112,7 @@ class AssessorConfig(Section):
     """The small CNN trained on the labels: it tags samples, and its features serve as a score's."""
 
     attributes: list[str] | None = key(None, "labels to learn; none named: all that the data has")
-    epochs: int = key(6, "passes over the labelled images", unit="epochs", ge=1)
+    images: int = key(20_000, "images that each of the two trains on, repeats counted", unit="images", ge=64)
     width: int = key(32, "channels of its first layer", unit="channels", ge=8)
     low: float = key(0.1, "label values up to this are 0; between low and high they are unknown", ge=0.0, le=0.5)
     high: float = key(0.9, "label values from this on are 1", ge=0.5, le=1.0)

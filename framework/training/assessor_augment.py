@@ -1,0 +1,42 @@
+"""What an assessor's training pictures go through, so that it sees faces and not files."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framework.images import to_model_range
+
+# Share of the side by which a picture is moved at most, either way.
+LARGEST_SHIFT = 1 / 16
+CONTRAST, BRIGHTNESS, TINT = 0.15, 0.10, 0.05
+
+
+def augmented(pixels: np.ndarray, rng: np.random.Generator) -> Tensor:
+    """Pictures mirrored, moved by a few pixels, and of other light and tint.
+
+    Args:
+        pixels: [n,h,w,c] uint8.
+        rng: Decides all of it.
+
+    Returns:
+        [n,c,h,w] float32, about [-1,1], in channels_last memory.
+    """
+    count, channels = len(pixels), pixels.shape[-1]
+    images = to_model_range(torch.from_numpy(_moved(pixels, rng)))
+    contrast, brightness, tint = (
+        torch.from_numpy(rng.normal(0.0, spread, (count, size, 1, 1)).astype(np.float32))
+        for spread, size in ((CONTRAST, 1), (BRIGHTNESS, 1), (TINT, channels))
+    )
+    return images * (1.0 + contrast) + brightness + tint
+
+
+def _moved(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each picture [n,h,w,c] mirrored with probability 0.5 and moved; the border is filled by reflection."""
+    count, side = pixels.shape[:2]
+    margin = round(side * LARGEST_SHIFT)
+    wide = np.pad(pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
+    places = np.arange(side)
+    columns = np.where(rng.random((count, 1)) < 0.5, places[::-1], places)
+    rows = places + rng.integers(0, 2 * margin + 1, (count, 1))
+    columns = columns + rng.integers(0, 2 * margin + 1, (count, 1))
+    return wide[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
