@@ -95,25 +95,29 @@ def nice_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
     """
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.9)
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.75)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within [low, high]; where they are fewer than three, their doubles and halves too.
+    """Powers of ten within [low, high]; where they are few, their 2- and 5-fold too, or more between.
 
     >>> log_ticks(0.9, 1100)
     [1.0, 10.0, 100.0, 1000.0]
     >>> log_ticks(4, 60)
     [5.0, 10.0, 20.0, 50.0]
+    >>> log_ticks(12, 80)
+    [15.0, 20.0, 30.0, 50.0, 70.0]
     """
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    tens = [10.0**power for power in powers if low <= 10.0**power <= high]
-    if len(tens) >= 3:
-        return tens[:: math.ceil(len(tens) / 6)]
-    finer = [float(f"{factor * 10.0**power:.6g}") for power in powers for factor in (1, 2, 5)]
-    return [value for value in finer if low <= value <= high]
+    ticks: list[float] = []
+    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        every = [float(f"{factor * 10.0**power:.6g}") for power in powers for factor in factors]
+        ticks = [value for value in every if low <= value <= high]
+        if len(ticks) >= 4:
+            break
+    return ticks[:: math.ceil(len(ticks) / 8)]
 
 
 def short_number(value: float) -> str:
@@ -125,7 +129,10 @@ def short_number(value: float) -> str:
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.6g}{suffix}".replace("-", "\u2212")
-    text = f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-") if 0 < abs(value) < 0.001 else f"{value:.6g}"
+    text = f"{value:.6g}"
+    if 0 < abs(value) < 0.001:
+        mantissa, power = f"{value:.5e}".split("e")
+        text = f"{float(mantissa):g}e{int(power)}"
     return text.replace("-", "\u2212")
 
 
@@ -135,12 +142,13 @@ def draw(
     *,
     title: str,
     caption: str = "",
-    size: tuple[int, int] = (360, 220),
+    size: tuple[int, int] = (300, 200),
     fixed: tuple[float, float] | None = None,
     dots: bool = False,
     mark: tuple[Point, str] | None = None,
     references: Sequence[tuple[float, str]] = (),
     most_points: int = 240,
+    log_from: float = 20.0,
 ) -> Chart | None:
     """The chart of these lines, or None where not one value is finite.
 
@@ -155,17 +163,15 @@ def draw(
         mark: A point to ring and what to write beside it.
         references: Horizontal lines (value, text).
         most_points: A line with more is averaged over equal spans, to that many.
+        log_from: The axis is logarithmic where the highest value is so many times the lowest (and that above 0).
     """
-    drawn = [
-        (line, [(x, y) for x, y in line.points if math.isfinite(x)], any(math.isfinite(y) for _, y in line.points))
-        for line in lines
-    ]
-    drawn = [(line, thinned(points, most_points)) for line, points, visible in drawn if visible]
+    drawn = [(line, [point for point in line.points if math.isfinite(point[0])]) for line in lines]
+    drawn = [(line, points) for line, points in drawn if any(math.isfinite(y) for _, y in points)]
     values = np.array([y for _, points in drawn for _, y in points if math.isfinite(y)])
     if not len(values):
         return None
-    x, y = _axes(values, max(px for _, points in drawn for px, _ in points), size=size, fixed=fixed)
-    curves = [_curve(line, points, x, y, dots=dots) for line, points in drawn]
+    x, y = _axes(values, max(px for _, points in drawn for px, _ in points), size=size, fixed=fixed, log_from=log_from)
+    curves = [_curve(line, thinned(points, most_points), x, y, dots=dots) for line, points in drawn]
     place = (round(x.place(mark[0][0]), 1), round(y.place(mark[0][1]), 1)) if mark else None
     return Chart(
         name, title, caption, size[0], size[1], x, y, x.ticks(4 if size[0] < 500 else 8), y.ticks(5), curves,
@@ -187,11 +193,13 @@ def thinned(points: Sequence[Point], most: int) -> list[Point]:
     return [(float(part[:, 0].mean()), float(part[:, 1].mean())) for part in parts]
 
 
-def _axes(values: np.ndarray, last: float, *, size: tuple[int, int], fixed: tuple[float, float] | None) -> tuple[Axis, Axis]:
+def _axes(
+    values: np.ndarray, last: float, *, size: tuple[int, int], fixed: tuple[float, float] | None, log_from: float
+) -> tuple[Axis, Axis]:
     width, height = size
-    beyond = 0.005 if len(values) > 400 else 0.0  # among many, a few spikes must not flatten all the rest
+    beyond = 0.005 if len(values) >= 200 else 0.0  # among many, a few spikes must not flatten all the rest
     low, high = fixed or (float(np.quantile(values, beyond)), float(np.quantile(values, 1 - beyond)))
-    log = fixed is None and low > 0 and high / low > 20
+    log = fixed is None and low > 0 and high / low > log_from
     if fixed is None:
         low, high = _padded(low, high, log=log)
     left = 14 + 6.4 * max(len(label) for _, label in Axis(low, high, 0, 1, log).ticks())
@@ -200,7 +208,7 @@ def _axes(values: np.ndarray, last: float, *, size: tuple[int, int], fixed: tupl
 
 def _padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
     if log:
-        room = (high / low) ** 0.06
+        room = (high / low) ** 0.12
         return low / room, high * room
     room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
     return (0.0 if 0 <= low <= (high - low) * 0.5 else low - room), high + room

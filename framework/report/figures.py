@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from framework.report.chart import Chart, Line, Point, draw, short_number
+from framework.report import words
+from framework.report.chart import Chart, Line, Point, draw
 from framework.report.reading import Results, Trial
 
 # Colours that can still be told apart; where there are more trials than that, only the first of them have one.
@@ -11,13 +12,13 @@ _COLOURS_IN_A_CROWD = 5
 _POINTS_A_CHART = 12_000  # in all lines together, so that 200 trials stay light
 
 _PANELS = [
-    ("generator_loss", "Generator loss", "", None),
-    ("discriminator_loss", "Discriminator loss", "", None),
-    ("accuracy_real", "Discriminator accuracy, real", "share of real images it calls real", (0.0, 1.0)),
-    ("accuracy_fake", "Discriminator accuracy, generated", "share of generated images it finds out", (0.0, 1.0)),
-    ("logit_mean_real", "Mean logit, real", "", None),
-    ("logit_mean_fake", "Mean logit, generated", "", None),
-    ("sample_spread", "Spread of the samples", "as a share of the real images'; near 0 is a collapse", None),
+    ("generator_loss", "Generator loss", "low: its images pass for real", None),
+    ("discriminator_loss", "Discriminator loss", "low: it tells the two apart", None),
+    ("accuracy_real", "Discriminator accuracy, real", "share of real images called real", (0.0, 1.0)),
+    ("accuracy_fake", "Discriminator accuracy, generated", "share of generated images found out", (0.0, 1.0)),
+    ("logit_mean_real", "Mean logit, real", "above 0 it calls them real", None),
+    ("logit_mean_fake", "Mean logit, generated", "below 0 it finds them out", None),
+    ("sample_spread", "Spread of the samples", "how far they differ; near 0 is a collapse", None),
     ("images_per_second", "Throughput", "images a second", None),
 ]
 
@@ -74,12 +75,8 @@ def trial_label(trial: Trial) -> str:
 
     Short names suffice: the dotted key is in the leaderboard's heading.
     """
-    settings = [f"{key.rsplit('.', 1)[-1]} {_setting(value)}" for key, value in trial.params.items()]
+    settings = [f"{key.rsplit('.', 1)[-1]} {words.setting(value)}" for key, value in trial.params.items()]
     return ", ".join(settings) or trial.id
-
-
-def _setting(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _line(key: Key, points: list[Point]) -> Line:
@@ -90,8 +87,8 @@ def _score(results: Results, pairs: list[tuple[Trial, Key]], *, name: str, size:
     best = results.best_trial
     mark = None
     if best is not None and best.score is not None and best.score_images_seen is not None:
-        mark = ((float(best.score_images_seen), best.score), short_number(float(f"{best.score:.4g}")))
+        mark = ((float(best.score_images_seen), best.score), words.score(best.score))
     return draw(
         name, [_line(key, trial.scores) for trial, key in pairs], title="Score", size=size, dots=True, mark=mark,
-        caption="lower is better; each dot is one evaluation of the trial's averaged generator",
+        caption="lower is better; each dot is one evaluation of the trial's averaged generator", log_from=4.0,
     )  # fmt: skip

@@ -9,7 +9,6 @@ import jinja2
 from markupsafe import Markup
 
 from framework.checkpoint import RunFolder
-from framework.config import to_yaml
 from framework.report import words
 from framework.report.figures import curves_of
 from framework.report.pictures import Picture, picture
@@ -39,8 +38,10 @@ def render(results: Results) -> str:
     )
     environment.filters |= {
         "number": words.number,
+        "score": words.score,
         "share": words.share,
         "plain": words.plain,
+        "setting": words.setting,
         "moment": words.moment,
         "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "tojson_plain": json.dumps,
@@ -50,6 +51,7 @@ def render(results: Results) -> str:
 
 def _content(results: Results) -> dict[str, Any]:
     about, experiment, best = results.about, results.experiment, results.best_trial
+    chosen_by = _score(results.best.get("score")) if results.best else None
     return {
         # Markup: these two are files of ours, not anybody's text.
         "style": Markup((_HERE / "report.css").read_text(encoding="utf-8")),  # noqa: S704
@@ -58,7 +60,8 @@ def _content(results: Results) -> dict[str, Any]:
         "results": results,
         "trials": results.trials,
         "best": best,
-        "best_score": _score(results.best.get("score")) if results.best else None,
+        "headline": _headline(results, chosen_by),
+        "chosen_by": chosen_by,
         "alerts": _alerts(results),
         "notes": [_note(note) for note in _list(about.get("notes"))],
         "keys": searched_keys(results.trials),
@@ -75,24 +78,19 @@ def _content(results: Results) -> dict[str, Any]:
         "ended": about.get("ended"),
         "lasted": words.duration(about.get("started"), about.get("ended")),
         "changed": changed_keys(experiment),
-        "config": to_yaml(experiment),
+        "config": results.config,
         "place": shlex.quote(f"{experiment.storage.path.rstrip('/')}/{experiment.name}"),
     }
 
 
 def _alerts(results: Results) -> list[dict[str, str]]:
     """What asks for attention, said before anything is shown."""
-    texts: list[Any] = [*_list(results.about.get("warnings")), *results.troubles]
+    texts = list(_list(results.about.get("warnings")))
     if results.best_trial is not None:
         texts += [f"The best trial: {text}" for text in results.best_trial.warnings]
     failed = sum(1 for trial in results.trials if trial.error or trial.state == "failed")
     if failed:
-        one = failed == 1
-        texts.append(
-            f"{failed} of {len(results.trials)} trials failed; the leaderboard says why."
-            if not one
-            else f"1 of {len(results.trials)} trials failed; the leaderboard says why."
-        )
+        texts.append(f"{failed} of {len(results.trials)} trials failed; the leaderboard says why.")
     return [_note(text) for text in texts]
 
 
@@ -112,9 +110,18 @@ def _score(document: Any) -> dict[str, Any] | None:
         "metric": str(document.get("metric", "score")),
         "value": document["value"],
         "words": words.score_in_words(document),
+        "counts": words.images_in_words(_dict(document.get("protocol"))),
         "protocol": _dict(document.get("protocol")),
         "more": {key: value for key, value in document.items() if key not in own},
     }
+
+
+def _headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The best checkpoint's final score: the one it was chosen by is the luckiest of many, and made of fewer images."""
+    if results.best is None:
+        return None
+    final = [score for score in results.scores if score.get("checkpoint") == results.best.get("checkpoint")]
+    return next((score for document in reversed(final) if (score := _score(document))), None) or chosen_by
 
 
 def _film(results: Results) -> list[Picture]:

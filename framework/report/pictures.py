@@ -35,11 +35,11 @@ def picture(data: bytes, *, alt: str, caption: str = "", longest: int | None = N
         image.load()
     except (OSError, SyntaxError, ValueError):  # Pillow raises each of these on damaged files
         return None
-    shrunk = longest is not None and max(image.size) > longest
-    if shrunk:
+    kind, large = image.format or "PNG", len(data) > _LARGE_BYTES
+    if longest is not None and max(image.size) > longest:
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    kind = image.format or "PNG"
-    if shrunk or len(data) > _LARGE_BYTES:
+        large = True
+    if large:
         buffer = io.BytesIO()
         image.convert("RGB").save(buffer, "WEBP", quality=_WEBP_QUALITY)
         data, kind = buffer.getvalue(), "WEBP"

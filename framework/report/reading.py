@@ -17,12 +17,13 @@
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from framework.checkpoint import RunFolder, TrialFolder
-from framework.config import Experiment, known_keys
-from framework.errors import LatentscapeError
+from framework.config import Experiment, experiment_from_text, known_keys
+from framework.config.describe import default_of
 
 PICTURES = ("samples.png", "interpolation.png", "arithmetic.png", "sheet.png")
 
@@ -67,14 +68,14 @@ class Results:
     """A run as far as it has come."""
 
     experiment: Experiment
+    config: str
     about: dict[str, Any]
     trials: list[Trial]
     best: dict[str, Any] | None
     scores: list[dict[str, Any]]
     pictures: dict[str, bytes]
     documents: dict[str, dict[str, Any]]
-    film: list[tuple[int, bytes]] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
+    film: list[tuple[int, bytes]]
 
     @property
     def best_trial(self) -> Trial | None:
@@ -90,15 +91,16 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
         run: The run.
         film_frames: At most so many of the best trial's sample grids, closer together at the beginning.
     """
-    troubles: list[str] = []
-    rows = {str(row.get("trial")): row for row in run.leaderboard()}
-    trials = [_trial(folder, rows.get(folder.id, {}), troubles) for folder in run.trials()]
+    rows = {str(row["trial"]): row for row in run.leaderboard()}
+    trials = [_trial(folder, rows.get(folder.id, {})) for folder in run.trials()]
     trials.sort(key=lambda trial: (trial.rank is None, trial.rank or 0, trial.id))
     best = run.best()
-    about = run.folder.read_json("run.json") if run.folder.exists("run.json") else {}
+    # Not run.experiment: that one names where the run lies now, this one what was typed.
+    config = run.folder.read_text("experiment.yaml")
     return Results(
-        experiment=run.experiment,
-        about=about if isinstance(about, dict) else {},
+        experiment=experiment_from_text(config, source="experiment.yaml"),
+        config=config,
+        about=run.about,
         trials=trials,
         best=best,
         scores=run.scores(),
@@ -109,7 +111,6 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
             if run.artifacts.exists(name)
         },
         film=_film(run.trial(best["trial"]), film_frames) if best else [],
-        troubles=troubles,
     )
 
 
@@ -137,11 +138,11 @@ def changed_keys(experiment: Experiment) -> list[tuple[str, Any, Any]]:
     """(dotted key, value, default) of each key that is not at its default."""
     found = []
     for dotted in known_keys():
-        value, default = experiment, Experiment()
+        value: Any = experiment
         for step in dotted.split("."):
-            value, default = getattr(value, step), getattr(default, step)
-        if value != default:
-            found.append((dotted, value, default))
+            value = getattr(value, step)
+        if value != default_of(dotted) and dotted != "name":
+            found.append((dotted, value, default_of(dotted)))
     return found
 
 
@@ -158,12 +159,8 @@ def chosen(count: int, most: int) -> list[int]:
     return sorted({round((count - 1) * (index / (most - 1)) ** 1.5) for index in range(most)})
 
 
-def _trial(folder: TrialFolder, row: dict[str, Any], troubles: list[str]) -> Trial:
-    try:
-        metrics = [row for row in folder.metrics() if finite(row.get("images_seen")) is not None]
-    except LatentscapeError as fault:
-        troubles.append(f"Trial {folder.id} has no curves here: {fault}")
-        metrics = []
+def _trial(folder: TrialFolder, row: dict[str, Any]) -> Trial:
+    metrics = [report for report in folder.metrics() if finite(report.get("images_seen")) is not None]
     numbers = {key: finite(row.get(key)) for key in ("rank", "score_images_seen", "images_seen")}
     whole = {key: None if value is None else int(value) for key, value in numbers.items()}
     state = folder.state
@@ -185,9 +182,5 @@ def _trial(folder: TrialFolder, row: dict[str, Any], troubles: list[str]) -> Tri
 
 
 def _film(folder: TrialFolder, most: int) -> list[tuple[int, bytes]]:
-    names = [name for name in folder.samples() if name.rsplit(".", 1)[0].rsplit("/", 1)[-1].isdigit()]
-    frames = []
-    for index in chosen(len(names), most):
-        name = names[index].rsplit("/", 1)[-1]
-        frames.append((int(name.rsplit(".", 1)[0]), (folder.folder / "samples").read_bytes(name)))
-    return frames
+    clocked = [(int(clock), path) for path in folder.samples() if (clock := PurePosixPath(path).stem).isdigit()]
+    return [(clocked[at][0], folder.folder.read_bytes(clocked[at][1])) for at in chosen(len(clocked), most)]

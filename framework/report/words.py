@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from framework.report.chart import short_number
 from framework.report.reading import finite
 
 _FRECHET = "the Fréchet distance between the features of generated and of real images"
@@ -22,6 +23,18 @@ def number(value: Any, digits: int = 4) -> str:
     if abs(known) >= 10 ** (digits - 1) or known == int(known):
         return f"{known:,.0f}".replace("-", "−")
     return f"{known:.{digits}g}".replace("-", "−")
+
+
+def score(value: Any) -> str:
+    """A score with four digits that matter, zeros too, so that a column of them can be read down.
+
+    >>> score(21.0), score(1234.5), score(0.5)
+    ('21.00', '1,234', '0.5000')
+    """
+    known = finite(value)
+    if known is None:
+        return "–"
+    return (f"{known:#.4g}" if abs(known) < 1000 else f"{known:,.0f}").replace("-", "−")
 
 
 def share(value: Any) -> str:
@@ -80,18 +93,27 @@ def metric_name(metric: str) -> str:
     fid = re.fullmatch(r"fid[0-9.]*[km]?_(\w+)", metric)
     if fid:
         return f"FID-{fid[1]}"
-    return metric.replace("_", " ").replace("frechet", "Fréchet").capitalize()
+    name = metric.replace("_", " ").replace("frechet", "Fréchet")
+    return name[:1].upper() + name[1:]
 
 
 def score_in_words(score: Mapping[str, Any]) -> str:
     """What a score was made of, as one sentence."""
     protocol = score.get("protocol")
     protocol = protocol if isinstance(protocol, Mapping) else {}
+    features, counts = _features(protocol), images_in_words(protocol)
+    return (
+        ", ".join([_FRECHET + (f" ({features})" if features else ""), *([counts] if counts else [])])
+        + "; lower is better."
+    )
+
+
+def images_in_words(protocol: Mapping[str, Any]) -> str:
+    """How many images a score was made of; empty where its protocol does not say."""
     generated, real = (_first(protocol, *names) for names in (_GENERATED, _REAL))
-    parts = [f"{_FRECHET}" + (f" ({_features(protocol)})" if _features(protocol) else "")]
-    if generated is not None or real is not None:
-        parts.append(f"{number(generated, 9)} generated against {number(real, 9)} real images")
-    return ", ".join(parts) + "; lower is better."
+    if generated is None and real is None:
+        return ""
+    return f"{number(generated, 9)} generated against {number(real, 9)} real images"
 
 
 _GENERATED = ("generated_images", "generated", "samples", "fake_images")
@@ -107,6 +129,15 @@ def _features(protocol: Mapping[str, Any]) -> str:
     if features is None:
         return ""
     return f"{features}, tap {tap}" if tap is not None else str(features)
+
+
+def setting(value: Any) -> str:
+    """A searched value, short enough for a table.
+
+    >>> setting(0.00043347), setting(64), setting(None)
+    ('4.33e−4', '64', '–')
+    """
+    return short_number(float(f"{value:.3g}")) if isinstance(value, float) and abs(value) < 1000 else plain(value)
 
 
 def plain(value: Any) -> str:

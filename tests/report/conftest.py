@@ -1,0 +1,80 @@
+"""The maker of run folders, and readers of the page it becomes."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from framework.checkpoint import RunFolder
+from framework.report import write_report
+
+VOID = {"meta", "img", "br", "wbr", "link", "input", "hr", "path", "circle", "rect", "polyline"}
+
+
+@dataclass
+class Page(HTMLParser):
+    """A page as far as tests look at it; `unbalanced` names each tag that was closed out of order."""
+
+    text: str = ""
+    attributes: list[tuple[str, str, str]] = field(default_factory=list)
+    unbalanced: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    by_class: dict[str, int] = field(default_factory=dict)
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source, self.text, self.attributes, self.unbalanced, self.ids, self.by_class = source, "", [], [], [], {}
+        self._open: list[str] = []
+        self.feed(source)
+        self.close()
+        self.unbalanced += self._open
+        self.text = " ".join(self.text.split())
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self.ids += [value for name, value in attrs if name == "id"]
+        for name in dict(attrs).get("class", "").split():
+            self.by_class[name] = self.by_class.get(name, 0) + 1
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag):
+        if not self._open or self._open.pop() != tag:
+            self.unbalanced.append(tag)
+
+    def handle_data(self, data):
+        if self._open and self._open[-1] not in ("style", "script"):
+            self.text += data
+
+    def values(self, *names: str) -> list[str]:
+        return [value for _, name, value in self.attributes if name in names]
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Path]:
+    spec = importlib.util.spec_from_file_location("make_run", Path(__file__).with_name("make_run.py"))
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make_run
+
+
+@pytest.fixture(scope="session")
+def page_of() -> Callable[[Path], Page]:
+    def read(run: Path) -> Page:
+        location = write_report(RunFolder.open(run))
+        return Page(Path(location).read_text(encoding="utf-8"))
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def finished(make_run, tmp_path_factory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs"), trials=5)

@@ -1,0 +1,238 @@
+"""Makes run folders that look like real ones, with any number of trials: for tests, and to look at the report.
+
+python tests/report/make_run.py DESTINATION [--trials 30] [--name drawn-32]
+"""
+
+import argparse
+import csv
+import functools
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from framework.config import experiment_from_text
+from framework.images import grid, png_bytes
+
+EXPERIMENT = """
+data: {source: drawn_faces, resolution: 32, limit: 8000}
+model: {width: 48}
+training: {schedule: joint, batch_size: 64, total_images: 128000, report_every_images: 1600}
+evaluation: {features: assessor, every_images: 16000}
+search:
+  space:
+    optimizer.generator_lr: {loguniform: [1e-4, 1e-3]}
+    model.latent_size: {choice: [32, 64]}
+compute: {workers: 2}
+"""
+REPORT_EVERY, SCORE_EVERY, TOTAL = 1_600, 16_000, 128_000
+SCORE_PROTOCOL = {
+    "features": "assessor", "feature_digest": "5c1f" * 16, "generated_images": 1000, "real_images": 7203,
+    "resolution": 32, "resize": "none", "seed": 0, "data_digest": "9ab3" * 16,
+}  # fmt: skip
+
+
+def make_run(
+    destination: Path,
+    *,
+    trials: int = 4,
+    failed: int | None = None,
+    seed: int = 0,
+    name: str = "drawn-32",
+    artifacts: bool = True,
+) -> Path:
+    """Writes a finished run of so many trials, the last of them (none named: one of several) failed; its folder."""
+    rng = np.random.default_rng(seed)
+    failed = min(1, trials - 1) if failed is None else failed
+    run = destination / name
+    run.mkdir(parents=True)
+    (run / "experiment.yaml").write_text(f"name: {name}\n{EXPERIMENT}")
+    rows = [_write_trial(run, index, trials - failed, trials, rng) for index in range(trials)]
+    rows.sort(key=lambda row: (row["score"] == "", row["score"] or 0, row["trial"]))
+    for rank, row in enumerate(rows, start=1):
+        row["rank"] = rank
+    with (run / "leaderboard.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["rank", *(key for key in rows[0] if key != "rank")])
+        writer.writeheader()
+        writer.writerows(rows)
+    _write_about(run, trials)
+    if rows[0]["score"] != "":
+        _write_best(run, rows[0])
+        if artifacts:
+            _write_artifacts(run, rng)
+    return run
+
+
+def _write_trial(run: Path, index: int, good: int, trials: int, rng: np.random.Generator) -> dict:
+    trial = run / "trials" / f"{index + 1:03d}-{index * 4919 + 4096:04x}"
+    (trial / "samples").mkdir(parents=True)
+    params = {
+        "optimizer.generator_lr": float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-3)))),
+        "model.latent_size": int(rng.choice([32, 64])),
+    }
+    quality = 1.0 - abs(math.log10(params["optimizer.generator_lr"]) + 3.4) * 0.8 + rng.normal(0, 0.04)
+    fails = index >= good
+    early = index % 3 == 2 and trials > 3
+    length = 20_800 if fails else 48_000 if early else TOTAL
+    metrics = list(_reports(length, quality, rng))
+    if fails:
+        state = {"state": "failed", "error": "TrainingError: generator_loss is nan at step 325; learning rate 9.1e-4"}
+    else:
+        state = {"state": "stopped" if early else "finished"}
+    warning = "the discriminator has won: real and fake accuracy over 0.99 for 20,000 images"
+    if index % 7 == 3 and metrics:
+        metrics[-1]["warnings"] = [warning]
+    (trial / "params.json").write_text(json.dumps(params))
+    (trial / "state.json").write_text(json.dumps(state))
+    (trial / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
+    scores = [(row["score"]["value"], row["images_seen"]) for row in metrics if "score" in row]
+    if index < 4 or trials <= 8:
+        for images_seen in range(0, length + 1, 8_000):
+            _write_samples(trial / "samples" / f"{images_seen:012d}.png", images_seen / TOTAL, quality)
+    best = min(scores, default=("", ""))
+    return {
+        "trial": trial.name, **params, "score": best[0], "score_images_seen": best[1],
+        "last_score": scores[-1][0] if scores else "", "images_seen": metrics[-1]["images_seen"],
+        "images_per_second": 402.5 + index, "state": state["state"],
+        "warnings": warning if index % 7 == 3 else "", "error": state.get("error", ""),
+    }  # fmt: skip
+
+
+def _reports(length: int, quality: float, rng: np.random.Generator):
+    wander = 0.0
+    for images_seen in range(REPORT_EVERY, length + 1, REPORT_EVERY):
+        part = images_seen / TOTAL
+        wander = 0.9 * wander + rng.normal(0, 0.05)
+        row = {
+            "images_seen": images_seen,
+            "real_images_seen": images_seen,
+            "step": images_seen // 64,
+            "discriminator_loss": 0.62 + 0.3 * math.exp(-9 * part) + 0.3 * wander + rng.normal(0, 0.02),
+            "generator_loss": 0.85 + (1.6 - quality) * part + wander + rng.normal(0, 0.05),
+            "accuracy_real": min(1, 0.68 + 0.1 * part - 0.2 * wander + rng.normal(0, 0.03)),
+            "accuracy_fake": min(1, 0.74 + 0.12 * part - 0.2 * wander + rng.normal(0, 0.03)),
+            "logit_mean_real": 0.5 + part + wander,
+            "logit_mean_fake": -0.8 - part - wander,
+            "discriminator_gradient_norm": 1.2 + abs(wander),
+            "generator_gradient_norm": 2.0 + abs(wander),
+            "images_per_second": 400 + rng.normal(0, 9),
+            "data_wait_share": 0.004,
+            "memory_bytes": 900_000_000,
+            "wall_seconds": images_seen / 400,
+        }
+        if images_seen % SCORE_EVERY == 0:
+            value = (14 + 90 * math.exp(-5 * part * max(quality, 0.2))) * (1.6 - 0.5 * quality) + rng.normal(0, 0.6)
+            row["score"] = {"metric": "assessor_frechet_distance", "value": value, "protocol": SCORE_PROTOCOL}
+            row["checkpoint"] = f"{images_seen:012d}"
+            row["sample_spread"] = 0.5 + 0.4 * (1 - math.exp(-6 * part)) + rng.normal(0, 0.02)
+        yield row
+
+
+def _write_samples(path: Path, part: float, quality: float) -> None:
+    faces = faded_faces(64, np.random.default_rng(1), part=part * max(quality, 0.3))
+    path.write_bytes(png_bytes(grid(faces, columns=8)))
+
+
+def _write_about(run: Path, trials: int) -> None:
+    assessor = {
+        "accuracy": {
+            "glasses": {"metric": "auroc", "value": 0.9981, "n": 797},
+            "smiling": {"metric": "auroc", "value": 0.9644, "n": 797},
+            "age_group": {"metric": "accuracy", "value": 0.871, "n": 797},
+        }
+    }
+    about = {
+        "command": ["python", "-m", "jobs.pipeline", "configs/demo.yaml", f"search.trials={trials}"],
+        "machine": {"host": "workstation", "cores": 2, "memory": "16 GiB", "gpus": [], "cluster": "embedded Ray"},
+        "versions": {"latentscape": "0.1.0", "python": "3.11.2", "torch": "2.14.1", "ray": "2.60.0"},
+        "data": {
+            "source": "drawn_faces", "path_name": None, "images": 8000, "training": 7203, "held_out": 797,
+            "rejected": 0, "digest": "9ab3" * 16, "resolution": 32,
+            "labels": ["glasses", "smiling", "beard", "hat", "age_group"],
+        },
+        "assessors": {"finder": assessor, "measurer": assessor},
+        "started": "2026-03-01T14:05:09+00:00",
+        "ended": "2026-03-01T14:17:51+00:00",
+        "warnings": [],
+        "notes": ["Inception weights are not at hand: the score is the Fréchet distance on the assessor's features."],
+    }  # fmt: skip
+    (run / "run.json").write_text(json.dumps(about))
+
+
+def _write_best(run: Path, row: dict) -> None:
+    score = {"metric": "assessor_frechet_distance", "value": row["score"], "protocol": SCORE_PROTOCOL}
+    checkpoint = f"trials/{row['trial']}/checkpoints/{row['score_images_seen']:012d}"
+    best = {"trial": row["trial"], "checkpoint": checkpoint, "images_seen": row["score_images_seen"], "score": score}
+    (run / "best.json").write_text(json.dumps(best))
+    final = {**score, "value": row["score"] * 0.93, "protocol": {**SCORE_PROTOCOL, "generated_images": 5000}}
+    (run / "scores.json").write_text(json.dumps({"scores": [{**final, "checkpoint": checkpoint}]}))
+
+
+def _write_artifacts(run: Path, rng: np.random.Generator) -> None:
+    folder = run / "artifacts"
+    folder.mkdir()
+    faces = faded_faces(9, rng, part=1.0)
+    (folder / "samples.png").write_bytes(png_bytes(grid(faces, columns=3, scale=4)))
+    ends = faded_faces(2, rng, part=1.0).astype(float)
+    steps = np.stack([ends[0] + (ends[1] - ends[0]) * t for t in np.linspace(0, 1, 6)]).astype(np.uint8)
+    (folder / "interpolation.png").write_bytes(png_bytes(grid(steps, columns=6, scale=4)))
+    (folder / "interpolation.json").write_text(json.dumps({"kind": "linear", "steps": 6}))
+    (folder / "sheet.png").write_bytes(png_bytes(grid(faded_faces(100, rng, part=1.0), columns=10, scale=2)))
+    (folder / "arithmetic.png").write_bytes(png_bytes(grid(faded_faces(16, rng, part=1.0), columns=8, scale=3)))
+    measured = [
+        {"attribute": "glasses", "share": 0.87, "random_share": 0.24, "repeats": 100},
+        {"attribute": "smiling", "share": 0.93, "random_share": 0.48, "repeats": 100},
+    ]
+    document = {"expression": "glasses - no_glasses + smiling", "measured": measured}
+    (folder / "arithmetic.json").write_text(json.dumps(document))
+
+
+def faded_faces(count: int, rng: np.random.Generator, *, part: float) -> np.ndarray:
+    """Drawn faces [count, 32, 32, 3] uint8 that come out of noise as `part` goes from 0 to 1."""
+    clear = 1 - math.exp(-5 * max(part, 0.0))
+    faces = _bank()[rng.integers(0, len(_bank()), count)].astype(float)
+    noise = rng.normal(128, 40, (count, 8, 8, 3)).repeat(4, axis=1).repeat(4, axis=2)
+    return np.clip(faces * clear + noise * (1 - clear) + rng.normal(0, 4, faces.shape), 0, 255).astype(np.uint8)
+
+
+@functools.cache
+def _bank() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    faces = [Image.fromarray(_face(rng, 128)).resize((32, 32), Image.Resampling.LANCZOS) for _ in range(160)]
+    return np.stack([np.asarray(face) for face in faces])
+
+
+def _face(rng: np.random.Generator, size: int) -> np.ndarray:
+    image = Image.new("RGB", (size, size), tuple(int(value) for value in rng.integers(90, 220, 3)))
+    draw = ImageDraw.Draw(image)
+    skin = tuple(int(value) for value in np.array([236, 196, 165]) * rng.uniform(0.5, 1.0))
+    hair = tuple(int(value) for value in np.array([120, 84, 50]) * rng.uniform(0.2, 1.5))
+    at = lambda *box: [value * size for value in box]  # noqa: E731
+    draw.ellipse(at(0.16, 0.06, 0.84, 0.8), fill=hair)
+    draw.ellipse(at(0.22, 0.16, 0.78, 0.95), fill=skin)
+    for x in (0.38, 0.62):
+        draw.ellipse(at(x - 0.05, 0.44, x + 0.05, 0.5), fill="white")
+        draw.ellipse(at(x - 0.025, 0.445, x + 0.025, 0.495), fill=(40, 30, 30))
+        if rng.random() < 0.3:
+            draw.rounded_rectangle(
+                at(x - 0.1, 0.4, x + 0.1, 0.54), radius=size / 40, outline=(20, 20, 20), width=size // 40
+            )
+    draw.polygon(at(0.5, 0.5, 0.46, 0.64, 0.54, 0.64), fill=tuple(int(value * 0.85) for value in skin))
+    if rng.random() < 0.5:
+        draw.chord(at(0.36, 0.62, 0.64, 0.84), 10, 170, fill=(150, 40, 50))
+    else:
+        draw.line(at(0.41, 0.77, 0.59, 0.77), fill=(140, 50, 50), width=size // 30)
+    return np.asarray(image)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("destination", type=Path)
+    parser.add_argument("--trials", type=int, default=4)
+    parser.add_argument("--name", default="drawn-32")
+    arguments = parser.parse_args()
+    folder = make_run(arguments.destination, trials=arguments.trials, name=arguments.name)
+    experiment_from_text((folder / "experiment.yaml").read_text(), source="experiment.yaml")
+    print(folder)  # noqa: T201

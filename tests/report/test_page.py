@@ -1,0 +1,225 @@
+"""The page: whole, self-contained, escaped, and without a broken section however little there is."""
+
+import csv
+import json
+import re
+import shutil
+
+import pytest
+
+SECTIONS = ("leaderboard", "curves", "growth", "scores", "interpolation", "arithmetic", "assessors", "about", "next")
+
+
+def assert_whole(page):
+    assert page.unbalanced == []
+    assert len(set(page.ids)) == len(page.ids)
+    assert set(SECTIONS) <= set(page.ids)
+    anchors = [value for value in page.values("href") if value.startswith("#")]
+    assert {anchor[1:] for anchor in anchors} <= set(page.ids)
+    for leaked in ("{{", "{%", "None", "nan", "Undefined"):
+        assert leaked not in page.text.replace("is nan at step", ""), leaked
+
+
+def test_page_loads_nothing_from_anywhere(finished, page_of):
+    page = page_of(finished)
+    assert_whole(page)
+    loaded = page.values("src", "href", "srcset", "poster", "data", "action", "xlink:href")
+    assert loaded
+    assert [value[:60] for value in loaded if not value.startswith(("data:", "#"))] == []
+    code = re.sub(r'"data:[^"]*"', "", page.source)
+    assert not re.search(r"@import|https?:|url\((?!#)|fetch\(|XMLHttpRequest|<link", code)
+    assert len(page.source) < 4_000_000
+
+
+def test_every_trial_is_in_the_leaderboard_and_in_every_chart(finished, page_of):
+    page = page_of(finished)
+    rows = list(csv.DictReader((finished / "leaderboard.csv").read_text().splitlines()))
+    assert len(rows) == 5
+    charts = page.source.count("<svg")
+    assert charts == 10  # the score twice, wide and narrow, and eight panels
+    for row in rows:
+        assert row["trial"] in page.text
+        assert f"{float(row['score']):#.4g}" in page.text
+        assert page.source.count(f'data-trial="{row["trial"]}"') == charts + 2  # a row and a place in the legend
+    order = [page.text.index(row["trial"], page.text.index("Warnings and errors")) for row in rows]
+    assert order == sorted(order)
+
+
+def test_page_says_what_was_found_and_run(finished, page_of):
+    page = page_of(finished)
+    final = json.loads((finished / "scores.json").read_text())["scores"][0]
+    best = json.loads((finished / "best.json").read_text())
+    for said in (
+        f"{final['value']:#.4g}Assessor Fréchet distance",
+        "5,000 generated against 7,203 real images",
+        f"{best['score']['value']:#.4g}, Assessor Fréchet distance while it trained",
+        best["checkpoint"],
+        "python -m jobs.pipeline configs/demo.yaml search.trials=5",
+        "1 of 5 trials failed",
+        "TrainingError: generator_loss is nan at step 325",
+        "Inception weights are not at hand",
+        "glasses - no_glasses + smiling",
+        "87%",
+        "24%",
+        "area under ROC",
+        "13 min",
+        "optimizer.generator_lr",
+        "2.14.1",
+        "python -m jobs.pipeline ./runs/drawn-32 training.total_images=256000",
+    ):
+        assert said in page.text, said
+
+
+def test_pictures_have_words_for_who_cannot_see_them(finished, page_of):
+    page = page_of(finished)
+    images = sum(1 for tag, name, _ in page.attributes if (tag, name) == ("img", "src"))
+    alts = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
+    assert images == len(alts) == 4 + 10 + 1  # artifacts, film, and the empty picture that others are enlarged in
+    assert alts.count("") == 1
+    assert "th" in {tag for tag, name, value in page.attributes if name == "scope"}
+
+
+def test_the_same_files_give_the_same_page(finished, page_of):
+    assert page_of(finished).source == page_of(finished).source
+
+
+EVIL = """<script>alert("x")</script>'"&<img src=x onerror=alert(1)>\u202e{{ 7 * 7 }}"""
+
+
+def test_text_from_files_stays_text(make_run, page_of, tmp_path):
+    run = make_run(tmp_path, trials=2, failed=0)
+    rows = list(csv.DictReader((run / "leaderboard.csv").read_text().splitlines()))
+    for row in rows:
+        trial = run / "trials" / row["trial"]
+        params = {EVIL: EVIL, "model.latent_size": EVIL}
+        (trial / "params.json").write_text(json.dumps(params))
+        (trial / "state.json").write_text(json.dumps({"state": EVIL, "error": EVIL}))
+        report = json.loads((trial / "metrics.jsonl").read_text().splitlines()[-1])
+        report |= {"images_seen": report["images_seen"] + 1, "warnings": [EVIL]}
+        with (trial / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(report) + "\n")
+    about = json.loads((run / "run.json").read_text())
+    about |= {"command": ["python", EVIL], "machine": {EVIL: EVIL}, "versions": {EVIL: [EVIL]}}
+    about |= {"warnings": [EVIL, {"text": EVIL, "command": EVIL}], "notes": [EVIL], "started": EVIL, "ended": EVIL}
+    about["data"] = {"path_name": EVIL, "images": EVIL}
+    about["assessors"] = {"finder": {"accuracy": {EVIL: {"metric": EVIL, "value": 1, "n": 2}}}}
+    (run / "run.json").write_text(json.dumps(about))
+    score = {"metric": EVIL, "value": 3.0, "protocol": {EVIL: EVIL, "features": EVIL}, "checkpoint": EVIL}
+    (run / "scores.json").write_text(json.dumps({"scores": [score]}))
+    best = {"trial": rows[0]["trial"], "checkpoint": EVIL, "images_seen": 1, "score": score}
+    (run / "best.json").write_text(json.dumps(best))
+    arithmetic = {"expression": EVIL, "measured": [{"attribute": EVIL, "share": 0.5, "random_share": 0.1}]}
+    (run / "artifacts" / "arithmetic.json").write_text(json.dumps(arithmetic))
+
+    page = page_of(run)
+    assert page.unbalanced == []
+    assert page.source.count("<script") == 1
+    assert "onerror" not in {name for _, name, _ in page.attributes}
+    assert [value for value in page.values("src") if not value.startswith("data:")] == []
+    assert page.text.count("{{ 7 * 7 }}") > 20
+
+
+REMOVED = {
+    "no artifacts": ["artifacts"],
+    "no arithmetic": ["artifacts/arithmetic.png", "artifacts/arithmetic.json"],
+    "no documents": ["artifacts/arithmetic.json", "artifacts/interpolation.json"],
+    "no scores": ["scores.json"],
+    "no best": ["best.json", "scores.json", "artifacts"],
+    "no account of itself": ["run.json"],
+    "no leaderboard yet": ["leaderboard.csv"],
+    "no trials": ["trials", "leaderboard.csv", "best.json"],
+    "only the experiment": ["trials", "leaderboard.csv", "best.json", "scores.json", "artifacts", "run.json"],
+}
+
+
+@pytest.mark.parametrize("missing", REMOVED)
+def test_what_is_missing_leaves_a_sentence(missing, finished, page_of, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    for name in REMOVED[missing]:
+        shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink()
+    page = page_of(run)
+    assert_whole(page)
+    said = {
+        "artifacts": "python -m jobs.arithmetic",
+        "artifacts/arithmetic.png": "There is no arithmetic yet",
+        "scores.json": "",
+        "best.json": "There are no sample grids of a best trial yet",
+        "trials": "No trial has started yet",
+        "run.json": "Not written down",
+    }
+    for name in REMOVED[missing]:
+        assert said.get(name, "") in page.text
+
+
+def test_a_run_of_one_trial_that_has_only_begun(make_run, page_of, tmp_path):
+    run = make_run(tmp_path, trials=1)
+    trial = next((run / "trials").iterdir())
+    for name in ("leaderboard.csv", "best.json", "scores.json"):
+        (run / name).unlink()
+    shutil.rmtree(run / "artifacts")
+    shutil.rmtree(trial / "samples")
+    first = (trial / "metrics.jsonl").read_text().splitlines()[0]
+    (trial / "metrics.jsonl").write_text(first + "\n")
+    (trial / "params.json").write_text("{}")
+    (trial / "state.json").write_text('{"state": "running"}')
+    page = page_of(run)
+    assert_whole(page)
+    for said in (
+        "1 trial of DCGAN",
+        "running",
+        "No trial has a score yet",
+        "No trial has been scored yet",
+        "Generator loss",
+    ):
+        assert said in page.text, said
+
+
+def test_a_run_whose_trials_all_failed_before_they_reported(make_run, page_of, tmp_path):
+    run = make_run(tmp_path, trials=3, failed=3, artifacts=False)
+    for name in ("best.json", "scores.json", "leaderboard.csv"):
+        (run / name).unlink()
+    for trial in (run / "trials").iterdir():
+        (trial / "metrics.jsonl").unlink()
+    page = page_of(run)
+    assert_whole(page)
+    assert "3 of 3 trials failed" in page.text
+    assert page.text.count("TrainingError") == 3
+    assert "No trial has reported anything yet" in page.text
+
+
+def test_a_damaged_picture_is_left_out(finished, page_of, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    samples = run / "artifacts" / "samples.png"
+    samples.write_bytes(samples.read_bytes()[:200])
+    (run / "artifacts" / "interpolation.png").write_bytes(b"")
+    page = page_of(run)
+    assert_whole(page)
+    assert "There is no interpolation yet" in page.text
+
+
+def test_numbers_that_are_not_finite_interrupt_a_curve(make_run, page_of, tmp_path):
+    run = make_run(tmp_path, trials=1)
+    metrics = next((run / "trials").iterdir()) / "metrics.jsonl"
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    rows[30]["generator_loss"] = None
+    for row in rows:
+        row["discriminator_loss"] = None
+    metrics.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = page_of(run)
+    assert_whole(page)
+    chart = page.source.split('id="chart-generator_loss"')[1].split("</svg>")[0]
+    assert chart.count("<polyline") == 2
+    assert 'id="chart-discriminator_loss"' not in page.source
+
+
+def test_thirty_trials_have_five_colours_and_one_highlight(make_run, page_of, tmp_path):
+    page = page_of(make_run(tmp_path, trials=30))
+    assert_whole(page)
+    legend = page.source.split('class="legend"')[1].split("</div>")[0]
+    assert legend.count("<button") == 5
+    assert "25 more" in legend
+    assert page.source.count('class="curve c0"') == 10
+    last = page.source.split("<svg")[1].split("</svg>")[0].rsplit('class="curve ', 1)[1]
+    assert last.startswith("c0")  # drawn last, over the others
