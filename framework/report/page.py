@@ -158,6 +158,8 @@ def _arithmetic(results: Results) -> dict[str, Any]:
             "share": finite(row.get("share")),
             "random": finite(row.get("random_share")),
             "repeats": row.get("repeats"),
+            "interval": _list(row.get("interval")),
+            "random_interval": _list(row.get("random_interval")),
         }
         for row in _list(document.get("measured"))
         if isinstance(row, dict)

@@ -12,7 +12,8 @@
     notes        list                what is good to know
                  (each a text, or {"text", "command"} where a command mends or finishes it)
 
-`artifacts/arithmetic.json`: expression, and measured: see `Measured`. `scores.json`: {"scores": [{"metric", "value",
+`artifacts/arithmetic.json`: expression, and measured: a list of {attribute, share, interval, repeats, random_share,
+random_interval} (`framework.latents.measured_rows`). `scores.json`: {"scores": [{"metric", "value",
 "protocol", …}]}; further keys of a score (checkpoint, subject) are shown beside it.
 """
 

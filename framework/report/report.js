@@ -29,7 +29,7 @@
   });
 
   const amount = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
-  const count = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+  const count = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
 
   document.querySelectorAll(".chart svg").forEach((svg) => {
     const [xLow, xHigh, xStart, xEnd] = svg.dataset.x.split(" ").map(Number);

@@ -182,7 +182,7 @@ def _write_artifacts(run: Path, rng: np.random.Generator) -> None:
     (folder / "sheet.png").write_bytes(png_bytes(grid(faded_faces(100, rng, part=1.0), columns=10, scale=2)))
     (folder / "arithmetic.png").write_bytes(png_bytes(grid(faded_faces(16, rng, part=1.0), columns=8, scale=3)))
     measured = [
-        {"attribute": "glasses", "share": 0.87, "random_share": 0.24, "repeats": 100},
+        {"attribute": "glasses", "share": 0.87, "interval": [0.79, 0.92], "random_share": 0.24, "repeats": 100},
         {"attribute": "smiling", "share": 0.93, "random_share": 0.48, "repeats": 100},
     ]
     document = {"expression": "glasses - no_glasses + smiling", "measured": measured}
