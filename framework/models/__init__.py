@@ -1,0 +1,14 @@
+"""Networks, their prior and their moving average; sizes and channels are arguments, never frozen in."""
+
+from framework.models.build import build_discriminator, build_generator, count_parameters
+from framework.models.ema import Ema
+from framework.models.prior import derive_seed, sample_latents
+
+__all__ = [
+    "Ema",
+    "build_discriminator",
+    "build_generator",
+    "count_parameters",
+    "derive_seed",
+    "sample_latents",
+]

@@ -1,0 +1,40 @@
+"""A moving average of a network's weights, its memory given in images."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+class Ema:
+    """Keeps `network`, a copy of the tracked one whose weights are averaged over the training.
+
+    Args:
+        tracked: The network in training.
+        half_life_images: After so many images an old weight counts half; 0: the copy simply follows.
+    """
+
+    def __init__(self, tracked: nn.Module, *, half_life_images: int) -> None:
+        self.half_life_images = half_life_images
+        self.network = copy.deepcopy(tracked).eval().requires_grad_(False)
+        self._tracked = tracked
+
+    @torch.no_grad()
+    def update(self, images: int) -> None:
+        """Takes the tracked weights in, `images` after the last update."""
+        decay = 0.5 ** (images / self.half_life_images) if self.half_life_images else 0.0
+        averages, weights = list(self.network.parameters()), list(self._tracked.parameters())
+        if decay:
+            torch._foreach_lerp_(averages, weights, 1.0 - decay)
+        else:
+            torch._foreach_copy_(averages, weights)
+        for average, value in zip(self.network.buffers(), self._tracked.buffers(), strict=True):
+            average.copy_(value)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averaged network's tensors by name."""
+        return self.network.state_dict()
+
+    def load_state_dict(self, tensors: dict[str, Tensor]) -> None:
+        """Takes back what `state_dict` gave."""
+        self.network.load_state_dict(tensors)
