@@ -43,7 +43,6 @@ def render(results: Results) -> str:
         "plain": words.plain,
         "setting": words.setting,
         "moment": words.moment,
-        "capitalize_first": lambda text: text[:1].upper() + text[1:],
         "tojson_plain": json.dumps,
     }
     return environment.get_template("report.html").render(_content(results))
@@ -63,7 +62,7 @@ def _content(results: Results) -> dict[str, Any]:
         "headline": _headline(results, chosen_by),
         "chosen_by": chosen_by,
         "alerts": _alerts(results),
-        "notes": [_note(note) for note in _list(about.get("notes"))],
+        "notes": _notes(results),
         "keys": searched_keys(results.trials),
         "curves": curves_of(results),
         "film": _film(results),
@@ -94,6 +93,17 @@ def _alerts(results: Results) -> list[dict[str, str]]:
     return [_note(text) for text in texts]
 
 
+def _notes(results: Results) -> list[dict[str, str]]:
+    """What is good to know, and what a command of the user's would finish."""
+    notes = [_note(note) for note in _list(results.about.get("notes"))]
+    unfinished = [note for note in _arithmetic_notes(results) if note["command"]]
+    return notes + [note for note in unfinished if note not in notes]
+
+
+def _arithmetic_notes(results: Results) -> list[dict[str, str]]:
+    return [_note(note) for note in _list(results.documents.get("arithmetic.json", {}).get("notes"))]
+
+
 def _note(note: Any) -> dict[str, str]:
     if isinstance(note, dict):
         return {"text": str(note.get("text", "")), "command": str(note.get("command") or "")}
@@ -109,6 +119,7 @@ def _score(document: Any) -> dict[str, Any] | None:
         "name": words.metric_name(str(document.get("metric", "score"))),
         "metric": str(document.get("metric", "score")),
         "value": document["value"],
+        "shown": (words.share if str(document.get("metric")).endswith("_share") else words.score)(document["value"]),
         "words": words.score_in_words(document),
         "counts": words.images_in_words(_dict(document.get("protocol"))),
         "protocol": _dict(document.get("protocol")),
@@ -120,7 +131,11 @@ def _headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, A
     """The best checkpoint's final score: the one it was chosen by is the luckiest of many, and made of fewer images."""
     if results.best is None:
         return None
-    final = [score for score in results.scores if score.get("checkpoint") == results.best.get("checkpoint")]
+    final = [
+        score
+        for score in results.scores
+        if score.get("checkpoint") == results.best.get("checkpoint") and words.is_distance(str(score.get("metric")))
+    ]
     return next((score for document in reversed(final) if (score := _score(document))), None) or chosen_by
 
 
@@ -138,10 +153,11 @@ def _film(results: Results) -> list[Picture]:
 
 
 def _pictures(results: Results) -> dict[str, Picture | None]:
+    expression = results.documents.get("arithmetic.json", {}).get("expression", "")
     alts = {
         "samples": "A grid of samples from the best checkpoint's generator",
-        "interpolation": "A row of pictures that changes step by step from one sample to another",
-        "arithmetic": "An equation of pictures: the groups' members, the image of each group's mean, and the result",
+        "interpolation": "Two rows of pictures that change step by step from one sample to another",
+        "arithmetic": f"{expression}: each group's members and the image of their mean, and the result".lstrip(": "),
         "sheet": "A contact sheet of numbered samples",
     }
     return {
@@ -164,7 +180,7 @@ def _arithmetic(results: Results) -> dict[str, Any]:
         for row in _list(document.get("measured"))
         if isinstance(row, dict)
     ]
-    return {"expression": str(document.get("expression", "")), "measured": measured, "document": document}
+    return {"measured": measured, "notes": _arithmetic_notes(results)}
 
 
 def _assessors(assessors: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from framework.report.chart import short_number
 from framework.report.reading import finite
 
-_FRECHET = "the Fréchet distance between the features of generated and of real images"
+_FRECHET = "The Fréchet distance between the features of generated and of real images"
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -97,15 +97,30 @@ def metric_name(metric: str) -> str:
     return name[:1].upper() + name[1:]
 
 
+def is_distance(metric: str) -> bool:
+    """Whether a metric is a Fréchet distance, of which less is better.
+
+    >>> is_distance("fid5k_768"), is_distance("assessor_frechet_distance"), is_distance("latent_arithmetic_share")
+    (True, True, False)
+    """
+    return metric.startswith("fid") or "frechet" in metric
+
+
 def score_in_words(score: Mapping[str, Any]) -> str:
     """What a score was made of, as one sentence."""
-    protocol = score.get("protocol")
+    metric, protocol = str(score.get("metric")), score.get("protocol")
     protocol = protocol if isinstance(protocol, Mapping) else {}
-    features, counts = _features(protocol), images_in_words(protocol)
-    return (
-        ", ".join([_FRECHET + (f" ({features})" if features else ""), *([counts] if counts else [])])
-        + "; lower is better."
-    )
+    counts = images_in_words(protocol)
+    if is_distance(metric):
+        features = f" ({_features(protocol)})" if _features(protocol) else ""
+        return f"{_FRECHET}{features}{f', {counts}' if counts else ''}; lower is better."
+    if metric == "latent_arithmetic_share":
+        return (
+            f"Share of {plain(protocol.get('repeats'))} results of {plain(protocol.get('expression'))} that are "
+            f"assessed as {plain(protocol.get('shows'))}, beside {share(protocol.get('random_share'))} of random samples; "
+            "higher is better."
+        )
+    return f"{counts[:1].upper()}{counts[1:]}." if counts else "As its protocol says."
 
 
 def images_in_words(protocol: Mapping[str, Any]) -> str:

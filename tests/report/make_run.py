@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from framework.config import experiment_from_text
-from framework.images import grid, png_bytes
+from framework.images import Row, Term, equation, grid, labelled_sheet, png_bytes, strips
 
 EXPERIMENT = """
 data: {source: drawn_faces, resolution: 32, limit: 8000}
@@ -27,6 +27,8 @@ search:
     model.latent_size: {choice: [32, 64]}
 compute: {workers: 2}
 """
+EXPRESSION = "glasses - no_glasses + smiling"
+ARITHMETIC_NOTE = "no_glasses: the repeats share 412 samples, each in up to 2 of them"
 REPORT_EVERY, SCORE_EVERY, TOTAL = 1_600, 16_000, 128_000
 SCORE_PROTOCOL = {
     "features": "assessor", "feature_digest": "5c1f" * 16, "generated_images": 1000, "real_images": 7203,
@@ -167,26 +169,57 @@ def _write_best(run: Path, row: dict) -> None:
     best = {"trial": row["trial"], "checkpoint": checkpoint, "images_seen": row["score_images_seen"], "score": score}
     (run / "best.json").write_text(json.dumps(best))
     final = {**score, "value": row["score"] * 0.93, "protocol": {**SCORE_PROTOCOL, "generated_images": 5000}}
-    (run / "scores.json").write_text(json.dumps({"scores": [{**final, "checkpoint": checkpoint}]}))
+    shown = {
+        "metric": "latent_arithmetic_share",
+        "value": 0.81,
+        "protocol": {
+            "expression": EXPRESSION, "shows": "glasses and smiling", "repeats": 100, "random_share": 0.11,
+            "random_samples": 2000, "finder": "1f2e" * 16, "measurer": "77aa" * 16, "group_size": 3,
+        },
+    }  # fmt: skip
+    scores = [{**score, "checkpoint": checkpoint} for score in (final, shown)]
+    (run / "scores.json").write_text(json.dumps({"scores": scores}))
 
 
 def _write_artifacts(run: Path, rng: np.random.Generator) -> None:
     folder = run / "artifacts"
     folder.mkdir()
-    faces = faded_faces(9, rng, part=1.0)
-    (folder / "samples.png").write_bytes(png_bytes(grid(faces, columns=3, scale=4)))
-    ends = faded_faces(2, rng, part=1.0).astype(float)
-    steps = np.stack([ends[0] + (ends[1] - ends[0]) * t for t in np.linspace(0, 1, 6)]).astype(np.uint8)
-    (folder / "interpolation.png").write_bytes(png_bytes(grid(steps, columns=6, scale=4)))
-    (folder / "interpolation.json").write_text(json.dumps({"kind": "linear", "steps": 6}))
-    (folder / "sheet.png").write_bytes(png_bytes(grid(faded_faces(100, rng, part=1.0), columns=10, scale=2)))
-    (folder / "arithmetic.png").write_bytes(png_bytes(grid(faded_faces(16, rng, part=1.0), columns=8, scale=3)))
-    measured = [
-        {"attribute": "glasses", "share": 0.87, "interval": [0.79, 0.92], "random_share": 0.24, "repeats": 100},
-        {"attribute": "smiling", "share": 0.93, "random_share": 0.48, "repeats": 100},
+    made = functools.partial(faded_faces, rng=rng, part=1.0)
+    pictures = {"samples": grid(made(9), columns=3, scale=4, padding=8)}
+    ends = made(2).astype(float)
+    walk = np.stack([ends[0] + (ends[1] - ends[0]) * t for t in np.linspace(0, 1, 6)]).astype(np.uint8)
+    captions = [f"t = {t:.2g}" for t in np.linspace(0, 1, 6)]
+    rows = [Row(walk, captions, "linear (lerp)"), Row(walk, captions, "spherical (slerp)")]
+    pictures["interpolation"] = strips(rows, title="From sample 1 to sample 2 of seed 0")
+    numbers = [str(number) for number in range(1, 101)]
+    pictures["sheet"] = labelled_sheet(made(100), numbers, columns=10, title="100 samples of seed 0, by number")
+    members = [f"{number}\n0.9{number % 10}" for number in (16, 37, 83)]
+    terms = [
+        Term(sign, name, made(3), members, made(1)[0])
+        for sign, name in (("+", "glasses"), ("-", "no_glasses"), ("+", "smiling"))
     ]
-    document = {"expression": "glasses - no_glasses + smiling", "measured": measured}
+    shown = "result\nglasses 0.97\nsmiling 0.94"
+    pictures["arithmetic"] = equation(terms, made(1)[0], shown, title=EXPRESSION, note=ARITHMETIC_NOTE)
+    for name, picture in pictures.items():
+        (folder / f"{name}.png").write_bytes(png_bytes(picture))
+    walked = {"seed": 0, "from_sample": 1, "to_sample": 2, "t": [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]}
+    (folder / "interpolation.json").write_text(json.dumps(walked))
+    document = {
+        "expression": EXPRESSION,
+        "requested_expression": EXPRESSION,
+        "measured": [
+            _measured("glasses and smiling", 0.81, [0.72, 0.87], 0.11),
+            _measured("glasses", 0.87, [0.79, 0.92], 0.24),
+            _measured("smiling", 0.93, [0.86, 0.97], 0.48),
+        ],
+        "notes": [{"text": ARITHMETIC_NOTE}],
+    }
     (folder / "arithmetic.json").write_text(json.dumps(document))
+
+
+def _measured(attribute: str, share: float, interval: list[float], chance: float) -> dict:
+    random = {"random_share": chance, "random_interval": [chance - 0.02, chance + 0.02], "random_samples": 2000}
+    return {"attribute": attribute, "share": share, "interval": interval, "repeats": 100, **random}
 
 
 def faded_faces(count: int, rng: np.random.Generator, *, part: float) -> np.ndarray:

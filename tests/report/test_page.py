@@ -58,9 +58,10 @@ def test_page_says_what_was_found_and_run(finished, page_of):
         "1 of 5 trials failed",
         "TrainingError: generator_loss is nan at step 325",
         "Inception weights are not at hand",
-        "glasses - no_glasses + smiling",
-        "87%",
-        "24%",
+        "Share of 100 results of glasses - no_glasses + smiling that are assessed as glasses and smiling, beside 11%",
+        "No_glasses: the repeats share 412 samples",
+        "87%95%: 79% to 92%",
+        "24%95%: 22% to 26%",
         "area under ROC",
         "13 min",
         "optimizer.generator_lr",
@@ -186,6 +187,20 @@ def test_a_run_whose_trials_all_failed_before_they_reported(make_run, page_of, t
     assert "3 of 3 trials failed" in page.text
     assert page.text.count("TrainingError") == 3
     assert "No trial has reported anything yet" in page.text
+
+
+def test_an_expression_that_could_not_be_run_says_how_to_finish_it(finished, page_of, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    command = "python -m jobs.arithmetic RUN 'latents.groups={glasses: […]}'"
+    notes = [{"text": "it needs glasses, of which nothing is known", "command": command}]
+    (run / "artifacts" / "arithmetic.json").write_text(json.dumps({"expression": "", "measured": [], "notes": notes}))
+    (run / "artifacts" / "arithmetic.png").unlink()
+    page = page_of(run)
+    assert_whole(page)
+    assert page.text.count(command) == 2  # at the top, and where the numbered samples are
+    assert "There is no arithmetic yet" not in page.text
+    assert ("details", "open", "") in page.attributes
 
 
 def test_a_damaged_picture_is_left_out(finished, page_of, tmp_path):
