@@ -151,7 +151,11 @@ def _candidates(folder: Folder) -> Iterator[Folder]:
 def _of_run(folder: Folder, names: set[str]) -> Iterator[Folder]:
     if BEST in names:
         # The best is what scores speak of: where it is damaged, another would be a silent change.
-        yield folder / str(folder.read_json(BEST)["checkpoint"]) / GENERATOR
+        best = folder / str(folder.read_json(BEST)["checkpoint"])
+        if best.exists():
+            yield best / GENERATOR
+        else:  # its trial went on since best.json was written, to a better one
+            yield from _of_trial(best.parent)
         return
     newest = [
         (name, trial) for trial in (folder / "trials").list() for name in _names(folder / f"trials/{trial}/checkpoints")

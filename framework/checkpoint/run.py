@@ -19,6 +19,7 @@ RUN = "run.json"
 LEADERBOARD = "leaderboard.csv"
 BEST = "best.json"
 SCORES = "scores.json"
+TEXT_COLUMNS = ("trial", "state", "warnings", "error")
 FIRST_COLUMNS = ("rank", "trial")
 LAST_COLUMNS = (
     *("score", "score_images_seen", "last_score", "images_seen", "images_per_second", "state", "warnings", "error"),
@@ -26,7 +27,7 @@ LAST_COLUMNS = (
 
 
 class RunFolder:
-    """The folder `<storage.path>/<name>`: experiment.yaml, run.json, leaderboard.csv, best.json, scores.json, trials."""
+    """The folder `<storage.path>/<name>` and every file in it that is not a trial's."""
 
     def __init__(self, folder: Folder, experiment: Experiment) -> None:
         self.folder = folder
@@ -112,7 +113,7 @@ class RunFolder:
         if not self.folder.exists(LEADERBOARD):
             return []
         rows = csv.DictReader(io.StringIO(self.folder.read_text(LEADERBOARD), newline=""))
-        return [{key: _cell(value) for key, value in row.items()} for row in rows]
+        return [{key: _cell(value, text=key in TEXT_COLUMNS) for key, value in row.items()} for row in rows]
 
     def write_leaderboard(self, rows: list[dict[str, Any]]) -> None:
         """Replace leaderboard.csv; what is no known column is a searched key and stands after the trial."""
@@ -162,13 +163,12 @@ def cache_folder(storage: StorageConfig) -> Path:
     storage.cache_path, else $LATENTSCAPE_CACHE, else <storage.path>/.cache; for a URI ~/.cache/latentscape.
     """
     chosen = storage.cache_path or os.environ.get("LATENTSCAPE_CACHE")
-    if not chosen:
-        folder = open_folder(storage.path) if not is_uri(storage.path) else None
-        chosen = str((folder / ".cache").location) if folder else "~/.cache/latentscape"
-    folder = open_folder(chosen) if not is_uri(chosen) or chosen.startswith("file://") else None
-    if folder is None:
+    if chosen and _is_elsewhere(chosen):
         raise ConfigError(f"storage.cache_path: wants a folder on this machine or a mount, not {chosen}")
-    return Path(folder.location)
+    if not chosen:
+        elsewhere = _is_elsewhere(storage.path)
+        chosen = "~/.cache/latentscape" if elsewhere else (open_folder(storage.path) / ".cache").location
+    return Path(open_folder(chosen).location)
 
 
 def refuse_vanishing_storage(storage: StorageConfig) -> None:
@@ -191,16 +191,20 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _is_elsewhere(location: str) -> bool:
+    return is_uri(location) and not location.startswith("file://")
+
+
 def _subject(score: dict[str, Any]) -> tuple[Any, ...]:
     return score.get("metric"), score.get("protocol"), score.get("checkpoint")
 
 
-def _cell(text: str) -> Any:
-    if text == "":
+def _cell(value: str, *, text: bool) -> Any:
+    if value == "":
         return None
-    for kind in (int, float):
+    for kind in () if text else (int, float):
         try:
-            return kind(text)
+            return kind(value)
         except ValueError:
             continue
-    return text
+    return value

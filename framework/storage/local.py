@@ -134,10 +134,12 @@ class LocalFolder(Folder):
                 for folder, _, names in os.walk(temporary):
                     for name in [*names, "."]:
                         _sync(Path(folder) / name)
+                doomed = self._path.with_name(temporary_name(self._path.name))
                 if self._path.exists():
-                    self.delete()
+                    self._path.rename(doomed)
                 temporary.rename(self._path)
                 _sync(self._path.parent)
+                shutil.rmtree(doomed, ignore_errors=True)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

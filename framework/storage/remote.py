@@ -4,6 +4,7 @@ import functools
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -16,12 +17,15 @@ from pyarrow import fs
 from framework.errors import StorageError
 from framework.storage.folder import Folder, Names, checked, told
 
-# An endpoint that does not answer is said in seconds: pyarrow's own defaults try for minutes in bad cases.
+# An endpoint that does not answer is said within half a minute; by pyarrow's own defaults it takes up to 15 minutes.
 CONNECT_TIMEOUT_SECONDS = 5.0
-REQUEST_TIMEOUT_SECONDS = 30.0
-ATTEMPTS = 4
+REQUEST_TIMEOUT_SECONDS = 10.0  # without a byte
+ATTEMPTS = 3
+GCS_RETRY_SECONDS = 20
 S3_OPTIONS = ("endpoint_override", "region", "scheme")
 COPY_BYTES = 8 << 20
+RACY_NANOSECONDS = 2_000_000_000
+UNTRUSTED = (-1, -1)
 
 
 class RemoteFolder(Folder):
@@ -31,6 +35,9 @@ class RemoteFolder(Folder):
 
     def __init__(self, location: str) -> None:
         self._parts = urlsplit(location.strip())
+        if self._parts.scheme == "s3" and "@" in self._parts.netloc:
+            # A location is printed, and written into a run's files.
+            raise StorageError("s3 URI: wants no keys in it; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY name them")
         path = self._parts.path.rstrip("/")
         self.location = urlunsplit(self._parts._replace(path=path))
         with _told(self.location, "opened"):
@@ -110,7 +117,9 @@ class RemoteFolder(Folder):
             stamp = (info.size, info.mtime_ns)
             if known.get(name) != stamp:
                 self._fetch(name, target / name)
-                known[name] = stamp
+                # S3's clock counts whole seconds: a file as young as this may change and keep its stamp.
+                young = time.time_ns() - info.mtime_ns < RACY_NANOSECONDS
+                known[name] = UNTRUSTED if young else stamp
         return target
 
     @contextmanager
@@ -187,6 +196,8 @@ def _lasting_folder() -> tempfile.TemporaryDirectory[str]:
 def _file_system(scheme: str, netloc: str, query: str) -> fs.FileSystem:
     if scheme == "s3":
         return _s3(netloc, query)
+    if scheme in ("gs", "gcs") and "retry_limit_seconds" not in query:
+        query = f"{query}&retry_limit_seconds={GCS_RETRY_SECONDS}".lstrip("&")
     files, _ = fs.FileSystem.from_uri(urlunsplit((scheme, netloc, "/", query, "")))
     return files
 
@@ -197,14 +208,12 @@ def _s3(netloc: str, query: str) -> fs.S3FileSystem:
     unknown = [name for name in options if name not in S3_OPTIONS]
     if unknown:
         raise StorageError(f"s3://{netloc}: unknown option {unknown[0]!r}, wants {', '.join(S3_OPTIONS)}")
-    user, _, bucket = netloc.rpartition("@")
-    if user:
-        options["access_key"], _, options["secret_key"] = (unquote(part) for part in user.partition(":"))
     if not ("region" in options or "endpoint_override" in options):
         known = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-        options["region"] = known or fs.resolve_s3_region(bucket)
+        options["region"] = known or fs.resolve_s3_region(netloc)
     return fs.S3FileSystem(
         **options,
+        allow_delayed_open=True,  # a small file is one request, not three
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         request_timeout=REQUEST_TIMEOUT_SECONDS,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
