@@ -117,8 +117,8 @@ def score_in_words(score: Mapping[str, Any]) -> str:
     if metric == "latent_arithmetic_share":
         return (
             f"Share of {plain(protocol.get('repeats'))} results of {plain(protocol.get('expression'))} that are "
-            f"assessed as {plain(protocol.get('shows'))}, beside {share(protocol.get('random_share'))} of random samples; "
-            "higher is better."
+            f"assessed as {plain(protocol.get('shows'))}, beside {share(protocol.get('random_share'))} of random "
+            "samples; higher is better."
         )
     return f"{counts[:1].upper()}{counts[1:]}." if counts else "As its protocol says."
 
@@ -156,15 +156,26 @@ def setting(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """Any value of JSON or YAML in one line."""
+    """Any value of JSON or YAML in one line.
+
+    >>> plain({"lr": {"loguniform": [1e-4, 1e-3]}}), plain(["glasses", "hat"]), plain(8000)
+    ('lr: {loguniform: [0.0001, 0.001]}', 'glasses, hat', '8,000')
+    """
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {plain(part)}" for name, part in value.items()) or "–"
+        return ", ".join(f"{name}: {_within(part)}" for name, part in value.items()) or "–"
     if isinstance(value, (list, tuple)):
-        return ", ".join(plain(part) for part in value) or "–"
+        return ", ".join(_within(part) for part in value) or "–"
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _within(value: Any) -> str:
+    """A value inside another one: with the brackets that the outermost does without."""
+    if isinstance(value, Mapping):
+        return f"{{{plain(value)}}}"
+    return f"[{plain(value)}]" if isinstance(value, (list, tuple)) else plain(value)

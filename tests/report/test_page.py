@@ -59,7 +59,7 @@ def test_page_says_what_was_found_and_run(finished, page_of):
         "TrainingError: generator_loss is nan at step 325",
         "Inception weights are not at hand",
         "Share of 100 results of glasses - no_glasses + smiling that are assessed as glasses and smiling, beside 11%",
-        "No_glasses: the repeats share 412 samples",
+        "no_glasses: the repeats share 412 samples",
         "87%95%: 79% to 92%",
         "24%95%: 22% to 26%",
         "area under ROC",
