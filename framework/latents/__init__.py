@@ -1,0 +1,1 @@
+"""Studies of the latent space: walks between latents, and arithmetic with groups of them."""

@@ -1,0 +1,56 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from framework.errors import LatentsError
+from framework.latents.expression import SignedGroup, format_expression, parse_expression
+
+TERMS = st.lists(
+    st.builds(SignedGroup, st.sampled_from(["+", "-"]), st.from_regex(r"\w{1,12}", fullmatch=True)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(TERMS)
+def test_what_is_written_is_read_back(terms):
+    assert parse_expression(format_expression(terms)) == terms
+    assert parse_expression(format_expression(terms).replace(" ", "").replace("-", "−")) == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("glasses - no_glasses + smiling", ["+glasses", "-no_glasses", "+smiling"]),
+        ("glasses − no_glasses – smiling", ["+glasses", "-no_glasses", "-smiling"]),
+        ("-a", ["-a"]),
+        (" + a\n-b ", ["+a", "-b"]),
+        ("a+a+a", ["+a", "+a", "+a"]),
+        ("5_o_clock_shadow-Ärmel", ["+5_o_clock_shadow", "-Ärmel"]),
+    ],
+)
+def test_expressions(text, terms):
+    assert [term.sign + term.group for term in parse_expression(text)] == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", "character 1: ends where the name of a group should be"),
+        ("   ", "character 4: ends where"),
+        ("a +", "character 4: ends where"),
+        ("a b", "character 3: wants + or -, not 'b'"),
+        ("a - - b", "character 5: wants the name of a group, not '-'"),
+        ("--a", "character 2: wants the name of a group, not '-'"),
+        ("a * b", "character 3: wants + or -, not '*'"),
+        ("2.5 a", "character 2: wants + or -, not '.'"),
+        ("(a)", "character 1: wants the name of a group, not '('"),
+    ],
+)
+def test_what_is_no_sum_is_refused_at_its_place(text, place):
+    with pytest.raises(LatentsError) as fault:
+        parse_expression(text, known=["glasses", "old"])
+    message = str(fault.value)
+    assert message.startswith(f"latents.expression: {text!r}, {place}")
+    assert message.endswith("; known groups: glasses, old")
+    assert "\n" not in message
