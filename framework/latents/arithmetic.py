@@ -13,13 +13,14 @@ import numpy as np
 
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
+from framework.latents.document import document_of
 from framework.latents.expression import SignedGroup
 from framework.latents.groups import Condition, Group, labels_of
 from framework.latents.measure import combine, expected, measured_rows
 from framework.latents.pictures import draw
 from framework.latents.plan import Note, plan_of
 from framework.latents.selection import Candidates, choose, deal, gather, require_candidates
-from framework.latents.study import Measured, Members, Study, conditions_of, document_of
+from framework.latents.study import Measured, Members, Study, conditions_of
 from framework.latents.subjects import Assess, Assessed, GeneratorLike, Judges, assess_latents
 
 

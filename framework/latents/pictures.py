@@ -46,7 +46,8 @@ def _lines(study: Study) -> list[str]:
     seed = f"samples of seed {study.config.seed}"
     by_person = [name for name, group in study.groups.items() if group.numbers is not None]
     by_assessor = [name for name in study.groups if name not in by_person]
-    scored = "; under each its number and the assessor's score" if study.judges else "; under each its number"
+    has_scores = any(members.scores is not None for members in study.members.values())
+    scored = "; under each its number" + (" and the assessor's score" if has_scores else "")
     lines = []
     if by_assessor and study.candidates:
         what = ", ".join(by_assessor)
@@ -62,4 +63,4 @@ def _lines(study: Study) -> list[str]:
             f"of {row['random_samples']:,} random samples, {row['random_share']:.1%}. "
             "The results are judged by a second assessor, trained on other images."
         )
-    return lines + [note["text"][:1].upper() + note["text"][1:] + "." for note in study.notes()]
+    return lines + [f"Note: {note['text']}." for note in study.notes()]

@@ -12,7 +12,7 @@ from framework.latents.subjects import Assess, Assessed, GeneratorLike, merge_as
 
 SURE = 0.9  # an assessor's probability from which a sample counts as surely assessed
 FIRST_CANDIDATES = 512
-POOL_HANDS = 4  # the repeats draw from at least so many times a group's size, less sure ones if need be
+POOL_SPARE = 3  # the repeats draw from at least so many samples more than a group's size, less sure ones if need be
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def require_candidates(candidates: int, *, groups: int, group_size: int) -> None
     Raises:
         LatentsError: The groups are too large for so few candidates.
     """
-    needed = (groups + POOL_HANDS) * group_size
+    needed = (groups + 1) * group_size + POOL_SPARE
     if needed > candidates:
         raise LatentsError(
             f"latents.candidates: {candidates} samples are too few for {groups} groups of {group_size}; "
@@ -153,7 +153,7 @@ def _pool(candidates: Candidates, condition: Condition, *, size: int, without: S
     order = _surest_first(candidates, condition)
     left = order[~np.isin(order, list(without))]
     sure = int((condition.probability(candidates.assessed.finder)[left] >= SURE).sum())
-    return left[: max(sure, POOL_HANDS * size)]
+    return left[: max(sure, size + POOL_SPARE)]
 
 
 class _Deck:

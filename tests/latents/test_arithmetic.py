@@ -168,14 +168,15 @@ def test_where_the_user_named_the_expression_an_unknown_group_is_an_error(toy, m
 
 
 def test_rare_groups_take_the_surest_and_say_so(toy, make_judges):
-    config = LatentsConfig(candidates=60, expression="glasses + smiling", group_size=3)
+    config = LatentsConfig(candidates=60, expression="glasses + smiling", group_size=4)
     made = run_arithmetic(toy, config, judges=make_judges())
     texts = " ".join(note["text"] for note in made.notes)
     glasses = made.document["groups"]["glasses"]
-    assert glasses["surely_assessed"] < 12
-    assert f"glasses: {glasses['surely_assessed']} of 60 samples are assessed past 0.9" in texts
-    assert "those of the repeats to 0." in texts
-    assert f"share {glasses['repeats_draw_from']} samples, each in up to {glasses['repeats_a_sample_is_in']}" in texts
+    assert glasses["surely_assessed"] < 11
+    assert f"glasses: only {glasses['surely_assessed']} of 60 samples are assessed past 0.9" in texts
+    assert f"in the repeats down to {glasses['repeats_least_score']:.2f}" in texts
+    assert glasses["repeats_draw_from"] == 7
+    assert f"glasses (7 samples, each up to {glasses['repeats_a_sample_is_in']} times)" in texts
 
 
 def test_contradictions_and_expressions_without_plus_are_said(toy, make_judges):

@@ -63,7 +63,7 @@ def test_few_samples_are_shared_as_evenly_as_can_be(size, repeats, sure, seed):
     scores[:sure] = np.linspace(0.95, 1, sure)
     found = candidates(200, a=scores)
     hands = deal(found, {"x": A}, size=size, repeats=repeats, without=[0], seed=seed)["x"]
-    assert len(hands.pool) == max(sure - 1, 4 * size)
+    assert len(hands.pool) == max(sure - 1, size + 3)
     assert (np.diff(scores[hands.pool]) <= 0).all()
     assert all(len(set(hand)) == size for hand in hands.drawn.tolist())
     uses = Counter(hands.drawn.reshape(-1).tolist())
@@ -88,9 +88,9 @@ def test_no_sample_in_two_groups_of_a_repeat_even_where_both_want_the_same():
 
 
 def test_too_large_groups_are_refused():
-    require_candidates(63, groups=3, group_size=9)
-    with pytest.raises(LatentsError, match=r"latents.candidates: 62 samples .* want 63 or more, .*latents.group_size"):
-        require_candidates(62, groups=3, group_size=9)
+    require_candidates(39, groups=3, group_size=9)
+    with pytest.raises(LatentsError, match=r"latents.candidates: 38 samples .* want 39 or more, .*latents.group_size"):
+        require_candidates(38, groups=3, group_size=9)
 
 
 def test_as_many_candidates_as_are_needed(toy, make_judges):

@@ -1,0 +1,51 @@
+"""The same study on a real generator and real assessors (both untrained): shared out or not, it is the same."""
+
+import numpy as np
+import pytest
+import torch
+
+from framework.checkpoint.generator import LoadedGenerator
+from framework.config import ModelConfig
+from framework.config.schema import LatentsConfig
+from framework.latents.arithmetic import run_arithmetic
+from framework.latents.subjects import assess_latents, merge_assessed
+from framework.models import build_generator
+from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
+
+LABELS = [AttributeSpec("glasses"), AttributeSpec("smiling"), AttributeSpec("age_group", ["young", "old"])]
+
+
+class Pair:
+    def __init__(self):
+        self.finder, self.measurer = assessor(1), assessor(2)
+
+
+def assessor(seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = AssessorNetwork(outputs=4, resolution=32, channels=3, width=8)
+    network.fold()
+    return Assessor(network, attributes=LABELS, resolution=32, channels=3, width=8, accuracy={})
+
+
+@pytest.fixture
+def generator():
+    network = build_generator(ModelConfig(width=8, latent_size=16), resolution=32, channels=3, seed=0)
+    config = {"architecture": "dcgan", "latent_size": 16, "resolution": 32, "channels": 3}
+    return LoadedGenerator(network, config=config, digest="0", source="", device="cpu")
+
+
+def test_a_study_shared_out_over_a_cluster_is_the_same(generator):
+    judges = Pair()
+    config = LatentsConfig(candidates=600)
+
+    def in_parts(latents):
+        starts = range(0, len(latents), 256)
+        return merge_assessed([assess_latents(generator, judges, latents[k : k + 256]) for k in reversed(starts)][::-1])
+
+    alone = run_arithmetic(generator, config, judges=judges)
+    shared = run_arithmetic(generator, config, judges=judges, assess=in_parts)
+    assert shared.document == alone.document
+    assert np.array_equal(shared.picture, alone.picture)
+    assert alone.document["measured"][0]["repeats"] == 100
+    assert alone.document["protocol"]["finder"] != alone.document["protocol"]["measurer"]
