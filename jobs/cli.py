@@ -120,7 +120,7 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
         for line in str(fault).splitlines():
             console.say(f"error: {line}")
         code = 2
-    except Exception:  # noqa: BLE001 - a fault of ours: its traceback is what a report of it needs
+    except Exception:
         console.say(traceback.format_exc().rstrip())
         code = 1
     sys.stdout.flush()
@@ -139,8 +139,10 @@ def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
     positionals = [word for word in words if not _OVERRIDE.match(word)]
     least, most = job.positionals
     if not least <= len(positionals) <= most:
-        raise ConfigError(f"jobs.{job.name} takes {job.takes} and key=value, not {len(positionals)} positional arguments: "
-                          f"python -m jobs.{job.name} --help")
+        raise ConfigError(
+            f"jobs.{job.name} takes {job.takes} and key=value, not {len(positionals)} positional arguments: "
+            f"python -m jobs.{job.name} --help"
+        )
     return Arguments(
         positionals=positionals,
         overrides=parse_overrides(overrides),

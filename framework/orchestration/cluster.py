@@ -61,6 +61,14 @@ def connect(*, verbose: bool, say: Callable[[str], None]) -> Iterator[Cluster]:
         ray.shutdown()
 
 
+def planned_cluster() -> Cluster:
+    """What an embedded cluster on this machine would have; nothing is started."""
+    import torch
+
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return Cluster(True, "this machine", None, cores, float(torch.cuda.device_count()), 1, cores)
+
+
 def _start(*, verbose: bool) -> bool:
     """Connects; True where the cluster is embedded."""
     import ray

@@ -2,39 +2,16 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
-from queue import Empty as _LocalEmpty
 from typing import Any
 
-import ray
 import ray.train
 import ray.train.torch
-import torch
 from pyarrow import fs
+from ray import tune
 from ray.util.queue import Empty, Queue
 
-from framework.checkpoint import CheckpointStore, RunFolder
-from framework.config import Experiment
-from framework.data import open_store
-from framework.errors import LatentscapeError, TrainingError
-from framework.orchestration.resources import Plan
-from framework.orchestration.scoring import TrialScoring, score_in_trial
-from framework.orchestration.telemetry import Telemetry
-from framework.training import Report, WorkerGroup, train
-
-
-@dataclass(frozen=True)
-class TrialWork:
-    """All that a worker on any node needs to train one trial; small, and pickled as plain values."""
-
-    run: str
-    trial: str
-    parameters: dict[str, Any]
-    experiment: Experiment
-    images: str
-    plan: Plan
-    scoring: TrialScoring | None
+from framework.checkpoint import RunFolder, TrialFolder
+from framework.orchestration.work import TrialWork
 
 
 def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -> str:
@@ -56,7 +33,7 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
     def fit() -> None:
         try:
             trainer.fit()
-        except BaseException as raised:  # noqa: BLE001 - it crosses to the calling thread
+        except BaseException as raised:
             fault.append(raised)
 
     thread = threading.Thread(target=fit, name=f"fit {work.trial}", daemon=True)
@@ -70,7 +47,22 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
     return _closed(trial, fault)
 
 
-def _closed(trial: Any, fault: list[BaseException]) -> str:
+def drive_trial(config: dict[str, Any], works: dict[str, TrialWork]) -> None:
+    """A trial's driver under Tune: starts its Ray Train run and tells Tune what it reports.
+
+    The scheduler ends a trial inside `tune.report`, by SystemExit; Ray then takes the trial's processes down.
+    """
+    best = float("inf")
+
+    def on_report(figures: dict[str, Any]) -> None:
+        nonlocal best
+        best = min(best, figures.get("score", best))  # a trial is judged by its best evaluation
+        tune.report({**figures, "best_score": best})
+
+    fit_trial(works[config["trial"]], on_report=on_report)
+
+
+def _closed(trial: TrialFolder, fault: list[BaseException]) -> str:
     state = trial.state
     if fault:
         state = {"state": "failed", "error": _reason(fault[0])}
@@ -97,7 +89,7 @@ def _drain(queue: Queue, on_report: Callable[[dict[str, Any]], None], *, wait_se
     while True:
         try:
             metrics = queue.get(timeout=wait_seconds) if wait_seconds else queue.get(block=False)
-        except (Empty, _LocalEmpty):
+        except Empty:
             return
         on_report(metrics)
 
@@ -143,54 +135,7 @@ def _trainer(work: TrialWork, queue: Queue) -> ray.train.torch.TorchTrainer:
 
 
 def _train_worker(config: dict[str, TrialWork]) -> None:
-    """What each DDP worker runs. A user's fault is written into the trial's state: a restart would not mend it."""
-    work = config["work"]
-    context = ray.train.get_context()
-    torch.set_num_threads(work.plan.threads_per_worker)
-    workers = WorkerGroup(
-        rank=context.get_world_rank(), world_size=context.get_world_size(), device=ray.train.torch.get_device()
-    )
-    trial = RunFolder.open(work.run).trial(work.trial)
-    telemetry = Telemetry(trial, learning_parameters=work.parameters) if workers.rank == 0 else None
+    """What each DDP worker runs; its imports are slow, and drivers and controllers do without them."""
+    from framework.orchestration.worker import train_worker
 
-    def report(report: Report) -> None:
-        if telemetry is not None:
-            telemetry.write(report)
-        ray.train.report(_figures(report))
-
-    try:
-        _train(work, workers, report)
-    except LatentscapeError as fault:
-        if workers.rank == 0 or not isinstance(fault, TrainingError):
-            trial.write_state(state="failed", error=str(fault))
-    finally:
-        if telemetry is not None:
-            telemetry.close()
-
-
-def _train(work: TrialWork, workers: WorkerGroup, report: Callable[[Report], None]) -> None:
-    experiment = work.experiment
-    images = open_store(Path(work.images))
-    trial = RunFolder.open(work.run).trial(work.trial)
-    store = CheckpointStore(
-        trial.checkpoints,
-        digest=experiment.digest(images.digest),
-        learned={"data": images.digest, **experiment.learned()},
-        keep=experiment.checkpoint.keep,
-    )
-    scoring = work.scoring
-    score = None
-    if scoring is not None and workers.rank == 0:
-        scoring = replace(scoring, device=str(workers.device))
-        score = lambda checkpoint: score_in_trial(scoring, checkpoint)  # noqa: E731
-    messages: list[str] = []
-    train(experiment, images, store=store, workers=workers, report=report, score=score, log=messages.append)
-
-
-def _figures(report: Report) -> dict[str, Any]:
-    """What Ray sees of a report: its numbers, the score and where the checkpoint lies."""
-    figures = {key: value for key, value in report.metrics.items() if isinstance(value, (int, float))}
-    figures["warnings"] = list(report.warnings)
-    if report.score is not None:
-        figures |= {"score": report.score["value"], "metric": report.score["metric"], "checkpoint": report.checkpoint}
-    return figures
+    train_worker(config["work"])

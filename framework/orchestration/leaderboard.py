@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from framework.checkpoint import CheckpointStore, RunFolder, TrialFolder
+from framework.checkpoint import RunFolder, TrialFolder
 
 
 def update_results(run: RunFolder) -> list[dict[str, Any]]:
@@ -17,22 +17,25 @@ def update_results(run: RunFolder) -> list[dict[str, Any]]:
         row["rank"] = rank
     run.write_leaderboard(rows)
     if rows and rows[0]["score"] is not None:
-        checkpoint, score = _best(run.trial(rows[0]["trial"]))
+        trial = run.trial(rows[0]["trial"])
+        best = _best(trial)
         run.write_best(
             {
-                "trial": rows[0]["trial"],
-                "checkpoint": f"trials/{rows[0]['trial']}/checkpoints/{checkpoint}",
-                "images_seen": rows[0]["score_images_seen"],
-                "score": score,
+                "trial": trial.id,
+                "checkpoint": f"trials/{trial.id}/checkpoints/{best['checkpoint']}",
+                "images_seen": best["images_seen"],
+                "score": best["score"],
             }
         )
     return rows
 
 
-def _best(trial: TrialFolder) -> tuple[str, dict[str, Any]]:
-    found = CheckpointStore.best_in(trial.checkpoints)
-    assert found is not None, f"{trial.id} has a score but no best checkpoint"
-    return found
+def _best(trial: TrialFolder) -> dict[str, Any]:
+    """The trial's best checkpoint as its store notes it: checkpoint, images_seen, value, score; {} before the first."""
+    if not trial.checkpoints.exists("best.json"):
+        return {}
+    best = trial.checkpoints.read_json("best.json")
+    return best if best["checkpoint"] else {}
 
 
 def _row(trial: TrialFolder) -> dict[str, Any]:
@@ -40,15 +43,15 @@ def _row(trial: TrialFolder) -> dict[str, Any]:
     state = trial.state
     last = metrics[-1] if metrics else {}
     scored = [row for row in metrics if "score" in row]
-    best = CheckpointStore.best_in(trial.checkpoints)
+    best = _best(trial)
     rates = [row["images_per_second"] for row in metrics if row.get("images_per_second")]
     warnings = dict.fromkeys(text for row in metrics for text in row.get("warnings", ()))
     return {
         "rank": None,
         "trial": trial.id,
         **trial.params,
-        "score": best[1]["value"] if best else None,
-        "score_images_seen": int(best[0]) if best else None,
+        "score": best.get("value"),
+        "score_images_seen": best.get("images_seen"),
         "last_score": scored[-1]["score"]["value"] if scored else None,
         "images_seen": last.get("images_seen", 0),
         "images_per_second": round(sorted(rates)[len(rates) // 2], 1) if rates else None,

@@ -26,7 +26,9 @@ class Plan:
 
     def line(self, cluster: Cluster) -> str:
         """One line for people, said before anything starts."""
-        each = f"{self.cores_per_worker:g} cores" + (f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else "")
+        each = f"{self.cores_per_worker:g} cores" + (
+            f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
+        )
         workers = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         return (
             f"Plan: {self.trials} trial{'s' if self.trials > 1 else ''}, {self.concurrent} at a time, "
@@ -60,9 +62,7 @@ def plan(compute: ComputeConfig, cluster: Cluster, *, trials: int = 1, concurren
     return Plan(trials, at_once, compute.workers, cores, gpus)
 
 
-def _concurrent(
-    compute: ComputeConfig, cluster: Cluster, *, trials: int, concurrent: int | str, gpus: float
-) -> int:
+def _concurrent(compute: ComputeConfig, cluster: Cluster, *, trials: int, concurrent: int | str, gpus: float) -> int:
     """`auto` runs as many trials as have a GPU or a core for each worker, at least one."""
     if isinstance(concurrent, int):
         return min(concurrent, trials)

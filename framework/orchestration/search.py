@@ -5,9 +5,7 @@ in its folder. So a second call hands Tune only the trials that have not ended, 
 checkpoints; Tune's own records (RUN/ray) are never read back.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
@@ -15,64 +13,68 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
-from framework.orchestration.fit import TrialWork, fit_trial, ray_storage
+from framework.orchestration.fit import drive_trial, fit_trial, ray_storage
 from framework.orchestration.leaderboard import update_results
-from framework.orchestration.resources import DRIVER_CORES, Plan
-from framework.orchestration.scoring import TrialScoring
+from framework.orchestration.resources import DRIVER_CORES, Plan, plan
 from framework.orchestration.space import Setting, settings
+from framework.orchestration.work import TrialWork
 
+if TYPE_CHECKING:
+    from framework.orchestration.study import Study, Watch
+
+SINGLE_TRIAL = "single"
 ENDED = ("finished", "stopped", "failed")
 
 
-@dataclass(frozen=True)
-class Progress:
-    """One report of one trial, for a progress line."""
-
-    trial: str
-    images_seen: int
-    total_images: int
-    images_per_second: float | None
-    score: float | None
-    metric: str | None
-    ended_trials: int
-    trials: int
-    log: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-def search(
-    run: RunFolder,
-    *,
-    images: str,
-    plan: Plan,
-    scoring: TrialScoring | None,
-    on_progress: Callable[[Progress], None],
-) -> list[dict[str, Any]]:
-    """Runs every trial that has not ended yet, and ranks them all.
-
-    Args:
-        run: Where the trials lie; its experiment says what is searched.
-        images: The packed store, a path that every node can read.
-        plan: What each trial gets.
-        scoring: How trials are scored while they train.
-        on_progress: Called with each report of each trial.
+def search(study: "Study") -> list[dict[str, Any]]:
+    """Runs every trial of the run that has not ended yet, and ranks them all.
 
     Returns:
         The leaderboard, best first.
 
     Raises:
+        ConfigError: The space could yield a setting that the schema refuses.
+        ClusterError: The plan can never run on this cluster.
         TrainingError: No trial has a score to go on with.
     """
-    experiment = run.experiment
+    run, experiment = study.run, study.experiment
     every = settings(experiment)
+    made = plan(experiment.compute, study.cluster, trials=len(every), concurrent=experiment.search.concurrent)
     open_ones = [setting for setting in every if run.trial(setting.trial).state.get("state") not in ENDED]
     for setting in open_ones:
         trial = run.trial(setting.trial)
         trial.write_params(setting.parameters)
         if not trial.state:
             trial.write_state(state="pending")
+    ended = len(every) - len(open_ones)
     if open_ones:
-        _run_trials(run, open_ones, len(every), images=images, plan=plan, scoring=scoring, on_progress=on_progress)
+        study.watch.say(made.line(study.cluster) + (f"; {ended} ended before" if ended else ""))
+        works = _works(study, made, open_ones)
+        _run_trials(study, works, concurrent=made.concurrent, ended=ended)
+    return _ranked(run)
+
+
+def fit_one(study: "Study") -> list[dict[str, Any]]:
+    """Trains the experiment itself, without Tune: a run of one trial. Returns its leaderboard of one row."""
+    run = study.run
+    made = plan(study.experiment.compute, study.cluster)
+    study.watch.say(made.line(study.cluster))
+    setting = Setting(SINGLE_TRIAL, {})
+    work = _works(study, made, [setting])[SINGLE_TRIAL]
+    show = Shower(study.watch, run, trials=1, ended=0)
+
+    def on_report(figures: dict[str, Any]) -> None:
+        if "score" in figures:
+            update_results(run)
+        show(SINGLE_TRIAL, figures)
+
+    if fit_trial(work, on_report=on_report) == "failed":
+        update_results(run)
+        raise TrainingError(f"{run.folder.name}: {run.trial(SINGLE_TRIAL).state['error']}")
+    return _ranked(run)
+
+
+def _ranked(run: RunFolder) -> list[dict[str, Any]]:
     rows = update_results(run)
     if not any(row["score"] is not None for row in rows):
         errors = "; ".join(f"{row['trial']}: {row['error']}" for row in rows if row["error"])
@@ -80,69 +82,52 @@ def search(
     return rows
 
 
+def _works(study: "Study", made: Plan, chosen: list[Setting]) -> dict[str, TrialWork]:
+    from framework.orchestration.scoring import trial_scoring
+
+    scoring = trial_scoring(study, made)
+    return {
+        setting.trial: TrialWork(
+            run=study.run.folder.location,
+            trial=setting.trial,
+            parameters=setting.parameters,
+            experiment=trial_experiment(study.experiment, setting),
+            images=str(study.images.path),
+            plan=made,
+            scoring=scoring,
+        )
+        for setting in chosen
+    }
+
+
 def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
     """The experiment that one trial trains."""
     return with_overrides(experiment, setting.parameters)
 
 
-def _run_trials(
-    run: RunFolder,
-    open_ones: list[Setting],
-    trials: int,
-    *,
-    images: str,
-    plan: Plan,
-    scoring: TrialScoring | None,
-    on_progress: Callable[[Progress], None],
-) -> None:
-    experiment = run.experiment
-    works = {
-        setting.trial: TrialWork(
-            run=run.folder.location,
-            trial=setting.trial,
-            parameters=setting.parameters,
-            experiment=trial_experiment(experiment, setting),
-            images=images,
-            plan=plan,
-            scoring=scoring,
-        )
-        for setting in open_ones
-    }
-    storage = ray_storage(run)
-    callback = _Results(run, trials=trials, ended=trials - len(open_ones), on_progress=on_progress)
+def _run_trials(study: "Study", works: dict[str, TrialWork], *, concurrent: int, ended: int) -> None:
+    run, experiment = study.run, study.experiment
+    show = Shower(study.watch, run, trials=ended + len(works), ended=ended)
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(_drive, works=works), {"cpu": DRIVER_CORES}),
+        tune.with_resources(tune.with_parameters(drive_trial, works=works), {"cpu": DRIVER_CORES}),
         param_space={"trial": tune.grid_search(list(works))},
         tune_config=tune.TuneConfig(
             scheduler=_scheduler(experiment),
             metric="best_score",
             mode="min",
-            max_concurrent_trials=plan.concurrent,
+            max_concurrent_trials=concurrent,
             trial_dirname_creator=lambda trial: str(trial.config["trial"]),
             trial_name_creator=lambda trial: str(trial.config["trial"]),
         ),
         run_config=tune.RunConfig(
             name="search",
             verbose=0,
-            callbacks=[callback],
+            callbacks=[_Results(run, show)],
             failure_config=tune.FailureConfig(max_failures=experiment.compute.max_failures),
-            **storage,
+            **ray_storage(run),
         ),
     )
     tuner.fit()
-
-
-def _drive(config: dict[str, Any], works: dict[str, TrialWork]) -> None:
-    """A trial's driver: starts its Ray Train run and tells Tune what it reports. ASHA ends it inside tune.report."""
-    work = works[config["trial"]]
-    best: dict[str, float] = {}
-
-    def on_report(figures: dict[str, Any]) -> None:
-        if "score" in figures:  # a trial is judged by its best evaluation
-            best["best_score"] = min(figures["score"], best.get("best_score", float("inf")))
-        tune.report({**figures, "best_score": best.get("best_score", float("inf"))})
-
-    fit_trial(work, on_report=on_report)
 
 
 def _scheduler(experiment: Experiment) -> TrialScheduler:
@@ -162,31 +147,14 @@ def _scheduler(experiment: Experiment) -> TrialScheduler:
 class _Results(tune.Callback):
     """Keeps leaderboard.csv and best.json true while trials run, and feeds the progress line."""
 
-    def __init__(
-        self, run: RunFolder, *, trials: int, ended: int, on_progress: Callable[[Progress], None]
-    ) -> None:
+    def __init__(self, run: RunFolder, show: "Shower") -> None:
         self._run = run
-        self._trials = trials
-        self._ended = ended
-        self._on_progress = on_progress
+        self._show = show
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:  # noqa: ARG002
         if "score" in result:
             update_results(self._run)
-        self._on_progress(
-            Progress(
-                trial=result["config"]["trial"],
-                images_seen=int(result["images_seen"]),
-                total_images=self._run.experiment.training.total_images,
-                images_per_second=result.get("images_per_second"),
-                score=result.get("score"),
-                metric=result.get("metric"),
-                ended_trials=self._ended,
-                trials=self._trials,
-                log=tuple(result.get("log", ())),
-                warnings=tuple(result.get("warnings", ())),
-            )
-        )
+        self._show(trial.config["trial"], result)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
         self._close(trial.config["trial"], "stopped")
@@ -199,11 +167,40 @@ class _Results(tune.Callback):
 
     def _close(self, name: str, state: str) -> None:
         """A trial that Tune ended before it wrote its own end was stopped by the scheduler."""
-        self._ended += 1
+        self._show.ended += 1
         folder = self._run.trial(name)
         if folder.state.get("state") not in ENDED:
             folder.write_state(state=state)
         update_results(self._run)
+
+
+class Shower:
+    """Tells the watch of each report, in a line that says where all trials are."""
+
+    def __init__(self, watch: "Watch", run: RunFolder, *, trials: int, ended: int) -> None:
+        self.ended = ended
+        self._watch = watch
+        self._total = run.experiment.training.total_images
+        self._trials = trials
+        self._scores: dict[str, float] = {}
+
+    def __call__(self, trial: str, figures: dict[str, Any]) -> None:
+        """One report of one trial."""
+        for text in (*figures.get("log", ()), *(f"warning: {text}" for text in figures.get("warnings", ()))):
+            self._watch.say(f"trial {trial}: {text}")
+        if "score" in figures:
+            self._scores[trial] = min(figures["score"], self._scores.get(trial, float("inf")))
+            self._watch.say(
+                f"trial {trial}: {figures['metric']} {figures['score']:.4g} at {figures['images_seen']:,} images"
+            )
+        best = f", best score {min(self._scores.values()):.4g}" if self._scores else ""
+        rate = figures.get("images_per_second")
+        left = f", {(self._total - figures['images_seen']) / rate / 60:.0f} min left" if rate else ""
+        self._watch.progress(
+            f"{self.ended} of {self._trials} trials ended; {trial}: {figures['images_seen']:,} of {self._total:,} images"
+            + (f", {rate:,.0f} images/s{left}" if rate else "")
+            + best
+        )
 
 
 def _last_line(trial: Any) -> str:

@@ -15,19 +15,16 @@ class Telemetry:
     """Writes what rank 0 reports into a trial's folder.
 
     Args:
-        trial: The trial; its metrics past `images_seen` are from a life that was lost, and are dropped.
-        images_seen: Where this life starts.
-        learning_parameters: Shown beside the score by TensorBoard's HParams.
+        trial: The trial.
+        parameters: Shown beside the score by TensorBoard's HParams.
     """
 
-    def __init__(self, trial: TrialFolder, *, images_seen: int, learning_parameters: dict[str, Any]) -> None:
+    def __init__(self, trial: TrialFolder, *, parameters: dict[str, Any]) -> None:
         self._trial = trial
-        self._parameters = {key: _plain(value) for key, value in learning_parameters.items()}
-        trial.truncate_metrics(images_seen)
+        self._parameters = {key: _plain(value) for key, value in parameters.items()}
         # TensorBoard's writer wants a local folder; where the trial is behind a URI its files follow each report.
         self._events = Path(trial.folder.location if trial.folder.is_local else tempfile.mkdtemp(prefix="latentscape-"))
         self._writer = None
-        self._purge_step = images_seen
 
     def write(self, report: Report) -> None:
         """Appends the report; a sample grid, where it has one, becomes samples/<images_seen>.png."""
@@ -38,12 +35,12 @@ class Telemetry:
             row["checkpoint"] = report.checkpoint
         if report.warnings:
             row["warnings"] = report.warnings
-        self._trial.append_metrics(row)
         images_seen = int(report.metrics["images_seen"])
+        self._trial.append_metrics(row)
         picture = None
         if report.samples is not None:
             picture = grid(report.samples, columns=_SAMPLE_COLUMNS)
-            self._trial.folder.write_bytes(f"samples/{images_seen:012d}.png", png_bytes(picture))
+            self._trial.write_sample(images_seen, png_bytes(picture))
         self._write_events(row, picture, images_seen)
 
     def close(self) -> None:
@@ -56,7 +53,7 @@ class Telemetry:
         if self._writer is None:
             from tensorboardX import SummaryWriter
 
-            self._writer = SummaryWriter(logdir=str(self._events), purge_step=self._purge_step, flush_secs=10)
+            self._writer = SummaryWriter(logdir=str(self._events), purge_step=images_seen, flush_secs=10)
         for name, value in row.items():
             if isinstance(value, (int, float)) and name != "images_seen":
                 self._writer.add_scalar(name, value, images_seen)

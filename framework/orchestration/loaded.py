@@ -1,0 +1,31 @@
+"""What a task's process loads once and keeps for the next task: generators, assessors, extractors."""
+
+import functools
+from pathlib import Path
+
+from framework.checkpoint import LoadedGenerator, load_generator
+from framework.errors import CheckpointError
+from framework.evaluation import Extractor, FeatureSpec, build_extractor
+from framework.models.assessor import Assessor
+from framework.orchestration.shards import task_device
+
+
+@functools.lru_cache(maxsize=2)
+def loaded_generator(checkpoint: str, digest: str) -> LoadedGenerator:
+    """The generator of a checkpoint; `digest` tells a checkpoint from one that took its place after a restart."""
+    generator = load_generator(checkpoint, task_device())
+    if generator.digest != digest:
+        raise CheckpointError(f"{checkpoint}: is another generator than when this job began")
+    return generator
+
+
+@functools.lru_cache(maxsize=4)
+def loaded_assessor(folder: str) -> Assessor:
+    """The assessor in a folder of the cache, which is named by content."""
+    return Assessor.load(Path(folder), task_device())
+
+
+@functools.lru_cache(maxsize=1)
+def loaded_extractor(spec: FeatureSpec) -> Extractor:
+    """The extractor of a feature specification."""
+    return build_extractor(spec, task_device())

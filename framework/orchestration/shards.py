@@ -1,0 +1,79 @@
+"""Work cut into fixed shards, run as Ray tasks, handed back in order: the result cannot depend on who did what."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+
+SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
+_LOST_WORKER_RETRIES = 3
+
+
+@dataclass(frozen=True)
+class TaskResources:
+    """What each task asks of Ray, and how many run at a time.
+
+    Args:
+        workers: Tasks at a time.
+        cores: Cores each; 0 within a trial, whose own workers wait meanwhile.
+        gpus: GPUs each.
+    """
+
+    workers: int
+    cores: float = 1.0
+    gpus: float = 0.0
+
+
+def map_in_order(
+    function: Callable[..., Any],
+    arguments: Sequence[tuple],
+    *,
+    resources: TaskResources,
+    name: str,
+    done: Callable[[int, int], None] | None = None,
+) -> Iterator[Any]:
+    """`function(*arguments[i])` for each i as Ray tasks, yielded in order.
+
+    At most two tasks a worker are under way, so memory does not grow with their number. Ray runs a task again whose
+    process was lost.
+
+    Args:
+        function: Module-level; gets its arguments and runs on one torch thread, so that neither the number of cores
+            nor that of tasks moves a rounding.
+        arguments: One tuple a task.
+        resources: Of each task.
+        name: Shown by Ray's dashboard.
+        done: Called with (finished, all) after each.
+    """
+    task = ray.remote(_on_one_thread).options(
+        name=name,
+        num_cpus=resources.cores,
+        num_gpus=resources.gpus,
+        max_retries=_LOST_WORKER_RETRIES,
+        scheduling_strategy="DEFAULT",  # within a trial its placement group would have to hold these tasks too
+    )
+    waiting = deque(arguments)
+    under_way: deque[Any] = deque()
+    most = 2 * resources.workers if resources.cores or resources.gpus else resources.workers
+    finished = 0
+    while waiting or under_way:
+        while waiting and len(under_way) < most:
+            under_way.append(task.remote(function, waiting.popleft()))
+        yield ray.get(under_way.popleft())
+        finished += 1
+        if done is not None:
+            done(finished, len(arguments))
+
+
+def task_device() -> str:
+    """The device a task of ours computes on: its GPU where Ray gave it one."""
+    return "cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES", "") else "cpu"
+
+
+def _on_one_thread(function: Callable[..., Any], arguments: tuple) -> Any:
+    torch.set_num_threads(1)
+    return function(*arguments)

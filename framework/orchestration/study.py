@@ -1,0 +1,133 @@
+"""A run with all that its jobs need at hand: images, assessors, the cluster, and someone to tell."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from framework.checkpoint import RunFolder, cache_folder
+from framework.config import Experiment
+from framework.data import PackedStore, prepare
+from framework.errors import DataError
+from framework.evaluation import FeatureSpec, resolve_features
+from framework.orchestration.cluster import Cluster
+from framework.orchestration.shards import TaskResources
+from framework.training import AssessorPair
+from framework.training import train_assessors as _train_assessors
+
+
+class Watch(Protocol):
+    """Who is told how it goes; the jobs' console is one."""
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        ...
+
+    def progress(self, text: str) -> None:
+        """A line that the next one replaces."""
+        ...
+
+    def counter(self, what: str) -> Callable[[int, int], None]:
+        """A progress line of its own, called with (done, total)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Study:
+    """What crosses from step to step of a run.
+
+    Args:
+        run: Where results go.
+        images: The packed images, training part and held-out part.
+        assessors: Two on disjoint halves of the labelled images, or None where the images have no labels.
+        cluster: What the work is shared over.
+        watch: Who is told.
+    """
+
+    run: RunFolder
+    images: PackedStore
+    assessors: AssessorPair | None
+    cluster: Cluster
+    watch: Watch
+
+    @property
+    def experiment(self) -> Experiment:
+        """The run's."""
+        return self.run.experiment
+
+    @property
+    def cache(self) -> Path:
+        """Where what is kept between runs lies."""
+        return cache_folder(self.experiment.storage)
+
+    def task_resources(self) -> TaskResources:
+        """For the tasks of a job that has the cluster to itself: a core each, or a GPU where there are any."""
+        asked = self.experiment.evaluation.workers
+        gpu = 1.0 if self.cluster.gpus >= 1 else 0.0
+        at_once = self.cluster.gpus if gpu else self.cluster.cores
+        return TaskResources(workers=max(1, int(at_once)) if asked == "auto" else asked, gpus=gpu)
+
+    def features(self) -> FeatureSpec:
+        """Which features scores are made of: the config's, or what is at hand."""
+        folder = self.assessors.folder / "measurer" if self.assessors is not None else None
+        return resolve_features(self.experiment.evaluation, assessor_folder=folder)
+
+
+def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
+    """The packed images of an experiment; made once, opened after that."""
+    cache = cache_folder(experiment.storage)
+    images = prepare(experiment.data, cache=cache, progress=watch.counter("images prepared"))
+    rejected = f", {len(images.rejected)} rejected" if images.rejected else ""
+    watch.say(
+        f"Images: {len(images.names):,} of {images.resolution}x{images.resolution} ({images.source}), "
+        f"{len(images.training_indices):,} for training, {len(images.held_out_indices):,} held out{rejected}"
+    )
+    return images
+
+
+def begin_run(experiment: Experiment, images: PackedStore, command: list[str]) -> RunFolder:
+    """RUN, begun or gone on with; refused where its checkpoints are of other images or settings."""
+    return RunFolder.create(experiment, command, data=about_images(images))
+
+
+def about_images(images: PackedStore) -> dict[str, Any]:
+    """What run.json says of the images; no path."""
+    return {
+        "source": images.source,
+        "images": len(images.names),
+        "training": len(images.training_indices),
+        "held_out": len(images.held_out_indices),
+        "rejected": len(images.rejected),
+        "resolution": images.resolution,
+        "channels": images.channels,
+        "digest": images.digest,
+        "labels": sorted(images.labels),
+    }
+
+
+def train_assessors(run: RunFolder, images: PackedStore, watch: Watch) -> AssessorPair | None:
+    """Both assessors, trained or from the cache; None, and a line that says why, where there are no labels."""
+    experiment = run.experiment
+    try:
+        pair = _train_assessors(
+            images,
+            experiment.assessor,
+            cache=cache_folder(experiment.storage),
+            progress=watch.counter("assessor batches"),
+        )
+    except DataError as fault:
+        if experiment.evaluation.features == "assessor":
+            raise
+        watch.say(f"Assessor: none ({fault})")
+        return None
+    described = {name: describe_assessor(pair, name) for name in ("finder", "measurer")}
+    run.note(assessors=described)
+    found = ", ".join(f"{label} {entry['value']:.3f}" for label, entry in described["measurer"]["accuracy"].items())
+    watch.say(f"Assessor: on held-out images {found} (AUROC, for classes accuracy)")
+    return pair
+
+
+def describe_assessor(pair: AssessorPair, which: str) -> dict[str, Any]:
+    """Digest and held-out accuracies, for run.json and the report."""
+    assessor = getattr(pair, which)
+    return {"digest": assessor.digest, "accuracy": assessor.accuracy}

@@ -1,0 +1,66 @@
+"""What a job's CHECKPOINT_OR_RUN means: a generator, and the run whose settings and folder go with it."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from framework.checkpoint import RunFolder
+from framework.errors import CheckpointError
+from framework.storage import Folder, open_folder
+
+_LEVELS_UP = 5  # RUN/trials/<id>/checkpoints/<name>/generator
+
+
+@dataclass(frozen=True)
+class Target:
+    """A checkpoint of a run.
+
+    Args:
+        run: Location of RUN.
+        checkpoint: Path of the checkpoint within RUN.
+    """
+
+    run: str
+    checkpoint: str
+
+    @property
+    def location(self) -> str:
+        """Where the checkpoint lies."""
+        return (open_folder(self.run) / self.checkpoint).location
+
+
+def find_target(location: str) -> Target:
+    """The best checkpoint of a run or trial, or the checkpoint itself.
+
+    Raises:
+        CheckpointError: It is neither, or nothing was scored yet.
+    """
+    folder = open_folder(location)
+    if not folder.exists():
+        raise CheckpointError(f"{location}: is not there")
+    run = _enclosing(folder)
+    inside = PurePosixPath(folder.location.partition("?")[0]).relative_to(PurePosixPath(run.location.partition("?")[0]))
+    steps = inside.parts
+    if len(steps) >= 4:  # trials/<id>/checkpoints/<name>
+        return Target(run.location, str(PurePosixPath(*steps[:4])))
+    if len(steps) >= 2:  # trials/<id>
+        trial = RunFolder.open(run.location).trial(steps[1])
+        best = trial.checkpoints.read_json("best.json") if trial.checkpoints.exists("best.json") else {}
+        if not best.get("checkpoint"):
+            raise CheckpointError(f"{location}: this trial has no scored checkpoint; name one of its checkpoints")
+        return Target(run.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")
+    best = RunFolder.open(run.location).best()
+    if best is None:
+        raise CheckpointError(f"{location}: this run has no scored checkpoint yet; python -m jobs.search makes one")
+    return Target(run.location, best["checkpoint"])
+
+
+def _enclosing(folder: Folder) -> Folder:
+    here = folder
+    for _ in range(_LEVELS_UP + 1):
+        if here.exists("experiment.yaml"):
+            return here
+        here = here.parent
+    raise CheckpointError(
+        f"{folder.location}: lies in no run; jobs want a run, or a checkpoint within one "
+        f"(framework.load_generator opens an exported generator)"
+    )

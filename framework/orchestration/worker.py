@@ -1,0 +1,84 @@
+"""The inside of one DDP worker under Ray Train."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+
+from framework.checkpoint import Checkpoint, CheckpointStore, RunFolder, TrialFolder
+from framework.data import open_store
+from framework.errors import LatentscapeError, TrainingError
+from framework.orchestration.scoring import FinishedScore, score_in_trial
+from framework.orchestration.telemetry import Telemetry
+from framework.orchestration.work import TrialWork
+from framework.training import Report, WorkerGroup, train
+
+
+def train_worker(work: TrialWork) -> None:
+    """Trains this worker's share. A fault that a restart would not mend ends the trial, its reason in state.json."""
+    context = ray.train.get_context()
+    torch.set_num_threads(work.plan.threads_per_worker)
+    workers = WorkerGroup(
+        rank=context.get_world_rank(), world_size=context.get_world_size(), device=ray.train.torch.get_device()
+    )
+    trial = RunFolder.open(work.run).trial(work.trial)
+    telemetry = Telemetry(trial, parameters=work.parameters) if workers.rank == 0 else None
+    messages: list[str] = []
+
+    def report(report: Report) -> None:
+        if telemetry is not None:
+            telemetry.write(report)
+        ray.train.report(_figures(report) | {"log": list(messages)})
+        messages.clear()
+
+    try:
+        _train(work, trial, workers, report, messages.append)
+    except LatentscapeError as fault:
+        if workers.rank == 0 or not isinstance(fault, TrainingError):
+            trial.write_state(state="failed", error=str(fault))
+    finally:
+        if telemetry is not None:
+            telemetry.close()
+
+
+def _train(
+    work: TrialWork,
+    trial: TrialFolder,
+    workers: WorkerGroup,
+    report: Callable[[Report], None],
+    log: Callable[[str], None],
+) -> None:
+    experiment = work.experiment
+    images = open_store(Path(work.images))
+    store = CheckpointStore(
+        trial.checkpoints,
+        digest=experiment.digest(images.digest),
+        learned={"data": images.digest, **experiment.learned()},
+        keep=experiment.checkpoint.keep,
+    )
+
+    def score(checkpoint: Checkpoint) -> FinishedScore:
+        assert work.scoring is not None
+        return score_in_trial(work.scoring, checkpoint, device=workers.device)
+
+    train(
+        experiment,
+        images,
+        store=store,
+        workers=workers,
+        report=report,
+        score=None if work.scoring is None else score,
+        log=log,
+    )
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    """What Ray sees of a report: its numbers, the score and where the checkpoint lies."""
+    figures = {key: value for key, value in report.metrics.items() if isinstance(value, (int, float))}
+    figures["warnings"] = list(report.warnings)
+    if report.score is not None:
+        figures |= {"score": report.score["value"], "metric": report.score["metric"], "checkpoint": report.checkpoint}
+    return figures

@@ -1,0 +1,21 @@
+"""Latent arithmetic on a checkpoint or a run's best: glasses - no_glasses + smiling, drawn and measured."""
+
+from typing import Any
+
+from framework.orchestration.explore import arithmetic
+from jobs.cli import Arguments, Job, run_job, shown
+from jobs.opened import open_study
+
+JOB = Job("arithmetic", __doc__, "CHECKPOINT_OR_RUN", ("latents", "assessor", "storage"))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Writes the numbered sheet, the equation of pictures and its measured success into the run's artifacts."""
+    with open_study(arguments) as (study, target):
+        document = arithmetic(study, target)
+        arguments.console.say(f"Arithmetic: {shown(study.run.artifacts.location)}/arithmetic.png")
+    return document
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)

@@ -1,0 +1,31 @@
+"""Score a checkpoint or the best of a run; given two image collections, score one against the other."""
+
+from typing import Any
+
+from framework.orchestration.pairs import evaluate_pair
+
+from framework.orchestration.cluster import connect
+from framework.orchestration.scoring import evaluate
+from jobs.cli import Arguments, Job, run_job
+from jobs.opened import open_study
+from jobs.tables import score_lines
+
+JOB = Job("evaluate", __doc__, "CHECKPOINT_OR_RUN | A B", ("evaluation", "storage"), positionals=(1, 2))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Computes, keeps (for a run: scores.json) and prints scores with their protocol."""
+    console = arguments.console
+    if len(arguments.positionals) == 2:
+        settings = arguments.settings()
+        with connect(verbose=arguments.verbose, say=console.say) as cluster:
+            scores = [evaluate_pair(*arguments.positionals, settings=settings, cluster=cluster, watch=console)]
+    else:
+        with open_study(arguments) as (study, target):
+            scores = evaluate(study, target)
+    console.say(score_lines(scores))
+    return {"scores": scores}
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)

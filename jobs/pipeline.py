@@ -1,0 +1,44 @@
+"""All of it: images, assessors, search, the best checkpoint's score, latent artifacts, report. Again goes on."""
+
+from typing import Any
+
+from framework.orchestration.cluster import connect
+from framework.orchestration.explore import arithmetic, interpolate
+from framework.orchestration.scoring import evaluate
+from framework.orchestration.search import search
+from framework.orchestration.study import Study, begin_run, end_run, prepare_images, train_assessors
+from framework.orchestration.target import best_target
+from framework.report import write_report
+from jobs.cli import Arguments, Job, run_job, shown
+from jobs.forecast import forecast
+from jobs.tables import leaderboard_table, score_lines
+from jobs.train import SECTIONS
+
+JOB = Job("pipeline", __doc__, "CONFIG", ("search", "latents", *SECTIONS))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """The way of the data, step by step; a step that was done is not done again."""
+    experiment, console = arguments.experiment(), arguments.console
+    if arguments.dry_run:
+        return forecast(experiment, console)
+    images = prepare_images(experiment, console)
+    run = begin_run(experiment, images, arguments.command)
+    assessors = train_assessors(run, images, console)
+    with connect(verbose=arguments.verbose, say=console.say) as cluster:
+        study = Study(run, images, assessors, cluster, console)
+        rows = search(study)
+        best = best_target(run)
+        scores = evaluate(study, best)
+        interpolate(study, best)
+        arithmetic(study, best)
+    end_run(run)
+    report = write_report(run)
+    console.say(leaderboard_table(rows))
+    console.say(score_lines(scores))
+    console.say(f"Report: {shown(report)}")
+    return {"run": run.folder.location, "leaderboard": rows, "best": run.best(), "scores": scores, "report": report}
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)

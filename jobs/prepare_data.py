@@ -1,0 +1,23 @@
+"""Pack the images of a config: decoded, cropped, resized once; a no-op the second time."""
+
+from typing import Any
+
+from framework.orchestration.study import about_images, prepare_images
+from jobs.cli import Arguments, Job, run_job, shown
+from jobs.forecast import forecast
+
+JOB = Job("prepare_data", __doc__, "CONFIG", ("data", "storage"))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Prepares, and says where the store lies."""
+    experiment = arguments.experiment()
+    if arguments.dry_run:
+        return forecast(experiment, arguments.console, trials=0)
+    images = prepare_images(experiment, arguments.console)
+    arguments.console.say(f"Packed in {shown(str(images.path))}")
+    return {**about_images(images), "store": str(images.path)}
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)

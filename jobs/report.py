@@ -1,0 +1,24 @@
+"""Write RUN/report.html: one page that opens from disk without a network."""
+
+from typing import Any
+
+from framework.checkpoint import RunFolder
+from framework.report import write_report
+from jobs.cli import Arguments, Job, run_job, shown
+
+JOB = Job("report", __doc__, "RUN", ())
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Writes it anew from what lies in the run."""
+    run = RunFolder.open(arguments.positionals[0])
+    if arguments.dry_run:
+        arguments.console.say(f"Would write {shown(run.folder.location)}/report.html")
+        return {}
+    location = write_report(run)
+    arguments.console.say(f"Report: {shown(location)}")
+    return {"report": location}
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)

@@ -1,0 +1,42 @@
+"""Results as lines for a terminal."""
+
+from typing import Any
+
+_SHOWN = ("rank", "trial", "score", "score_images_seen", "last_score", "images_per_second", "state")
+
+
+def leaderboard_table(rows: list[dict[str, Any]]) -> str:
+    """The leaderboard, aligned; searched keys by their last step, an error or a warning under its trial."""
+    last_columns = {"score_images_seen", "images_seen", "warnings", "error", *_SHOWN}
+    searched = [key for key in (rows[0] if rows else {}) if key not in last_columns]
+    columns = [*_SHOWN[:2], *searched, *_SHOWN[2:]]
+    heads = {key: key.rsplit(".", 1)[-1] for key in columns} | {"score_images_seen": "at images"}
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max([len(heads[column]), *(len(line[index]) for line in cells)]) for index, column in enumerate(columns)]
+    lines = ["  ".join(heads[column].ljust(width) for column, width in zip(columns, widths, strict=True)).rstrip()]
+    for row, line in zip(rows, cells, strict=True):
+        lines.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        lines += [f"      {name}: {row[name]}" for name in ("warnings", "error") if row.get(name)]
+    return "\n".join(lines)
+
+
+def score_lines(scores: list[dict[str, Any]]) -> str:
+    """Each score with what makes its protocol."""
+    return "\n".join(_score_line(score) for score in scores)
+
+
+def _score_line(score: dict[str, Any]) -> str:
+    protocol = score["protocol"]
+    real, fake = protocol["real"], protocol["fake"]
+    return (
+        f"{score['metric']} = {score['value']:.4g}  "
+        f"({protocol['features']}, {fake['count']:,} images against {real['count']:,} real ones)"
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,26 @@
+"""Train the two assessors of a config's images, or take them from the cache; print their held-out accuracies."""
+
+from typing import Any
+
+from framework.errors import DataError
+from framework.orchestration.study import begin_run, prepare_images, train_assessors
+from jobs.cli import Arguments, Job, run_job
+from jobs.forecast import forecast
+
+JOB = Job("train_assessor", __doc__, "CONFIG", ("data", "assessor", "storage"))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Trains both."""
+    experiment, console = arguments.experiment(), arguments.console
+    if arguments.dry_run:
+        return forecast(experiment, console, trials=0)
+    images = prepare_images(experiment, console)
+    run = begin_run(experiment, images, arguments.command)
+    if train_assessors(run, images, console) is None:
+        raise DataError(f"{experiment.name}: its images have no labels to learn; name a CSV with data.labels")
+    return run.about["assessors"]
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)

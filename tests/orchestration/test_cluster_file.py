@@ -1,0 +1,35 @@
+"""cluster.yaml is what Ray's cluster launcher takes."""
+
+from pathlib import Path
+
+import pytest
+from ray.autoscaler._private.util import prepare_config, validate_config
+from ruamel.yaml import YAML
+
+FILE = Path(__file__).parents[2] / "cluster.yaml"
+
+
+@pytest.fixture
+def launcher_config():
+    return YAML(typ="safe", pure=True).load(FILE)
+
+
+def test_it_is_valid_by_rays_own_schema(launcher_config):
+    validate_config(prepare_config(launcher_config))
+
+
+def test_gpu_workers_scale_from_none(launcher_config):
+    workers = launcher_config["available_node_types"]["gpu_worker"]
+    assert workers["min_workers"] == 0
+    assert workers["max_workers"] > 0
+
+
+def test_the_image_has_the_ray_of_the_constraints(launcher_config):
+    constraints = (FILE.parent / "constraints.txt").read_text().splitlines()
+    version = next(line.removeprefix("ray==") for line in constraints if line.startswith("ray=="))
+    assert f"ray:{version}-" in launcher_config["docker"]["image"]
+
+
+def test_the_dashboard_listens_on_loopback_only(launcher_config):
+    start = " ".join(launcher_config["head_start_ray_commands"])
+    assert "--dashboard-host=127.0.0.1" in start

@@ -1,0 +1,72 @@
+"""Settings follow from the seed alone, and a space that could fail is refused before anything starts."""
+
+import math
+
+import pytest
+
+from framework.config import Experiment, with_overrides
+from framework.errors import ConfigError
+from framework.orchestration.space import settings
+
+SPACE = {"optimizer.generator_lr": {"loguniform": [5e-5, 1e-3]}, "model.latent_size": {"choice": [32, 64, 100]}}
+
+
+def experiment(space, **search):
+    return with_overrides(Experiment(), {"search.space": space, **{f"search.{k}": v for k, v in search.items()}})
+
+
+def test_raising_trials_only_adds_to_the_end():
+    four, nine = settings(experiment(SPACE, trials=4)), settings(experiment(SPACE, trials=9))
+    assert nine[:4] == four
+    assert len({setting.trial for setting in nine}) == 9
+
+
+def test_another_key_in_the_space_moves_no_draw_of_the_others():
+    alone = settings(experiment({"optimizer.generator_lr": SPACE["optimizer.generator_lr"]}, trials=5))
+    together = settings(experiment(SPACE, trials=5))
+    key = "optimizer.generator_lr"
+    assert [s.parameters[key] for s in alone] == [s.parameters[key] for s in together]
+
+
+def test_draws_stay_in_their_range_and_fill_it():
+    draws = [s.parameters["optimizer.generator_lr"] for s in settings(experiment(SPACE, trials=300))]
+    assert all(5e-5 <= draw <= 1e-3 for draw in draws)
+    # the median of a loguniform is the geometric mean of its ends; 300 draws put it within a quarter of a decade
+    median = sorted(draws)[150]
+    assert abs(math.log10(median) - math.log10(math.sqrt(5e-5 * 1e-3))) < 0.25
+
+
+def test_every_choice_comes():
+    sizes = {s.parameters["model.latent_size"] for s in settings(experiment(SPACE, trials=60))}
+    assert sizes == {32, 64, 100}
+
+
+def test_grid_is_crossed_with_the_draws():
+    space = {"model.width": {"grid": [16, 32]}, "training.schedule": {"grid": ["notebook", "joint"]}}
+    found = [s.parameters for s in settings(experiment(space, trials=1))]
+    assert [tuple(p.values()) for p in found] == [(16, "notebook"), (16, "joint"), (32, "notebook"), (32, "joint")]
+
+
+@pytest.mark.parametrize(
+    ("space", "line"),
+    [
+        ({"optimizer.generater_lr": {"uniform": [1, 2]}}, "did you mean optimizer.generator_lr"),
+        ({"compute.workers": {"choice": [1, 2]}}, "search.space.compute.workers: cannot be searched"),
+        ({"model.latent_size": {"choice": [0, 32]}}, "search.space.model.latent_size.choice: model.latent_size"),
+        ({"optimizer.beta1": {"uniform": [0.9, 0.1]}}, "search.space.optimizer.beta1.uniform: wants low below high"),
+        ({"optimizer.generator_lr": {"loguniform": [0, 1]}}, "wants low above 0"),
+        ({"model.width": {"between": [1, 2]}}, "wants one of loguniform, uniform, randint, choice, grid"),
+        ({"model.width": {"randint": [8.5, 16]}}, "wants [low, high] of whole numbers"),
+    ],
+)
+def test_faults_name_the_key(space, line):
+    with pytest.raises(ConfigError) as fault:
+        settings(experiment(space))
+    assert line in str(fault.value)
+
+
+def test_all_faults_come_together():
+    space = {"model.width": {"choice": [1]}, "optimizer.beta1": {"uniform": [1, 0]}}
+    with pytest.raises(ConfigError) as fault:
+        settings(experiment(space))
+    assert len(fault.value.faults) == 2
