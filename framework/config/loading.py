@@ -1,16 +1,19 @@
 """YAML and dotted overrides in, a frozen Experiment out, every fault in one go by its dotted key."""
 
-import difflib
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.representer import SafeRepresenter
 
+from framework.config.faults import fault_lines, leaves, section_of
 from framework.config.schema import Experiment
+from framework.config.words import is_text
 from framework.errors import ConfigError
 
 
@@ -52,128 +55,118 @@ def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Expe
 
 
 def parse_overrides(arguments: list[str]) -> dict[str, Any]:
-    """`["a.b=2e-4", "c=[1, 2]"]` -> `{"a.b": 0.0002, "c": [1, 2]}`; values are YAML 1.2.
+    """`["a.b=2e-4", "c=[1, 2]"]` -> `{"a.b": 0.0002, "c": [1, 2]}`; values are YAML 1.2, those of text keys as typed.
 
-    >>> parse_overrides(["optimizer.generator_lr=2e-4", "data.path=on"])
-    {'optimizer.generator_lr': 0.0002, 'data.path': 'on'}
+    >>> parse_overrides(["optimizer.generator_lr=2e-4", "data.path=on", "name=2024", "data.labels=null"])
+    {'optimizer.generator_lr': 0.0002, 'data.path': 'on', 'name': '2024', 'data.labels': None}
+
+    Raises:
+        ConfigError: An argument is no `key=value`, or a value is no YAML.
     """
+    text_keys = {key for key, field in leaves() if is_text(field.annotation)}
     parsed = {}
     for argument in arguments:
-        key, _, value = argument.partition("=")
-        parsed[key.strip()] = parse_yaml(value, source=key.strip())
+        key, equals, value = (part.strip() for part in argument.partition("="))
+        if not (key and equals):
+            raise ConfigError(f"{argument}: wants key=value")
+        # `- a + b` is a list in YAML, `2024` a number, `@x` nothing: where only text fits, it is the text.
+        as_typed = key in text_keys and value not in ("", "~", "null") and value[0] not in "\"'"
+        parsed[key] = value if as_typed else parse_yaml(value, source=key)
     return parsed
 
 
 def parse_yaml(text: str, *, source: str) -> Any:
-    """YAML 1.2 as plain Python: 2e-4 is a number, `on` a string."""
+    """YAML 1.2 as plain Python: 2e-4 is a number, `on` and `2024-01-31` are strings."""
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as fault:
-        first_line = " ".join(str(fault).split())
-        raise ConfigError(f"{source}: no valid YAML: {first_line}") from None
+        parser = YAML(typ="safe", pure=True)
+        parser.Constructor = _Constructor
+        return parser.load(text)
+    except MarkedYAMLError as fault:
+        line = f", line {fault.problem_mark.line + 1}" if fault.problem_mark and "\n" in text.strip() else ""
+        raise ConfigError(f"{source}{line}: no valid YAML: {fault.problem}") from None
+    except (YAMLError, ValueError, TypeError, LookupError, RecursionError) as fault:
+        raise ConfigError(f"{source}: no valid YAML: {' '.join(str(fault).split())[:200]}") from None
+
+
+class _Constructor(SafeConstructor):
+    """Plain values only; dates, which YAML 1.2 does not know, stay text."""
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
 def to_yaml(experiment: Experiment) -> str:
     """The resolved experiment, every key, as YAML that load_experiment reads back."""
     stream = io.StringIO()
     writer = YAML(typ="safe", pure=True)
+    writer.Representer = _Representer
     writer.default_flow_style = False
-    writer.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue] - keep the schema's order
+    # Keep the schema's order.
+    writer.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue]
     writer.dump(experiment.model_dump(), stream)
     return stream.getvalue()
 
 
-def known_keys(section: type[BaseModel] = Experiment, prefix: str = "") -> Iterator[str]:
+class _Representer(SafeRepresenter):
+    """Plain values; text with line breaks or control characters is quoted, which alone keeps them as they are."""
+
+    def represent_text(self, data: str) -> Any:
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Representer.add_representer(str, _Representer.represent_text)
+
+
+def known_keys() -> Iterator[str]:
     """Each dotted key that the schema knows, in its order."""
-    for name, field in section.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from known_keys(kind, f"{prefix}{name}.")
-        else:
-            yield prefix + name
+    return (key for key, _ in leaves())
 
 
 def _overlaid(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     result = {name: dict(value) if isinstance(value, dict) else value for name, value in document.items()}
     for dotted, value in overrides.items():
-        here, *deeper = dotted.split(".")
+        *path, last = _steps(dotted)
         node = result
-        for step in deeper:
-            child = node.get(here)
-            node[here] = child = dict(child) if isinstance(child, dict) else {}
-            node, here = child, step
-        node[here] = value
+        for step in path:
+            child = node.get(step)
+            node[step] = child = dict(child) if isinstance(child, dict) else {}
+            node = child
+        node[last] = value
     return result
 
 
+def _steps(dotted: str) -> list[str]:
+    """Where a key lies; below a key that holds a mapping the rest is one name: `search.space` has dotted ones."""
+    for known in known_keys():
+        if dotted.startswith(f"{known}."):
+            return [*known.split("."), dotted.removeprefix(f"{known}.")]
+    return dotted.split(".")
+
+
 def _validated(document: dict[str, Any]) -> Experiment:
+    # A section whose every key is commented out is null in YAML, and means its defaults.
+    sections = {name for name, field in Experiment.model_fields.items() if section_of(field.annotation)}
+    document = {name: {} if value is None and name in sections else value for name, value in document.items()}
     try:
         return Experiment.model_validate(document)
     except ValidationError as fault:
-        faults = _lines(fault)
+        faults = fault_lines(fault)
         # Model-wide checks run only on a whole document: without the refused values they can speak too.
         try:
             Experiment.model_validate(_without(document, [error["loc"] for error in fault.errors()]))
         except ValidationError as further:
-            faults += [line for line in _lines(further) if line not in faults]
+            faults += [line for line in fault_lines(further) if line not in faults]
         raise ConfigError(*faults) from None
 
 
 def _without(document: dict[str, Any], places: list[tuple[int | str, ...]]) -> dict[str, Any]:
     result = _overlaid(document, {})
     for place in places:
-        node: Any = result
-        for step in place[:1]:
-            if len(place) > 1 and isinstance(node.get(step), dict):
-                node[step].pop(place[1], None)
-            else:
-                node.pop(step, None)
+        section, key = [str(step) for step in (*place, "", "")][:2]
+        below = result.get(section)
+        if key and isinstance(below, dict):
+            below.pop(key, None)
+        else:
+            result.pop(section, None)
     return result
-
-
-def _lines(fault: ValidationError) -> list[str]:
-    lines: list[str] = []
-    for error in fault.errors():
-        lines += _fault_lines(dict(error))
-    return list(dict.fromkeys(lines))
-
-
-def _fault_lines(error: dict[str, Any]) -> list[str]:
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"]).splitlines()
-    known = set(known_keys()) | set(Experiment.model_fields)
-    dotted = ".".join(str(step) for step in error["loc"])
-    if error["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(dotted, sorted(known), n=1, cutoff=0.6)
-        if not close:  # the right name in the wrong section
-            close = [key for key in sorted(known) if key.rsplit(".", 1)[-1] == dotted.rsplit(".", 1)[-1]][:1]
-        return [f"{dotted}: unknown key" + (f"; did you mean {close[0]}?" if close else "")]
-    # A union's member is the last step of its place: the key itself is what the schema knows.
-    while dotted not in known and "." in dotted:
-        dotted = dotted.rsplit(".", 1)[0]
-    allowed = _allowed(dotted)
-    rule = f"wants {allowed}" if allowed else error["msg"][0].lower() + error["msg"][1:]
-    return [f"{dotted}: {rule}, not {error['input']!r}"]
-
-
-def _allowed(dotted: str) -> str | None:
-    """The values of a key that is a choice, written out; None for any other."""
-    section: Any = Experiment
-    *path, name = dotted.split(".")
-    for step in path:
-        section = section.model_fields[step].annotation
-    field = section.model_fields.get(name)
-    options = list(_options(field.annotation)) if field else []
-    return " or ".join(options) if options and all(options) else None
-
-
-def _options(kind: Any) -> Iterator[str]:
-    members = get_args(kind)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    if not members:
-        yield words.get(kind, "" if not isinstance(kind, (str, int)) or isinstance(kind, type) else str(kind))
-    elif getattr(kind, "__origin__", None) in (list, dict):
-        yield ""
-    else:
-        for member in members:
-            yield from _options(member)

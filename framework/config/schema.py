@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic.fields import FieldInfo
 
 Resolution = Literal[32, 64, 128, 256]
@@ -14,7 +14,7 @@ Resolution = Literal[32, 64, 128, 256]
 class Section(BaseModel):
     """A frozen group of keys that refuses unknown ones."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 def key(default: Any, text: str, *, unit: str = "", learned: bool = True, **bounds: Any) -> Any:
@@ -26,14 +26,12 @@ class DataConfig(Section):
     """Where the images come from and how they are packed."""
 
     source: Literal["utkface", "folder", "drawn_faces"] = key(
-        "utkface", "utkface (labels from the names), folder (any images) or drawn_faces (built in)"
+        "utkface", "utkface (labels from the names), folder of images, or drawn_faces"
     )
     path: str | None = key(None, "folder, .tar, .tar.gz or .zip with the images")
     resolution: Resolution = key(128, "side of the square images: 32, 64, 128 or 256", unit="pixels")
     channels: Literal[1, 3] = key(3, "3 for colour, 1 for grey")
-    limit: int | None = key(
-        None, "a seeded sample of so many images; for drawn_faces how many to draw (10,000)", unit="images", ge=64
-    )
+    limit: int | None = key(None, "seeded sample; for drawn_faces how many to draw (10,000)", unit="images", ge=64)
     labels: str | None = key(None, "CSV with more labels; its first column is the file's name")
     held_out: float = key(
         0.1, "share held out by content hash, never trained on", unit="share of images", ge=0.0, le=0.5
@@ -61,7 +59,7 @@ class ObjectiveConfig(Section):
     r1_gamma: float = key(0.0, "weight of the R1 gradient penalty on real images, 0 for none", ge=0.0)
     r1_every_steps: int = key(16, "steps between two penalties (lazy regularisation)", unit="steps", ge=1)
     augmentations: list[Literal["color", "translation", "cutout"]] = key(
-        [], "differentiable augmentations of real and generated images alike (DiffAugment)"
+        [], "DiffAugment of real and generated alike: color, translation, cutout"
     )
 
 
@@ -79,7 +77,7 @@ class TrainingConfig(Section):
     """How long, in which order, and what is reported. The clock is images_seen."""
 
     schedule: Literal["notebook", "joint"] = key(
-        "notebook", "notebook (discriminator on the real half, then on the fake half) or joint (both at once)"
+        "notebook", "notebook (discriminator on real, then on fake) or joint (both at once)"
     )
     batch_size: int = key(128, "images a step, over all workers", unit="images", ge=2)
     total_images: int = key(
@@ -96,7 +94,7 @@ class EvaluationConfig(Section):
     """What a score is made of."""
 
     features: Literal["auto", "inception", "assessor"] = key(
-        "auto", "inception (FID), assessor (Fréchet distance on the assessor's features), auto: FID where weights are"
+        "auto", "inception (FID), assessor (its Fréchet distance), auto: FID if weights"
     )
     weights: str | None = key(None, "local file of the Inception weights of 2015-12-05")
     tap: Literal["auto", 64, 192, 768, 2048] = key("auto", "Inception features; auto: the deepest that is finite")
@@ -104,7 +102,7 @@ class EvaluationConfig(Section):
     trial_samples: int = key(1_000, "generated images in the scores made while a trial trains", unit="images", ge=16)
     every_images: int = key(128_000, "images between two scores of a trial", unit="images", ge=1)
     batch_size: int = key(4, "blocks of 32 images computed at a time; moves no score", unit="blocks", ge=1)
-    workers: int | Literal["auto"] = key("auto", "Ray tasks that share the samples; auto: one a core or GPU")
+    workers: PositiveInt | Literal["auto"] = key("auto", "Ray tasks that share the samples; auto: one a core or GPU")
     seed: int = key(0, "seed of the latents", ge=0)
 
 
@@ -122,11 +120,9 @@ class AssessorConfig(Section):
 class SearchConfig(Section):
     """Which settings are tried and how trials are ended early."""
 
-    space: dict[str, dict[str, Any]] = key(
-        {}, "dotted key: {loguniform|uniform: [low, high]}, {randint: [low, high]}, {choice|grid: [values]}"
-    )
+    space: dict[str, dict[str, Any]] = key({}, "key: {loguniform|uniform|randint: [low, high]} or {choice|grid: [...]}")
     trials: int = key(4, "settings to try (times each grid value)", unit="trials", ge=1)
-    concurrent: int | Literal["auto"] = key("auto", "trials at a time; auto: as many as fit", unit="trials")
+    concurrent: PositiveInt | Literal["auto"] = key("auto", "trials at a time; auto: as many as fit", unit="trials")
     scheduler: Literal["asha", "none"] = key("asha", "asha (ends the weaker trials early) or none")
     grace_images: int | None = key(None, "no trial ends before this; none: one evaluation", unit="images", ge=1)
     reduction_factor: int = key(3, "asha goes on with one in so many", ge=2)
@@ -145,9 +141,7 @@ class LatentsConfig(Section):
     fallback_expression: str = key("old - young + female", "used where the expression's attributes are unknown")
     group_size: int = key(3, "samples a group where the assessor chooses", unit="images", ge=1)
     candidates: int = key(2_000, "samples the assessor chooses from, at most", unit="images", ge=50)
-    repeats: int = key(
-        100, "repeats, with other samples, over which the arithmetic is measured", unit="repeats", ge=100
-    )
+    repeats: int = key(100, "repeats, with other samples, that measure the arithmetic", unit="repeats", ge=100)
     seed: int = key(0, "seed of the latents", ge=0)
 
 
@@ -155,16 +149,14 @@ class CheckpointConfig(Section):
     """What is kept on the way."""
 
     every_images: int | None = key(None, "images between two checkpoints; none: with each score", unit="images", ge=1)
-    keep: int | Literal["all"] = key(2, "newest checkpoints kept beside the best, or all", unit="checkpoints")
+    keep: PositiveInt | Literal["all"] = key(2, "newest checkpoints kept beside the best, or all", unit="checkpoints")
 
 
 class StorageConfig(Section):
     """Where results lie."""
 
     path: str = key("./runs", "folder or URI (s3://, gs://) that holds the runs")
-    cache_path: str | None = key(
-        None, "packed images, statistics and assessors; none: <storage.path>/.cache, for a URI ~/.cache/latentscape"
-    )
+    cache_path: str | None = key(None, "images, statistics; none: <storage.path>/.cache, for a URI in ~/.cache")
 
 
 class ComputeConfig(Section):
@@ -249,11 +241,3 @@ def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
         if isinstance(members, list) and not (members and all(1 <= n <= latents.sheet_samples for n in members)):
             wanted = f"numbers from 1 to {latents.sheet_samples} (latents.sheet_samples)"
             yield f"latents.groups.{name}: wants {wanted}, not {members}"
-    counts = {
-        "checkpoint.keep": experiment.checkpoint.keep,
-        "search.concurrent": experiment.search.concurrent,
-        "evaluation.workers": experiment.evaluation.workers,
-    }
-    for where, count in counts.items():
-        if isinstance(count, int) and count < 1:
-            yield f"{where}: {count} is less than 1"

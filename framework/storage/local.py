@@ -1,5 +1,6 @@
 """A folder of this machine, or of a mount that several share."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -165,5 +166,8 @@ def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as fault:
+        if fault.errno != errno.EINVAL:  # some mounts cannot do it for folders
+            raise
     finally:
         os.close(descriptor)

@@ -103,10 +103,10 @@ def test_a_damaged_newest_gives_way_with_a_warning_but_the_best_never_silently(m
     location = run.folder.folder.location
     newest = "trials/a/checkpoints/000000000200"
     run.folder.folder.write_bytes(f"{newest}/generator/weights.safetensors", b"garbage")
-    with pytest.warns(UserWarning, match="000000000200.*damaged"):
+    with pytest.warns(UserWarning, match=r"000000000200.*damaged"):
         assert load_generator(location).images_seen == 100
     run.folder.write_best({"trial": "a", "checkpoint": newest, "images_seen": 200})
-    with pytest.raises(CheckpointError, match="000000000200.*damaged"):
+    with pytest.raises(CheckpointError, match=r"000000000200.*damaged"):
         load_generator(location)
 
 

@@ -22,7 +22,8 @@ print("saving", flush=True)
 while True:
     step += 1
     weights = {str(part): torch.full((50_000,), float(step)) for part in range(6)}
-    checkpoint = store.save({"a": weights, "b": weights}, info={"step": step}, images_seen=step, generator=(weights, {}))
+    parts = {"a": weights, "b": weights}
+    checkpoint = store.save(parts, info={"step": step}, images_seen=step, generator=(weights, {}))
     store.record_score(checkpoint, {"value": 1 / step}, 1 / step)
 """
 

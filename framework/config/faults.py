@@ -1,0 +1,103 @@
+"""What pydantic found, as lines for people: the dotted key, what it wants, what it was given."""
+
+import difflib
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from framework.config.schema import Experiment
+from framework.config.words import said, wanted
+
+Place = tuple[int | str, ...]
+
+
+def fault_lines(fault: ValidationError) -> list[str]:
+    """One line a fault, each beginning with its dotted key."""
+    found = list(_faults(fault))
+    # Where a type fits but for something within it, the types that do not fit at all need no word.
+    places = [place for place, _ in found]
+    within = {place for place in places for other in places if other.startswith((f"{place}.", f"{place}["))}
+    return list(dict.fromkeys(line for place, line in found if not place or place not in within))
+
+
+def _faults(fault: ValidationError) -> Iterator[tuple[str, str]]:
+    for error in fault.errors():
+        place = _dotted(error["loc"])
+        if error["type"] == "value_error":
+            yield from (("", line) for line in str(error.get("ctx", {}).get("error", error["msg"])).splitlines())
+        elif error["type"] == "invalid_key":
+            yield place, f"{place}: keys are text, not {said(error['input'])}"
+        elif error["type"] == "extra_forbidden":
+            close = nearest(place)
+            yield place, f"{place}: unknown key" + (f"; did you mean {close}?" if close else "")
+        else:
+            place, rule = _rule(error["loc"])
+            yield place, f"{place}: wants {rule}, not {said(error['input'])}"
+
+
+def leaves(section: type[BaseModel] = Experiment, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each dotted key that the schema knows with its field, in the schema's order."""
+    for name, field in section.model_fields.items():
+        below = section_of(field.annotation)
+        if below is not None:
+            yield from leaves(below, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def section_of(kind: Any) -> type[BaseModel] | None:
+    """The section that a field holds; None where it holds a value."""
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def nearest(dotted: str) -> str | None:
+    """The known key or section that someone may have meant.
+
+    >>> nearest("optimizer.lr"), nearest("generator_lr"), nearest("trainig"), nearest("foo")
+    ('optimizer.generator_lr', 'optimizer.generator_lr', 'training', None)
+    """
+    section, _, name = dotted.rpartition(".")
+    sections = [known for known, field in Experiment.model_fields.items() if section_of(field.annotation)]
+    best, best_score = None, 0.65
+    for known in [key for key, _ in leaves()] + ([] if section else sections):
+        known_section, _, known_name = known.rpartition(".")
+        score = difflib.SequenceMatcher(None, name, known_name).ratio()
+        if name in known_name.split("_"):
+            score = max(score, 0.8)
+        elif score < 0.65:
+            continue
+        score += 0.2 * (known_section == section)
+        if score > best_score:
+            best, best_score = known, score
+    return best
+
+
+def _rule(place: Place) -> tuple[str, str]:
+    """The key that a place in the document stands for, as a user would write it, and what it wants."""
+    kind: Any = Experiment
+    limits: list[Any] = []
+    path = ""
+    for step in place:
+        section = section_of(kind)
+        if section is not None:
+            field = section.model_fields[str(step)]
+            kind, limits = field.annotation, field.metadata
+            path = f"{path}.{step}" if path else str(step)
+            continue
+        containers = [member for member in (kind, *get_args(kind)) if get_origin(member) in (list, dict)]
+        wants = list if isinstance(step, int) else dict
+        below = [get_args(member)[-1] for member in containers if get_origin(member) is wants]
+        # Any other step is pydantic's name for the union's member that it tried.
+        if below and step not in ("[key]",) and not _names_a_member(step, kind):
+            kind, limits = below[0], []
+            path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    return path, wanted(kind, limits)
+
+
+def _names_a_member(step: int | str, kind: Any) -> bool:
+    return isinstance(step, str) and step.startswith(("list[", "dict[")) and get_origin(kind) not in (list, dict)
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(str(step) for step in place if step != "[key]")

@@ -1,0 +1,88 @@
+"""The digest covers what is learned, and only that."""
+
+import hashlib
+import json
+
+import pytest
+
+from framework.config import Experiment, known_keys, with_overrides
+from framework.config.describe import default_of
+
+# A value other than the default for every key that changes what is learned; all other keys must not.
+LEARNED = {
+    "seed": 1,
+    "data.horizontal_flip": True,
+    "model.width": 64,
+    "model.latent_size": 32,
+    "model.dropout": 0.1,
+    "objective.loss": "hinge",
+    "objective.r1_gamma": 1.0,
+    "objective.r1_every_steps": 4,
+    "objective.augmentations": ["color"],
+    "optimizer.generator_lr": 1e-3,
+    "optimizer.discriminator_lr": 1e-3,
+    "optimizer.beta1": 0.0,
+    "optimizer.beta2": 0.9,
+    "optimizer.epsilon": 1e-8,
+    "training.schedule": "joint",
+    "training.batch_size": 64,
+    "training.ema_half_life_images": 0,
+}
+NOT_LEARNED = {
+    "name": "other",
+    "data.path": "/elsewhere",
+    "data.labels": "labels.csv",
+    "training.total_images": 10**9,
+    "training.report_every_images": 1,
+    "training.samples_every_images": 1,
+    "evaluation.samples": 50_000,
+    "evaluation.weights": "/weights",
+    "search.trials": 99,
+    "search.space": {"model.width": {"choice": [1]}},
+    "latents.expression": "a - b",
+    "checkpoint.keep": "all",
+    "storage.path": "s3://bucket",
+    "storage.cache_path": "/cache",
+    "compute.workers": 4,
+    "compute.precision": "bfloat16",
+}
+
+
+def test_the_default_experiment_is_its_data_alone():
+    assert Experiment().learned() == {}
+    expected = hashlib.sha256(json.dumps({"data": "abc"}).encode()).hexdigest()
+    assert Experiment().digest("abc") == expected
+    assert Experiment().digest("abd") != expected
+
+
+@pytest.mark.parametrize("key", LEARNED)
+def test_a_learned_key_makes_another_digest(key):
+    changed = with_overrides(Experiment(), {key: LEARNED[key]})
+    assert changed.learned() == {key: LEARNED[key]}
+    assert changed.digest("abc") != Experiment().digest("abc")
+    back = with_overrides(changed, {key: default_of(key)})
+    assert back.digest("abc") == Experiment().digest("abc"), "a key at its default is as if it were not there"
+
+
+@pytest.mark.parametrize("key", NOT_LEARNED)
+def test_where_and_how_long_it_runs_is_not_learned(key):
+    assert with_overrides(Experiment(), {key: NOT_LEARNED[key]}).digest("abc") == Experiment().digest("abc")
+
+
+def test_every_learned_key_is_in_the_digest():
+    sections = ("model.", "objective.", "optimizer.", "training.")
+    one_value = {"model.architecture"}
+    wanted = {key for key in known_keys() if key.startswith(sections)} - set(NOT_LEARNED) - one_value
+    assert wanted <= LEARNED.keys()
+
+
+def test_a_number_is_the_same_however_it_is_written():
+    whole, broken = (with_overrides(Experiment(), {"optimizer.beta1": value}) for value in (0, 0.0))
+    assert whole.digest("abc") == broken.digest("abc")
+
+
+def test_an_experiment_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Experiment().seed = 3
+    with pytest.raises(ValueError, match="frozen"):
+        Experiment().model.width = 3
