@@ -51,6 +51,7 @@ class Arguments:
     dry_run: bool
     verbose: bool
     console: "Console"
+    command: list[str]
 
     def experiment(self) -> Experiment:
         """From the first positional: a YAML file, or a run whose own experiment it is."""
@@ -58,6 +59,10 @@ class Arguments:
         if first.endswith((".yaml", ".yml")):
             return load_experiment(first, self.overrides)
         return with_overrides(RunFolder.open(first).experiment, self.overrides)
+
+    def settings(self) -> Experiment:
+        """The defaults with the overrides, for jobs that take no config."""
+        return with_overrides(Experiment(), self.overrides)
 
 
 class Console:
@@ -150,6 +155,7 @@ def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
         dry_run="--dry-run" in argv,
         verbose="--verbose" in argv,
         console=console,
+        command=["python", "-m", f"jobs.{job.name}", *argv],
     )
 
 

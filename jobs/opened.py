@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from framework.checkpoint import RunFolder
+from framework.config import with_overrides
 from framework.orchestration.cluster import connect
 from framework.orchestration.study import Study, prepare_images, train_assessors
 from framework.orchestration.target import Target, find_target
@@ -15,7 +16,8 @@ def open_study(arguments: Arguments) -> Iterator[tuple[Study, Target]]:
     """For the jobs that take CHECKPOINT_OR_RUN: its run, overrides laid over the run's own settings."""
     target = find_target(arguments.positionals[0])
     console = arguments.console
-    run = RunFolder.open(target.run).with_overrides(arguments.overrides)
+    run = RunFolder.open(target.run)
+    run = RunFolder(run.folder, with_overrides(run.experiment, arguments.overrides))
     images = prepare_images(run.experiment, console)
     assessors = train_assessors(run, images, console)
     with connect(verbose=arguments.verbose, say=console.say) as cluster:

@@ -18,6 +18,7 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
     """Trains until the trial's total_images, from its newest checkpoint where it has one.
 
     Args:
+        work: The trial.
         on_report: Called with each report's figures, in order, on the calling thread.
 
     Returns:

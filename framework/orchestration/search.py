@@ -197,7 +197,8 @@ class Shower:
         rate = figures.get("images_per_second")
         left = f", {(self._total - figures['images_seen']) / rate / 60:.0f} min left" if rate else ""
         self._watch.progress(
-            f"{self.ended} of {self._trials} trials ended; {trial}: {figures['images_seen']:,} of {self._total:,} images"
+            f"{self.ended} of {self._trials} trials ended; "
+            f"{trial}: {figures['images_seen']:,} of {self._total:,} images"
             + (f", {rate:,.0f} images/s{left}" if rate else "")
             + best
         )

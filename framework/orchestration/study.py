@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from framework.checkpoint import RunFolder, cache_folder
+from framework.checkpoint.run import now
 from framework.config import Experiment
 from framework.data import PackedStore, prepare
 from framework.errors import DataError
@@ -88,6 +89,12 @@ def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
 def begin_run(experiment: Experiment, images: PackedStore, command: list[str]) -> RunFolder:
     """RUN, begun or gone on with; refused where its checkpoints are of other images or settings."""
     return RunFolder.create(experiment, command, data=about_images(images))
+
+
+def end_run(run: RunFolder) -> None:
+    """Notes the end, and what the trials warned of."""
+    warned = [f"trial {row['trial']}: {row['warnings']}" for row in run.leaderboard() if row.get("warnings")]
+    run.note(ended=now(), warnings=warned)
 
 
 def about_images(images: PackedStore) -> dict[str, Any]:

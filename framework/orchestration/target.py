@@ -48,10 +48,15 @@ def find_target(location: str) -> Target:
         if not best.get("checkpoint"):
             raise CheckpointError(f"{location}: this trial has no scored checkpoint; name one of its checkpoints")
         return Target(run.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")
-    best = RunFolder.open(run.location).best()
+    return best_target(RunFolder.open(run.location))
+
+
+def best_target(run: RunFolder) -> Target:
+    """The best checkpoint of a run that has scores."""
+    best = run.best()
     if best is None:
-        raise CheckpointError(f"{location}: this run has no scored checkpoint yet; python -m jobs.search makes one")
-    return Target(run.location, best["checkpoint"])
+        raise CheckpointError(f"{run.folder.location}: this run has no scored checkpoint yet")
+    return Target(run.folder.location, best["checkpoint"])
 
 
 def _enclosing(folder: Folder) -> Folder:
