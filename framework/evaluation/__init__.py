@@ -1,0 +1,40 @@
+"""Scores: which features, from which images, under which protocol."""
+
+from framework.evaluation.features import Extractor, FeatureSpec, build_extractor, resolve_features
+from framework.evaluation.protocol import FeatureSource, ImageSide, Protocol, make_score
+from framework.evaluation.reference import load_moments, real_statistics, save_moments
+from framework.evaluation.score import (
+    SHARD_IMAGES,
+    image_shard_moments,
+    merge_in_order,
+    moments_of,
+    sample_shard_moments,
+    score_from_moments,
+    shard_moments,
+    shards,
+)
+from framework.evaluation.weights import find_weights, how_to_get_weights
+
+__all__ = [
+    "SHARD_IMAGES",
+    "Extractor",
+    "FeatureSource",
+    "FeatureSpec",
+    "ImageSide",
+    "Protocol",
+    "build_extractor",
+    "find_weights",
+    "how_to_get_weights",
+    "image_shard_moments",
+    "load_moments",
+    "make_score",
+    "merge_in_order",
+    "moments_of",
+    "real_statistics",
+    "resolve_features",
+    "sample_shard_moments",
+    "save_moments",
+    "score_from_moments",
+    "shard_moments",
+    "shards",
+]

@@ -1,0 +1,155 @@
+"""Inception-v3 of 2015-12-05 as FID uses it, cut behind the features that are wanted.
+
+The same function as torch-fidelity's `FeatureExtractorInceptionV3`, from the same file of weights, about twice as fast
+on a CPU: batch norm is folded into the convolutions, memory is channels last, and nothing behind the tap is computed.
+It is not Keras's or torchvision's Inception: average pools leave their padding out, and the last block pools by
+maximum (Heusel et al. 2017 took Google's graph of that day, and all FIDs since).
+"""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own habit
+from torch import Tensor
+
+SIDE = 299
+TAPS = (64, 192, 768, 2048)
+_NORM_EPSILON = 1e-3
+_STAGES = {
+    "Conv2d_1": 64,
+    "Conv2d_2": 64,
+    "Conv2d_3": 192,
+    "Conv2d_4": 192,
+    "Mixed_5": 768,
+    "Mixed_6": 768,
+    "Mixed_7": 2048,
+}
+# All else has the padding that keeps the size, and stride 1.
+_UNPADDED = ("Conv2d_2a_3x3", "Conv2d_4a_3x3")
+_HALVING = (
+    *("Conv2d_1a_3x3", "Mixed_6a.branch3x3", "Mixed_6a.branch3x3dbl_3"),
+    *("Mixed_7a.branch3x3_2", "Mixed_7a.branch7x7x3_4"),
+)
+
+
+class Inception:
+    """The network up to one tap.
+
+    Args:
+        weights: torch-fidelity's state dict; what lies behind the tap is not looked at.
+        tap: 64, 192, 768 or 2048: how many features, each a channel's mean over the picture.
+        device: Where it computes.
+
+    Raises:
+        KeyError: Where weights are missing.
+    """
+
+    def __init__(self, weights: Mapping[str, Tensor], *, tap: int, device: str | torch.device = "cpu") -> None:
+        self.tap = tap
+        self.device = torch.device(device)
+        self._units = {
+            name.removesuffix(".conv.weight"): _folded(weights, name.removesuffix(".conv.weight"), device=self.device)
+            for name in weights
+            if name.endswith(".conv.weight") and _stage(name) <= tap
+        }
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Images uint8 [n,h,w,3] -> features [n,tap] float32."""
+        return next(features for tap, features in self.walk(images) if tap == self.tap)
+
+    @torch.inference_mode()
+    def walk(self, images: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """(tap, features [n,tap]) of images uint8 [n,h,w,3], one tap after the other."""
+        x = resize_like_tensorflow((images.to(self.device).float() - 128) / 128).permute(0, 3, 1, 2)
+        for tap, stage in zip(TAPS, (self._to_64, self._to_192, self._to_768, self._to_2048), strict=True):
+            if tap <= self.tap:
+                x = stage(x)
+                yield tap, x.mean(dim=(2, 3))
+
+    def _to_64(self, x: Tensor) -> Tensor:
+        x = self._chain(x, "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
+        return F.max_pool2d(x, 3, stride=2)
+
+    def _to_192(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(self._chain(x, "Conv2d_3b_1x1", "Conv2d_4a_3x3"), 3, stride=2)
+
+    def _to_768(self, x: Tensor) -> Tensor:
+        for block in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
+            x = self._block(x, block, ["1x1"], ["5x5_1", "5x5_2"], ["3x3dbl_1", "3x3dbl_2", "3x3dbl_3"])
+        x = self._halve(x, "Mixed_6a", ["3x3"], ["3x3dbl_1", "3x3dbl_2", "3x3dbl_3"])
+        for block in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"):
+            long = [f"7x7dbl_{k}" for k in range(1, 6)]
+            x = self._block(x, block, ["1x1"], ["7x7_1", "7x7_2", "7x7_3"], long)
+        return x
+
+    def _to_2048(self, x: Tensor) -> Tensor:
+        x = self._halve(x, "Mixed_7a", ["3x3_1", "3x3_2"], [f"7x7x3_{k}" for k in range(1, 5)])
+        x = self._fork(x, "Mixed_7b", F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False))
+        return self._fork(x, "Mixed_7c", F.max_pool2d(x, 3, stride=1, padding=1))
+
+    def _block(self, x: Tensor, block: str, *branches: list[str]) -> Tensor:
+        """Branches of convolutions and one that pools, side by side."""
+        pooled = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+        parts = [self._chain(x, *(f"{block}.branch{name}" for name in names)) for names in branches]
+        return torch.cat([*parts, self._chain(pooled, f"{block}.branch_pool")], dim=1)
+
+    def _halve(self, x: Tensor, block: str, *branches: list[str]) -> Tensor:
+        """Branches of convolutions, the last of each with stride 2, and a pool."""
+        parts = [self._chain(x, *(f"{block}.branch{name}" for name in names)) for names in branches]
+        return torch.cat([*parts, F.max_pool2d(x, 3, stride=2)], dim=1)
+
+    def _fork(self, x: Tensor, block: str, pooled: Tensor) -> Tensor:
+        """The last blocks, whose 3x3 convolutions are forked into a row and a column."""
+        unit = f"{block}.branch"
+        short = self._chain(x, f"{unit}3x3_1")
+        long = self._chain(x, f"{unit}3x3dbl_1", f"{unit}3x3dbl_2")
+        forked = [
+            self._chain(stem, f"{unit}{name}{arm}")
+            for stem, name in ((short, "3x3_2"), (long, "3x3dbl_3"))
+            for arm in "ab"
+        ]
+        return torch.cat([self._chain(x, f"{unit}1x1"), *forked, self._chain(pooled, f"{unit}_pool")], dim=1)
+
+    def _chain(self, x: Tensor, *names: str) -> Tensor:
+        for name in names:
+            weight, bias = self._units[name]
+            halving = name in _HALVING
+            padding = (0, 0) if halving or name in _UNPADDED else (weight.shape[2] // 2, weight.shape[3] // 2)
+            x = F.conv2d(x, weight, bias, stride=2 if halving else 1, padding=padding).relu_()
+        return x
+
+
+def resize_like_tensorflow(images: Tensor, side: int = SIDE) -> Tensor:
+    """Bilinear as TensorFlow's `resize_bilinear` of 2015: corners at 0, no antialias.
+
+    Rows, then columns: the same products in the same order as torch-fidelity, without its four gathers of full size.
+
+    Args:
+        images: [n,h,w,c] float32.
+        side: Height and width of the result.
+
+    Returns:
+        [n,side,side,c] float32.
+    """
+    for axis in (2, 1):
+        size = images.shape[axis]
+        places = torch.arange(side, dtype=torch.float32, device=images.device) * torch.tensor(size / side)
+        low = places.long()
+        share = (places - low).view(-1, *[1] * (3 - axis))
+        first = images.index_select(axis, low)
+        images = first + (images.index_select(axis, (low + 1).clamp_max(size - 1)) - first) * share
+    return images
+
+
+def _stage(name: str) -> float:
+    """The first tap behind a unit; beyond all for a name that is not the network's."""
+    return next((tap for prefix, tap in _STAGES.items() if name.startswith(prefix)), float("inf"))
+
+
+def _folded(weights: Mapping[str, Tensor], name: str, *, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Convolution and batch norm as one: weight [out,in,kh,kw], bias [out], folded in float64."""
+    norm = {key: weights[f"{name}.bn.{key}"].double() for key in ("weight", "bias", "running_mean", "running_var")}
+    scale = norm["weight"] / torch.sqrt(norm["running_var"] + _NORM_EPSILON)
+    weight = (weights[f"{name}.conv.weight"].double() * scale.view(-1, 1, 1, 1)).float()
+    bias = (norm["bias"] - norm["running_mean"] * scale).float()
+    return weight.to(device).contiguous(memory_format=torch.channels_last), bias.to(device)

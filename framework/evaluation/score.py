@@ -1,0 +1,119 @@
+"""From images to a score, cut into shards that anyone may compute, merged in their order.
+
+A shard is 256 images by their index, whoever computes it; within it features are computed 32 at a time. So a score
+depends neither on batch size nor on who computed what, and memory holds a few blocks, never the samples.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from typing import Protocol as Structure
+
+import numpy as np
+
+from framework.errors import EvaluationError
+from framework.evaluation.features import BLOCK_IMAGES, Extractor
+from framework.evaluation.protocol import Protocol, make_score
+from framework.metrics import Moments, frechet_distance
+
+SHARD_IMAGES = 256
+Reader = Callable[[int, int], np.ndarray]
+
+
+class Sampler(Structure):
+    """What makes pictures; `framework.load_generator` gives one."""
+
+    def sample_latents(self, n: int, seed: int, *, start: int = 0) -> np.ndarray:
+        """[n,z] float32."""
+        ...
+
+    def images(self, latents: np.ndarray) -> np.ndarray:
+        """[n,h,w,c] uint8."""
+        ...
+
+
+def shards(count: int) -> list[tuple[int, int]]:
+    """(start, stop) of each shard of so many images.
+
+    >>> shards(600)
+    [(0, 256), (256, 512), (512, 600)]
+    """
+    return [(start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
+
+
+def shard_moments(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> Moments:
+    """Moments of the features of images start to stop.
+
+    Args:
+        read: (start, stop) -> images [n,h,w,c] uint8.
+        extractor: What computes the features.
+        start: A shard's, as `shards` gives them.
+        stop: Likewise.
+        blocks: Blocks of 32 images held at a time; moves nothing.
+    """
+    if start % BLOCK_IMAGES:
+        raise ValueError(f"a shard begins at a multiple of {BLOCK_IMAGES}, not at {start}")
+    step = blocks * BLOCK_IMAGES
+    parts = [extractor(read(at, min(at + step, stop))) for at in range(start, stop, step)]
+    return Moments.of(np.concatenate(parts))
+
+
+def sample_shard_moments(
+    generator: Sampler, extractor: Extractor, *, seed: int, start: int, stop: int, blocks: int = 1
+) -> Moments:
+    """Moments of samples start to stop of a seed."""
+
+    def read(first: int, last: int) -> np.ndarray:
+        return generator.images(generator.sample_latents(last - first, seed, start=first))
+
+    return shard_moments(read, extractor, start=start, stop=stop, blocks=blocks)
+
+
+def image_shard_moments(
+    images: np.ndarray,
+    extractor: Extractor,
+    *,
+    start: int,
+    stop: int,
+    indices: np.ndarray | None = None,
+    blocks: int = 1,
+) -> Moments:
+    """Moments of images start to stop of `images` [n,h,w,c] uint8 (may be memory-mapped), or of those at `indices`."""
+
+    def read(first: int, last: int) -> np.ndarray:
+        return images[first:last] if indices is None else images[indices[first:last]]
+
+    return shard_moments(read, extractor, start=start, stop=stop, blocks=blocks)
+
+
+def merge_in_order(parts: Iterable[Moments]) -> Moments:
+    """The moments of all shards, given in the order of `shards`: rounding depends on the order."""
+    merged: Moments | None = None
+    for part in parts:
+        merged = part if merged is None else merged + part
+    if merged is None:
+        raise EvaluationError("there are no images to score")
+    return merged
+
+
+def moments_of(read: Reader, count: int, extractor: Extractor, *, blocks: int = 1) -> Moments:
+    """Moments of `count` images, shard after shard in this process."""
+    found = (shard_moments(read, extractor, start=start, stop=stop, blocks=blocks) for start, stop in shards(count))
+    return merge_in_order(found)
+
+
+def score_from_moments(real: Moments, fake: Moments, protocol: Protocol) -> dict[str, Any]:
+    """The Fréchet distance as a score.
+
+    Raises:
+        EvaluationError: The moments are not of what the protocol says, or have no distance.
+    """
+    for name, moments, side in (("real", real, protocol.real), ("fake", fake, protocol.fake)):
+        if (moments.count, moments.size) != (side.count, protocol.tap):
+            raise EvaluationError(
+                f"{protocol.name}: the {name} side has {moments.count} images with {moments.size} features, "
+                f"its protocol says {side.count} with {protocol.tap}"
+            )
+    try:
+        return make_score(protocol.name, frechet_distance(real, fake), protocol)
+    except ValueError as fault:
+        raise EvaluationError(f"{protocol.name}: {fault}") from None

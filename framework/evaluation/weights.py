@@ -1,0 +1,102 @@
+"""The file of Inception's weights: where it is looked for, and how it is read without trusting it."""
+
+import hashlib
+import io
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from framework.errors import EvaluationError
+
+FILE = "weights-inception-2015-12-05-6726825d.pth"
+FILE_BYTES = 95_628_359
+FILE_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+FILE_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
+_CLASSES, _LAST_FEATURES = 1008, 2048  # torchvision's Inception has 1000 classes and is another network
+
+_UNREADABLE = (
+    *(OSError, RuntimeError, ValueError, EOFError, KeyError, UserWarning),
+    *(pickle.UnpicklingError, zipfile.BadZipFile, safetensors.SafetensorError),
+)
+
+
+def find_weights(configured: str | None) -> Path | None:
+    """The file to use: `evaluation.weights`, else torch.hub's copy of the published one, else None.
+
+    Raises:
+        EvaluationError: A file is configured and is not there.
+    """
+    if configured is not None:
+        path = Path(configured).expanduser().resolve()
+        if not path.is_file():
+            raise EvaluationError(
+                f"evaluation.weights: {configured} is no file on this machine; {how_to_get_weights()}"
+            )
+        return path
+    path = _hub_folder() / FILE
+    return path if path.is_file() else None
+
+
+def how_to_get_weights() -> str:
+    """What to do where the weights are missing, in one line."""
+    return (
+        f"FID needs {FILE} ({FILE_BYTES:,} bytes, sha256 {FILE_SHA256}): get it from {FILE_URL} "
+        f"and put it into {_hub_folder()}, or name it as evaluation.weights=FILE; "
+        "without it evaluation.features=assessor scores by the Fréchet distance on the assessor's features"
+    )
+
+
+def read_weights(path: str | Path, *, digest: str | None = None) -> tuple[dict[str, Tensor], str]:
+    """A state dict of Inception-v3 (.pth or .safetensors) and the sha256 of its file.
+
+    Args:
+        path: The file.
+        digest: The sha256 it has to have, if any.
+
+    Raises:
+        EvaluationError: It cannot be read, is damaged, is another network's, or another file than it was.
+    """
+    try:
+        data = Path(path).read_bytes()
+        weights = _parsed(data, safe=str(path).endswith(".safetensors"))
+    except _UNREADABLE as fault:
+        raise EvaluationError(f"{path}: is damaged or holds no weights ({_first_line(fault)})") from None
+    found = hashlib.sha256(data).hexdigest()
+    if (Path(path).name, len(data)) == (FILE, FILE_BYTES) and found != FILE_SHA256:
+        raise EvaluationError(f"{path}: is damaged (its sha256 is {found}, published is {FILE_SHA256})")
+    if digest is not None and found != digest:
+        raise EvaluationError(f"{path}: is another file than the score began with (sha256 {found}, was {digest})")
+    head = weights.get("fc.weight")
+    if head is None or tuple(head.shape) != (_CLASSES, _LAST_FEATURES):
+        raise EvaluationError(f"{path}: holds no weights of the Inception of 2015-12-05; {how_to_get_weights()}")
+    return weights, found
+
+
+def _parsed(data: bytes, *, safe: bool) -> dict[str, Tensor]:
+    if safe:
+        return safetensors.torch.load(data)
+    buffer = io.BytesIO(data)
+    # torch.load does not look at the checksums that torch.save wrote.
+    if zipfile.is_zipfile(buffer) and (damaged := zipfile.ZipFile(buffer).testzip()):
+        raise ValueError(f"its part {damaged} is not what was written")
+    buffer.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # torch only warns of a TorchScript archive before it fails
+        found = torch.load(buffer, map_location="cpu", weights_only=True)
+    if not (isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values())):
+        raise ValueError("no state dict")
+    return found
+
+
+def _first_line(fault: BaseException) -> str:
+    return (str(fault).strip() or type(fault).__name__).split("\n", 1)[0].split(". ", 1)[0][:200]
+
+
+def _hub_folder() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"

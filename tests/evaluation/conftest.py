@@ -1,0 +1,70 @@
+import io
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from framework.checkpoint.generator import LoadedGenerator
+from framework.config import ModelConfig
+from framework.evaluation.features import FeatureSpec
+from framework.models import build_generator
+from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
+
+
+@pytest.fixture(scope="session")
+def inception_file(shared_data):
+    return shared_data / "weights" / "inception-2015-12-05-to-mixed6e.pth"
+
+
+@pytest.fixture(scope="session")
+def read_faces(shared_data):
+    """(count) -> the first so many UTKFace images, uint8 [n,200,200,3]."""
+
+    def read(count):
+        with tarfile.open(shared_data / "data" / "UTKFace-5k.tar") as archive:
+            members = sorted((m for m in archive if m.name.endswith(".jpg")), key=lambda m: m.name)
+            # Names begin with the age: a stride takes all ages.
+            chosen = members[:: len(members) // count][:count]
+            files = [io.BytesIO(archive.extractfile(member).read()) for member in chosen]
+        return np.stack([np.asarray(Image.open(file).convert("RGB")) for file in files])
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def assessor_folder(tmp_path_factory):
+    """An assessor of 16x16 grey images with seeded weights: what it tells is no matter, that it tells it is."""
+    torch.manual_seed(0)
+    network = AssessorNetwork(outputs=1, resolution=16, channels=1, width=8)
+    shape = {"resolution": 16, "channels": 1, "width": 8}
+    folder = tmp_path_factory.mktemp("assessor")
+    Assessor(network, attributes=[AttributeSpec("round")], accuracy={}, **shape).save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def assessor_spec(assessor_folder):
+    assessor = Assessor.load(assessor_folder)
+    return FeatureSpec("assessor", str(assessor_folder), assessor.digest, assessor.feature_size)
+
+
+@pytest.fixture(scope="session")
+def generator():
+    """A real generator of 32x32 images, untrained."""
+    network = build_generator(ModelConfig(width=8, latent_size=6), resolution=32, channels=3, seed=0)
+    config = {"latent_size": 6, "resolution": 32, "channels": 3}
+    return LoadedGenerator(network, config=config, digest="0" * 64, source="memory", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def pictures():
+    """(count, seed=0) -> uint8 [n,16,16,1] of soft random shapes."""
+
+    def make(count, seed=0):
+        rng = np.random.default_rng(seed)
+        coarse = rng.integers(0, 256, size=(count, 4, 4, 1), dtype=np.uint8)
+        return coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+    return make

@@ -1,0 +1,175 @@
+import pickle
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from framework.config import EvaluationConfig
+from framework.errors import EvaluationError
+from framework.evaluation.features import FeatureSpec, build_extractor, resolve_features
+from framework.evaluation.weights import FILE, FILE_BYTES, FILE_SHA256, FILE_URL, read_weights
+
+
+@pytest.fixture(scope="module")
+def small_spec(inception_file):
+    return FeatureSpec("inception", str(inception_file), read_weights(inception_file)[1], 64)
+
+
+@pytest.fixture
+def torch_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch"
+
+
+def settings(**keys):
+    return EvaluationConfig.model_validate(keys)
+
+
+def test_auto_takes_the_deepest_finite_tap_and_says_so(inception_file):
+    spec = resolve_features(settings(weights=str(inception_file)), assessor_folder=None)
+    assert (spec.kind, spec.tap, spec.name) == ("inception", 768, "inception-2015-12-05")
+    assert spec.metric(5000) == "fid5k_768"
+    assert spec == pickle.loads(pickle.dumps(spec))
+    assert len(pickle.dumps(spec)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("count", "name"), [(5000, "fid5k_64"), (1000, "fid1k_64"), (1234, "fid1234_64"), (50, "fid50_64")]
+)
+def test_the_name_counts_the_generated_images(count, name):
+    assert FeatureSpec("inception", "", "0" * 64, 64).metric(count) == name
+
+
+def test_a_tap_that_is_not_finite_is_refused(inception_file):
+    wanted = f"evaluation.tap: 2048 gives features that are not finite with {inception_file}; finite are 64, 192, 768"
+    with pytest.raises(EvaluationError) as caught:
+        resolve_features(settings(weights=str(inception_file), tap=2048), assessor_folder=None)
+    assert str(caught.value) == wanted
+
+
+def test_auto_falls_back_to_the_assessor_and_never_calls_it_fid(assessor_folder, assessor_spec, torch_home):
+    spec = resolve_features(settings(), assessor_folder=assessor_folder)
+    assert spec == assessor_spec
+    assert spec.metric(1000) == "assessor_frechet_distance"
+
+
+def test_weights_are_found_where_torch_keeps_them(inception_file, assessor_folder, torch_home):
+    place = torch_home / "hub" / "checkpoints" / FILE
+    place.parent.mkdir(parents=True)
+    place.symlink_to(inception_file)
+    assert resolve_features(settings(tap=64), assessor_folder=assessor_folder).path == str(place)
+
+
+@pytest.mark.parametrize("wanted", ["inception", "auto"])
+def test_missing_weights_are_one_message_that_says_all(torch_home, wanted):
+    with pytest.raises(EvaluationError) as caught:
+        resolve_features(settings(features=wanted), assessor_folder=None)
+    message = str(caught.value)
+    for part in (FILE, f"{FILE_BYTES:,}", FILE_SHA256, FILE_URL, str(torch_home / "hub" / "checkpoints")):
+        assert part in message
+    assert "evaluation.weights=FILE" in message
+    assert "evaluation.features=assessor" in message
+    assert "\n" not in message
+    assert FILE_SHA256.startswith("6726825d")  # torch.hub's file names end in the first digits
+
+
+def test_a_configured_file_that_is_not_there_is_no_reason_for_something_else(assessor_folder, tmp_path):
+    with pytest.raises(EvaluationError, match=r"evaluation\.weights: .*absent\.pth is no file on this machine"):
+        resolve_features(settings(weights=str(tmp_path / "absent.pth")), assessor_folder=assessor_folder)
+
+
+def test_no_assessor(torch_home):
+    with pytest.raises(EvaluationError, match="assessor, but there is none"):
+        resolve_features(settings(features="assessor"), assessor_folder=None)
+
+
+class Trap:
+    def __reduce__(self):
+        return print, ("the pickle was run",)
+
+
+@pytest.mark.parametrize(
+    "kind", ["truncated", "flipped", "text", "empty", "pickle", "other", "torchvision", "safetensors"]
+)
+def test_damaged_and_wrong_files_are_one_line_that_names_them(inception_file, tmp_path, kind, capsys):
+    file = tmp_path / ("w.safetensors" if kind == "safetensors" else "w.pth")
+    data = bytearray(inception_file.read_bytes())
+    if kind == "flipped":
+        data[len(data) // 2] ^= 0xFF
+    if kind == "pickle":
+        torch.save({"fc.weight": Trap()}, file)
+    elif kind == "other":
+        torch.save([torch.zeros(3)], file)
+    elif kind == "torchvision":
+        torch.save({"fc.weight": torch.zeros(1000, 2048)}, file)
+    else:
+        cut = {"truncated": data[: len(data) // 2], "text": b"<html>404</html>", "empty": b""}
+        file.write_bytes(bytes(cut.get(kind, data)))
+    with pytest.raises(EvaluationError) as caught:
+        resolve_features(settings(weights=str(file)), assessor_folder=None)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+    assert capsys.readouterr().out == ""
+
+
+def test_weights_that_do_not_fit_are_one_line(tmp_path):
+    file = tmp_path / "w.pth"
+    torch.save({"fc.weight": torch.zeros(1008, 2048)}, file)
+    with pytest.raises(EvaluationError, match="do not fit the Inception of 2015-12-05"):
+        resolve_features(settings(weights=str(file)), assessor_folder=None)
+
+
+def test_safetensors_hold_the_same_weights(inception_file, small_spec, tmp_path):
+    weights, _ = read_weights(inception_file)
+    file = tmp_path / "w.safetensors"
+    safetensors.torch.save_file(weights, file)
+    spec = resolve_features(settings(weights=str(file), tap=64), assessor_folder=None)
+    images = np.random.default_rng(0).integers(0, 256, size=(3, 20, 20, 3), dtype=np.uint8)
+    assert np.array_equal(build_extractor(spec)(images), build_extractor(small_spec)(images))
+
+
+def test_another_file_in_its_place_is_noticed(inception_file):
+    spec = FeatureSpec("inception", str(inception_file), "0" * 64, 64)
+    with pytest.raises(EvaluationError, match="is another file than the score began with"):
+        build_extractor(spec)
+
+
+def test_features_do_not_depend_on_company(small_spec):
+    images = np.random.default_rng(0).integers(0, 256, size=(70, 24, 24, 3), dtype=np.uint8)
+    extractor = build_extractor(small_spec)
+    together = extractor(images)
+    assert together.shape == (70, 64)
+    assert together.dtype == np.float32
+    assert np.array_equal(together[64:], extractor(images[64:]))
+    assert np.array_equal(together[:1], extractor(images[:1]))
+
+
+def test_grey_is_repeated(small_spec):
+    grey = np.random.default_rng(0).integers(0, 256, size=(2, 24, 24, 1), dtype=np.uint8)
+    extractor = build_extractor(small_spec)
+    assert np.array_equal(extractor(grey), extractor(grey.repeat(3, axis=3)))
+
+
+def test_built_once(small_spec, assessor_spec):
+    assert build_extractor(small_spec) is build_extractor(small_spec)
+    assert build_extractor(assessor_spec).feature_size == assessor_spec.tap
+
+
+def test_images_that_do_not_fit_are_refused(assessor_spec):
+    extractor = build_extractor(assessor_spec)
+    with pytest.raises(EvaluationError, match="takes images of 16x16x1, not of 32x32x3"):
+        extractor(np.zeros((1, 32, 32, 3), np.uint8))
+    with pytest.raises(EvaluationError, match=r"want uint8 \[n,h,w,1 or 3\], not float32"):
+        extractor(np.zeros((1, 16, 16, 1), np.float32))
+
+
+def test_another_assessor_is_noticed(assessor_folder):
+    with pytest.raises(EvaluationError, match="holds another assessor"):
+        build_extractor(FeatureSpec("assessor", str(assessor_folder), "0" * 64, 80))
+
+
+def test_a_folder_without_assessor(tmp_path):
+    with pytest.raises(EvaluationError, match="holds no assessor"):
+        resolve_features(settings(features="assessor"), assessor_folder=tmp_path)
