@@ -94,6 +94,10 @@ class CheckpointStore:
         entry = {"images_seen": checkpoint.images_seen, "value": value, "score": score}
         self._write_scores({**_scores(self.folder), checkpoint.name: entry})
 
+    def has_score(self, checkpoint: Checkpoint) -> bool:
+        """Whether `record_score` has noted one for it."""
+        return checkpoint.name in _scores(self.folder)
+
     def best(self) -> tuple[Checkpoint, dict[str, Any]] | None:
         """The intact checkpoint with the lowest value, and its score document; None before the first score."""
         scores = _scores(self.folder)

@@ -1,11 +1,14 @@
 """Networks, their prior and their moving average; sizes and channels are arguments, never frozen in."""
 
+from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.build import build_discriminator, build_generator, count_parameters
 from framework.models.ema import Ema
 from framework.models.prior import derive_seed, sample_latents
 
 __all__ = [
+    "DiscriminatorNetwork",
     "Ema",
+    "GeneratorNetwork",
     "build_discriminator",
     "build_generator",
     "count_parameters",

@@ -18,6 +18,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
+
 _SMALLEST_STEM = 7
 _SLOPE = 0.2
 
@@ -34,7 +36,7 @@ def stem_size(resolution: int) -> tuple[int, int]:
     return side, halvings
 
 
-class Generator(nn.Module):
+class Generator(GeneratorNetwork):
     """Dense stem, then transposed convolutions that double the side, then an 8x8 convolution and tanh.
 
     Args:
@@ -64,7 +66,7 @@ class Generator(nn.Module):
         return torch.tanh(self.to_image(x)[:, :, 1:, 1:])
 
 
-class Discriminator(nn.Module):
+class Discriminator(DiscriminatorNetwork):
     """A 3x3 convolution, then 3x3 convolutions of stride 2 down to the stem, dropout, one logit.
 
     Args:

@@ -23,11 +23,12 @@ class Ema:
     def update(self, images: int) -> None:
         """Takes the tracked weights in, `images` after the last update."""
         decay = 0.5 ** (images / self.half_life_images) if self.half_life_images else 0.0
-        averages, weights = list(self.network.parameters()), list(self._tracked.parameters())
+        averages: list[Tensor] = list(self.network.parameters())
+        weights: list[Tensor] = list(self._tracked.parameters())
         if decay:
-            torch._foreach_lerp_(averages, weights, 1.0 - decay)
+            torch._foreach_lerp_(averages, weights, 1.0 - decay)  # pyright: ignore[reportPrivateImportUsage]
         else:
-            torch._foreach_copy_(averages, weights)
+            torch._foreach_copy_(averages, weights)  # pyright: ignore[reportPrivateImportUsage]
         for average, value in zip(self.network.buffers(), self._tracked.buffers(), strict=True):
             average.copy_(value)
 

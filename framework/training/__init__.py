@@ -1,0 +1,28 @@
+"""Training: the loop for the pair of networks, and the assessors. Knows no Ray; runs under torchrun as well."""
+
+from typing import TYPE_CHECKING, Any
+
+from framework.training.loop import train
+from framework.training.reporting import Outcome, Report, ScoreHandle
+from framework.training.workers import WorkerGroup
+
+if TYPE_CHECKING:
+    from framework.training.assessor import AssessorPair, train_assessors
+
+__all__ = [
+    "AssessorPair",
+    "Outcome",
+    "Report",
+    "ScoreHandle",
+    "WorkerGroup",
+    "train",
+    "train_assessors",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("AssessorPair", "train_assessors"):  # lazily: it takes torchmetrics, which a worker can do without
+        from framework.training import assessor
+
+        return getattr(assessor, name)
+    raise AttributeError(name)

@@ -1,0 +1,158 @@
+"""What a training says of itself: figures summed up between two reports, and the reports."""
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framework.errors import TrainingError
+from framework.training.state import TrainState
+from framework.training.step import FIGURES
+from framework.training.workers import WorkerGroup
+
+
+@dataclass(frozen=True)
+class Report:
+    """One report, the same on every rank.
+
+    Attributes:
+        metrics: A row of metrics.jsonl. `memory_bytes` is the sum over the workers of each one's highest so far.
+        samples: [n, h, w, c] uint8 from the same latents each time, where they are due.
+        checkpoint: Name of the checkpoint made at this clock.
+        score: Its score document.
+        warnings: What has gone wrong since the last report, each said once in a training.
+    """
+
+    metrics: dict[str, Any]
+    samples: np.ndarray | None = None
+    checkpoint: str | None = None
+    score: dict[str, Any] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        state: "finished" at `training.total_images`, or "stopped" where it was asked to.
+        images_seen: The clock.
+        checkpoint: Name of the newest checkpoint; None where it was stopped before its first step.
+    """
+
+    state: str
+    images_seen: int
+    checkpoint: str | None
+
+
+class ScoreHandle(Protocol):
+    """A score in the making."""
+
+    def result(self) -> dict[str, Any]:
+        """The score document, when it is there."""
+        ...
+
+
+class Tally:
+    """Sums up steps between two reports.
+
+    Args:
+        workers: Whose figures are added.
+    """
+
+    def __init__(self, workers: WorkerGroup) -> None:
+        self._workers = workers
+        self._device = torch.device(workers.device)
+        # On a CPU a look at the figures costs nothing; a GPU would have to wait for itself.
+        self._looks_each_step = self._device.type == "cpu"
+        self._steps: list[Tensor] = []
+        self._largest_norm = 0.0
+        self._waited = 0.0
+        self._images = 0
+        self._started = time.perf_counter()
+
+    def start_clock(self) -> None:
+        """Time counts from now: what came before was no training."""
+        self._started = time.perf_counter()
+
+    def add(self, figures: Tensor, *, state: TrainState, images: int, waited: float) -> None:
+        """Takes a step's figures in.
+
+        Args:
+            figures: This worker's part of `FIGURES`.
+            state: After the step.
+            images: By which the clock grew.
+            waited: Seconds for the data.
+
+        Raises:
+            TrainingError: They are not finite (on a GPU this is said at the next report).
+        """
+        self._steps.append(figures)
+        self._images += images
+        self._waited += waited
+        if self._looks_each_step:
+            self._check(self._steps[-1:], state=state)
+
+    def row(self, state: TrainState) -> dict[str, Any]:
+        """The figures since the last row, over all workers; begins anew."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        seconds = time.perf_counter() - self._started
+        if not self._looks_each_step:
+            self._check(self._steps, state=state)
+        steps = len(self._steps)
+        figures = torch.stack(self._steps).mean(0).double().cpu() if steps else torch.zeros(len(FIGURES)).double()
+        world = self._workers.world_size
+        others = torch.tensor([seconds / world, self._waited / world, float(_memory_bytes(self._device))]).double()
+        *means, seconds, waited, memory = self._workers.sum(torch.cat([figures, others])).tolist()
+        row: dict[str, Any] = {
+            "images_seen": state.images_seen,
+            "real_images_seen": state.real_images_seen,
+            "step": state.steps,
+        }
+        if steps:
+            row |= dict(zip(FIGURES, means, strict=True))
+            row |= {"images_per_second": self._images / seconds, "data_wait_share": waited / seconds}
+        row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3)}
+        self._steps, self._waited, self._images, self._largest_norm = [], 0.0, 0, 0.0
+        return row
+
+    def _check(self, steps: Sequence[Tensor], *, state: TrainState) -> None:
+        rows = torch.stack(list(steps)).cpu()
+        norms = rows[:, -2:] * self._workers.world_size
+        # Only gradients are the same on every worker: all of them must stop at the same step. A loss that is not
+        # finite makes its gradient so.
+        bad = (~torch.isfinite(norms)).any(dim=1).nonzero()
+        good = norms[: int(bad[0])] if len(bad) else norms
+        self._largest_norm = max(self._largest_norm, *good.flatten().tolist(), 0.0)
+        if len(bad):
+            back = len(rows) - 1 - int(bad[0])
+            raise TrainingError(self._cause(rows[int(bad[0])], state=state, back=back))
+
+    def _cause(self, figures: Tensor, *, state: TrainState, back: int) -> str:
+        step = state.steps - back
+        batch = state.images_seen // max(state.steps, 1)
+        named = [
+            f"{name.replace('_', ' ')} is {value}"
+            for name, value in zip(FIGURES, figures.tolist(), strict=True)
+            if not np.isfinite(value)
+        ]
+        return (
+            f"step {step}, {state.images_seen - back * batch:,} images seen: {', '.join(named)}; the largest gradient "
+            f"norm since the last report was {self._largest_norm:.3g}; lower optimizer.discriminator_lr and "
+            "optimizer.generator_lr, or raise objective.r1_gamma"
+        )
+
+
+def _memory_bytes(device: torch.device) -> int:
+    """The most that this process has held so far: on the GPU it computes on, else in all."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,151 @@
+"""All of a training that survives a restart."""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.config import Experiment
+from framework.errors import TrainingError
+from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_discriminator, build_generator
+
+
+@dataclass
+class TrainState:
+    """Both networks, the moving average, both optimizers, and the clock.
+
+    There is no generator of random numbers among it: latents, masks, augmentation and the order of the images are
+    functions of the seed and the position, so the seed and the position are their state.
+
+    Attributes:
+        steps: Done so far.
+        images_seen: The clock, in images.
+        real_images_seen: The position in the endless order of training images.
+        wall_seconds: Spent in training, over all its lives.
+        notes: Small things that others want back after a restart, by name.
+    """
+
+    experiment: Experiment
+    resolution: int
+    channels: int
+    precision: str
+    generator: GeneratorNetwork
+    discriminator: DiscriminatorNetwork
+    ema: Ema
+    generator_optimizer: Optimizer
+    discriminator_optimizer: Optimizer
+    steps: int = 0
+    images_seen: int = 0
+    real_images_seen: int = 0
+    wall_seconds: float = 0.0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def fresh(
+        cls, experiment: Experiment, *, resolution: int, channels: int, precision: str, device: torch.device | str
+    ) -> Self:
+        """The state before the first step."""
+        dtype = torch.float64 if precision == "float64" else torch.float32
+        model, optimizer = experiment.model, experiment.optimizer
+        shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
+        generator = build_generator(model, **shape).to(device, dtype)
+        discriminator = build_discriminator(model, **shape).to(device, dtype)
+        adam = {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.epsilon, "fused": True}
+        return cls(
+            experiment=experiment,
+            resolution=resolution,
+            channels=channels,
+            precision=precision,
+            generator=generator,
+            discriminator=discriminator,
+            ema=Ema(generator, half_life_images=experiment.training.ema_half_life_images),
+            generator_optimizer=Adam(generator.parameters(), lr=optimizer.generator_lr, **adam),
+            discriminator_optimizer=Adam(discriminator.parameters(), lr=optimizer.discriminator_lr, **adam),
+        )
+
+    def save(self, store: CheckpointStore) -> Checkpoint:
+        """Writes a checkpoint.
+
+        Raises:
+            TrainingError: A weight is not finite; nothing is written.
+        """
+        self.check_finite()
+        parts = {name: network.state_dict() for name, network in self._networks().items()}
+        parts |= {f"{name}_optimizer": _flat(*pair) for name, pair in self._optimizers().items()}
+        info = {
+            "steps": self.steps,
+            "images_seen": self.images_seen,
+            "real_images_seen": self.real_images_seen,
+            "wall_seconds": round(self.wall_seconds, 3),
+            "precision": self.precision,
+            "seed": self.experiment.seed,
+            "notes": self.notes,
+        }
+        return store.save(parts, info=info, images_seen=self.images_seen, generator=self._alone())
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Takes everything back from a checkpoint; learning rates stay those of the experiment."""
+        for name, network in self._networks().items():
+            network.load_state_dict(checkpoint.tensors(name))
+        for name, pair in self._optimizers().items():
+            _restore(*pair, checkpoint.tensors(f"{name}_optimizer"))
+        info = checkpoint.info
+        self.steps, self.images_seen = info["steps"], info["images_seen"]
+        self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
+        self.notes = info["notes"]
+
+    def check_finite(self) -> None:
+        """TrainingError naming the first weight that is not finite, if there is one."""
+        for network, module in self._networks().items():
+            for name, value in module.state_dict().items():
+                if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                    raise TrainingError(
+                        f"step {self.steps}, {self.images_seen:,} images seen: {network}.{name} is not finite; "
+                        "lower the learning rates"
+                    )
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema.network}
+
+    def _optimizers(self) -> dict[str, tuple[nn.Module, Optimizer]]:
+        return {
+            "generator": (self.generator, self.generator_optimizer),
+            "discriminator": (self.discriminator, self.discriminator_optimizer),
+        }
+
+    def _alone(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The averaged generator's weights and what `load_generator` needs to rebuild it."""
+        weights = {
+            name: value.float() if value.is_floating_point() else value
+            for name, value in self.ema.network.state_dict().items()
+        }
+        config = {
+            **self.experiment.model.model_dump(mode="json"),
+            "resolution": self.resolution,
+            "channels": self.channels,
+            "images_seen": self.images_seen,
+        }
+        return weights, config
+
+
+def _flat(network: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    """Adam's state as `<parameter>.<exp_avg|exp_avg_sq|step>`; empty before the first step."""
+    return {
+        f"{name}.{kind}": value
+        for name, parameter in network.named_parameters()
+        for kind, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def _restore(network: nn.Module, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
+    optimizer.state.clear()
+    for name, parameter in network.named_parameters():
+        moments = {kind: tensors[f"{name}.{kind}"] for kind in ("exp_avg", "exp_avg_sq") if f"{name}.{kind}" in tensors}
+        if moments:
+            # In the parameter's own memory layout, as Adam itself makes them.
+            state = {kind: torch.empty_like(parameter).copy_(value) for kind, value in moments.items()}
+            state["step"] = tensors[f"{name}.step"].to(parameter.device)
+            optimizer.state[parameter] = {"step": state.pop("step"), **state}
