@@ -1,0 +1,107 @@
+"""From a source to a packed store, once: the second time the store is found by settings and the source's looks."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from framework.config import DataConfig
+from framework.data import building
+from framework.data.faces import DRAWING
+from framework.data.locking import locked
+from framework.data.sources import fingerprint, list_source, locate
+from framework.data.store import FORMAT, PackedStore, open_store
+from framework.errors import DataError
+
+_NOT_PACKED = {"horizontal_flip", "max_rejected", "path"}  # decided later, or seen through the fingerprint
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a source promises before anything is decoded: at most so many images, and what they come from."""
+
+    images: int
+    what: str
+
+
+def survey(config: DataConfig) -> Survey:
+    """Counts a source's files; writes nothing, opens no image.
+
+    Raises:
+        DataError: The source is missing, empty or damaged.
+    """
+    count = len(list_source(config, unpack_to=None).items)
+    return Survey(min(count, config.limit or count), building.source_name(config))
+
+
+def prepare(
+    config: DataConfig, *, cache: Path, progress: Progress | None = None, processes: int | None = None
+) -> PackedStore:
+    """Packs a source's images, or opens what was packed before of the same source with the same settings.
+
+    The store appears whole or not at all, and two who prepare the same at once do it once.
+
+    Args:
+        config: The source and how it is packed.
+        cache: The store goes below its `data` folder.
+        progress: Told images done and images wanted.
+        processes: Decoders; None for one a core.
+
+    Raises:
+        DataError: The source is missing, empty or damaged, its labels do not fit, or too many files are rejected.
+    """
+    folder = cache.absolute() / "data" / _folder_name(config)
+    store = _found(folder)
+    if store is None:
+        with locked(folder.with_name(f".{folder.name}.lock")):
+            store = _found(folder)  # another process may have made it while we waited
+            if store is None:
+                store = _packed(config, folder, progress=progress, processes=processes)
+    attempted = len(store) + len(store.rejected)
+    building.refuse_rejected(config, store.rejected, attempted=attempted, listed_in=folder / building.REJECTED)
+    if progress is not None:
+        progress(len(store), len(store))
+    return store
+
+
+def _folder_name(config: DataConfig) -> str:
+    """Of the settings and the source as it looks now; a changed source gets another store."""
+    settings = config.model_dump(exclude=_NOT_PACKED)
+    labels = Path(config.labels).expanduser() if config.labels else None
+    if labels is not None and labels.exists():
+        settings["labels"] = hashlib.sha256(labels.read_bytes()).hexdigest()
+    drawing = DRAWING if config.source == "drawn_faces" else None
+    about = json.dumps([FORMAT, drawing, settings, fingerprint(config)], sort_keys=True)
+    key = hashlib.sha256(about.encode()).hexdigest()[:16]
+    path = locate(config)
+    stem = "drawn_faces" if path is None else "".join(c for c in path.name.split(".")[0] if c.isalnum() or c in "-_")
+    return f"{stem or config.source}-{config.resolution}px-{key}"
+
+
+def _found(folder: Path) -> PackedStore | None:
+    if not folder.exists():
+        return None
+    try:
+        return open_store(folder)
+    except DataError:
+        return None  # damaged from outside: made anew
+
+
+def _packed(config: DataConfig, folder: Path, *, progress: Progress | None, processes: int | None) -> PackedStore:
+    building.sweep(folder)
+    made = building.building_folder(folder)
+    try:
+        building.build(config, made, progress=progress, processes=processes)
+        if folder.exists():
+            shutil.rmtree(folder)  # the damaged one
+        try:
+            made.rename(folder)
+        except OSError:  # where locks do not work, another process was faster
+            if _found(folder) is None:
+                raise
+        return open_store(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)

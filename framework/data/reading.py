@@ -1,0 +1,49 @@
+"""Bytes of one item of a source, wherever it lies: what a worker opens for itself."""
+
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from framework.data.decoding import RejectedError
+
+
+class Reader:
+    """Reads the items of a folder (relative name), a tar file ([offset, size]) or a zip file (member's name)."""
+
+    def __init__(self, kind: str, path: str) -> None:
+        self._path = path
+        self._tar = os.open(path, os.O_RDONLY) if kind == "tar" else -1
+        self._zip = zipfile.ZipFile(path) if kind == "zip" else None
+        self.read = {"folder": self._from_folder, "tar": self._from_tar, "zip": self._from_zip}[kind]
+
+    def close(self) -> None:
+        """Closes the archive."""
+        if self._tar >= 0:
+            os.close(self._tar)
+        if self._zip is not None:
+            self._zip.close()
+
+    def _from_folder(self, name: str) -> bytes:
+        try:
+            return Path(self._path, name).read_bytes()
+        except OSError as fault:
+            raise RejectedError(f"cannot be read: {fault.strerror}") from None
+
+    def _from_tar(self, place: Any) -> bytes:
+        offset, size = place
+        data = os.pread(self._tar, size, offset)
+        while len(data) < size:  # one read gives 2 GiB at most
+            more = os.pread(self._tar, size - len(data), offset + len(data))
+            if not more:
+                raise RejectedError("truncated")
+            data += more
+        return data
+
+    def _from_zip(self, name: str) -> bytes:
+        assert self._zip is not None
+        try:
+            return self._zip.read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as fault:
+            raise RejectedError(f"damaged in the archive: {' '.join(str(fault).split())}") from None

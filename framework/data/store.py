@@ -1,0 +1,130 @@
+"""Packed images as they lie on disk: `images.npy`, read through memory mapping, and `manifest.json`."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework.errors import DataError
+
+FORMAT = 1  # of the folder; another one is prepared anew
+IMAGES, MANIFEST, REJECTED = "images.npy", "manifest.json", "rejected.csv"
+
+
+@dataclass(frozen=True)
+class PackedStore:
+    """Square uint8 images with their names, labels and held-out marks, ordered by content.
+
+    Args:
+        path: The store's folder.
+        source: What was packed, for people; no path.
+        images: Read-only memory map [n, h, w, c] uint8.
+        names: Names within the source [n].
+        hashes: sha256 of each image's content [n]: of its file, or of a drawn face's recipe. Sorted.
+        held_out: True where training never sees the image [n].
+        labels: Label -> float32 [n], NaN where unknown.
+        label_classes: Class label -> its classes: value k means classes[k]. Binary and number labels are absent.
+        rejected: (name, reason) of each file that gave no image.
+        labels_matched: How many images the CSV of `data.labels` has a row for; None without one.
+    """
+
+    path: Path
+    source: str
+    images: np.ndarray
+    names: list[str]
+    hashes: list[str]
+    held_out: np.ndarray
+    labels: dict[str, np.ndarray]
+    label_classes: dict[str, list[str]]
+    rejected: list[tuple[str, str]]
+    labels_matched: int | None
+
+    @property
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+        return self.images.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """3 for colour, 1 for grey."""
+        return self.images.shape[3]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of what training sees: the images' content, size, channels and held-out marks; no path, no label."""
+        about = f"{FORMAT} {self.resolution} {self.channels}"
+        rows = (f"{content} {int(mark)}" for content, mark in zip(self.hashes, self.held_out, strict=True))
+        return hashlib.sha256("\n".join([about, *rows]).encode()).hexdigest()
+
+    @cached_property
+    def labels_digest(self) -> str:
+        """sha256 of every label of every image, whatever the images' names and the labels' order."""
+        found = hashlib.sha256("\n".join(self.hashes).encode())
+        for name in sorted(self.labels):
+            found.update(json.dumps([name, self.label_classes.get(name)]).encode())
+            found.update(np.ascontiguousarray(self.labels[name], "<f4").tobytes())
+        return found.hexdigest()
+
+    @cached_property
+    def training_indices(self) -> np.ndarray:
+        """int64 [m] of the images that training may see, rising."""
+        return np.flatnonzero(~self.held_out)
+
+    @cached_property
+    def held_out_indices(self) -> np.ndarray:
+        """int64 [n - m] of the images that training never sees, rising."""
+        return np.flatnonzero(self.held_out)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def open_store(path: Path) -> PackedStore:
+    """Opens what `prepare` made.
+
+    Raises:
+        DataError: There is no whole store.
+    """
+    path = Path(path)
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise DataError(f"{path}: packed images of format {manifest['format']}, not {FORMAT}; prepare them anew")
+        images = np.load(path / IMAGES, mmap_mode="r")
+        store = _from_manifest(path, manifest, images)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no packed images here; run prepare_data") from None
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise DataError(f"{path}: damaged packed images ({fault}); delete the folder and prepare them anew") from None
+    counts = {len(images), len(store.names), len(store.hashes), len(store.held_out), *map(len, store.labels.values())}
+    if len(counts) != 1 or images.ndim != 4 or images.dtype != np.uint8:
+        raise DataError(f"{path}: damaged packed images (counts differ); delete the folder and prepare them anew")
+    return store
+
+
+def _from_manifest(path: Path, manifest: dict[str, Any], images: np.ndarray) -> PackedStore:
+    return PackedStore(
+        path=path,
+        source=manifest["source"],
+        images=images,
+        names=manifest["names"],
+        hashes=manifest["hashes"],
+        held_out=np.array(manifest["held_out"], bool),
+        labels={name: np.array(values, np.float32) for name, values in manifest["labels"].items()},
+        label_classes=manifest["label_classes"],
+        rejected=[(name, reason) for name, reason in manifest["rejected"]],
+        labels_matched=manifest["labels_matched"],
+    )
+
+
+def is_held_out(content_hash: str, share: float) -> bool:
+    """Whether an image is held out: by its content alone, so the same one in every sample, size and order.
+
+    >>> is_held_out("00" * 32, 0.1), is_held_out("ff" * 32, 0.1)
+    (True, False)
+    """
+    return int(content_hash[-8:], 16) < share * 2**32
