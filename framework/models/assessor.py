@@ -11,16 +11,14 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
-from torch import Tensor, nn
+from torch import Tensor
 
 from framework.errors import CheckpointError, LatentsError
 from framework.images import to_model_range
+from framework.models.assessor_network import AssessorNetwork
 
 # A network's rounding depends on how many go through it at a time: always so many, so that it never shows.
 BLOCK_IMAGES = 32
-# Larger images are made this small first: it keeps the cost, and faces are told apart at 32 pixels already.
-LARGEST_SIDE = 64
 WEIGHTS, DESCRIPTION = "assessor.safetensors", "assessor.json"
 
 
@@ -40,64 +38,6 @@ class AttributeSpec:
     def outputs(self) -> int:
         """How many logits it takes."""
         return 1 if self.classes is None else len(self.classes)
-
-
-class AssessorNetwork(nn.Module):
-    """Four convolutions of growing width; logits from the last, features from all.
-
-    A feature is a channel's mean over the picture, standardised by the training images: the early layers see blur,
-    noise and colour, the late ones what makes a face.
-
-    Args:
-        outputs: Logits of all labels together.
-        resolution: Side of the images it takes; those over 64 pixels are made smaller first, antialiased.
-        channels: Channels of the images.
-        width: Channels of the first layer; the others have 2, 3 and 4 times as many.
-        normalised: With batch norm, as it is trained; `folded` gives the same network without.
-    """
-
-    def __init__(self, *, outputs: int, resolution: int, channels: int, width: int, normalised: bool = False) -> None:
-        super().__init__()
-        self.side = min(resolution, LARGEST_SIDE)
-        strides = (1 if self.side <= 32 else 2, 2, 2, 2)
-        widths = (channels, width, 2 * width, 3 * width, 4 * width)
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 3, stride, 1) for before, after, stride in zip(widths, widths[1:], strides)
-        )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(w) if normalised else nn.Identity() for w in widths[1:])
-        cells = (self.side // strides[0] // 8) ** 2
-        self.dropout = nn.Dropout(0.2)
-        self.head = nn.Linear(widths[-1] * cells, outputs)
-        self.feature_size = sum(widths[1:])
-        self.register_buffer("feature_mean", torch.zeros(self.feature_size))
-        self.register_buffer("feature_scale", torch.ones(self.feature_size))
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Images [n,c,h,w] in [-1,1] -> logits [n, outputs], features [n, feature_size]."""
-        x = images
-        if x.shape[-1] != self.side:
-            x = F.interpolate(x, size=(self.side, self.side), mode="bilinear", antialias=True, align_corners=False)
-        pooled = []
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = F.relu(norm(convolution(x)))
-            pooled.append(x.mean(dim=(2, 3)))
-        logits = self.head(self.dropout(x.flatten(1)))
-        return logits, (torch.cat(pooled, dim=1) - self.feature_mean) / self.feature_scale
-
-    def standardise(self, features: np.ndarray) -> None:
-        """Take features [n, feature_size] as it now gives them for mean 0 and deviation 1."""
-        scale = features.std(axis=0)
-        # A channel that hardly ever answers must not drown all others where it does.
-        scale = np.maximum(scale, 0.1 * np.median(scale))
-        self.feature_mean += self.feature_scale * torch.from_numpy(features.mean(axis=0))
-        self.feature_scale *= torch.from_numpy(scale)
-
-    def fold(self) -> None:
-        """Take each batch norm into the convolution before it: the same function, quicker."""
-        for k, norm in enumerate(self.norms):
-            if isinstance(norm, nn.BatchNorm2d):
-                self.convolutions[k] = nn.utils.fuse_conv_bn_eval(self.convolutions[k].eval(), norm.eval())
-                self.norms[k] = nn.Identity()
 
 
 class Assessor:
