@@ -13,6 +13,7 @@ from framework.evaluation.score import (
     shard_moments,
     shards,
 )
+from framework.evaluation.sources import SourceSpec, find_source, open_source, source_shard_moments, store_spec
 from framework.evaluation.weights import find_weights, how_to_get_weights
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "FeatureSpec",
     "ImageSide",
     "Protocol",
+    "SourceSpec",
     "build_extractor",
+    "find_source",
     "find_weights",
     "how_to_get_weights",
     "image_shard_moments",
@@ -30,6 +33,7 @@ __all__ = [
     "make_score",
     "merge_in_order",
     "moments_of",
+    "open_source",
     "real_statistics",
     "resolve_features",
     "sample_shard_moments",
@@ -37,4 +41,6 @@ __all__ = [
     "score_from_moments",
     "shard_moments",
     "shards",
+    "source_shard_moments",
+    "store_spec",
 ]

@@ -7,8 +7,9 @@ import torch
 from PIL import Image
 
 from framework.checkpoint.generator import LoadedGenerator
-from framework.config import ModelConfig
-from framework.evaluation.features import FeatureSpec
+from framework.checkpoint.saved import generator_files
+from framework.config import EvaluationConfig, ModelConfig
+from framework.evaluation.features import FeatureSpec, resolve_features
 from framework.models import build_generator
 from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
 
@@ -16,6 +17,13 @@ from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
 @pytest.fixture(scope="session")
 def inception_file(shared_data):
     return shared_data / "weights" / "inception-2015-12-05-to-mixed6e.pth"
+
+
+@pytest.fixture(scope="session")
+def inception_spec(inception_file):
+    """Real Inception at its quickest tap."""
+    config = EvaluationConfig.model_validate({"weights": str(inception_file), "tap": 64})
+    return resolve_features(config, assessor_folder=None)
 
 
 @pytest.fixture(scope="session")
@@ -56,6 +64,16 @@ def generator():
     network = build_generator(ModelConfig(width=8, latent_size=6), resolution=32, channels=3, seed=0)
     config = {"latent_size": 6, "resolution": 32, "channels": 3}
     return LoadedGenerator(network, config=config, digest="0" * 64, source="memory", device="cpu")
+
+
+@pytest.fixture
+def generator_folder(generator, tmp_path):
+    """The same as an exported folder."""
+    config = {**generator.config, **ModelConfig(width=8, latent_size=6).model_dump()}
+    for name, data in generator_files(generator.network.state_dict(), config).items():
+        (tmp_path / "generator" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "generator" / name).write_bytes(data)
+    return tmp_path / "generator"
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,6 @@ from framework.evaluation.features import FeatureSpec, build_extractor, resolve_
 from framework.evaluation.weights import FILE, FILE_BYTES, FILE_SHA256, FILE_URL, read_weights
 
 
-@pytest.fixture(scope="module")
-def small_spec(inception_file):
-    return FeatureSpec("inception", str(inception_file), read_weights(inception_file)[1], 64)
-
-
 @pytest.fixture
 def torch_home(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
@@ -121,13 +116,13 @@ def test_weights_that_do_not_fit_are_one_line(tmp_path):
         resolve_features(settings(weights=str(file)), assessor_folder=None)
 
 
-def test_safetensors_hold_the_same_weights(inception_file, small_spec, tmp_path):
+def test_safetensors_hold_the_same_weights(inception_file, inception_spec, tmp_path):
     weights, _ = read_weights(inception_file)
     file = tmp_path / "w.safetensors"
     safetensors.torch.save_file(weights, file)
     spec = resolve_features(settings(weights=str(file), tap=64), assessor_folder=None)
     images = np.random.default_rng(0).integers(0, 256, size=(3, 20, 20, 3), dtype=np.uint8)
-    assert np.array_equal(build_extractor(spec)(images), build_extractor(small_spec)(images))
+    assert np.array_equal(build_extractor(spec)(images), build_extractor(inception_spec)(images))
 
 
 def test_another_file_in_its_place_is_noticed(inception_file):
@@ -136,9 +131,9 @@ def test_another_file_in_its_place_is_noticed(inception_file):
         build_extractor(spec)
 
 
-def test_features_do_not_depend_on_company(small_spec):
+def test_features_do_not_depend_on_company(inception_spec):
     images = np.random.default_rng(0).integers(0, 256, size=(70, 24, 24, 3), dtype=np.uint8)
-    extractor = build_extractor(small_spec)
+    extractor = build_extractor(inception_spec)
     together = extractor(images)
     assert together.shape == (70, 64)
     assert together.dtype == np.float32
@@ -146,14 +141,14 @@ def test_features_do_not_depend_on_company(small_spec):
     assert np.array_equal(together[:1], extractor(images[:1]))
 
 
-def test_grey_is_repeated(small_spec):
+def test_grey_is_repeated(inception_spec):
     grey = np.random.default_rng(0).integers(0, 256, size=(2, 24, 24, 1), dtype=np.uint8)
-    extractor = build_extractor(small_spec)
+    extractor = build_extractor(inception_spec)
     assert np.array_equal(extractor(grey), extractor(grey.repeat(3, axis=3)))
 
 
-def test_built_once(small_spec, assessor_spec):
-    assert build_extractor(small_spec) is build_extractor(small_spec)
+def test_built_once(inception_spec, assessor_spec):
+    assert build_extractor(inception_spec) is build_extractor(inception_spec)
     assert build_extractor(assessor_spec).feature_size == assessor_spec.tap
 
 

@@ -66,7 +66,7 @@ def torchmetrics_distance(sides, file, tap):
 
 
 def test_fid_agrees_with_torch_fidelity_and_torchmetrics(read_faces, inception_file):
-    faces = read_faces(80)
+    faces = read_faces(64)
     sides = faces[::2], degraded(faces[1::2])
     ours, theirs = our_distances(sides, inception_file), fidelity_distances(sides, inception_file)
     assert ours == pytest.approx(theirs, rel=1e-4)

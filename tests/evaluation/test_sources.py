@@ -1,0 +1,165 @@
+import io
+import pickle
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from framework.checkpoint import load_generator
+from framework.config import DataConfig
+from framework.data import prepare
+from framework.errors import EvaluationError, LatentscapeError
+from framework.evaluation.features import build_extractor
+from framework.evaluation.sources import find_source, open_source, source_shard_moments, store_spec
+from framework.metrics import Moments
+
+
+def png(image):
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "png")
+    return stream.getvalue()
+
+
+@pytest.fixture
+def colours(pictures):
+    return pictures(70).repeat(3, axis=3)
+
+
+@pytest.fixture(params=["folder", "zip", "tar", "tar.gz"])
+def collection(request, tmp_path, colours):
+    """The same 70 images in each form, among files that are none."""
+    files = {f"{k % 2}/{k:03}.png": png(image) for k, image in enumerate(colours)}
+    files |= {"readme.txt": b"words", "__MACOSX/._000.png": b"\0\5\x16\7"}
+    path = tmp_path / f"images.{request.param}"
+    if request.param == "folder":
+        for name, data in files.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+    elif request.param == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in files.items():
+                archive.writestr(name, data)
+    else:
+        with tarfile.open(path, "w:gz" if request.param == "tar.gz" else "w") as archive:
+            for name, data in reversed(files.items()):
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def by_name(colours):
+    return np.concatenate([colours[0::2], colours[1::2]])
+
+
+def test_every_form_gives_the_same_images_in_the_same_order(collection, colours):
+    spec = find_source(str(collection), samples=9, seed=0)
+    assert (spec.kind, spec.side.count, spec.side.split) == ("files", 70, "all")
+    assert (spec.side.height, spec.side.width, spec.side.channels, spec.side.seed) == (16, 16, 3, None)
+    read = open_source(spec)
+    assert np.array_equal(read(0, 70), by_name(colours))
+    assert np.array_equal(read(64, 70), by_name(colours)[64:])
+    assert len(pickle.dumps(spec)) < 2000
+
+
+def test_the_digest_is_of_the_content(tmp_path, colours):
+    digests = set()
+    for place, images in (("here", colours), ("there", colours), ("other", 255 - colours)):
+        (tmp_path / place).mkdir()
+        for k, image in enumerate(images):
+            (tmp_path / place / f"{k:03}.png").write_bytes(png(image))
+        digests.add(find_source(str(tmp_path / place), samples=9, seed=0).side.digest)
+    assert len(digests) == 2
+
+
+def test_images_are_seen_upright(tmp_path):
+    image = Image.fromarray(np.arange(8 * 4 * 3, dtype=np.uint8).reshape(8, 4, 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    for name in "ab":
+        image.save(tmp_path / f"{name}.png", exif=exif)
+    spec = find_source(str(tmp_path), samples=9, seed=0)
+    assert (spec.side.width, spec.side.height) == (8, 4)
+    assert np.array_equal(open_source(spec)(0, 1)[0], np.rot90(np.asarray(image), k=-1))
+
+
+def test_mixed_sizes_name_two_files(tmp_path):
+    for name, size in (("a", 16), ("b", 16), ("c", 20)):
+        (tmp_path / f"{name}.png").write_bytes(png(np.zeros((size, 16, 3), np.uint8)))
+    with pytest.raises(EvaluationError, match=r"differ in size: a\.png is 16x16, c\.png is 16x20; .*prepare_data"):
+        find_source(str(tmp_path), samples=9, seed=0)
+
+
+@pytest.mark.parametrize("kind", ["empty", "no image", "truncated"])
+def test_a_damaged_image_is_named(tmp_path, kind):
+    noise = np.random.default_rng(0).integers(0, 256, size=(16, 16, 3), dtype=np.uint8)
+    data = {"empty": b"", "no image": b"no image", "truncated": png(noise)[:400]}[kind]
+    (tmp_path / "a.png").write_bytes(png(np.zeros((16, 16, 3), np.uint8)))
+    (tmp_path / "b.png").write_bytes(data)
+    with pytest.raises(EvaluationError, match=r"b\.png is no image that can be read"):
+        open_source(find_source(str(tmp_path), samples=9, seed=0))(0, 2)
+
+
+def test_what_is_no_source_is_said(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words").mkdir()
+    for name in ("words.txt", "words/words.txt"):
+        (tmp_path / name).write_text("words")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "a.png").write_bytes(png(np.zeros((16, 16, 3), np.uint8)))
+    for name, words in (
+        ("absent", "is not there"),
+        ("empty", "holds no files"),
+        ("words", "holds no images"),
+        ("words.txt", "is neither a folder nor a .tar"),
+        ("one", "at least 2"),
+    ):
+        with pytest.raises(LatentscapeError, match=words) as caught:
+            find_source(str(tmp_path / name), samples=9, seed=0)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_shard_from_specifications_alone(tmp_path, colours, inception_spec):
+    for k, image in enumerate(colours[:36]):
+        (tmp_path / f"{k:03}.png").write_bytes(png(image))
+    spec = find_source(str(tmp_path), samples=9, seed=0)
+    found = source_shard_moments(spec, inception_spec, start=0, stop=36, blocks=2)
+    assert np.array_equal(found.scatter, Moments.of(build_extractor(inception_spec)(colours[:36])).scatter)
+
+
+def test_a_generator_is_a_source(generator_folder, inception_spec):
+    spec = find_source(str(generator_folder), samples=40, seed=5)
+    assert (spec.kind, spec.side.split, spec.side.count, spec.side.seed) == ("generator", "generated", 40, 5)
+    loaded = load_generator(generator_folder)
+    expected = loaded.images(loaded.sample_latents(40, 5))
+    assert np.array_equal(open_source(spec)(0, 40), expected)
+    assert np.array_equal(open_source(spec)(32, 40), expected[32:])
+    (generator_folder / "config.json").unlink()
+    with pytest.raises(LatentscapeError):
+        find_source(str(generator_folder), samples=40, seed=5)
+
+
+def test_packed_images_are_a_source(tmp_path, colours, inception_spec):
+    (tmp_path / "images").mkdir()
+    for k, image in enumerate(colours):
+        (tmp_path / "images" / f"{k:03}.png").write_bytes(png(image))
+    config = DataConfig(source="folder", path=str(tmp_path / "images"), resolution=32, held_out=0.3)
+    store = prepare(config, cache=tmp_path / "cache", processes=1)
+    spec = find_source(str(store.path), samples=9, seed=0)
+    assert (spec.kind, spec.side.count, spec.side.split) == ("store", 70, "all")
+    assert spec.side.digest == store.digest
+    assert np.array_equal(open_source(spec)(60, 70), store.images[60:70])
+    training = store_spec(store, split="training")
+    assert training.side.count == len(store.training_indices) < 70
+    assert np.array_equal(open_source(training)(5, 9), store.images[store.training_indices[5:9]])
+
+
+def test_another_collection_in_its_place_is_noticed(tmp_path, colours):
+    for k, image in enumerate(colours[:3]):
+        (tmp_path / f"{k}.png").write_bytes(png(image))
+    spec = find_source(str(tmp_path), samples=9, seed=0)
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(EvaluationError, match="holds 2 images, 3 when the score began"):
+        open_source(spec)
