@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from framework.orchestration.pairs import evaluate_pair
-
 from framework.orchestration.cluster import connect
-from framework.orchestration.scoring import evaluate
+from framework.orchestration.scoring import evaluate, evaluate_pair
 from jobs.cli import Arguments, Job, run_job
 from jobs.opened import open_study
 from jobs.tables import score_lines
@@ -17,7 +15,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     """Computes, keeps (for a run: scores.json) and prints scores with their protocol."""
     console = arguments.console
     if len(arguments.positionals) == 2:
-        settings = arguments.settings()
+        settings = arguments.settings().evaluation
         with connect(verbose=arguments.verbose, say=console.say) as cluster:
             scores = [evaluate_pair(*arguments.positionals, settings=settings, cluster=cluster, watch=console)]
     else:

@@ -1,6 +1,7 @@
 """Latent artifacts of a checkpoint as Ray work: samples, interpolation, numbered sheet, arithmetic."""
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,21 @@ from framework.checkpoint import load_generator
 from framework.config import LatentsConfig
 from framework.latents.arithmetic import run_arithmetic
 from framework.latents.artifacts import write_arithmetic, write_interpolation, write_samples, write_sheet
-from framework.latents.subjects import Assessed, Judges, assess_latents, merge_assessed
+from framework.latents.subjects import Assessed, assess_latents, merge_assessed
+from framework.models.assessor import Assessor
 from framework.orchestration.loaded import loaded_assessor, loaded_generator
 from framework.orchestration.shards import SHARD_IMAGES, TaskResources, map_in_order, task_device
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 from framework.storage import open_folder
+
+
+@dataclass(frozen=True)
+class _Judges:
+    """Both assessors, as a task has loaded them."""
+
+    finder: Assessor
+    measurer: Assessor
 
 
 def interpolate(study: Study, target: Target) -> dict[str, Any]:
@@ -47,7 +57,7 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
         result = run_arithmetic(
             generator,
             study.experiment.latents,
-            judges=Judges(pair.finder, pair.measurer) if pair else None,
+            judges=pair,
             assess=functools.partial(_assess_on_cluster, study, target, generator.digest) if pair else None,
             target=study.run.folder.location,
         )
@@ -96,5 +106,5 @@ def _assess_on_cluster(study: Study, target: Target, generator: str, latents: np
 
 
 def _assess_shard(checkpoint: str, generator: str, finder: str, measurer: str, latents: np.ndarray) -> Assessed:
-    judges = Judges(loaded_assessor(finder), loaded_assessor(measurer))
+    judges = _Judges(loaded_assessor(finder), loaded_assessor(measurer))
     return assess_latents(loaded_generator(checkpoint, generator), judges, latents)

@@ -1,11 +1,10 @@
-"""What a task's process loads once and keeps for the next task: generators, assessors, extractors."""
+"""What a task's process loads once and keeps for the next task: generators and assessors."""
 
 import functools
 from pathlib import Path
 
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.errors import CheckpointError
-from framework.evaluation import Extractor, FeatureSpec, build_extractor
 from framework.models.assessor import Assessor
 from framework.orchestration.shards import task_device
 
@@ -23,9 +22,3 @@ def loaded_generator(checkpoint: str, digest: str) -> LoadedGenerator:
 def loaded_assessor(folder: str) -> Assessor:
     """The assessor in a folder of the cache, which is named by content."""
     return Assessor.load(Path(folder), task_device())
-
-
-@functools.lru_cache(maxsize=1)
-def loaded_extractor(spec: FeatureSpec) -> Extractor:
-    """The extractor of a feature specification."""
-    return build_extractor(spec, task_device())

@@ -1,32 +1,31 @@
-"""Scores as Ray work: shards of samples over tasks, moments merged in order."""
+"""Scores as Ray work: shards of images over tasks, moments merged in order."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from framework.checkpoint import Checkpoint, load_generator
-from framework.data import open_store
+from framework.config import EvaluationConfig
 from framework.evaluation import (
     FeatureSpec,
     ImageSide,
     Protocol,
-    image_shard_moments,
     load_moments,
     merge_in_order,
     real_statistics,
-    sample_shard_moments,
+    resolve_features,
     score_from_moments,
     shards,
 )
+from framework.evaluation.sources import SourceSpec, find_source, source_shard_moments
 from framework.metrics import Moments
-from framework.orchestration.loaded import loaded_extractor, loaded_generator
+from framework.orchestration.cluster import Cluster
 from framework.orchestration.resources import Plan
-from framework.orchestration.shards import TaskResources, map_in_order
-from framework.orchestration.study import Study
+from framework.orchestration.shards import TaskResources, map_in_order, task_device
+from framework.orchestration.study import Study, Watch, task_resources
 from framework.orchestration.target import Target
 from framework.orchestration.work import TrialScoring
 
@@ -48,7 +47,8 @@ def evaluate(study: Study, target: Target) -> list[dict[str, Any]]:
     features = study.features()
     real, _, real_side = real_moments(study, features)
     generator = load_generator(target.location)
-    protocol = Protocol.of(features, real=real_side, fake=_generated(study, samples=settings.samples))
+    side = _generated(study, samples=settings.samples)
+    protocol = Protocol.of(features, real=real_side, fake=side)
     known = [
         score
         for score in study.run.scores()
@@ -56,18 +56,43 @@ def evaluate(study: Study, target: Target) -> list[dict[str, Any]]:
     ]
     if known:
         return known
-    counter = study.watch.counter("samples scored, by 256")
-    work = [
-        (target.location, generator.digest, features, settings.seed, start, stop, settings.batch_size)
-        for start, stop in shards(settings.samples)
-    ]
-    resources = study.task_resources()
-    name = f"evaluate {target.checkpoint}"
-    parts = map_in_order(_sample_shard, work, resources=resources, name=name, done=counter)
-    score = score_from_moments(real, merge_in_order(parts), protocol)
-    score |= {"checkpoint": target.checkpoint, "generator": generator.digest}
+    source = SourceSpec("generator", target.location, side.model_copy(update={"digest": generator.digest}))
+    fake = _moments(
+        source,
+        features,
+        blocks=settings.batch_size,
+        resources=study.task_resources(),
+        name=f"evaluate {target.checkpoint}",
+        done=study.watch.counter("samples scored, by 256"),
+    )
+    score = score_from_moments(real, fake, protocol) | {"checkpoint": target.checkpoint, "generator": generator.digest}
     study.run.add_scores([score])
     return [score]
+
+
+def evaluate_pair(
+    reference: str, scored: str, *, settings: EvaluationConfig, cluster: Cluster, watch: Watch
+) -> dict[str, Any]:
+    """The Fréchet distance of `scored` to `reference`, all their images; a generator makes `evaluation.samples`.
+
+    Raises:
+        EvaluationError: One of them holds no usable images, or the features are not at hand.
+    """
+    features = resolve_features(settings, assessor_folder=None)
+    sources = [find_source(place, samples=settings.samples, seed=settings.seed) for place in (reference, scored)]
+    moments = []
+    for place, source in zip((reference, scored), sources, strict=True):
+        watch.say(f"{place}: all {source.side.count:,} images, {source.side.height}x{source.side.width}")
+        found = _moments(
+            source,
+            features,
+            blocks=settings.batch_size,
+            resources=task_resources(settings.workers, cluster),
+            name=f"measure {place}",
+            done=watch.counter("images measured, by 256"),
+        )
+        moments.append(found)
+    return score_from_moments(*moments, Protocol.of(features, real=sources[0].side, fake=sources[1].side))
 
 
 def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
@@ -77,30 +102,21 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     _, path, real_side = real_moments(study, features)
     protocol = Protocol.of(features, real=real_side, fake=_generated(study, samples=settings.trial_samples))
     tasks = max(1, round(plan.workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
-    return TrialScoring(
-        features=features,
-        real=str(path),
-        protocol=protocol,
-        samples=settings.trial_samples,
-        seed=settings.seed,
-        blocks=settings.batch_size,
-        tasks=tasks,
-    )
+    return TrialScoring(features=features, real=str(path), protocol=protocol, blocks=settings.batch_size, tasks=tasks)
 
 
 def score_in_trial(scoring: TrialScoring, checkpoint: Checkpoint, *, device: torch.device) -> FinishedScore:
     """Scores a checkpoint while its trial waits: on the worker's own GPU, else in Ray tasks on the trial's cores."""
-    digest = load_generator(checkpoint.folder.location).digest
-    work = [
-        (checkpoint.folder.location, digest, scoring.features, scoring.seed, start, stop, scoring.blocks)
-        for start, stop in shards(scoring.samples)
-    ]
+    location = checkpoint.folder.location
+    side = scoring.protocol.fake.model_copy(update={"digest": load_generator(location).digest})
+    source = SourceSpec("generator", location, side)
     if device.type == "cuda":
-        parts = (_sample_shard(*arguments) for arguments in work)
+        work = _shard_work(source, scoring.features, blocks=scoring.blocks)
+        fake = merge_in_order(_shard(*arguments) for arguments in work)
     else:
         resources = TaskResources(workers=scoring.tasks, cores=0.0)
-        parts = map_in_order(_sample_shard, work, resources=resources, name=f"score {checkpoint.name}")
-    fake = merge_in_order(parts)
+        name = f"score {checkpoint.name}"
+        fake = _moments(source, scoring.features, blocks=scoring.blocks, resources=resources, name=name)
     return FinishedScore(score_from_moments(load_moments(Path(scoring.real)), fake, scoring.protocol))
 
 
@@ -115,21 +131,19 @@ def real_moments(study: Study, features: FeatureSpec) -> tuple[Moments, Path, Im
         channels=images.channels,
         digest=images.digest,
     )
-    compute = partial(_compute_real, study, features)
+
+    def compute() -> Moments:
+        return _moments(
+            SourceSpec("store", str(images.path), side),
+            features,
+            blocks=study.experiment.evaluation.batch_size,
+            resources=study.task_resources(),
+            name="measure real images",
+            done=study.watch.counter("real images measured, by 256"),
+        )
+
     moments, path = real_statistics(features, side, compute=compute, cache=study.cache)
     return moments, path, side
-
-
-def _compute_real(study: Study, features: FeatureSpec) -> Moments:
-    store = str(study.images.path)
-    settings = study.experiment.evaluation
-    work = [
-        (store, features, start, stop, settings.batch_size)
-        for start, stop in shards(len(study.images.training_indices))
-    ]
-    counter = study.watch.counter("real images measured, by 256")
-    parts = map_in_order(_real_shard, work, resources=study.task_resources(), name="measure real images", done=counter)
-    return merge_in_order(parts)
 
 
 def _generated(study: Study, *, samples: int) -> ImageSide:
@@ -144,20 +158,22 @@ def _generated(study: Study, *, samples: int) -> ImageSide:
     )
 
 
-def _sample_shard(
-    checkpoint: str, digest: str, features: FeatureSpec, seed: int, start: int, stop: int, blocks: int
+def _moments(
+    source: SourceSpec,
+    features: FeatureSpec,
+    *,
+    blocks: int,
+    resources: TaskResources,
+    name: str,
+    done: Callable[[int, int], None] | None = None,
 ) -> Moments:
-    generator = loaded_generator(checkpoint, digest)
-    return sample_shard_moments(generator, loaded_extractor(features), seed=seed, start=start, stop=stop, blocks=blocks)
+    work = _shard_work(source, features, blocks=blocks)
+    return merge_in_order(map_in_order(_shard, work, resources=resources, name=name, done=done))
 
 
-def _real_shard(store: str, features: FeatureSpec, start: int, stop: int, blocks: int) -> Moments:
-    images = open_store(Path(store))
-    return image_shard_moments(
-        images.images,
-        loaded_extractor(features),
-        start=start,
-        stop=stop,
-        indices=np.asarray(images.training_indices),
-        blocks=blocks,
-    )
+def _shard_work(source: SourceSpec, features: FeatureSpec, *, blocks: int) -> list[tuple]:
+    return [(source, features, start, stop, blocks) for start, stop in shards(source.side.count)]
+
+
+def _shard(source: SourceSpec, features: FeatureSpec, start: int, stop: int, blocks: int) -> Moments:
+    return source_shard_moments(source, features, start=start, stop=stop, blocks=blocks, device=task_device())

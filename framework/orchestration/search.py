@@ -186,7 +186,7 @@ class Shower:
 
     def __call__(self, trial: str, figures: dict[str, Any]) -> None:
         """One report of one trial."""
-        for text in (*figures.get("log", ()), *(f"warning: {text}" for text in figures.get("warnings", ()))):
+        for text in figures.get("log", ()):
             self._watch.say(f"trial {trial}: {text}")
         if "score" in figures:
             self._scores[trial] = min(figures["score"], self._scores.get(trial, float("inf")))
@@ -195,13 +195,17 @@ class Shower:
             )
         best = f", best score {min(self._scores.values()):.4g}" if self._scores else ""
         rate = figures.get("images_per_second")
-        left = f", {(self._total - figures['images_seen']) / rate / 60:.0f} min left" if rate else ""
+        left = f", {_minutes((self._total - figures['images_seen']) / rate)} left" if rate else ""
         self._watch.progress(
             f"{self.ended} of {self._trials} trials ended; "
             f"{trial}: {figures['images_seen']:,} of {self._total:,} images"
             + (f", {rate:,.0f} images/s{left}" if rate else "")
             + best
         )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _last_line(trial: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import ray
 import torch
+from ray.exceptions import RayTaskError
 
 SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
 _LOST_WORKER_RETRIES = 3
@@ -63,7 +64,10 @@ def map_in_order(
     while waiting or under_way:
         while waiting and len(under_way) < most:
             under_way.append(task.remote(function, waiting.popleft()))
-        yield ray.get(under_way.popleft())
+        try:
+            yield ray.get(under_way.popleft())
+        except RayTaskError as fault:
+            raise fault.cause from None  # what the function raised, not Ray's account of where
         finished += 1
         if done is not None:
             done(finished, len(arguments))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from framework.checkpoint import RunFolder, cache_folder
 from framework.checkpoint.run import now
@@ -63,15 +63,19 @@ class Study:
 
     def task_resources(self) -> TaskResources:
         """For the tasks of a job that has the cluster to itself: a core each, or a GPU where there are any."""
-        asked = self.experiment.evaluation.workers
-        gpu = 1.0 if self.cluster.gpus >= 1 else 0.0
-        at_once = self.cluster.gpus if gpu else self.cluster.cores
-        return TaskResources(workers=max(1, int(at_once)) if asked == "auto" else asked, gpus=gpu)
+        return task_resources(self.experiment.evaluation.workers, self.cluster)
 
     def features(self) -> FeatureSpec:
         """Which features scores are made of: the config's, or what is at hand."""
         folder = self.assessors.folder / "measurer" if self.assessors is not None else None
         return resolve_features(self.experiment.evaluation, assessor_folder=folder)
+
+
+def task_resources(workers: int | Literal["auto"], cluster: Cluster) -> TaskResources:
+    """`workers` tasks at a time, a core each, or a GPU where there are any; auto: as many as there are of these."""
+    gpu = 1.0 if cluster.gpus >= 1 else 0.0
+    at_once = cluster.gpus if gpu else cluster.cores
+    return TaskResources(workers=max(1, int(at_once)) if workers == "auto" else workers, gpus=gpu)
 
 
 def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
@@ -120,7 +124,7 @@ def train_assessors(run: RunFolder, images: PackedStore, watch: Watch) -> Assess
             images,
             experiment.assessor,
             cache=cache_folder(experiment.storage),
-            progress=watch.counter("assessor batches"),
+            progress=watch.counter("assessor images"),
         )
     except DataError as fault:
         if experiment.evaluation.features == "assessor":

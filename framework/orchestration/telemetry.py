@@ -1,5 +1,6 @@
 """Where a training's reports go: metrics.jsonl, sample grids and TensorBoard of its trial's folder."""
 
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Telemetry:
 
             self._writer = SummaryWriter(logdir=str(self._events), purge_step=images_seen, flush_secs=10)
         for name, value in row.items():
-            if isinstance(value, (int, float)) and name != "images_seen":
+            if isinstance(value, (int, float)) and math.isfinite(value) and name != "images_seen":
                 self._writer.add_scalar(name, value, images_seen)
         if "score" in row:
             score = row["score"]

@@ -14,9 +14,7 @@ class TrialScoring:
     Args:
         features: The evaluation layer's feature specification.
         real: Where the real images' moments lie.
-        protocol: The protocol of each score, all but the generated side filled in.
-        samples: Generated images a score.
-        seed: Of their latents.
+        protocol: The protocol of each score.
         blocks: Blocks of 32 images at a time.
         tasks: Ray tasks that share the samples; they run on the trial's own cores, whose workers wait meanwhile.
     """
@@ -24,8 +22,6 @@ class TrialScoring:
     features: Any
     real: str
     protocol: Any
-    samples: int
-    seed: int
     blocks: int
     tasks: int
 
