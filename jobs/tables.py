@@ -30,7 +30,8 @@ def _score_line(score: dict[str, Any]) -> str:
     real, fake = protocol["real"], protocol["fake"]
     return (
         f"{score['metric']} = {score['value']:.4g}  "
-        f"({protocol['features']}, {fake['count']:,} images against {real['count']:,} real ones)"
+        f"({protocol['features']['name']}, {protocol['tap']} features; "
+        f"{fake['count']:,} images against {real['count']:,} of the reference)"
     )
 
 

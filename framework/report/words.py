@@ -125,25 +125,18 @@ def score_in_words(score: Mapping[str, Any]) -> str:
 
 def images_in_words(protocol: Mapping[str, Any]) -> str:
     """How many images a score was made of; empty where its protocol does not say."""
-    generated, real = (_first(protocol, *names) for names in (_GENERATED, _REAL))
-    if generated is None and real is None:
+    real, fake = (protocol.get(side) for side in ("real", "fake"))
+    if not isinstance(real, Mapping) or not isinstance(fake, Mapping):
         return ""
-    return f"{number(generated, 9)} generated against {number(real, 9)} real images"
-
-
-_GENERATED = ("generated_images", "generated", "samples", "fake_images")
-_REAL = ("real_images", "real", "reference_images")
-
-
-def _first(protocol: Mapping[str, Any], *names: str) -> Any:
-    return next((protocol[name] for name in names if protocol.get(name) is not None), None)
+    scored = "generated" if fake.get("split") == "generated" else "scored"
+    return f"{number(fake.get('count'), 9)} {scored} against {number(real.get('count'), 9)} real images"
 
 
 def _features(protocol: Mapping[str, Any]) -> str:
-    features, tap = protocol.get("features"), protocol.get("tap")
-    if features is None:
+    features = protocol.get("features")
+    if not isinstance(features, Mapping):
         return ""
-    return f"{features}, tap {tap}" if tap is not None else str(features)
+    return f"{features.get('name')}, {number(protocol.get('tap'), 9)} features"
 
 
 def setting(value: Any) -> str:

@@ -30,9 +30,12 @@ compute: {workers: 2}
 EXPRESSION = "glasses - no_glasses + smiling"
 ARITHMETIC_NOTE = "no_glasses: the repeats share 412 samples, each in up to 2 of them"
 REPORT_EVERY, SCORE_EVERY, TOTAL = 1_600, 16_000, 128_000
+SIZE = {"height": 32, "width": 32, "channels": 3}
 SCORE_PROTOCOL = {
-    "features": "assessor", "feature_digest": "5c1f" * 16, "generated_images": 1000, "real_images": 7203,
-    "resolution": 32, "resize": "none", "seed": 0, "data_digest": "9ab3" * 16,
+    "name": "assessor_frechet_distance", "features": {"name": "assessor", "sha256": "5c1f" * 16}, "tap": 288,
+    "resize": "none", "real": {"count": 7203, "split": "training", "digest": "9ab3" * 16, **SIZE},
+    "fake": {"count": 1000, "split": "generated", "seed": 0, **SIZE},
+    "pixels": "uint8, generated ones rounded and clipped", "precision": "features float32, moments float64",
 }  # fmt: skip
 
 
@@ -168,7 +171,7 @@ def _write_best(run: Path, row: dict) -> None:
     checkpoint = f"trials/{row['trial']}/checkpoints/{row['score_images_seen']:012d}"
     best = {"trial": row["trial"], "checkpoint": checkpoint, "images_seen": row["score_images_seen"], "score": score}
     (run / "best.json").write_text(json.dumps(best))
-    final = {**score, "value": row["score"] * 0.93, "protocol": {**SCORE_PROTOCOL, "generated_images": 5000}}
+    final = {**score, "value": row["score"] * 0.93, "protocol": {**SCORE_PROTOCOL, "fake": {**SCORE_PROTOCOL["fake"], "count": 5000}}}
     shown = {
         "metric": "latent_arithmetic_share",
         "value": 0.81,
