@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from framework.config import DataConfig
+from framework.data.faces.labels import drawn_labels
 from framework.data.labels import Labels, csv_labels, utkface_labels
 from framework.data.pool import Pool, usable_cores
 from framework.data.sources import Listing, list_source, locate
@@ -164,8 +165,10 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, raw: Path, *, prog
 
 
 def _sampled(config: DataConfig, names: list[str]) -> list[str]:
-    """Names in the order of the seeded sample: by a hash of each name's last step, so that a folder and an archive of
-    the same files give the same sample, and a larger sample holds the smaller."""
+    """Names in the order of the seeded sample, of which a larger one holds the smaller.
+
+    By a hash of each name's last step, so that a folder and an archive of the same files give the same sample.
+    """
     if config.limit is None or config.source == "drawn_faces":
         return names
 
@@ -182,8 +185,6 @@ def _labels(config: DataConfig, names: list[str]) -> tuple[Labels, int | None]:
     if config.source == "utkface":
         labels = utkface_labels(names)
     elif config.source == "drawn_faces":
-        from framework.data.faces.labels import drawn_labels
-
         labels = drawn_labels(config.seed, names)
     if not config.labels:
         return labels, None

@@ -111,7 +111,8 @@ def _matched(path: Path, listed: list[str], names: list[str]) -> np.ndarray:
     index = np.array([row(name) for name in names], np.int64)
     if (index < 0).all():
         raise DataError(
-            f"data.labels: {path} names none of the {len(names):,} images (it has {listed[0]!r}, they are like {names[0]!r})"
+            f"data.labels: {path} names none of the {len(names):,} images "
+            f"(it has {listed[0]!r}, they are like {names[0]!r})"
         )
     return index
 

@@ -69,7 +69,7 @@ class Prefetcher:
                 return
             try:
                 batch: np.ndarray | _Failed = self._make(number)
-            except BaseException as fault:  # noqa: BLE001 - whatever it is, it belongs to whoever asks for the batch
+            except BaseException as fault:
                 batch = _Failed(fault)
             self._ready.put(batch)
             if isinstance(batch, _Failed):

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from framework.config import DataConfig
+from framework.data.faces.labels import face_name
 from framework.errors import DataError
 
 DRAWN_FACES = 10_000  # where data.limit does not say
@@ -81,7 +82,7 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
     path = locate(config)
     if path is None:
         count = config.limit or DRAWN_FACES
-        return Listing("drawn_faces", "", {f"face-{index:07d}": index for index in range(count)})
+        return Listing("drawn_faces", "", {face_name(index): index for index in range(count)})
     listing = _listed(path, unpack_to)
     if not listing.items:
         raise DataError(f"data.path: {config.path} holds no files; it should be a folder or archive of images")
