@@ -109,7 +109,9 @@ def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | 
         if weights is not None:
             return _inception_spec(weights, tap=config.tap)
         if config.features == "inception" or assessor_folder is None:
-            raise EvaluationError(f"evaluation.features: no weights for {config.features}; {how_to_get_weights()}")
+            raise EvaluationError(
+                f"evaluation.features: {config.features}, but no weights are here; {how_to_get_weights()}"
+            )
     if assessor_folder is None:
         raise EvaluationError(
             "evaluation.features: assessor, but there is none: it wants images with labels (data.labels), "
