@@ -2,12 +2,12 @@
 
 import io
 import warnings
-from collections.abc import Callable
 
 from PIL import Image, UnidentifiedImageError
 
 MAX_PIXELS = 89_478_485  # Pillow's own bound: 256 MiB of RGB
 _EXIF_ORIENTATION = 0x0112
+_EXIF_KEYS = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -44,7 +44,7 @@ def decode(data: bytes, *, resolution: int, channels: int) -> bytes:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         picture = _opened(data)
         _refuse_by_size(picture, resolution=resolution)
-        turn = _TURNS.get(_or_none(lambda: picture.getexif().get(_EXIF_ORIENTATION))) if _has_exif(picture) else None
+        turn = _turn(picture)
         margin = _DRAFT_MARGIN.get(resolution, _DRAFT_MARGIN_ELSE)
         wanted = "L" if channels == 1 else "RGB"
         if picture.format == "JPEG" and picture.mode in {"L", "RGB"}:
@@ -123,15 +123,13 @@ def _square(picture: Image.Image, resolution: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.LANCZOS, box=box)
 
 
-def _has_exif(picture: Image.Image) -> bool:
-    return picture.format in {"TIFF", "MPO"} or not {"exif", "Raw profile type exif", "xmp"}.isdisjoint(picture.info)
-
-
-def _or_none(read: Callable[[], object]) -> object:
-    """What `read` gives, or None where EXIF is too damaged to be read: the picture itself may be fine."""
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """What sets the picture upright by its EXIF."""
+    if picture.format not in {"TIFF", "MPO"} and _EXIF_KEYS.isdisjoint(picture.info):
+        return None
     try:
-        return read()
-    except Exception:  # Pillow raises struct.error, SyntaxError, KeyError and more here
+        return _TURNS.get(picture.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # Pillow raises struct.error, SyntaxError, KeyError and more; the picture itself may be fine
         return None
 
 

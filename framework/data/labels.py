@@ -44,7 +44,8 @@ def utkface_labels(names: list[str]) -> Labels:
         if found:
             age, female, race = map(int, found.groups())
             row[:] = age, female, race, np.searchsorted(_AGE_GROUP_STARTS, age, side="right") - 1
-    values = dict(zip(("age", "female", "race", "age_group"), np.ascontiguousarray(rows.T), strict=True))
+    age, female, race, age_group = np.ascontiguousarray(rows.T)
+    values = {"age": age, "female": female, "race": race, "age_group": age_group}
     return Labels(values, {"race": RACES, "age_group": AGE_GROUPS})
 
 

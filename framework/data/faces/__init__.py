@@ -7,21 +7,21 @@ from PIL import Image
 
 from framework.data.faces.attributes import Face, sample_face
 from framework.data.faces.canvas import Canvas
-from framework.data.faces.features import draw_beard, draw_eyes, draw_mouth, draw_nose, draw_wrinkles
+from framework.data.faces.features import draw_beard, draw_eyes, draw_mouth, draw_nose, draw_skin
 from framework.data.faces.hair import draw_hair_before, draw_hair_behind, draw_hat
 from framework.data.faces.head import draw_background, draw_body, draw_head
 from framework.data.faces.spectacles import draw_glasses
 
 __all__ = ["DRAWING", "Face", "draw", "draw_face", "sample_face"]
 
-DRAWING = 1  # of the look; raise it when the same attributes are drawn another way, or others are chosen
+DRAWING = 2  # of the look; raise it when the same attributes are drawn another way, or others are chosen
 
 _BACK_TO_FRONT = (
     draw_background,
     draw_hair_behind,
     draw_body,
     draw_head,
-    draw_wrinkles,
+    draw_skin,
     draw_beard,
     draw_eyes,
     draw_nose,

@@ -18,31 +18,24 @@ POSES = ["left", "front", "right"]  # as the viewer sees it
 LIGHTS = ["left", "front", "right"]
 BACKGROUNDS = ["grey", "blue", "green", "warm"]
 
-_SKIN_STOPS: list[Colour] = [(250, 220, 198), (216, 160, 118), (128, 82, 54), (70, 44, 32)]  # light, medium, dark, end
+_SKIN_STOPS: list[Colour] = [(252, 224, 204), (222, 164, 118), (138, 88, 58), (78, 48, 36)]  # light, medium, dark, end
 _HAIR_TONES: dict[str, Colour] = {
-    "black": (34, 28, 30),
-    "brown": (100, 62, 36),
-    "blond": (222, 184, 106),
-    "red": (178, 74, 32),
-    "grey": (188, 188, 190),
+    "black": (32, 28, 34),
+    "brown": (104, 64, 36),
+    "blond": (230, 192, 108),
+    "red": (186, 78, 32),
+    "grey": (192, 192, 196),
 }
 _BACKGROUND_TONES: dict[str, Colour] = {
     "grey": (196, 198, 204),
-    "blue": (96, 148, 206),
-    "green": (110, 172, 128),
-    "warm": (232, 168, 110),
+    "blue": (92, 146, 210),
+    "green": (104, 172, 124),
+    "warm": (234, 166, 104),
 }
-_CLOTHES: list[Colour] = [
-    (52, 70, 120),
-    (150, 46, 52),
-    (60, 62, 68),
-    (236, 232, 224),
-    (40, 112, 96),
-    (120, 78, 140),
-    (214, 150, 50),
-]
-_HATS: list[Colour] = [(176, 42, 46), (34, 62, 118), (44, 108, 74), (232, 186, 62), (94, 58, 120)]
-_FRAMES: list[Colour] = [(22, 22, 26), (22, 22, 26), (92, 36, 24), (24, 40, 100)]
+_CLOTHES: list[Colour] = [(52, 70, 120), (150, 46, 52), (60, 62, 68), (236, 232, 224), (40, 112, 96), (120, 78, 140)]
+_HATS: list[Colour] = [(184, 42, 46), (34, 62, 122), (44, 112, 74), (236, 190, 62), (98, 58, 126)]
+_FRAMES: list[Colour] = [(20, 20, 24), (20, 20, 24), (20, 20, 24), (112, 28, 26), (22, 40, 112)]
+_FRAMES_ON_DARK: list[Colour] = [(244, 240, 228), (244, 240, 228), (240, 196, 60), (14, 14, 16), (14, 14, 16)]
 _IRISES: list[Colour] = [(66, 42, 26), (86, 58, 34), (64, 110, 160), (82, 124, 78)]
 
 
@@ -100,7 +93,7 @@ class Face:
 
 
 class _Chance:
-    """Seeded decisions. Python's `random()` gives the same numbers on every machine and version; NumPy is not needed."""
+    """Seeded decisions. Python's `random()` gives the same numbers on every machine and version."""
 
     def __init__(self, seed: int, index: int) -> None:
         digest = hashlib.sha256(f"{seed} {index}".encode()).digest()
@@ -128,7 +121,7 @@ def sample_face(seed: int, index: int) -> Face:
     """The looks of face `index`: they depend on the seed and the index alone."""
     chance = _Chance(seed, index)
     age_group = chance.weighted(AGE_GROUPS, [0.2, 0.55, 0.25])
-    skin = chance.among(SKINS)
+    skin = chance.weighted(SKINS, [0.4, 0.33, 0.27])
     child = age_group == "child"
     hair_colour = chance.weighted(HAIR_COLOURS, _hair_colour_weights(age_group, skin))
     background = chance.among(BACKGROUNDS)
@@ -147,21 +140,21 @@ def sample_face(seed: int, index: int) -> Face:
         roll=chance.between(-0.07, 0.07),
         shift=(chance.between(-0.015, 0.015), chance.between(-0.015, 0.015)),
         size=chance.between(0.97, 1.03),
-        slimness=chance.between(0.94, 1.04) * (1.05 if child else 1.0),
+        slimness=chance.between(0.94, 1.04) * (1.07 if child else 1.0),
         skin_tone=_between_stops(_SKIN_STOPS, SKINS.index(skin) + chance.between(0.0, 0.65)),
         hair_tone=_varied(_HAIR_TONES[hair_colour], chance.between(0.85, 1.15)),
         background_tone=_varied(_BACKGROUND_TONES[background], chance.between(0.8, 1.1)),
         cloth_tone=_varied(chance.among(_CLOTHES), chance.between(0.85, 1.15)),
         hat_tone=chance.among(_HATS),
-        frame_tone=chance.among(_FRAMES),
+        frame_tone=chance.among(_FRAMES_ON_DARK if skin == "dark" else _FRAMES),
         iris_tone=chance.among(_IRISES[: 2 if skin == "dark" else 4]),
         round_lenses=chance.happens(0.5),
         beanie=chance.happens(0.5),
         parting=chance.between(-0.5, 0.5),
-        mouth_width=chance.between(0.92, 1.08),
+        mouth_width=chance.between(0.92, 1.08) * (0.9 if child else 1.0),
         brow_tilt=chance.between(-0.04, 0.05),
-        eye_size=chance.between(0.94, 1.06) * (1.2 if child else 1.0),
-        nose_length=chance.between(0.9, 1.1) * (0.75 if child else 1.0),
+        eye_size=chance.between(0.94, 1.06) * (1.36 if child else 1.0),
+        nose_length=chance.between(0.9, 1.1) * (0.62 if child else 1.0),
     )
 
 
