@@ -98,7 +98,7 @@ class _Training:
                     return self._outcome("stopped")
                 before = state.images_seen
                 pixels, waited = next(batches)
-                figures = self._step(torch.as_tensor(pixels).to(self._device))
+                figures = self._step(torch.from_numpy(pixels).to(self._device))
                 self._tally.add(figures, state=state, images=state.images_seen - before, waited=waited)
                 self._after_step(before)
         return self._outcome("finished")

@@ -1,0 +1,122 @@
+"""The same global batch on 1, 2, 3 and 4 workers is the same training; a stop or a kill changes nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from framework.checkpoint.saved import Checkpoint
+from framework.storage import open_folder
+
+PARTS = ("generator", "discriminator", "ema", "generator_optimizer", "discriminator_optimizer")
+SMALL = {"data.resolution": 32, "model.width": 4, "model.latent_size": 16, "evaluation.every_images": 1_000_000}
+HARD = {  # everything that draws random numbers or differentiates twice
+    **SMALL,
+    "compute.precision": "float64",
+    "training.batch_size": 22,
+    "training.total_images": 22 * 4,
+    "training.report_every_images": 22 * 4,
+    "objective.r1_gamma": 5.0,
+    "objective.r1_every_steps": 2,
+    "objective.augmentations": ["color", "translation", "cutout"],
+}
+END = 22 * 4
+NOTEBOOK = {**HARD, "training.schedule": "notebook"}
+JOINT = {**HARD, "training.schedule": "joint", "objective.loss": "hinge"}
+LONG = {
+    **SMALL,
+    "compute.precision": "float32",
+    "training.batch_size": 16,
+    "training.total_images": 16 * 40,
+    "training.report_every_images": 16 * 4,
+    "checkpoint.every_images": 16 * 20,
+    "objective.augmentations": ["translation"],
+}
+
+
+def weights(job, images_seen):
+    """part.name -> tensor of the checkpoint at a clock."""
+    checkpoint = Checkpoint(open_folder(f"{job['store']}/{images_seen:012d}"))
+    return {f"{part}.{name}": value for part in PARTS for name, value in checkpoint.tensors(part).items()}
+
+
+def rows(job):
+    return json.loads(Path(job["reports"]).read_text())["rows"]
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    differing = [name for name in one if not torch.equal(one[name], other[name])]
+    assert not differing, differing
+
+
+@pytest.fixture(scope="module")
+def alone(ranks):
+    """Both schedules on one worker."""
+    jobs = [ranks.job("alone-notebook", overrides=NOTEBOOK), ranks.job("alone-joint", overrides=JOINT)]
+    ranks.run(*jobs)
+    return jobs
+
+
+@pytest.mark.parametrize("world", [2, 3, 4])
+def test_any_number_of_workers_is_the_same_training(ranks, alone, world):
+    # 22 and 11 images: 3 workers get 7 + 7 + 8 and 3 + 4 + 4
+    shared = [
+        ranks.job(f"notebook-{world}", overrides={**NOTEBOOK, "compute.workers": world}),
+        ranks.job(f"joint-{world}", overrides={**JOINT, "compute.workers": world}),
+    ]
+    ranks.run(*shared, world=world)
+    for one, other in zip(alone, shared, strict=True):
+        expected, found = weights(one, END), weights(other, END)
+        assert expected.keys() == found.keys()
+        for name in expected:
+            torch.testing.assert_close(found[name], expected[name], rtol=1e-7, atol=1e-10, msg=name)
+        for key in ("discriminator_loss", "accuracy_fake", "logit_mean_real", "generator_gradient_norm"):
+            assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_killed_and_continued_is_bit_for_bit_the_undisturbed_run(ranks, world):
+    settings = {**LONG, "compute.workers": world}
+    killed = ranks.job(f"killed-{world}", overrides=settings, hang_at=16 * 24)
+    ranks.kill_hanging(killed, world=world)
+    assert rows(killed)[-1]["images_seen"] == 16 * 24
+    continued = ranks.job(f"continued-{world}", store=f"killed-{world}", overrides=settings)
+    undisturbed = ranks.job(f"undisturbed-{world}", overrides=settings)
+    ranks.run(continued, undisturbed, world=world)
+    assert rows(continued)[0]["images_seen"] == 16 * 24  # from 20 steps on
+    assert_same(weights(undisturbed, 640), weights(continued, 640))
+
+
+def test_stopped_early_or_made_longer_and_continued_is_the_undisturbed_run(ranks):
+    undisturbed = ranks.job("undisturbed", overrides=LONG)
+    stopped = ranks.job("stopped", overrides=LONG, stop_at=13)
+    longer = ranks.job("longer", store="stopped", overrides={**LONG, "training.total_images": 16 * 30})
+    raised = ranks.job("raised", store="stopped", overrides=LONG)
+    ranks.run(undisturbed, stopped, longer, raised)
+    assert rows(stopped)[-1]["images_seen"] == 16 * 13
+    assert rows(stopped)[-1]["checkpoint"] == f"{16 * 13:012d}"
+    assert rows(longer)[-1]["images_seen"] == 16 * 30
+    assert_same(weights(undisturbed, 640), weights(raised, 640))
+
+
+def test_a_stop_is_agreed_by_all_workers_and_another_number_of_them_goes_on(ranks, alone):
+    stopped = ranks.job("three", overrides=NOTEBOOK, stop_at=2)
+    continued = ranks.job("two", store="three", overrides=NOTEBOOK)
+    ranks.run(stopped, world=3)
+    ranks.run(continued, world=2)
+    assert rows(stopped)[-1]["images_seen"] == 22 * 2
+    expected, found = weights(alone[0], END), weights(continued, END)
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-7, atol=1e-10, msg=name)
+
+
+def test_scores_come_by_the_clock_and_the_best_is_noted(ranks):
+    overrides = {**LONG, "evaluation.every_images": 160, "compute.workers": 2}
+    job = ranks.job("scored", score=True, overrides=overrides)
+    ranks.run(job, world=2)
+    scored = [row for row in rows(job) if row["score"]]
+    assert [row["images_seen"] for row in scored] == [160, 320, 480, 640]
+    best = json.loads((Path(job["store"]) / "best.json").read_text())
+    assert best["value"] == min(row["score"]["value"] for row in scored)
