@@ -80,6 +80,6 @@ def _worker_bytes(experiment: Experiment) -> int:
     weights = sum(_parameters(experiment)) * (_ADAM_COPIES + 1)
     data = experiment.data
     share = -(-experiment.training.batch_size // experiment.compute.workers)
-    # each resolution down to the stem, forward and backward, twice for the layer and its activation
+    # both networks, each resolution down to the stem, twice: a layer and its activation
     pixels = sum((data.resolution // 2**level) ** 2 for level in range(6) if data.resolution // 2**level >= 8)
-    return size * (weights + 4 * share * pixels * experiment.model.width * 2)
+    return size * (weights + 2 * share * pixels * experiment.model.width * 2)

@@ -16,9 +16,11 @@ _NEEDED = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # an interrupt is ours to answer, with exit 130
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # reports reach the driver in 0.2 s, not 2 s
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # TensorBoard would show each trial twice
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
+_TOKEN = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
 _EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels never travel
 
 
@@ -76,6 +78,8 @@ def _start(*, verbose: bool) -> bool:
     quiet = {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "ERROR"}
     environment = {"env_vars": _worker_environment()}
     address = os.environ.get("RAY_ADDRESS")
+    if address and _TOKEN.exists():  # `ray start` has made one, and asks for it
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         ray.init(address=address or "auto", runtime_env=_with_code(environment), **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as fault:

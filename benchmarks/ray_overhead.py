@@ -1,0 +1,126 @@
+"""Steady-state images a second of one training under Ray Train against torchrun, same workers, interleaved.
+
+    python -m benchmarks.ray_overhead [--rounds 3]
+
+Both run `framework.training.train` on the same images with the same settings, 2 workers of one thread; a round is one
+after the other. A figure is the median over a training's reports but the first two, so neither start counts.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+import torch.distributed
+
+from framework.checkpoint import CheckpointStore, RunFolder
+from framework.config import Experiment, with_overrides
+from framework.data import prepare
+from framework.storage import open_folder
+from framework.training import Report, WorkerGroup, train
+
+WORKERS = 2
+SETTINGS = {
+    "name": "ray-train",
+    "data.source": "drawn_faces",
+    "data.resolution": 32,
+    "data.limit": 1000,
+    "model.width": 48,
+    "training.schedule": "joint",
+    "training.batch_size": 64,
+    "training.total_images": 19_200,
+    "training.report_every_images": 1_280,
+    "training.samples_every_images": 1_000_000,
+    "evaluation.features": "assessor",
+    "evaluation.every_images": 1_000_000,
+    "evaluation.trial_samples": 256,
+    "assessor.images": 500,
+    "compute.workers": WORKERS,
+    "compute.precision": "float32",
+}
+
+
+def experiment(storage: str) -> Experiment:
+    """The training that both run."""
+    return with_overrides(Experiment(), {**SETTINGS, "storage.path": storage})
+
+
+def rate(rows: list[dict]) -> float:
+    """Images a second in the steady state."""
+    return statistics.median([row["images_per_second"] for row in rows if row.get("images_per_second")][2:])
+
+
+def under_ray(storage: str) -> float:
+    """One training as `jobs.train` does it."""
+    overrides = [f"{key}={value}" for key, value in SETTINGS.items()]
+    config = Path(storage) / "empty.yaml"
+    config.write_text("{}\n")
+    run = RunFolder.create(experiment(storage), [], data=None)
+    run.folder.delete("trials")
+    command = [sys.executable, "-m", "jobs.train", str(config), f"storage.path={storage}", *overrides]
+    subprocess.run(command, check=True, capture_output=True)
+    return rate(RunFolder.open(run.folder.location).trial("single").metrics())
+
+
+def under_torchrun(storage: str) -> float:
+    """The same loop, started by torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={WORKERS}"]
+    arguments = ["--module", "benchmarks.ray_overhead", "--worker", storage]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*command, *arguments], check=True, capture_output=True, env=environment)
+    return rate(json.loads((Path(storage) / "torchrun.json").read_text()))
+
+
+def worker(storage: str) -> None:
+    """What torchrun starts."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo")
+    rank = torch.distributed.get_rank()
+    settings = experiment(storage)
+    images = prepare(settings.data, cache=Path(storage) / ".cache")
+    rows: list[dict] = []
+
+    def report(report: Report) -> None:
+        rows.append(report.metrics)
+
+    with tempfile.TemporaryDirectory() as checkpoints:
+        place = checkpoints if rank == 0 else str(Path(storage) / "unused")
+        shared = [place]
+        torch.distributed.broadcast_object_list(shared)
+        learned = {"data": images.digest, **settings.learned()}
+        store = CheckpointStore(open_folder(shared[0]), digest=settings.digest(images.digest), learned=learned, keep=1)
+        workers = WorkerGroup(rank=rank, world_size=WORKERS, device=torch.device("cpu"))
+        train(settings, images, store=store, workers=workers, report=report, log=lambda _: None)
+        torch.distributed.barrier()
+    if rank == 0:
+        (Path(storage) / "torchrun.json").write_text(json.dumps(rows))
+    torch.distributed.destroy_process_group()
+
+
+def main() -> None:
+    """Prints one line a round and the median ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--worker", metavar="STORAGE")
+    arguments = parser.parse_args()
+    if arguments.worker:
+        worker(arguments.worker)
+        return
+    print(f"Training under Ray Train against torchrun: {WORKERS} workers, {arguments.rounds} interleaved rounds")
+    ratios = []
+    with tempfile.TemporaryDirectory() as storage:
+        prepare(experiment(storage).data, cache=Path(storage) / ".cache")
+        for _ in range(arguments.rounds):
+            ray, torchrun = under_ray(storage), under_torchrun(storage)
+            ratios.append(ray / torchrun)
+            print(f"Ray Train {ray:,.0f} images/s, torchrun {torchrun:,.0f} images/s, ratio {ratios[-1]:.3f}")
+    print(f"median ratio {statistics.median(ratios):.3f} (aim 0.98)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The whole job, as `make demo` runs it, at its smallest."""
+
+import json
+import shutil
+
+import numpy as np
+
+import framework
+
+
+def test_one_json_document_and_where_ray_runs(piped, run):
+    assert piped.document["run"] == run.folder.location
+    assert "Ray: an embedded one" in piped.err
+    assert "Plan: 2 trials, 1 at a time, 2 workers each" in piped.err
+    assert piped.out.count("\n{") == 0
+
+
+def test_run_holds_what_the_readme_says(run):
+    names = set(run.folder.list())
+    expected = {"experiment.yaml", "run.json", "leaderboard.csv", "best.json", "scores.json", "artifacts", "trials"}
+    assert names >= expected | {"report.html"}
+    made = {"samples.png", "interpolation.png", "interpolation.json", "sheet.png", "sheet_latents.safetensors"}
+    assert set(run.artifacts.list()) >= made | {"arithmetic.png", "arithmetic.json"}
+    for trial in run.trials():
+        assert set(trial.folder.list()) >= {"params.json", "state.json", "metrics.jsonl", "checkpoints", "samples"}
+        assert any(name.startswith("events.out.tfevents") for name in trial.folder.list())
+
+
+def test_the_best_checkpoint_wins_not_the_last(run):
+    best, rows = run.best(), run.leaderboard()
+    every = {
+        (trial.id, row["images_seen"]): row["score"]["value"]
+        for trial in run.trials()
+        for row in trial.metrics()
+        if "score" in row
+    }
+    assert min(every.values()) == best["score"]["value"] == rows[0]["score"]
+    assert every[best["trial"], best["images_seen"]] == best["score"]["value"]
+    assert (run.folder / best["checkpoint"]).exists("manifest.json")
+
+
+def test_trials_were_searched_and_one_ended_as_it_should(run):
+    assert len(run.trials()) == 2
+    assert {trial.state["state"] for trial in run.trials()} <= {"finished", "stopped"}
+    assert all(set(trial.params) == {"optimizer.generator_lr", "model.latent_size"} for trial in run.trials())
+    assert max(row["images_seen"] for row in run.leaderboard()) == 2560
+
+
+def test_every_score_travels_with_its_protocol(run):
+    scores = [*run.scores(), run.best()["score"]]
+    assert [score["metric"] for score in scores] == ["assessor_frechet_distance"] * 2
+    assert [score["protocol"]["fake"]["count"] for score in scores] == [512, 256]
+    assert all(score["protocol"]["real"]["digest"] == run.about["data"]["digest"] for score in scores)
+
+
+def test_the_arithmetic_was_measured_by_the_other_assessor(run):
+    document = json.loads(run.artifacts.read_text("arithmetic.json"))
+    assert document["expression"] == "glasses - no_glasses + smiling"
+    protocol = document["protocol"]
+    assert protocol["finder"] != protocol["measurer"]
+    assert protocol["repeats"] >= 100
+
+
+def test_a_run_can_be_moved(run, tmp_path):
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(run.folder.location, moved)
+    here, there = framework.load_generator(run.folder.location), framework.load_generator(moved)
+    latents = here.sample_latents(5, 0)
+    np.testing.assert_array_equal(here.images(latents), there.images(latents))
+    assert run.folder.location not in (moved / "best.json").read_text() + (moved / "leaderboard.csv").read_text()
+
+
+def test_a_second_call_does_nothing_twice(jobs, run):
+    before = {name: run.folder.read_bytes(name) for name in run.folder.files() if _is_result(name)}
+    again = jobs.run_tiny("pipeline", "--json")
+    assert again.code == 0, again.err
+    assert "Plan:" not in again.err
+    after = {name: run.folder.read_bytes(name) for name in run.folder.files() if _is_result(name)}
+    assert before == after
+
+
+def test_more_trials_are_added_to_a_search_that_had_ended(jobs, run):
+    before = {trial.id: trial.folder.read_text("metrics.jsonl") for trial in run.trials()}
+    more = jobs.run_tiny("search", "search.trials=3", "--json")
+    assert more.code == 0, more.err
+    assert "2 ended before" in more.err
+    assert len(run.trials()) == 3
+    assert all(run.trial(name).folder.read_text("metrics.jsonl") == text for name, text in before.items())
+
+
+def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
+    values = []
+    for workers, blocks in ((1, 1), (2, 5)):
+        run.folder.delete("scores.json")
+        overrides = (f"evaluation.workers={workers}", f"evaluation.batch_size={blocks}", "evaluation.samples=700")
+        ended = jobs.run("evaluate", run.folder.location, *overrides, "--json")
+        assert ended.code == 0, ended.err
+        values.append(ended.document["scores"][0]["value"])
+    assert values[0] == values[1]
+
+
+def _is_result(name: str) -> bool:
+    return name.startswith(("trials/", "artifacts/")) or name in ("scores.json", "best.json", "leaderboard.csv")
