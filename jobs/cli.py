@@ -16,6 +16,7 @@ from framework.checkpoint import RunFolder
 from framework.config import Experiment, load_experiment, parse_overrides, with_overrides
 from framework.config.describe import help_text
 from framework.errors import ConfigError, LatentscapeError, TrainingError
+from framework.orchestration.space import check_space
 
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")  # s3://bucket/key?scheme=http is no override
 _SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
@@ -57,8 +58,11 @@ class Arguments:
         """From the first positional: a YAML file, or a run whose own experiment it is."""
         first = self.positionals[0]
         if first.endswith((".yaml", ".yml")):
-            return load_experiment(first, self.overrides)
-        return with_overrides(RunFolder.open(first).experiment, self.overrides)
+            experiment = load_experiment(first, self.overrides)
+        else:
+            experiment = with_overrides(RunFolder.open(first).experiment, self.overrides)
+        check_space(experiment)
+        return experiment
 
     def settings(self) -> Experiment:
         """The defaults with the overrides, for jobs that take no config."""
@@ -125,6 +129,9 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
         for line in str(fault).splitlines():
             console.say(f"error: {line}")
         code = 2
+    except OSError as fault:  # a place that cannot be read or written
+        console.say(f"error: {fault.filename or 'storage'}: {fault.strerror or fault}")
+        code = 2
     except Exception:
         console.say(traceback.format_exc().rstrip())
         code = 1
@@ -162,7 +169,7 @@ def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
 def _help(job: Job) -> str:
     return (
         f"{job.summary}\n\n"
-        f"usage: python -m jobs.{job.name} {job.takes} [key=value ...] [--json] [--dry-run] [--verbose] [--help]\n\n"
+        f"usage: python -m jobs.{job.name} {job.takes} [key=value ...] [--switch ...]\n\n"
         f"  --json     one JSON document on stdout, all else on stderr\n"
         f"  --dry-run  resolve the config, open the data, build the models, print the plan; write nothing\n"
         f"  --verbose  Ray's own log lines too\n\n"

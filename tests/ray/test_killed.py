@@ -86,7 +86,7 @@ def test_a_lost_worker_is_replaced(jobs, storage, run):
     workers = [p for p in psutil.process_iter(["cmdline"]) if "RayTrainWorker" in " ".join(p.info["cmdline"] or ())]
     assert len(workers) == 2
     workers[0].kill()
-    out, err = process.communicate(timeout=SECONDS)
+    _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, err
     assert trial_of(storage, "lost").metrics()[-1]["images_seen"] == 3840
     assert "goes on from checkpoint" in err

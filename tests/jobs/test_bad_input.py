@@ -1,0 +1,160 @@
+"""What a user gets for a mistake: one line that names it, exit status 2, no traceback, nothing written."""
+
+import importlib
+
+import pytest
+from PIL import Image
+
+from jobs.cli import run_job
+
+DRAWN = "data: {source: drawn_faces, resolution: 32, limit: 100}\n"
+
+
+@pytest.fixture
+def called(tmp_path, monkeypatch, capsys):
+    """Calls a job in this process; gives exit status, stdout, stderr, and what it wrote."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name, *arguments):
+        job = importlib.import_module(f"jobs.{name}")
+        before = files(tmp_path)
+        with pytest.raises(SystemExit) as ended:
+            run_job(job.JOB, job.body, list(arguments))
+        said = capsys.readouterr()
+        return ended.value.code, said.out, said.err, files(tmp_path) - before
+
+    return call
+
+
+def files(folder):
+    """All files but locks, which are empty and stay."""
+    return {path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(text):
+        (tmp_path / "mine.yaml").write_text(text)
+        return "mine.yaml"
+
+    return write
+
+
+def assert_mistake(result, *said):
+    code, out, err, written = result
+    assert code == 2, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert err.splitlines()[-1].startswith("error: "), err
+    for text in said:
+        assert text in err
+    assert not written
+
+
+def test_no_config_at_all(called):
+    assert_mistake(called("search"), "jobs.search takes CONFIG", "--help")
+
+
+def test_a_config_that_is_not_there(called):
+    assert_mistake(called("search", "nowhere.yaml"), "nowhere.yaml: cannot be read")
+
+
+def test_no_yaml(called, config):
+    assert_mistake(called("train", config("data: [1, 2")), "mine.yaml", "YAML")
+
+
+def test_all_faults_of_a_config_in_one_go(called, config):
+    path = config("data: {resolution: 48}\noptimizer: {generater_lr: 1e-4}\ntraining: {batch_size: 7}\n")
+    result = called("train", path)
+    assert_mistake(result, "data.resolution", "did you mean optimizer.generator_lr", "training.batch_size")
+    assert sum(line.startswith("error: ") for line in result[2].splitlines()) == 3
+
+
+def test_an_override_of_the_wrong_kind(called, config):
+    assert_mistake(called("train", config(DRAWN), "training.total_images=many"), "training.total_images", "many")
+
+
+def test_an_unknown_switch(called, config):
+    assert_mistake(called("train", config(DRAWN), "--fast"), "--fast", "--dry-run")
+
+
+def test_a_space_that_could_fail(called, config):
+    path = config(DRAWN + "search: {space: {model.latent_size: {choice: [0, 32]}, optimizer.beta1: {uniform: [1, 0]}}}")
+    result = called("search", path, "--dry-run")
+    assert_mistake(result, "search.space.model.latent_size.choice", "search.space.optimizer.beta1.uniform")
+
+
+def test_data_without_a_path(called, config):
+    assert_mistake(called("prepare_data", config("data: {source: utkface}")), "data.path", "utkface")
+
+
+def test_data_that_is_not_there(called, config):
+    assert_mistake(called("prepare_data", config("data: {path: gone.tar}")), "gone.tar", "does not exist")
+
+
+def test_a_damaged_archive(called, config, tmp_path):
+    (tmp_path / "faces.tar").write_bytes(b"no archive" * 100)
+    assert_mistake(called("prepare_data", config("data: {path: faces.tar}")), "faces.tar")
+
+
+def test_a_folder_without_images(called, config, tmp_path):
+    (tmp_path / "faces").mkdir()
+    assert_mistake(called("prepare_data", config("data: {source: folder, path: faces}")), "faces", "holds no files")
+
+
+def test_labels_for_other_images(called, config, tmp_path):
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(4):
+        Image.new("RGB", (40, 40), (number * 40, 9, 9)).save(folder / f"{number}.png")
+    (tmp_path / "tags.csv").write_text("file,hat\nother.png,1\n")
+    text = "data: {source: folder, path: faces, resolution: 32, labels: tags.csv, held_out: 0.0}"
+    assert_mistake(called("prepare_data", config(text)), "data.labels", "names none of the 4 images")
+
+
+def test_a_run_that_is_none(called, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert_mistake(called("report", "empty"), "empty", "is no run")
+    assert_mistake(called("evaluate", "empty"), "lies in no run")
+    assert_mistake(called("interpolate", "gone"), "gone", "is not there")
+
+
+def test_evaluate_takes_one_or_two(called):
+    assert_mistake(called("evaluate", "a", "b", "c"), "CHECKPOINT_OR_RUN | A B")
+
+
+def test_storage_that_cannot_be_written(called, config, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    assert_mistake(called("train", config(DRAWN), "storage.path=file", "storage.cache_path=file/c"), "file")
+
+
+@pytest.mark.parametrize("name", ["prepare_data", "train_assessor", "train", "search", "evaluate", "interpolate",
+                                  "arithmetic", "report", "pipeline"])  # fmt: skip
+def test_help_has_every_key_of_its_sections_and_fits(called, name):
+    code, out, err, written = called(name, "--help")
+    assert code == 0
+    assert not err
+    assert not written
+    assert f"python -m jobs.{name}" in out
+    assert max(map(len, out.splitlines())) <= 110
+    sections = importlib.import_module(f"jobs.{name}").JOB.sections
+    assert all(f"\n{section}." in out for section in sections)
+
+
+def test_dry_run_says_the_plan_and_writes_nothing(called, config):
+    text = (
+        DRAWN + "search: {space: {model.latent_size: {choice: [32, 64]}}, trials: 3}\ntraining: {total_images: 12800}"
+    )
+    code, out, err, written = called("pipeline", config(text), "--dry-run", "--json")
+    assert code == 0
+    assert not written
+    assert '"trials": 3' in out
+    for said in ("Images: 100", "Plan: 3 trials", "Generator:", "Discriminator:", "100 of 128 images", "Memory:"):
+        assert said in err
+
+
+def test_the_reference_pair_in_a_dry_run(called, config):
+    code, _, err, _ = called("train", config("data: {source: drawn_faces, resolution: 128}"), "--dry-run")
+    assert code == 0
+    assert "Generator: 1,901,059 parameters" in err
+    assert "Discriminator: 602,113 parameters" in err
