@@ -180,7 +180,7 @@ class Assessor:
 def _blocks(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Where each block belongs, and its images [32,h,w,c]; the last block is filled up with black."""
     for start in range(0, len(images), BLOCK_IMAGES):
-        block = np.ascontiguousarray(images[start : start + BLOCK_IMAGES])
+        block = np.array(images[start : start + BLOCK_IMAGES])  # a copy: torch takes no read-only memory
         part = slice(start, start + len(block))
         if len(block) < BLOCK_IMAGES:
             block = np.concatenate([block, np.zeros((BLOCK_IMAGES - len(block), *block.shape[1:]), np.uint8)])

@@ -46,7 +46,7 @@ def fit(
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, HIGHEST_RATE, total_steps=steps, pct_start=0.2)
         for step, chosen in zip(range(steps), _batches(indices, rng), strict=False):
-            loss = _loss(network(augmented(images.images[chosen], rng))[0], labels, chosen)
+            loss = loss_of(network(augmented(images.images[chosen], rng))[0], labels, chosen)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -66,7 +66,7 @@ def _batches(indices: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarr
         waiting = waiting[BATCH_IMAGES:]
 
 
-def _loss(logits: Tensor, labels: list[Label], chosen: np.ndarray) -> Tensor:
+def loss_of(logits: Tensor, labels: list[Label], chosen: np.ndarray) -> Tensor:
     """The sum over labels of each one's mean cross-entropy over the images where it is known."""
     total = logits.sum() * 0.0  # a batch may know no label at all
     for label, part in zip(labels, torch.split(logits, [label.spec.outputs for label in labels], dim=1), strict=True):
