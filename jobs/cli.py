@@ -36,7 +36,7 @@ class Job:
     """
 
     name: str
-    summary: str
+    summary: str | None
     takes: str
     sections: tuple[str, ...]
     positionals: tuple[int, int] = (1, 1)

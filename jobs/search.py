@@ -25,7 +25,9 @@ def body(arguments: Arguments) -> dict[str, Any]:
         rows = search(Study(run, images, assessors, cluster, console))
     console.say(leaderboard_table(rows))
     console.say(f"Run: {shown(run.folder.location)}")
-    return {"run": run.folder.location, "leaderboard": rows, "best": run.best(), "scores": [run.best()["score"]]}
+    best = run.best()
+    scores = [best["score"]] if best else []
+    return {"run": run.folder.location, "leaderboard": rows, "best": best, "scores": scores}
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from framework.evaluation import (
     score_from_moments,
     shards,
 )
-from framework.evaluation.sources import SourceSpec, find_source, source_shard_moments
+from framework.evaluation.sources import SourceSpec, find_source, source_shard_moments, store_spec
 from framework.metrics import Moments
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.resources import Plan
@@ -80,10 +80,10 @@ def evaluate_pair(
     """
     features = resolve_features(settings, assessor_folder=None)
     sources = [find_source(place, samples=settings.samples, seed=settings.seed) for place in (reference, scored)]
-    moments = []
     for place, source in zip((reference, scored), sources, strict=True):
         watch.say(f"{place}: all {source.side.count:,} images, {source.side.height}x{source.side.width}")
-        found = _moments(
+    real, fake = (
+        _moments(
             source,
             features,
             blocks=settings.batch_size,
@@ -91,8 +91,9 @@ def evaluate_pair(
             name=f"measure {place}",
             done=watch.counter("images measured, by 256"),
         )
-        moments.append(found)
-    return score_from_moments(*moments, Protocol.of(features, real=sources[0].side, fake=sources[1].side))
+        for place, source in zip((reference, scored), sources, strict=True)
+    )
+    return score_from_moments(real, fake, Protocol.of(features, real=sources[0].side, fake=sources[1].side))
 
 
 def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
@@ -122,19 +123,11 @@ def score_in_trial(scoring: TrialScoring, checkpoint: Checkpoint, *, device: tor
 
 def real_moments(study: Study, features: FeatureSpec) -> tuple[Moments, Path, ImageSide]:
     """Moments of all training images, computed once for their content and these features, and where they are kept."""
-    images = study.images
-    side = ImageSide(
-        count=len(images.training_indices),
-        split="training",
-        height=images.resolution,
-        width=images.resolution,
-        channels=images.channels,
-        digest=images.digest,
-    )
+    source = store_spec(study.images, split="training")
 
     def compute() -> Moments:
         return _moments(
-            SourceSpec("store", str(images.path), side),
+            source,
             features,
             blocks=study.experiment.evaluation.batch_size,
             resources=study.task_resources(),
@@ -142,8 +135,8 @@ def real_moments(study: Study, features: FeatureSpec) -> tuple[Moments, Path, Im
             done=study.watch.counter("real images measured, by 256"),
         )
 
-    moments, path = real_statistics(features, side, compute=compute, cache=study.cache)
-    return moments, path, side
+    moments, path = real_statistics(features, source.side, compute=compute, cache=study.cache)
+    return moments, path, source.side
 
 
 def _generated(study: Study, *, samples: int) -> ImageSide:
@@ -153,7 +146,7 @@ def _generated(study: Study, *, samples: int) -> ImageSide:
         split="generated",
         height=images.resolution,
         width=images.resolution,
-        channels=images.channels,
+        channels=study.experiment.data.channels,
         seed=study.experiment.evaluation.seed,
     )
 

@@ -62,7 +62,7 @@ def _train(
 
     def score(checkpoint: Checkpoint) -> FinishedScore:
         assert work.scoring is not None
-        return score_in_trial(work.scoring, checkpoint, device=workers.device)
+        return score_in_trial(work.scoring, checkpoint, device=torch.device(workers.device))
 
     train(
         experiment,
@@ -77,7 +77,7 @@ def _train(
 
 def _figures(report: Report) -> dict[str, Any]:
     """What Ray sees of a report: its numbers, the score and where the checkpoint lies."""
-    figures = {key: value for key, value in report.metrics.items() if isinstance(value, (int, float))}
+    figures: dict[str, Any] = {key: value for key, value in report.metrics.items() if isinstance(value, (int, float))}
     figures["warnings"] = list(report.warnings)
     if report.score is not None:
         figures |= {"score": report.score["value"], "metric": report.score["metric"], "checkpoint": report.checkpoint}
