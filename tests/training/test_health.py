@@ -1,0 +1,60 @@
+"""Warnings come when they should, once, and over restarts too."""
+
+import numpy as np
+import pytest
+
+from framework.training.health import Health, mutual_distance
+
+
+def row(clock, real, fake):
+    return {"images_seen": clock, "accuracy_real": real, "accuracy_fake": fake}
+
+
+def test_a_discriminator_that_wins_for_long_is_said_once():
+    health = Health(total_images=1_000_000, notes={})
+    said = [health.after_report(row(clock, 1.0, 0.995)) for clock in range(0, 200_000, 10_000)]
+    (first,) = [text for texts in said for text in texts]
+    assert said.index([first]) == 5  # 50,000 images after the first of those reports
+    assert "won" in first
+    assert "since 0 images" in first
+
+
+@pytest.mark.parametrize("accuracies", [(1.0, 0.9), (0.5, 1.0), (0.99, 0.99)])
+def test_no_warning_while_either_accuracy_is_in_play(accuracies):
+    health = Health(total_images=1_000_000, notes={})
+    assert not any(health.after_report(row(clock, *accuracies)) for clock in range(0, 400_000, 10_000))
+
+
+def test_one_good_report_starts_the_wait_anew():
+    health = Health(total_images=1_000_000, notes={})
+    said = [
+        health.after_report(row(clock, 1.0, 0.5 if clock == 40_000 else 1.0)) for clock in range(0, 150_000, 10_000)
+    ]
+    assert [k for k, texts in enumerate(said) if texts] == [10]
+
+
+def test_collapse_is_not_said_of_a_generator_that_has_just_begun():
+    health = Health(total_images=1_000_000, notes={})
+    assert health.after_samples(0.01, images_seen=0) == []
+    assert health.after_samples(0.1, images_seen=20_000) == []
+    assert "collapsed" in health.after_samples(0.1, images_seen=60_000)[0]
+    assert health.after_samples(0.1, images_seen=70_000) == []
+
+
+def test_collapse_after_samples_were_varied_is_said_at_once_and_thinness_before_it():
+    notes = {}
+    health = Health(total_images=1_000_000, notes=notes)
+    assert health.after_samples(0.8, images_seen=5_000) == []
+    assert "same picture" in health.after_samples(0.4, images_seen=6_000)[0]
+    restarted = Health(total_images=1_000_000, notes=notes)
+    assert restarted.after_samples(0.4, images_seen=7_000) == []
+    assert "collapsed" in restarted.after_samples(0.1, images_seen=8_000)[0]
+
+
+def test_mutual_distance_by_hand():
+    images = np.zeros((3, 2, 2, 1), np.uint8)
+    images[1] = 30
+    images[2, 0, 0] = 40
+    first, second, third = 30.0, 20.0, np.sqrt((3 * 30**2 + 10**2) / 4)
+    assert mutual_distance(images) == pytest.approx((first + second + third) / 3)
+    assert mutual_distance(np.full((5, 4, 4, 3), 77, np.uint8)) == 0.0

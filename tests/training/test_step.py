@@ -1,0 +1,174 @@
+"""Both schedules against the same written plainly; bookkeeping; precisions."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from framework.config import Experiment, with_overrides
+from framework.images import to_model_range
+from framework.training.draws import Draws
+from framework.training.precision import Precision, choose_precision
+from framework.training.state import TrainState
+from framework.training.step import FIGURES, STEPS
+from framework.training.workers import WorkerGroup
+
+CPU = torch.device("cpu")
+SMALL = {"data.resolution": 32, "model.width": 4, "model.latent_size": 6, "training.batch_size": 8}
+
+
+def start(precision="float64", **overrides):
+    experiment = with_overrides(Experiment(), SMALL | {key.replace("__", "."): v for key, v in overrides.items()})
+    state = TrainState.fresh(experiment, resolution=32, channels=3, precision=precision, device=CPU)
+    step = STEPS[experiment.training.schedule](
+        state, experiment=experiment, workers=WorkerGroup(), precision=Precision(precision, CPU)
+    )
+    return experiment, state, step
+
+
+def pixels(count, seed=0):
+    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), np.uint8))
+
+
+class Plain:
+    """The same networks, optimizers and numbers, without any of the framework's step."""
+
+    def __init__(self, experiment, state):
+        self.generator, self.discriminator = copy.deepcopy(state.generator), copy.deepcopy(state.discriminator)
+        settings = {"betas": (0.5, 0.999), "eps": 1e-7}
+        self.adam_g = torch.optim.Adam(self.generator.parameters(), lr=experiment.optimizer.generator_lr, **settings)
+        self.adam_d = torch.optim.Adam(
+            self.discriminator.parameters(), lr=experiment.optimizer.discriminator_lr, **settings
+        )
+        self.draws = Draws(
+            seed=experiment.seed,
+            latent_size=6,
+            features=self.discriminator.features,
+            dropout=experiment.model.dropout,
+            device=CPU,
+            dtype=torch.float64,
+        )
+
+    def descend(self, adam, loss):
+        self.generator.zero_grad()
+        self.discriminator.zero_grad()
+        loss.backward()
+        adam.step()
+
+    def judge(self, images, purpose, step, count):
+        mask = self.draws.mask(purpose, step, WorkerGroup().shard(count))
+        return self.discriminator(images, mask)
+
+    def latents(self, purpose, step, count):
+        return self.draws.latents(purpose, step, WorkerGroup().shard(count))
+
+
+def cross_entropy(logits, target):
+    return F.binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
+
+
+def assert_same_networks(plain, state):
+    for ours, theirs in ((state.generator, plain.generator), (state.discriminator, plain.discriminator)):
+        for (name, found), expected in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12, msg=name)
+
+
+def test_the_notebooks_schedule():
+    experiment, state, step = start(training__schedule="notebook")
+    plain = Plain(experiment, state)
+    for number in range(3):
+        real = pixels(4, number)
+        figures = dict(zip(FIGURES, step(real).tolist(), strict=True))
+        on_real = plain.judge(to_model_range(real).double(), "real", number, 4)
+        loss_real = cross_entropy(on_real, 1.0)
+        plain.descend(plain.adam_d, loss_real)
+        fake = plain.generator(plain.latents("fake", number, 4)).detach()
+        on_fake = plain.judge(fake, "fake", number, 4)
+        loss_fake = cross_entropy(on_fake, 0.0)
+        plain.descend(plain.adam_d, loss_fake)
+        loss = cross_entropy(
+            plain.judge(plain.generator(plain.latents("generator", number, 8)), "generator", number, 8), 1.0
+        )
+        plain.descend(plain.adam_g, loss)
+        assert_same_networks(plain, state)
+        assert figures["discriminator_loss"] == pytest.approx((loss_real + loss_fake).item() / 2)
+        assert figures["generator_loss"] == pytest.approx(loss.item())
+        assert figures["accuracy_real"] == (on_real > 0).double().mean()
+        assert figures["accuracy_fake"] == (on_fake <= 0).double().mean()
+        assert figures["logit_mean_fake"] == pytest.approx(on_fake.mean().item())
+    assert (state.steps, state.images_seen, state.real_images_seen) == (3, 24, 12)
+
+
+def test_the_joint_schedule():
+    experiment, state, step = start(training__schedule="joint")
+    plain = Plain(experiment, state)
+    for number in range(3):
+        real = pixels(8, number)
+        figures = dict(zip(FIGURES, step(real).tolist(), strict=True))
+        fake = plain.generator(plain.latents("generator", number, 8))
+        on_real = plain.judge(to_model_range(real).double(), "real", number, 8)
+        on_fake = plain.judge(fake.detach(), "fake", number, 8)
+        loss = cross_entropy(on_real, 1.0) + cross_entropy(on_fake, 0.0)
+        plain.descend(plain.adam_d, loss)
+        plain.descend(plain.adam_g, cross_entropy(plain.judge(fake, "generator", number, 8), 1.0))
+        assert_same_networks(plain, state)
+        assert figures["discriminator_loss"] == pytest.approx(loss.item() / 2)
+    assert (state.steps, state.images_seen, state.real_images_seen) == (3, 24, 24)
+
+
+@pytest.mark.parametrize("schedule", ["notebook", "joint"])
+def test_r1_enters_the_discriminators_step_where_it_is_due(schedule):
+    extra = {"objective__r1_gamma": 4.0, "objective__r1_every_steps": 2, "model__dropout": 0.0}
+    _, state, step = start(training__schedule=schedule, **extra)
+    _, without, step_without = start(training__schedule=schedule, model__dropout=0.0)
+    before = copy.deepcopy(state.discriminator)
+    count = 4 if schedule == "notebook" else 8
+    real = pixels(count)
+    penalised, plain = step(real)[6], step_without(real)[6]
+    assert penalised != plain
+    images = to_model_range(real).double().requires_grad_()
+    (slopes,) = torch.autograd.grad(before(images).sum(), images, create_graph=True)
+    penalty = 4.0 / 2 * 2 * slopes.square().sum(dim=(1, 2, 3)).mean()  # gamma / 2 x the steps between
+    gradient = torch.autograd.grad(penalty, [before.from_image.weight])[0]
+    assert gradient.abs().max() > 0
+    # Adam's first moment after one update of one pass is (1 - beta1) x gradient; joint has just one
+    if schedule == "joint":
+        found = state.discriminator_optimizer.state[state.discriminator.from_image.weight]["exp_avg"] / 0.5
+        plain_found = without.discriminator_optimizer.state[without.discriminator.from_image.weight]["exp_avg"] / 0.5
+        torch.testing.assert_close(found - plain_found, gradient, rtol=1e-7, atol=1e-12)
+
+
+def test_augmentation_touches_real_and_generated_images():
+    _, state, step = start(training__schedule="joint", objective__augmentations=["color", "cutout"])
+    _, without, step_without = start(training__schedule="joint")
+    step(pixels(8))
+    step_without(pixels(8))
+    assert not torch.equal(state.discriminator.from_image.weight, without.discriminator.from_image.weight)
+    assert not torch.equal(state.generator.dense.weight, without.generator.dense.weight)
+
+
+def test_the_average_follows_by_its_half_life():
+    _, state, step = start(training__ema_half_life_images=8)
+    first = state.generator.dense.weight.detach().clone()
+    step(pixels(4))
+    torch.testing.assert_close(state.ema.network.dense.weight, 0.5 * (first + state.generator.dense.weight.detach()))
+
+
+def test_bfloat16_computes_nearly_the_same_on_float32_weights():
+    _, state, step = start("bfloat16")
+    _, exact, exact_step = start("float64")
+    found = dict(zip(FIGURES, step(pixels(4)).tolist(), strict=True))
+    expected = dict(zip(FIGURES, exact_step(pixels(4)).tolist(), strict=True))
+    assert state.generator.dense.weight.dtype == torch.float32
+    assert exact.generator.dense.weight.dtype == torch.float64
+    for name in set(FIGURES) - {"accuracy_real", "accuracy_fake"}:  # those jump where a logit is near 0
+        assert found[name] == pytest.approx(expected[name], rel=0.05, abs=0.05), name
+
+
+def test_auto_precision_is_found_by_trying_and_says_so():
+    experiment = with_overrides(Experiment(), SMALL)
+    name, reason = choose_precision(experiment, resolution=32, channels=3, device=CPU)
+    assert name in ("float32", "bfloat16")
+    assert "float32's time" in reason
