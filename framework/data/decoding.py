@@ -1,9 +1,9 @@
 """One file's bytes to one square picture. Imports Pillow alone, so that a worker starts fast."""
 
 import io
-import warnings
 
 from PIL import Image, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 MAX_PIXELS = 89_478_485  # Pillow's own bound: 256 MiB of RGB
 _EXIF_ORIENTATION = 0x0112
@@ -39,27 +39,26 @@ def decode(data: bytes, *, resolution: int, channels: int) -> bytes:
     """
     if not data:
         raise RejectedError("empty file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF and palettes
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        picture = _opened(data)
-        _refuse_by_size(picture, resolution=resolution)
-        turn = _turn(picture)
-        margin = _DRAFT_MARGIN.get(resolution, _DRAFT_MARGIN_ELSE)
-        wanted = "L" if channels == 1 else "RGB"
-        if picture.format == "JPEG" and picture.mode in {"L", "RGB"}:
-            side = int(margin * resolution)
+    picture = _opened(data)
+    _refuse_by_size(picture, resolution=resolution)
+    turn = _turn(picture)
+    wanted = "L" if channels == 1 else "RGB"
+    if picture.format == "JPEG" and picture.mode in {"L", "RGB"}:
+        side = int(_DRAFT_MARGIN.get(resolution, _DRAFT_MARGIN_ELSE) * resolution)
+        if min(picture.size) >= 2 * side or wanted != picture.mode:
             picture.draft(wanted, (side, side))
-        square = _square(_converted(_loaded(picture), wanted), resolution)
+    square = _square(_converted(_loaded(picture), wanted), resolution)
     return (square if turn is None else square.transpose(turn)).tobytes()
 
 
 def _opened(data: bytes) -> Image.Image:
     try:
+        if data.startswith(b"\xff\xd8\xff"):
+            return JpegImageFile(io.BytesIO(data))  # past the search for a format, and of several pictures the first
         return Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
         raise RejectedError("not an image") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise RejectedError(f"decompression bomb: more than {MAX_PIXELS:,} pixels") from None
     except Exception as fault:
         raise RejectedError(f"damaged header: {_line(fault)}") from None
@@ -76,7 +75,7 @@ def _refuse_by_size(picture: Image.Image, *, resolution: int) -> None:
 def _loaded(picture: Image.Image) -> Image.Image:
     try:
         picture.load()
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise RejectedError(f"decompression bomb: more than {MAX_PIXELS:,} pixels") from None
     except Exception as fault:
         text = _line(fault)

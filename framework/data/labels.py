@@ -40,7 +40,7 @@ def utkface_labels(names: list[str]) -> Labels:
     """
     rows = np.full((len(names), 4), np.nan, np.float32)
     for row, name in zip(rows, names, strict=True):
-        found = _UTKFACE_NAME.match(PurePosixPath(name).name)
+        found = _UTKFACE_NAME.match(name.rpartition("/")[2])
         if found:
             age, female, race = map(int, found.groups())
             row[:] = age, female, race, np.searchsorted(_AGE_GROUP_STARTS, age, side="right") - 1

@@ -3,19 +3,24 @@
 import hashlib
 import json
 import shutil
+import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from framework.config import DataConfig
-from framework.data import building
+from framework.data.building import build
 from framework.data.faces import DRAWING
 from framework.data.locking import locked
-from framework.data.sources import fingerprint, list_source, locate
-from framework.data.store import FORMAT, PackedStore, open_store
+from framework.data.rejection import refuse_rejected
+from framework.data.sources import fingerprint, list_source, locate, source_name
+from framework.data.store import FORMAT, REJECTED, PackedStore, open_store
 from framework.errors import DataError
 
 _NOT_PACKED = {"horizontal_flip", "max_rejected", "path"}  # decided later, or seen through the fingerprint
+_BUILDING = ".building"
+_STALE_S = 2 * 24 * 3600.0
 Progress = Callable[[int, int], None]
 
 
@@ -33,8 +38,8 @@ def survey(config: DataConfig) -> Survey:
     Raises:
         DataError: The source is missing, empty or damaged.
     """
-    count = len(list_source(config, unpack_to=None).items)
-    return Survey(min(count, config.limit or count), building.source_name(config))
+    count = sum(1 for _ in list_source(config, unpack_to=None).items)
+    return Survey(min(count, config.limit or count), source_name(config))
 
 
 def prepare(
@@ -61,7 +66,7 @@ def prepare(
             if store is None:
                 store = _packed(config, folder, progress=progress, processes=processes)
     attempted = len(store) + len(store.rejected)
-    building.refuse_rejected(config, store.rejected, attempted=attempted, listed_in=folder / building.REJECTED)
+    refuse_rejected(config, store.rejected, attempted=attempted, listed_in=folder / REJECTED)
     if progress is not None:
         progress(len(store), len(store))
     return store
@@ -91,17 +96,28 @@ def _found(folder: Path) -> PackedStore | None:
 
 
 def _packed(config: DataConfig, folder: Path, *, progress: Progress | None, processes: int | None) -> PackedStore:
-    building.sweep(folder)
-    made = building.building_folder(folder)
+    """Builds beside the store's place, then renames: the store is whole or not there."""
+    _sweep(folder)
+    made = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}{_BUILDING}")
+    made.mkdir(parents=True)
+    refused = folder.with_name(f"{folder.name}.{REJECTED}")
     try:
-        building.build(config, made, progress=progress, processes=processes)
+        build(config, made, progress=progress, processes=processes, refused_list=refused)
         if folder.exists():
-            shutil.rmtree(folder)  # the damaged one
+            shutil.rmtree(folder)  # a damaged one
         try:
             made.rename(folder)
-        except OSError:  # where locks do not work, another process was faster
+        except OSError:  # where locks do not work, another process may have been faster
             if _found(folder) is None:
                 raise
+        refused.unlink(missing_ok=True)
         return open_store(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what killed preparations of this store left days ago."""
+    for left in folder.parent.glob(f".{folder.name}.*{_BUILDING}"):
+        if time.time() - left.stat().st_mtime > _STALE_S:
+            shutil.rmtree(left, ignore_errors=True)

@@ -5,6 +5,7 @@ scaling at about three cores, processes do not. They are started by command line
 unsafe beside the threads of torch and Ray, and multiprocessing's spawn runs the caller's main module again.
 """
 
+import contextlib
 import json
 import os
 import queue
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -20,8 +20,9 @@ from typing import Any, Self
 from framework.data.worker import Result, Work
 from framework.errors import DataError
 
-_CHUNK = 64
+_CHUNK = 32
 _PACKAGES = str(Path(__file__).parents[2])
+_Chunk = list[tuple[int, Any]]
 
 
 def usable_cores() -> int:
@@ -32,6 +33,13 @@ def usable_cores() -> int:
 class Pool:
     """Some processes that decode; use it as a context, so that none is left behind.
 
+        with Pool(4) as pool:
+            pool.begin(settings)
+            for slot, item in enumerate(items):
+                pool.put(slot, item)       # they decode from the first on
+            for results in pool.results():
+                ...
+
     Args:
         processes: How many; with 1 the work is done in this process.
     """
@@ -39,6 +47,12 @@ class Pool:
     def __init__(self, processes: int) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._workers = [self._start() for _ in range(processes)] if processes > 1 else []
+        self._here: Work | None = None
+        self._chunk: _Chunk = []
+        self._chunks: queue.SimpleQueue[_Chunk | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[list[Result] | DataError] = queue.SimpleQueue()
+        self._feeders = [threading.Thread(target=self._feed, args=(worker,), daemon=True) for worker in self._workers]
+        self._owed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -47,50 +61,55 @@ class Pool:
         for worker in self._workers:
             worker.kill()
             worker.wait()
+            self._chunks.put(None)
+        for feeder in self._feeders:
+            if feeder.is_alive():
+                feeder.join()
+        for worker in self._workers:
             for pipe in (worker.stdin, worker.stdout):
-                assert pipe is not None
-                pipe.close()
+                _close(pipe)
+        if self._here is not None:
+            self._here.close()
         self._errors.close()
 
-    def run(self, items: list[tuple[int, Any]], settings: dict[str, Any]) -> Iterator[list[Result]]:
-        """Results of (slot, item) pairs as they come, a few at a time.
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Tells all what to do: `settings` are `Work`'s."""
+        if not self._workers:
+            self._here = Work(**settings)
+        for worker, feeder in zip(self._workers, self._feeders, strict=True):
+            _send(worker, settings)
+            feeder.start()
 
-        Args:
-            items: A free slot of the output and what to read, each.
-            settings: `Work`'s.
+    def put(self, slot: int, item: Any) -> None:
+        """Hands in an item, whose picture goes to a free slot of the output."""
+        self._chunk.append((slot, item))
+        if len(self._chunk) >= _CHUNK:
+            self._hand_on()
+
+    def results(self) -> Iterator[list[Result]]:
+        """Results as they come, a few at a time, until all that was put has one.
 
         Raises:
             DataError: A process died, which decoders do on some malicious files.
         """
-        chunk = max(1, min(_CHUNK, len(items) // (8 * max(1, len(self._workers)))))
-        chunks = deque(items[start : start + chunk] for start in range(0, len(items), chunk))
-        if not self._workers:
-            yield from self._run_here(chunks, settings)
-            return
-        answers: queue.SimpleQueue[list[Result] | DataError | None] = queue.SimpleQueue()
-        feeders = [
-            threading.Thread(target=self._feed, args=(worker, settings, chunks, answers), daemon=True)
-            for worker in self._workers
-        ]
-        for feeder in feeders:
-            feeder.start()
-        running = len(feeders)
-        while running:
-            answer = answers.get()
+        self._hand_on()
+        while self._owed:
+            if self._here is not None:
+                chunk = self._chunks.get()
+                assert chunk is not None
+                answer: list[Result] | DataError = self._here.run(chunk)
+            else:
+                answer = self._answers.get()
             if isinstance(answer, DataError):
                 raise answer
-            if answer is None:
-                running -= 1
-            else:
-                yield answer
+            self._owed -= 1
+            yield answer
 
-    def _run_here(self, chunks: deque[list[tuple[int, Any]]], settings: dict[str, Any]) -> Iterator[list[Result]]:
-        work = Work(**settings)
-        try:
-            for chunk in chunks:
-                yield work.run(chunk)
-        finally:
-            work.close()
+    def _hand_on(self) -> None:
+        if self._chunk:
+            self._chunks.put(self._chunk)
+            self._owed += 1
+            self._chunk = []
 
     def _start(self) -> "subprocess.Popen[bytes]":
         path = os.pathsep.join([_PACKAGES, *(step or str(Path.cwd()) for step in sys.path)])
@@ -102,39 +121,42 @@ class Pool:
             env={**os.environ, "PYTHONPATH": path},
         )
 
-    def _feed(
-        self,
-        worker: "subprocess.Popen[bytes]",
-        settings: dict[str, Any],
-        chunks: deque[list[tuple[int, Any]]],
-        answers: "queue.SimpleQueue[list[Result] | DataError | None]",
-    ) -> None:
-        """A thread's: hands one worker a chunk after the other until there are none."""
-        assert worker.stdin is not None
-        assert worker.stdout is not None
+    def _feed(self, worker: "subprocess.Popen[bytes]") -> None:
+        """A thread's: keeps one worker busy, with the next chunk waiting in its pipe while it works on one."""
+        waiting = 0
         try:
-            _send(worker.stdin, settings)
             while True:
-                try:
-                    chunk = chunks.popleft()
-                except IndexError:
-                    break
-                _send(worker.stdin, chunk)
+                if waiting < 2 and not (waiting and self._chunks.empty()):
+                    chunk = self._chunks.get()
+                    if chunk is None:
+                        return
+                    _send(worker, chunk)
+                    waiting += 1
+                    continue
+                assert worker.stdout is not None
                 line = worker.stdout.readline()
                 if not line:
                     raise BrokenPipeError
-                answers.put(json.loads(line))
-            answers.put(None)
+                self._answers.put(json.loads(line))
+                waiting -= 1
         except (OSError, ValueError):
-            answers.put(DataError(f"data.path: a decoding process died ({self._last_words(worker)})"))
+            self._answers.put(DataError(f"data.path: a decoding process died ({self._last_words(worker)})"))
 
     def _last_words(self, worker: "subprocess.Popen[bytes]") -> str:
         code = worker.wait()
+        if self._errors.closed:
+            return f"exit code {code}"
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return f"exit code {code}" + (f": {lines[-1]}" if lines else "")
 
 
-def _send(pipe: Any, message: Any) -> None:
-    pipe.write(json.dumps(message).encode() + b"\n")
-    pipe.flush()
+def _send(worker: "subprocess.Popen[bytes]", message: Any) -> None:
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps(message).encode() + b"\n")
+    worker.stdin.flush()
+
+
+def _close(pipe: Any) -> None:
+    with contextlib.suppress(OSError):  # what was written to a process that died
+        pipe.close()

@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from framework.config import DataConfig
@@ -31,12 +31,13 @@ class Listing:
     Args:
         kind: folder, tar, zip or drawn_faces.
         path: What a `Reader` opens.
-        items: Name within the source -> what a `Reader` takes; by name.
+        items: (name within the source, what a `Reader` takes), listed while they are iterated; a name that comes
+            twice means its last item.
     """
 
     kind: str
     path: str
-    items: dict[str, Any]
+    items: Iterator[tuple[str, Any]]
 
 
 def locate(config: DataConfig) -> Path | None:
@@ -57,6 +58,12 @@ def locate(config: DataConfig) -> Path | None:
     return path
 
 
+def source_name(config: DataConfig) -> str:
+    """The source for people: its last step, no path."""
+    path = locate(config)
+    return "drawn_faces" if path is None else path.name
+
+
 def fingerprint(config: DataConfig) -> str:
     """What is cheaply seen of a source: paths, sizes, times of change. Another one means: prepare anew."""
     path = locate(config)
@@ -69,41 +76,47 @@ def fingerprint(config: DataConfig) -> str:
 
 
 def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
-    """A source's items, hidden files left out.
+    """A source's items, hidden files left out; the same source gives the same order.
 
     Args:
         config: Where the source lies.
         unpack_to: A folder for the tar file within a compressed one, so that workers can read it side by side; None
-            only counts: its items cannot be read.
+            for counting only.
 
     Raises:
-        DataError: It is missing, empty, damaged or none of the known kinds.
+        DataError: It is missing, empty, damaged or none of the known kinds; some of it only while iterating.
     """
     path = locate(config)
     if path is None:
         count = config.limit or DRAWN_FACES
-        return Listing("drawn_faces", "", {face_name(index): index for index in range(count)})
-    listing = _listed(path, unpack_to)
-    if not listing.items:
-        raise DataError(f"data.path: {config.path} holds no files; it should be a folder or archive of images")
-    return listing
-
-
-def _listed(path: Path, unpack_to: Path | None) -> Listing:
+        return Listing("drawn_faces", "", ((face_name(index), index) for index in range(count)))
     if path.is_dir():
-        return Listing("folder", str(path), {name: name for name in sorted(_folder_names(path))})
+        names = sorted(_folder_names(path))
+        return Listing("folder", str(path), _checked(path, ((name, name) for name in names)))
+    if zipfile.is_zipfile(path):
+        return Listing("zip", str(path), _checked(path, _zip_items(path)))
+    if _opener(path) and unpack_to is not None:
+        unpacked = unpack_to / "source.tar"
+        return Listing("tar", str(unpacked), _checked(path, _unpacked_items(path, unpacked)))
+    return Listing("tar", str(path), _checked(path, _tar_items(path)))
+
+
+def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The same items; none at all and all that archives raise become a DataError."""
+    empty = True
     try:
-        if zipfile.is_zipfile(path):
-            return Listing("zip", str(path), dict(sorted(_zip_items(path))))
-        if _opener(path) and unpack_to is not None:
-            path = _unpacked(path, unpack_to)
-        return Listing("tar", str(path), dict(sorted(_tar_items(path))))
+        for item in items:
+            if _wanted(item[0]):
+                yield item
+                empty = False
     except tarfile.ReadError as fault:
-        looks_right = _named_as_archive(path) or "unexpected end" in str(fault)
-        kind = "is damaged" if looks_right else "is neither a folder nor a .tar, .tar.gz or .zip"
+        damaged = _named_as_archive(path) or not empty
+        kind = "is damaged" if damaged else "is neither a folder nor a .tar, .tar.gz or .zip"
         raise DataError(f"data.path: {path} {kind} ({fault})") from None
     except _DAMAGED as fault:
         raise DataError(f"data.path: {path} is damaged ({str(fault) or type(fault).__name__}); copy it anew") from None
+    if empty:
+        raise DataError(f"data.path: {path} holds no files; it should be a folder or archive of images")
 
 
 def _named_as_archive(path: Path) -> bool:
@@ -115,18 +128,16 @@ def _folder_names(path: Path) -> Iterator[str]:
     def refuse(fault: OSError) -> None:
         raise DataError(f"data.path: {fault.filename} cannot be read ({fault.strerror})")
 
-    for folder, _, files in os.walk(path, onerror=refuse):
-        below = Path(folder).relative_to(path)
-        for file in files:
-            name = (below / file).as_posix()
-            if _wanted(name):
-                yield name
+    start = len(str(path).rstrip(os.sep)) + 1
+    for folder, folders, files in os.walk(path, onerror=refuse):
+        folders[:] = [name for name in folders if _wanted(name)]
+        yield from (f"{folder}{os.sep}{file}"[start:] for file in files if _wanted(file))
 
 
 def _zip_items(path: Path) -> Iterator[tuple[str, str]]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            if not member.is_dir() and _wanted(member.filename):
+            if not member.is_dir():
                 yield member.filename, member.filename
 
 
@@ -138,11 +149,20 @@ def _tar_items(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                 places[member.name] = member.offset_data, member.size
             elif member.islnk() and member.linkname in places:
                 places[member.name] = places[member.linkname]
-        if archive.fileobj is not None:
-            archive.fileobj.seek(archive.offset)
-            if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
-                raise tarfile.ReadError(f"unexpected end at byte {archive.offset:,}")
-    yield from ((name, place) for name, place in places.items() if _wanted(name))
+            else:
+                continue
+            yield member.name, places[member.name]
+        assert archive.fileobj is not None
+        archive.fileobj.seek(archive.offset)
+        if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
+            raise tarfile.ReadError(f"unexpected end at byte {archive.offset:,}")
+
+
+def _unpacked_items(path: Path, target: Path) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Of the tar file within a compressed one, which allows no reading here and there."""
+    with _opener(path)(path, "rb") as source, target.open("wb") as unpacked:
+        shutil.copyfileobj(source, unpacked, 1 << 20)
+    yield from _tar_items(target)
 
 
 def _opener(path: Path) -> Any:
@@ -151,18 +171,10 @@ def _opener(path: Path) -> Any:
     return next((opened for magic, opened in _COMPRESSED.items() if start.startswith(magic)), None)
 
 
-def _unpacked(path: Path, folder: Path) -> Path:
-    """The tar file within a compressed one, which allows no reading here and there."""
-    target = folder / "source.tar"
-    with _opener(path)(path, "rb") as source, target.open("wb") as unpacked:
-        shutil.copyfileobj(source, unpacked, 1 << 20)
-    return target
-
-
 def _wanted(name: str) -> bool:
-    steps = PurePosixPath(name).parts
-    hidden = any(step.startswith(".") or step == "__MACOSX" for step in steps if step != ".")
-    return bool(steps) and not hidden and steps[-1] not in _NOT_IMAGES
+    steps = name.replace("\\", "/").split("/")
+    hidden = any(step.startswith(".") and step not in {".", ".."} for step in steps)
+    return not hidden and "__MACOSX" not in steps and steps[-1] not in _NOT_IMAGES
 
 
 def _stat_line(path: Path) -> str:

@@ -17,14 +17,14 @@ IMAGES, MANIFEST, REJECTED = "images.npy", "manifest.json", "rejected.csv"
 
 @dataclass(frozen=True)
 class PackedStore:
-    """Square uint8 images with their names, labels and held-out marks, ordered by content.
+    """Square uint8 images with their names, labels and held-out marks.
 
     Args:
         path: The store's folder.
         source: What was packed, for people; no path.
         images: Read-only memory map [n, h, w, c] uint8.
         names: Names within the source [n].
-        hashes: sha256 of each image's content [n]: of its file, or of a drawn face's recipe. Sorted.
+        hashes: sha256 of each image's content [n]: of its file, or of a drawn face's recipe.
         held_out: True where training never sees the image [n].
         labels: Label -> float32 [n], NaN where unknown.
         label_classes: Class label -> its classes: value k means classes[k]. Binary and number labels are absent.
@@ -57,27 +57,31 @@ class PackedStore:
     def digest(self) -> str:
         """sha256 of what training sees: the images' content, size, channels and held-out marks; no path, no label."""
         about = f"{FORMAT} {self.resolution} {self.channels}"
-        rows = (f"{content} {int(mark)}" for content, mark in zip(self.hashes, self.held_out, strict=True))
+        rows = sorted(f"{content} {int(mark)}" for content, mark in zip(self.hashes, self.held_out, strict=True))
         return hashlib.sha256("\n".join([about, *rows]).encode()).hexdigest()
 
     @cached_property
     def labels_digest(self) -> str:
-        """sha256 of every label of every image, whatever the images' names and the labels' order."""
-        found = hashlib.sha256("\n".join(self.hashes).encode())
-        for name in sorted(self.labels):
-            found.update(json.dumps([name, self.label_classes.get(name)]).encode())
-            found.update(np.ascontiguousarray(self.labels[name], "<f4").tobytes())
-        return found.hexdigest()
+        """sha256 of every label of every image, whatever the images' names and order."""
+        names = sorted(self.labels)
+        columns = [self.labels[name].astype("<f4") for name in names]
+        rows = sorted((content, *map(str, row)) for content, *row in zip(self.hashes, *columns, strict=True))
+        about = [(name, self.label_classes.get(name)) for name in names]
+        return hashlib.sha256(json.dumps([about, rows]).encode()).hexdigest()
 
     @cached_property
     def training_indices(self) -> np.ndarray:
-        """int64 [m] of the images that training may see, rising."""
-        return np.flatnonzero(~self.held_out)
+        """int64 [m] of the images that training may see, by content: the same images in the same order everywhere."""
+        return self._by_content[~self.held_out[self._by_content]]
 
     @cached_property
     def held_out_indices(self) -> np.ndarray:
-        """int64 [n - m] of the images that training never sees, rising."""
-        return np.flatnonzero(self.held_out)
+        """int64 [n - m] of the images that training never sees, by content."""
+        return self._by_content[self.held_out[self._by_content]]
+
+    @cached_property
+    def _by_content(self) -> np.ndarray:
+        return np.argsort(np.array(self.hashes, "S64"), kind="stable")
 
     def __len__(self) -> int:
         return len(self.names)

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import warnings
 from typing import Any
 
 from framework.data.decoding import RejectedError, decode
@@ -19,15 +20,20 @@ class Work:
     Args:
         kind: folder, tar or zip (see `Reader`), or drawn_faces, whose items are the faces' indices.
         path: The source's path, empty for drawn_faces.
-        output: The file of raw pictures, one slot after another.
+        output: The file of raw pictures, one slot after another; it is there already.
+        start: Where in it the first slot begins, in bytes.
         resolution: Side of the pictures.
         channels: 3 or 1.
         seed: Of drawn faces.
     """
 
-    def __init__(self, *, kind: str, path: str, output: str, resolution: int, channels: int, seed: int) -> None:
+    def __init__(
+        self, *, kind: str, path: str, output: str, start: int, resolution: int, channels: int, seed: int
+    ) -> None:
         self._resolution, self._channels, self._seed = resolution, channels, seed
-        self._reader = None if kind == "drawn_faces" else Reader(kind, path)
+        self._kind, self._path = kind, path
+        self._reader: Reader | None = None
+        self._start = start
         self._output = os.open(output, os.O_WRONLY)
 
     def close(self) -> None:
@@ -38,18 +44,21 @@ class Work:
 
     def run(self, items: list[tuple[int, Any]]) -> list[Result]:
         """Pictures of (slot, item) pairs; no item's fault stops the others."""
-        return [self._one(slot, item) for slot, item in items]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF and palettes
+            return [self._one(slot, item) for slot, item in items]
 
     def _one(self, slot: int, item: Any) -> Result:
         try:
-            pixels, content = self._drawn(item) if self._reader is None else self._read(item)
+            pixels, content = self._drawn(item) if self._kind == "drawn_faces" else self._read(item)
         except RejectedError as fault:
             return slot, "", str(fault)
-        os.pwrite(self._output, pixels, slot * len(pixels))
+        os.pwrite(self._output, pixels, self._start + slot * len(pixels))
         return slot, content, None
 
     def _read(self, item: Any) -> tuple[bytes, str]:
-        assert self._reader is not None
+        if self._reader is None:  # a compressed source may not be unpacked before its first item comes
+            self._reader = Reader(self._kind, self._path)
         data = self._reader.read(item)
         return decode(data, resolution=self._resolution, channels=self._channels), hashlib.sha256(data).hexdigest()
 
