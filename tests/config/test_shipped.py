@@ -1,0 +1,37 @@
+"""Every shipped YAML says only what differs from the defaults, under a header that says how it is run."""
+
+from pathlib import Path
+
+import pytest
+
+from framework.config import load_experiment
+from framework.config.describe import default_of
+from framework.orchestration.space import settings
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_loads_and_its_space_is_sound(path):
+    experiment = load_experiment(path)
+    assert experiment.name == path.stem
+    assert len(settings(experiment)) >= 4
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_its_header_says_the_command(path):
+    assert f"python -m jobs.pipeline configs/{path.name}" in path.read_text()
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_it_states_no_default(path):
+    experiment = load_experiment(path)
+    document = experiment.model_dump(exclude_unset=True)
+    stated = {
+        f"{section}.{key}": value
+        for section, keys in document.items()
+        if isinstance(keys, dict)
+        for key, value in keys.items()
+    }
+    looked_for = {"data.source", "search.trials"}  # what a reader wants to see, default or not
+    assert not {key for key, value in stated.items() if value == default_of(key)} - looked_for
