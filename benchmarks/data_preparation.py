@@ -1,6 +1,6 @@
 """`prepare` against a one-thread loop of Pillow on UTKFace-5k.tar: images a second, interleaved in one run.
 
-    python benchmarks/data_preparation.py [rounds]
+    python -m benchmarks.data_preparation [rounds]
 
 The loop opens, converts, resizes (the same filter) and makes an array of each member, and keeps nothing. `prepare`
 also lists, hashes, orders, labels and writes a store that survives a power cut. `all cores` is the machine's own

@@ -41,13 +41,14 @@ def decode(data: bytes, *, resolution: int, channels: int) -> bytes:
         raise RejectedError("empty file")
     picture = _opened(data)
     _refuse_by_size(picture, resolution=resolution)
-    turn = _turn(picture)
     wanted = "L" if channels == 1 else "RGB"
     if picture.format == "JPEG" and picture.mode in {"L", "RGB"}:
         side = int(_DRAFT_MARGIN.get(resolution, _DRAFT_MARGIN_ELSE) * resolution)
         if min(picture.size) >= 2 * side or wanted != picture.mode:
             picture.draft(wanted, (side, side))
-    square = _square(_converted(_loaded(picture), wanted), resolution)
+    _load(picture)
+    turn = _turn(picture)  # only now: Pillow itself turns TIFF files while it loads them
+    square = _square(_converted(picture, wanted), resolution)
     return (square if turn is None else square.transpose(turn)).tobytes()
 
 
@@ -58,7 +59,7 @@ def _opened(data: bytes) -> Image.Image:
         return Image.open(io.BytesIO(data))
     except UnidentifiedImageError:
         raise RejectedError("not an image") from None
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RejectedError(f"decompression bomb: more than {MAX_PIXELS:,} pixels") from None
     except Exception as fault:
         raise RejectedError(f"damaged header: {_line(fault)}") from None
@@ -72,15 +73,14 @@ def _refuse_by_size(picture: Image.Image, *, resolution: int) -> None:
         raise RejectedError(f"too small: {width}x{height} pixels")
 
 
-def _loaded(picture: Image.Image) -> Image.Image:
+def _load(picture: Image.Image) -> None:
     try:
         picture.load()
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RejectedError(f"decompression bomb: more than {MAX_PIXELS:,} pixels") from None
     except Exception as fault:
         text = _line(fault)
         raise RejectedError("truncated" if "truncated" in text.lower() else f"damaged: {text}") from None
-    return picture
 
 
 def _converted(picture: Image.Image, mode: str) -> Image.Image:

@@ -143,7 +143,7 @@ def _zip_items(path: Path) -> Iterator[tuple[str, str]]:
 
 def _tar_items(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
     places: dict[str, tuple[int, int]] = {}
-    with tarfile.open(path) as archive:
+    with (_opener(path) or open)(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
         for member in archive:
             if member.isreg() and not member.issparse():
                 places[member.name] = member.offset_data, member.size
@@ -152,10 +152,9 @@ def _tar_items(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
             else:
                 continue
             yield member.name, places[member.name]
-        assert archive.fileobj is not None
-        archive.fileobj.seek(archive.offset)
-        if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
-            raise tarfile.ReadError(f"unexpected end at byte {archive.offset:,}")
+        file.seek(archive.offset)
+        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
+            raise tarfile.ReadError(f"unexpected end of data at byte {archive.offset:,}")
 
 
 def _unpacked_items(path: Path, target: Path) -> Iterator[tuple[str, tuple[int, int]]]:

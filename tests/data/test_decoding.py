@@ -1,0 +1,186 @@
+"""One file to one picture: known colours, known turns, known reasons."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from framework.data.decoding import RejectedError, decode
+
+RED, GREEN, BLUE, WHITE = (200, 30, 20), (20, 160, 60), (30, 40, 190), (255, 255, 255)
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def quarters(side: int = 64) -> Image.Image:
+    """Red above left, green above right, blue below left, white below right."""
+    image = Image.new("RGB", (side, side), WHITE)
+    for colour, place in ((RED, (0, 0)), (GREEN, (side // 2, 0)), (BLUE, (0, side // 2))):
+        image.paste(colour, (*place, place[0] + side // 2, place[1] + side // 2))
+    return image
+
+
+def pixels(data: bytes, *, resolution: int = 32, channels: int = 3) -> np.ndarray:
+    raw = decode(data, resolution=resolution, channels=channels)
+    return np.frombuffer(raw, np.uint8).reshape(resolution, resolution, channels)
+
+
+def corners(array: np.ndarray) -> list[tuple[int, ...]]:
+    return [tuple(int(v) for v in array[y, x]) for y, x in ((4, 4), (4, -5), (-5, 4), (-5, -5))]
+
+
+def near(found, wanted, tolerance=3):
+    return np.abs(np.array(found, float) - np.array(wanted, float)).max() <= tolerance
+
+
+def test_rgb_stays():
+    assert corners(pixels(saved(quarters()))) == [RED, GREEN, BLUE, WHITE]
+
+
+def test_palette_grey_and_bilevel():
+    assert near(corners(pixels(saved(quarters().quantize(8)))), [RED, GREEN, BLUE, WHITE])
+    grey = pixels(saved(Image.new("L", (64, 64), 77)))
+    assert (grey == 77).all()
+    assert (pixels(saved(Image.new("1", (64, 64), 1))) == 255).all()
+
+
+def test_transparent_parts_are_white():
+    image = quarters().convert("RGBA")
+    image.putalpha(Image.new("L", image.size, 0))
+    assert (pixels(saved(image)) == 255).all()
+    half = Image.new("LA", (64, 64), (100, 128))  # 100 * 128/255 + 255 * 127/255
+    assert near(pixels(saved(half)), 177.2, 1)
+    keyed = saved(Image.new("L", (64, 64), 9), transparency=9)
+    assert (pixels(keyed) == 255).all()
+    palette = quarters().quantize(8)
+    assert (pixels(saved(palette, transparency=bytes(8 * [0]))) == 255).all()
+
+
+def test_cmyk():
+    cyan = Image.new("CMYK", (64, 64), (255, 0, 0, 0))
+    assert near(corners(pixels(saved(cyan, "JPEG", quality=98)))[0], (0, 255, 255), 4)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_not_clipped(kind):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16)
+    image = Image.fromarray(np.tile(ramp, (64, 1)))
+    grey = pixels(saved(image, kind), resolution=64)[:, :, 0]
+    assert np.abs(grey[0] - ramp / 257).max() <= 0.5
+
+
+def test_sixteen_bit_colour():
+    rows = b"".join(b"\0" + struct.pack(">3H", 51400, 7710, 5140) * 64 for _ in range(64))  # RED times 257
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 64, 64, 16, 2, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    assert corners(pixels(png))[0] == RED
+
+
+def test_floats():
+    assert near(pixels(saved(Image.fromarray(np.full((64, 64), 0.5, np.float32)), "TIFF")), 127.5, 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_exif_orientation(orientation, kind):
+    from PIL import ImageOps
+
+    upright = quarters(256)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    undone = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]
+    turner = upright.copy()
+    turner.getexif()[0x0112] = undone
+    turned = ImageOps.exif_transpose(turner)
+    options = {"JPEG": {"quality": 98}, "WEBP": {"lossless": True}}.get(kind, {})
+    data = saved(turned, kind, exif=exif, **options)
+    assert near(corners(pixels(data)), [RED, GREEN, BLUE, WHITE], 6)
+
+
+@pytest.mark.filterwarnings("ignore")  # as the worker has it
+def test_damaged_exif_leaves_the_picture():
+    data = saved(quarters(), "JPEG", exif=b"Exif\0\0MM\0\x2a\0\0\0\x08\xff\xff" + b"\xff" * 40)
+    assert near(corners(pixels(data)), [RED, GREEN, BLUE, WHITE], 12)
+
+
+@pytest.mark.parametrize("size", [(96, 64), (64, 96), (97, 64)])
+def test_the_centre_square_is_kept(size):
+    image = Image.new("RGB", size, RED)
+    side = min(size)
+    image.paste(BLUE, ((size[0] - side) // 2, (size[1] - side) // 2, (size[0] + side) // 2, (size[1] + side) // 2))
+    found = pixels(saved(image))
+    assert near(found[2:-2, 2:-2].reshape(-1, 3), BLUE)
+
+
+def test_shrinking_is_antialiased():
+    fine = np.indices((256, 256)).sum(axis=0) % 2 * 255  # a chessboard, grey from afar
+    found = pixels(saved(Image.fromarray(fine.astype(np.uint8))))
+    assert np.abs(found.astype(int) - 127.5).max() < 3
+
+
+def test_half_the_resolution_is_enlarged_and_less_is_too_small():
+    assert pixels(saved(quarters(32)), resolution=64).shape == (64, 64, 3)
+    with pytest.raises(RejectedError, match="too small: 31x400"):
+        decode(saved(Image.new("RGB", (31, 400))), resolution=64, channels=3)
+
+
+def test_grey_is_the_luma():
+    found = pixels(saved(quarters()), channels=1)
+    assert found.shape == (32, 32, 1)
+    luma = [round(0.299 * r + 0.587 * g + 0.114 * b) for r, g, b in (RED, GREEN, BLUE, WHITE)]
+    assert near([corner[0] for corner in corners(found)], luma, 1)
+    assert near([corner[0] for corner in corners(pixels(saved(quarters(), "JPEG", quality=98), channels=1))], luma, 4)
+
+
+def bomb() -> bytes:
+    """A small file that says it is 30,000 pixels wide and high."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"this is text, not a picture", "not an image"),
+        (saved(quarters(400), "JPEG", quality=95)[:3000], "truncated"),
+        (saved(quarters(400), "PNG")[:300], "truncated"),
+        (b"\xff\xd8\xff\xe0 and nothing more", "damaged header|not an image|truncated"),
+        (bomb(), "decompression bomb"),
+        (saved(Image.new("RGB", (9, 9))), "too small: 9x9"),
+        (saved(Image.new("L", (10_000, 10_000))), "decompression bomb: (10000x10000|more than)"),
+    ],
+)
+def test_what_is_rejected_and_why(data, reason):
+    with pytest.raises(RejectedError, match=reason):
+        decode(data, resolution=32, channels=3)
+
+
+@pytest.mark.parametrize("resolution", [32, 64])
+def test_draft_scaling_stays_within_a_grey_level_on_average(real_files, resolution):
+    differences = []
+    for data in real_files:
+        full = Image.open(io.BytesIO(data)).convert("RGB").resize((resolution, resolution), Image.Resampling.LANCZOS)
+        differences.append(np.abs(pixels(data, resolution=resolution).astype(int) - np.asarray(full)).mean())
+    assert 0 < np.mean(differences) < 0.5
+    assert max(differences) < 1.1
+
+
+def test_no_draft_is_made_of_real_faces_at_128(real_files):
+    full = Image.open(io.BytesIO(real_files[0])).resize((128, 128), Image.Resampling.LANCZOS)
+    assert (pixels(real_files[0], resolution=128) == np.asarray(full)).all()
