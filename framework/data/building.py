@@ -14,7 +14,7 @@ import numpy as np
 
 from framework.config import DataConfig
 from framework.data.faces.labels import drawn_labels
-from framework.data.labels import Labels, csv_labels, utkface_labels
+from framework.data.labels import Labels, check_csv, csv_labels, utkface_labels
 from framework.data.pool import Pool, usable_cores
 from framework.data.rejection import refuse_rejected, write_rejected
 from framework.data.sources import Listing, list_source, locate, source_name
@@ -58,6 +58,8 @@ def build(
     Raises:
         DataError: See `prepare`.
     """
+    if config.labels:
+        check_csv(Path(config.labels).expanduser())
     output = folder / IMAGES
     output.touch()
     with Pool(_processes(config, processes)) as pool:  # they start while the source is listed

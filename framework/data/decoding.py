@@ -6,6 +6,8 @@ from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 MAX_PIXELS = 89_478_485  # Pillow's own bound: 256 MiB of RGB
+# rasters only: Pillow would hand an EPS file to Ghostscript
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "ICO", "DIB", "PCX")
 _EXIF_ORIENTATION = 0x0112
 _EXIF_KEYS = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 _TURNS = {
@@ -56,7 +58,7 @@ def _opened(data: bytes) -> Image.Image:
     try:
         if data.startswith(b"\xff\xd8\xff"):
             return JpegImageFile(io.BytesIO(data))  # past the search for a format, and of several pictures the first
-        return Image.open(io.BytesIO(data))
+        return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise RejectedError("not an image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

@@ -49,6 +49,11 @@ def utkface_labels(names: list[str]) -> Labels:
     return Labels(values, {"race": RACES, "age_group": AGE_GROUPS})
 
 
+def check_csv(path: Path) -> None:
+    """Raises DataError where a file of labels is no table, which is better known before hours of decoding."""
+    _table(path)
+
+
 def csv_labels(path: Path, names: list[str]) -> tuple[Labels, int]:
     """Labels of the images from a CSV whose first column is the file's name, with or without folders.
 

@@ -21,6 +21,7 @@ from framework.data.worker import Result, Work
 from framework.errors import DataError
 
 _CHUNK = 32
+_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PACKAGES = str(Path(__file__).parents[2])
 # glibc: keep what was freed, instead of handing each picture's memory back to the system and asking for it anew
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
@@ -29,7 +30,12 @@ _Chunk = list[tuple[int, Any]]
 
 def usable_cores() -> int:
     """Cores that this process may use, which in a container are fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _CGROUP_QUOTA.read_text().split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        return cores
 
 
 class Pool:

@@ -160,6 +160,7 @@ def bomb() -> bytes:
         (b"this is text, not a picture", "not an image"),
         (saved(quarters(400), "JPEG", quality=95)[:3000], "truncated"),
         (saved(quarters(400), "PNG")[:300], "truncated"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n", "not an image"),  # no Ghostscript here
         (b"\xff\xd8\xff\xe0 and nothing more", "damaged header|not an image|truncated"),
         (bomb(), "decompression bomb"),
         (saved(Image.new("RGB", (9, 9))), "too small: 9x9"),

@@ -79,6 +79,11 @@ def test_labels_have_a_digest_of_their_own(folder_of, pack, tmp_path):
     assert stores[0].labels_digest == open_store(stores[0].path).labels_digest
 
 
+def test_labels_are_looked_at_before_anything_is_decoded(folder_of, pack, tmp_path):
+    with pytest.raises(DataError, match=r"data\.labels: .*none.csv does not exist"):
+        pack(folder_of({"a.jpg": b"no picture"}), labels=str(tmp_path / "none.csv"))
+
+
 def test_a_sample_is_seeded_nested_and_keeps_its_held_out_images(folder_of, tar_of, pack):
     folder = folder_of(FILES)
     whole, large, small = (pack(folder, limit=limit) for limit in (None, 100, 64))
