@@ -76,16 +76,19 @@ def _start(*, verbose: bool) -> bool:
 
     quiet = {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "ERROR"}
     environment = {"env_vars": _worker_environment()}
-    address = os.environ.get("RAY_ADDRESS")
+    named = os.environ.get("RAY_ADDRESS")
+    if named and not _listens(named):
+        raise ClusterError(f"RAY_ADDRESS={named}: nothing listens there; wants host:port of a running Ray cluster")
+    address = named or _started_here()
     if address and _TOKEN.exists():  # `ray start` has made one, and asks for it
         os.environ.setdefault("RAY_AUTH_MODE", "token")
-    try:
-        ray.init(address=address or "auto", runtime_env=_with_code(environment), **quiet)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
-        if address:
+    if address:
+        try:
+            ray.init(address=address, runtime_env=_with_code(environment), **quiet)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
             reason = " ".join(str(fault).split())[:200]
-            raise ClusterError(f"RAY_ADDRESS={address}: no Ray cluster answers there ({reason})") from None
-    else:
+            where = f"RAY_ADDRESS={named}" if named else f"the cluster that `ray start` left word of, {address}"
+            raise ClusterError(f"{where}: no Ray cluster answers there ({reason})") from None
         return False
     try:
         ray.init(
@@ -98,6 +101,27 @@ def _start(*, verbose: bool) -> bool:
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
         raise ClusterError(f"Ray could not start on this machine: {' '.join(str(fault).split())[:300]}") from None
+    return True
+
+
+def _started_here() -> str | None:
+    """The cluster that `ray start` has left word of on this machine, if it still listens.
+
+    Ray's own address "auto" would take any Ray it sees, also the embedded one of another job, which ends with it.
+    """
+    from ray._private.services import find_bootstrap_address
+
+    address = find_bootstrap_address(None)
+    return address if address and _listens(address) else None
+
+
+def _listens(address: str) -> bool:
+    """Whether anything answers there; Ray itself would try for many minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5.0).close()
+    except (OSError, ValueError):
+        return False
     return True
 
 

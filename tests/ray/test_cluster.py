@@ -41,24 +41,27 @@ def cluster(tmp_path_factory):
     head = ("--head", f"--port={port}", f"--dashboard-port={dashboard}", f"--temp-dir={folder}")
     log = tmp_path_factory.mktemp("cluster") / "log"
     started = []
-    with log.open("w") as output:
-        for arguments in (head, (f"--address=127.0.0.1:{port}",)):
-            unset = {key: value for key, value in environment.items() if key != "RAY_ADDRESS"}
-            process = subprocess.Popen([RAY, "start", *arguments, *common], env=unset, stdout=output, stderr=output)
-            started.append(process)
-            count = len(started)
-            wait_until(lambda: alive_nodes(environment) == count, seconds=90, what=f"{count} nodes: {log.read_text()}")  # noqa: B023
+    try:
+        with log.open("w") as output:
+            for arguments in (head, (f"--address=127.0.0.1:{port}",)):
+                unset = {key: value for key, value in environment.items() if key != "RAY_ADDRESS"}
+                process = subprocess.Popen([RAY, "start", *arguments, *common], env=unset, stdout=output, stderr=output)
+                started.append(process)
+                count = len(started)
+                wait_until(lambda count=count: alive_nodes(environment) == count, seconds=120, what=f"{count} nodes")
         yield environment
+    finally:
         for process in reversed(started):
             process.terminate()
         for process in started:
             process.wait(timeout=60)
-    shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def alive_nodes(environment):
     listed = subprocess.run([RAY, "list", "nodes", "--format=json"], env=environment, capture_output=True, text=True)
-    return sum(node["state"] == "ALIVE" for node in json.loads(listed.stdout)) if listed.returncode == 0 else 0
+    nodes = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.strip() else []
+    return sum(node["state"] == "ALIVE" for node in nodes)
 
 
 def test_a_job_attaches_and_its_workers_spread_over_both_nodes(cluster, storage, run):
@@ -72,7 +75,7 @@ def test_a_job_attaches_and_its_workers_spread_over_both_nodes(cluster, storage,
         if process.poll() is None:
             command = [RAY, "list", "actors", "--format=json", "--detail", "--filter", "state=ALIVE", "--limit=500"]
             listed = subprocess.run(command, env=cluster, capture_output=True, text=True)
-            actors = json.loads(listed.stdout or "[]") if listed.returncode == 0 else []
+            actors = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.strip() else []
             homes.update(actor["node_id"] for actor in actors if "RayTrainWorker" in actor["class_name"])
         return len(homes) == 2 or process.poll() is not None
 
