@@ -50,7 +50,7 @@ def test_local_contrast_is_blind_to_a_tint_and_hardly_minds_dimmer_light():
 def test_any_size_gives_as_many_logits_and_features(side, channels):
     logits, features = build(side, channels)(torch.zeros(2, channels, side, side))
     assert logits.shape == (2, 4)
-    assert features.shape == (2, 8 * (2 + 3 + 4))
+    assert features.shape == (2, 8 * (3 + 4))
 
 
 def test_folding_batch_norm_changes_nothing_but_the_cost():

@@ -7,7 +7,7 @@ from framework.models.assessor import WEIGHTS
 from framework.training.assessor import split, train_assessors
 from framework.training.assessor_augment import augmented
 
-SHORT = AssessorConfig(images=2048, width=8)
+SHORT = AssessorConfig(images=3072, width=8)
 
 
 @pytest.fixture(scope="module")
