@@ -16,9 +16,12 @@ turned kernels the two are the same, and no layer has to copy its input to pad i
 import math
 
 import torch
+import torch.nn.functional as F  # noqa: N812  torch's own habit
 from torch import Tensor, nn
 
 from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
+from framework.models.leaky import leaky_convolution
+from framework.models.wide import wide_convolution
 
 _SMALLEST_STEM = 7
 _SLOPE = 0.2
@@ -52,18 +55,16 @@ class Generator(GeneratorNetwork):
         self.stem, halvings = stem_size(resolution)
         self.dense = nn.Linear(latent_size, self.stem * self.stem * width)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(width, width, 4, stride=2, padding=1) for _ in range(halvings))
-        self.to_image = nn.Conv2d(width, channels, 8, padding=4)
-        self.activation = nn.LeakyReLU(_SLOPE, inplace=True)
+        self.to_image = nn.Conv2d(width, channels, 8)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents [n, latent_size] -> images [n, channels, resolution, resolution] in [-1, 1]."""
-        x = self.activation(self.dense(latents))
+        x = F.leaky_relu(self.dense(latents), _SLOPE)
         # [n, stem * stem * width] -> [n, width, stem, stem], already in channels_last memory
         x = x.view(-1, self.stem, self.stem, self.width).permute(0, 3, 1, 2)
         for up in self.ups:
-            x = self.activation(up(x))
-        # Keras's `same` puts 3 before and 4 after; 4 on both sides and the first row and column dropped is that.
-        return torch.tanh(self.to_image(x)[:, :, 1:, 1:])
+            x = leaky_convolution(up, x, slope=_SLOPE)
+        return torch.tanh(wide_convolution(x, self.to_image.weight, self.to_image.bias))
 
 
 class Discriminator(DiscriminatorNetwork):
@@ -84,7 +85,6 @@ class Discriminator(DiscriminatorNetwork):
         self.from_image = nn.Conv2d(channels, width, 3, padding=1)
         self.downs = nn.ModuleList(nn.Conv2d(width, width, 3, stride=2, padding=1) for _ in range(halvings))
         self.dense = nn.Linear(self.features, 1)
-        self.activation = nn.LeakyReLU(_SLOPE, inplace=True)
 
     def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
         """Images [n, c, h, w] in [-1, 1] -> logits [n], positive for real.
@@ -93,9 +93,9 @@ class Discriminator(DiscriminatorNetwork):
             images: The images.
             dropout_mask: [n, features] bool, True for what stays (and is scaled up for what goes). None: no dropout.
         """
-        x = self.activation(self.from_image(images.flip(2, 3)))
+        x = leaky_convolution(self.from_image, images.flip(2, 3), slope=_SLOPE)
         for down in self.downs:
-            x = self.activation(down(x))
+            x = leaky_convolution(down, x, slope=_SLOPE)
         x = x.permute(0, 2, 3, 1).flatten(1)  # [n, stem * stem * width], channels last as in Keras
         if dropout_mask is not None:
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)

@@ -1,0 +1,88 @@
+"""A convolution with a large kernel to very few channels, several times faster than the library's on a CPU.
+
+Libraries lay out convolutions for many output channels: an 8x8 kernel to 3 channels runs at a fifth of the rate of the
+others (measured: 19 of 100 GFLOP/s forward, 19 for the weights' gradient). Here the kernel's rows become channels: a
+1x8 convolution to 8 x 3 channels, whose 8 groups are then added up, each one row further. The weights' gradient is a
+matrix product with the windows of the output's gradient, which are small because its channels are few.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own habit
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+# So many pixels at a time, so that what lies between two operations stays in the cache.
+_CHUNK_PIXELS = 16_384
+
+
+def wide_convolution(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`same` convolution with an even kernel, padded as Keras does: k / 2 - 1 before, k / 2 after.
+
+    Args:
+        images: [n, c, h, w], channels_last for speed.
+        weight: [few, c, k, k], k even.
+        bias: [few].
+
+    Returns:
+        [n, few, h, w].
+    """
+    if images.device.type != "cpu":
+        # k / 2 on both sides is one row and one column too many.
+        return F.conv2d(images, weight, bias, padding=weight.shape[-1] // 2)[:, :, 1:, 1:]
+    if torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+        images, weight = images.to(dtype), weight.to(dtype)
+    return _WideConvolution.apply(images, weight) + bias.view(1, -1, 1, 1)
+
+
+class _WideConvolution(Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        few, c, k, _ = weight.shape
+        n, _, h, w = images.shape
+        rows = weight.permute(2, 0, 1, 3).reshape(k * few, c, 1, k).contiguous(memory_format=torch.channels_last)
+        result = torch.zeros(n, h, w, few, dtype=torch.promote_types(images.dtype, torch.float32))
+        for part in _parts(images):
+            by_row = F.conv2d(images[part], rows, padding=(0, k // 2))[:, :, :, 1:]  # [m, k * few, h, w]
+            by_row = by_row.permute(0, 2, 3, 1).unflatten(3, (k, few))
+            for row in range(k):  # output row i takes input row i + shift
+                shift = row - (k // 2 - 1)
+                first, last = max(0, -shift), min(h, h - shift)
+                result[part, first:last] += by_row[:, first + shift : last + shift, :, row]
+        return result.permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        images, weight = ctx.saved_tensors
+        few, c, k, _ = weight.shape
+        h, w = images.shape[2:]
+        before, after = k // 2, k // 2 - 1  # the output's padding, turned round
+        slope = slope.to(images.dtype).permute(0, 2, 3, 1)
+        padded = F.pad(slope, (0, 0, before, after, before, after)).contiguous()  # [n, h + k - 1, w + k - 1, few]
+        by_image = by_weight = None
+        if ctx.needs_input_grad[0]:
+            turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
+            by_image = F.conv2d(padded.permute(0, 3, 1, 2), turned)
+        if ctx.needs_input_grad[1]:
+            total = torch.zeros(k * k * few, c, dtype=torch.promote_types(images.dtype, torch.float32))
+            sn, sh, sw, _ = padded.stride()
+            for part in _parts(images):
+                block = padded[part]
+                windows = block.as_strided(
+                    (len(block), h, w, k, k * few), (sn, sh, sw, sh, 1), block.storage_offset()
+                ).reshape(-1, k * k * few)  # [m * h * w, k * k * few]: all that a pixel of the input reaches
+                total += windows.t() @ images[part].permute(0, 2, 3, 1).reshape(-1, c)
+            by_weight = total.view(k, k, few, c).flip(0, 1).permute(2, 3, 0, 1).to(weight.dtype)
+        return by_image, by_weight
+
+
+def _parts(images: Tensor) -> list[slice]:
+    """Slices of the batch of about `_CHUNK_PIXELS` each."""
+    n, _, h, w = images.shape
+    size = max(1, _CHUNK_PIXELS // (h * w))
+    return [slice(start, start + size) for start in range(0, n, size)]
