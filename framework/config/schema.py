@@ -44,8 +44,10 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The pair of networks."""
 
-    architecture: Literal["dcgan"] = key("dcgan", "dcgan: the notebooks' reference pair, at any size")
-    width: int = key(128, "channels of each layer", unit="channels", ge=4, le=2048)
+    architecture: Literal["dcgan", "skip"] = key(
+        "dcgan", "dcgan (the notebooks' pair) or skip (lighter, learns sooner)"
+    )
+    width: int = key(128, "channels of each layer (skip: the largest)", unit="channels", ge=4, le=2048)
     latent_size: int = key(100, "numbers in a latent", unit="dimensions", ge=1, le=8192)
     dropout: float = key(0.4, "dropout before the discriminator's logit", unit="probability", ge=0.0, lt=1.0)
 

@@ -1,11 +1,12 @@
 """From the configuration to networks: every architecture by its name."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import nn
 
-from framework.models import dcgan
+from framework.models import dcgan, skip
 from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.prior import derive_seed
 
@@ -14,16 +15,25 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound=nn.Module)
 
+# Name in `model.architecture` -> the network and how it is initialised.
+GENERATORS = {
+    "dcgan": (dcgan.Generator, dcgan.keras_initialise),
+    "skip": (skip.Generator, skip.orthogonal_initialise),
+}
+DISCRIMINATORS = {
+    "dcgan": (dcgan.Discriminator, dcgan.keras_initialise),
+    "skip": (skip.Discriminator, skip.orthogonal_initialise),
+}
+
 
 def build_generator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> GeneratorNetwork:
     """A freshly initialised generator: `forward(latents [n, z]) -> images [n, c, h, w]` in [-1, 1].
 
     Same arguments, same weights; it has `latent_size`, `resolution` and `channels`.
     """
-    network = dcgan.Generator(
-        latent_size=config.latent_size, resolution=resolution, channels=channels, width=config.width
-    )
-    return _initialised(network, seed=derive_seed(seed, "generator"))
+    make, initialise = GENERATORS[config.architecture]
+    network = make(latent_size=config.latent_size, resolution=resolution, channels=channels, width=config.width)
+    return _placed(network, initialise, seed=derive_seed(seed, "generator"))
 
 
 def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> DiscriminatorNetwork:
@@ -31,8 +41,9 @@ def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int
 
     `dropout_mask` is [n, features] bool or None; it has `features` and `dropout`.
     """
-    network = dcgan.Discriminator(resolution=resolution, channels=channels, width=config.width, dropout=config.dropout)
-    return _initialised(network, seed=derive_seed(seed, "discriminator"))
+    make, initialise = DISCRIMINATORS[config.architecture]
+    network = make(resolution=resolution, channels=channels, width=config.width, dropout=config.dropout)
+    return _placed(network, initialise, seed=derive_seed(seed, "discriminator"))
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -40,6 +51,6 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _initialised(network: Network, *, seed: int) -> Network:
-    dcgan.keras_initialise(network, generator=torch.Generator().manual_seed(seed))
+def _placed(network: Network, initialise: Callable[..., None], *, seed: int) -> Network:
+    initialise(network, generator=torch.Generator().manual_seed(seed))
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

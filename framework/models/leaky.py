@@ -18,16 +18,17 @@ from torch.autograd import Function
 _WINDOWS = 256
 
 
-def leaky_convolution(layer: nn.Conv2d | nn.ConvTranspose2d, images: Tensor, *, slope: float) -> Tensor:
+def leaky_convolution(layer: nn.Module, images: Tensor, *, slope: float) -> Tensor:
     """`leaky_relu(layer(images), slope)`, and the same gradients, twice if need be.
 
     Args:
-        layer: Square kernel, the same stride and padding both ways, with a bias.
+        layer: Conv2d or ConvTranspose2d: square kernel, the same stride and padding both ways, with a bias.
         images: [n, c, h, w], channels_last for speed.
         slope: Of the activation below 0.
     """
     if images.device.type != "cpu":
         return F.leaky_relu_(layer(images), slope)
+    assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     weight = layer.weight
     if torch.is_autocast_enabled("cpu"):
         dtype = torch.get_autocast_dtype("cpu")
@@ -57,11 +58,11 @@ class _LeakyConvolution(Function):
         return result
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         images, weight, result = ctx.saved_tensors
         slope, stride, padding, transposed = ctx.how
         wants_images, wants_weight, wants_bias, *_ = ctx.needs_input_grad
-        gradient = _before_activation(gradient, result, slope)
+        gradient = _before_activation(gradients[0], result, slope)
         exact = images.dtype in (torch.float32, torch.float64)
         # A first layer has so few channels, and a gradient of the gradient is so rare, that the library's will do.
         own = exact and wants_weight and stride > 1 and not torch.is_grad_enabled()

@@ -18,13 +18,13 @@ from torch.autograd.function import once_differentiable
 _CHUNK_PIXELS = 16_384
 
 
-def wide_convolution(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def wide_convolution(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`same` convolution with an even kernel, padded as Keras does: k / 2 - 1 before, k / 2 after.
 
     Args:
         images: [n, c, h, w], channels_last for speed.
         weight: [few, c, k, k], k even.
-        bias: [few].
+        bias: [few] or None.
 
     Returns:
         [n, few, h, w].
@@ -35,7 +35,8 @@ def wide_convolution(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if torch.is_autocast_enabled("cpu"):
         dtype = torch.get_autocast_dtype("cpu")
         images, weight = images.to(dtype), weight.to(dtype)
-    return _WideConvolution.apply(images, weight) + bias.view(1, -1, 1, 1)
+    result = _WideConvolution.apply(images, weight)
+    return result if bias is None else result + bias.view(1, -1, 1, 1)
 
 
 class _WideConvolution(Function):
@@ -57,7 +58,8 @@ class _WideConvolution(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        (slope,) = gradients
         images, weight = ctx.saved_tensors
         few, c, k, _ = weight.shape
         h, w = images.shape[2:]
