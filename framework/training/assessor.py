@@ -18,7 +18,7 @@ from framework.training.assessor_fit import finished, fit
 from framework.training.assessor_labels import usable_labels
 
 # Raised whenever the code would train another network from the same settings: older caches are then not taken.
-RECIPE = 1
+RECIPE = 2
 # The share of images set apart where the data holds none out.
 OWN_HELD_OUT = 0.1
 PARTS = ("finder", "measurer")

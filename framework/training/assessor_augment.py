@@ -18,7 +18,9 @@ BLURRED = 0.15
 
 
 def augmented(pixels: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Pictures mirrored, moved by a few pixels, of other light and tint, some with noise, some blurred.
+    """Pictures moved by a few pixels, of other light and tint, some with noise, some blurred.
+
+    None is mirrored: a label may say left and right.
 
     Args:
         pixels: [n,h,w,c] uint8.
@@ -49,12 +51,9 @@ def _worn(images: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _moved(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each picture [n,h,w,c] mirrored with probability 0.5 and moved; the border is filled by reflection."""
+    """Each picture [n,h,w,c] moved by its own few pixels; the border is filled by reflection."""
     count, side = pixels.shape[:2]
     margin = round(side * LARGEST_SHIFT)
     wide = np.pad(pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")
-    places = np.arange(side)
-    columns = np.where(rng.random((count, 1)) < 0.5, places[::-1], places)
-    rows = places + rng.integers(0, 2 * margin + 1, (count, 1))
-    columns = columns + rng.integers(0, 2 * margin + 1, (count, 1))
+    rows, columns = (np.arange(side) + rng.integers(0, 2 * margin + 1, (count, 1)) for _ in range(2))
     return wide[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
