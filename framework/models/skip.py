@@ -18,6 +18,7 @@ from framework.models.leaky import leaky_convolution
 
 _SLOPE = 0.2
 _WIDEST = 4
+_FAINT = 0.2
 
 
 def channels_at(side: int, *, resolution: int, width: int) -> int:
@@ -80,8 +81,8 @@ class Discriminator(DiscriminatorNetwork):
         self.downs = nn.ModuleList(
             nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in itertools.pairwise(widths)
         )
-        self.last = nn.Conv2d(widths[-1], widths[-1], 3, padding=1)
-        self.features = stem * stem * widths[-1]
+        self.last = nn.Conv2d(widths[-1], widths[-1], 4, stride=2, padding=1)
+        self.features = (stem // 2) ** 2 * widths[-1]
         self.dense = nn.Linear(self.features, 1)
 
     def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
@@ -93,7 +94,8 @@ class Discriminator(DiscriminatorNetwork):
         x = x.permute(0, 2, 3, 1).flatten(1)
         if dropout_mask is not None:
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
-        return self.dense(x).squeeze(1)
+        # Adam moves every weight alike: without the scale a step would move a sum of thousands of them too far.
+        return self.dense(x * self.features**-0.5).squeeze(1)
 
 
 def _normalised(x: Tensor) -> Tensor:
@@ -103,9 +105,15 @@ def _normalised(x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def orthogonal_initialise(network: nn.Module, *, generator: torch.Generator) -> None:
-    """Orthogonal weights with LeakyReLU's gain, zero biases, layer after layer."""
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.orthogonal_(layer.weight, gain=math.sqrt(2 / (1 + _SLOPE**2)), generator=generator)
-            if layer.bias is not None:
-                layer.bias.zero_()
+    """Orthogonal weights with LeakyReLU's gain and zero biases; faint pictures and logits to begin with."""
+    gain = math.sqrt(2 / (1 + _SLOPE**2))
+    for name, layer in network.named_modules():
+        if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        if isinstance(layer, nn.Linear) and layer.out_features == 1:
+            layer.weight.normal_(generator=generator)  # scaled down in `forward`
+        else:
+            scale = _FAINT if name.startswith("to_images") else 1.0
+            nn.init.orthogonal_(layer.weight, gain=gain * scale, generator=generator)
+        if layer.bias is not None:
+            layer.bias.zero_()

@@ -58,7 +58,7 @@ class _WideConvolution(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (slope,) = gradients
         images, weight = ctx.saved_tensors
         few, c, k, _ = weight.shape
