@@ -17,7 +17,7 @@ def shared_data() -> Path:
         pytest.skip(
             "real UTKFace files are not part of the project: set LATENTSCAPE_TEST_DATA to a folder that has them"
         )
-    return folder
+    return folder.resolve()
 
 
 @pytest.fixture(scope="session")

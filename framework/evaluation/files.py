@@ -35,10 +35,11 @@ class ImageFiles:
             try:
                 source = DataConfig(source="folder", path=str(path))
                 listing = list_source(source, unpack_to=Path(unpacked))
+                items = dict(sorted(listing.items))  # first: what is compressed is unpacked while it is listed
                 self._reader = Reader(listing.kind, listing.path)
             except DataError as fault:
                 raise EvaluationError(" ".join(str(fault).split()).removeprefix("data.path: ")) from None
-        self._items = {name: item for name, item in listing.items.items() if Path(name).suffix.lower() in suffixes}
+        self._items = {name: item for name, item in items.items() if Path(name).suffix.lower() in suffixes}
         if not self._items:
             raise EvaluationError(f"{path}: holds no images")
         self.names = list(self._items)

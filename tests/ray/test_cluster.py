@@ -13,6 +13,8 @@ import pytest
 from framework.checkpoint import RunFolder
 from tests.ray.conftest import ROOT, Jobs, wait_until
 
+pytestmark = pytest.mark.ray
+
 RAY = str(Path(sys.executable).with_name("ray"))
 
 

@@ -10,6 +10,8 @@ import pytest
 from framework.checkpoint import RunFolder, load_generator
 from tests.ray.conftest import our_processes, wait_until
 
+pytestmark = pytest.mark.ray
+
 LONG = ("training.total_images=3840", "training.samples_every_images=3840", "evaluation.every_images=640")
 SECONDS = 240
 

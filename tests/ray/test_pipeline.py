@@ -4,8 +4,11 @@ import json
 import shutil
 
 import numpy as np
+import pytest
 
 import framework
+
+pytestmark = pytest.mark.ray
 
 
 def test_one_json_document_and_where_ray_runs(piped, run):
