@@ -24,7 +24,7 @@ demo: install ## the whole pipeline on drawn faces with an embedded Ray; prints 
 test: install ## the tests (under 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not slow and not ray"
 
-test-ray: install ## jobs on real Ray clusters, killed and spread over nodes (some 15 minutes on 2 quiet cores)
+test-ray: install ## jobs on real Ray clusters, killed and spread over nodes
 	@$(BIN)/python -m pytest -m ray
 
 test-slow: install ## the longer checks: agreement with other tools on 2 x 2,000 images, and the like
