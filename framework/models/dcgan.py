@@ -99,7 +99,7 @@ class Discriminator(DiscriminatorNetwork):
         x = x.permute(0, 2, 3, 1).flatten(1)  # [n, stem * stem * width], channels last as in Keras
         if dropout_mask is not None:
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
-        return self.dense(x).squeeze(1)
+        return x @ self.dense.weight[0] + self.dense.bias  # a gradient in the weight's own layout, as DDP wants it
 
 
 @torch.no_grad()

@@ -95,7 +95,7 @@ class Discriminator(DiscriminatorNetwork):
         if dropout_mask is not None:
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
         # Adam moves every weight alike: without the scale a step would move a sum of thousands of them too far.
-        return self.dense(x * self.features**-0.5).squeeze(1)
+        return (x * self.features**-0.5) @ self.dense.weight[0] + self.dense.bias
 
 
 def _normalised(x: Tensor) -> Tensor:

@@ -80,6 +80,7 @@ class _WideConvolution(Function):
                 ).reshape(-1, k * k * few)  # [m * h * w, k * k * few]: all that a pixel of the input reaches
                 total += windows.t() @ images[part].permute(0, 2, 3, 1).reshape(-1, c)
             by_weight = total.view(k, k, few, c).flip(0, 1).permute(2, 3, 0, 1).to(weight.dtype)
+            by_weight = by_weight.contiguous(memory_format=torch.channels_last)  # as DDP lays its buckets
         return by_image, by_weight
 
 

@@ -1,5 +1,6 @@
 """The training loop: steps, and between them reports, samples, checkpoints and scores, by the clock of images seen."""
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -52,7 +53,11 @@ def train(
         CheckpointError: The store's checkpoints are of another experiment.
         TrainingError: Something is no longer finite; the last checkpoint is untouched.
     """
-    return _Training(experiment, images, store, workers, report, score, should_stop, log).run()
+    try:
+        return _Training(experiment, images, store, workers, report, score, should_stop, log).run()
+    finally:
+        # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.
+        gc.collect()
 
 
 class _Training:

@@ -50,8 +50,8 @@ class WorkerGroup:
         """The network, its gradients averaged over all workers during backward."""
         if self.world_size == 1:
             return network
-        # No buffers to broadcast; gradients lie in the buckets, so that none is copied.
-        return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
+        # Gradients lie in the buckets, so that none is copied.
+        return DistributedDataParallel(network, gradient_as_bucket_view=True)
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over workers of a float64 vector, on the CPU."""

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import torch
@@ -65,6 +66,7 @@ def run_job(job, workers):
 
 
 def run_rank(rank, spec):
+    warnings.simplefilter("error")
     torch.set_num_threads(1)
     if spec["world"] > 1:
         rendezvous = f"file://{spec['rendezvous']}"
