@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import torch
+from torch import nn
+
 from framework.checkpoint.run import refuse_vanishing_storage
 from framework.config import Experiment
 from framework.data import survey
@@ -14,6 +17,7 @@ from jobs.cli import Console
 
 _ADAM_COPIES = 4  # weights, gradients and Adam's two moments
 _BYTES = {"float64": 8}
+_PROCESS_MIB = 1_000  # a CPU worker of a 32 px run before its first step
 
 
 def forecast(experiment: Experiment, console: Console, *, trials: int | None = None) -> dict[str, Any]:
@@ -44,7 +48,10 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         f"a score every {experiment.evaluation.every_images:,} images"
     )
     memory = max(_worker_bytes(one) for one in every)
-    console.say(f"Memory: about {memory / 2**20:,.0f} MiB a worker for weights, optimizers and activations")
+    console.say(
+        f"Memory: about {memory / 2**20:,.0f} MiB a worker for weights, optimizers and activations, "
+        f"beside {_PROCESS_MIB:,} MiB for Python, PyTorch and Ray"
+    )
     return document | {
         "trials": len(every),
         "concurrent": made.concurrent,
@@ -57,10 +64,14 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     }
 
 
-def _parameters(experiment: Experiment) -> tuple[int, int]:
+def _networks(experiment: Experiment) -> tuple[nn.Module, nn.Module]:
     shape = {"resolution": experiment.data.resolution, "channels": experiment.data.channels, "seed": experiment.seed}
-    networks = build_generator(experiment.model, **shape), build_discriminator(experiment.model, **shape)
-    return count_parameters(networks[0]), count_parameters(networks[1])
+    return build_generator(experiment.model, **shape), build_discriminator(experiment.model, **shape)
+
+
+def _parameters(experiment: Experiment) -> tuple[int, int]:
+    generator, discriminator = _networks(experiment)
+    return count_parameters(generator), count_parameters(discriminator)
 
 
 def _sizes(every: list[Experiment]) -> dict[str, str]:
@@ -75,11 +86,32 @@ def _range(counts: list[int]) -> str:
 
 
 def _worker_bytes(experiment: Experiment) -> int:
-    """Weights, gradients, moments and average, and the activations of both networks for one worker's share."""
-    size = _BYTES.get(experiment.compute.precision, 4)
-    weights = sum(_parameters(experiment)) * (_ADAM_COPIES + 1)
-    data = experiment.data
+    """What a worker holds on its device: weights, gradients, moments and average, and what backward keeps.
+
+    The networks run once as shapes alone, on torch's meta device, for the worker's share of a batch: the generator's
+    pass goes through both, and no other keeps as much. Beside it stands what a step makes and drops at once, put at
+    as much again as the largest tensor that is kept, twice.
+    """
     share = -(-experiment.training.batch_size // experiment.compute.workers)
-    # both networks, each resolution down to the stem, twice: a layer and its activation
-    pixels = sum((data.resolution // 2**level) ** 2 for level in range(6) if data.resolution // 2**level >= 8)
-    return size * (weights + 2 * share * pixels * experiment.model.width * 2)
+    kept = _kept_bytes(experiment, share)
+    weights = sum(_parameters(experiment)) * (_ADAM_COPIES + 1) * _BYTES.get(experiment.compute.precision, 4)
+    return weights + sum(kept) + 2 * max(kept)
+
+
+def _kept_bytes(experiment: Experiment, images: int) -> list[int]:
+    """Bytes of each activation that backward keeps, for so many images; auto counts as float32."""
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.is_leaf:
+            kept[id(tensor.untyped_storage())] = tensor.untyped_storage().nbytes()
+        held.append(tensor)
+        return tensor
+
+    held: list[torch.Tensor] = []  # so that no storage takes the place of one that is gone
+    generator, discriminator = _networks(experiment)
+    latents = torch.zeros(images, experiment.model.latent_size, device="meta")
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        discriminator.to("meta")(generator.to("meta")(latents), None)
+    size = {"bfloat16": 2, "float64": 8}.get(experiment.compute.precision, 4)
+    return [bytes_ * size // 4 for bytes_ in kept.values()]

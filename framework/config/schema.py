@@ -86,7 +86,10 @@ class TrainingConfig(Section):
         100 * 117 * 128, "length of the training (the notebook's: 100 x 117 x 128)", unit="images", learned=False, ge=1
     )
     ema_half_life_images: int = key(
-        10_000, "half-life of the generator's moving average, 0 for none", unit="images", ge=0
+        10_000,
+        "half-life of the generator's average, 0 for none",
+        unit="images",
+        ge=0,
     )
     report_every_images: int = key(6_400, "images between two reports", unit="images", learned=False, ge=1)
     samples_every_images: int = key(64_000, "images between two sample grids", unit="images", learned=False, ge=1)

@@ -5,13 +5,16 @@ import copy
 import torch
 from torch import Tensor, nn
 
+_RAMP_SHARE = 0.05  # StyleGAN2-ADA's ema_rampup (Karras et al. 2020)
+
 
 class Ema:
     """Keeps `network`, a copy of the tracked one whose weights are averaged over the training.
 
     Args:
         tracked: The network in training.
-        half_life_images: After so many images an old weight counts half; 0: the copy simply follows.
+        half_life_images: After so many images an old weight counts half, but never after more than a twentieth of those
+            seen, so that a young average is not mostly the weights it began with; 0: the copy simply follows.
     """
 
     def __init__(self, tracked: nn.Module, *, half_life_images: int) -> None:
@@ -20,9 +23,10 @@ class Ema:
         self._tracked = tracked
 
     @torch.no_grad()
-    def update(self, images: int) -> None:
-        """Takes the tracked weights in, `images` after the last update."""
-        decay = 0.5 ** (images / self.half_life_images) if self.half_life_images else 0.0
+    def update(self, images: int, *, images_seen: int) -> None:
+        """Takes the tracked weights in, `images` after the last update, `images_seen` (over 0) in all."""
+        half_life = min(self.half_life_images, _RAMP_SHARE * images_seen)
+        decay = 0.5 ** (images / half_life) if half_life else 0.0
         averages: list[Tensor] = list(self.network.parameters())
         weights: list[Tensor] = list(self._tracked.parameters())
         if decay:

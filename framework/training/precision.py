@@ -14,6 +14,10 @@ from framework.models import build_discriminator, build_generator, sample_latent
 
 # bfloat16 costs accuracy, so it has to be worth it.
 _LEAST_GAIN = 1.1
+# Below this gain a device only imitates bfloat16; above it, trying the real networks cannot take long.
+_EMULATED = 0.25
+_MOST_TRIES = 12
+_PROBE_SECONDS = 2.0
 _PROBED_PIXELS = 32_768
 
 
@@ -49,20 +53,25 @@ def choose_precision(
     """
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return "float32", "this GPU has no bfloat16"
-    gain = _gain(_small_convolution(device), device=device, repeats=1)
-    if gain >= _LEAST_GAIN:
-        gain = _gain(_forward_and_backward(experiment, resolution, channels, device), device=device, repeats=2)
+    gain = _gain(_small_convolution(device), device=device)
+    if gain > _EMULATED:
+        gain = _gain(_forward_and_backward(experiment, resolution, channels, device), device=device)
     name = "bfloat16" if gain >= _LEAST_GAIN else "float32"
     return name, f"bfloat16 was tried and takes {1 / gain:.2f} of float32's time here"
 
 
-def _gain(work: Callable[[], None], *, device: torch.device, repeats: int) -> float:
-    """How many times as fast as in float32 the work is in bfloat16."""
-    best = {}
-    for _ in range(repeats + 1):  # the first is to warm up; interleaved, so that other load touches both
+def _gain(work: Callable[[], None], *, device: torch.device) -> float:
+    """How many times as fast as in float32 the work is in bfloat16, each at its best of several tries.
+
+    Interleaved, so that other load touches both; the best, because other load only ever makes it slower.
+    """
+    best, start = {}, time.perf_counter()
+    for tries in range(_MOST_TRIES):
         for name in ("float32", "bfloat16"):
             with Precision(name, device).autocast():
                 best[name] = min(best.get(name, float("inf")), _seconds(work, device))
+        if tries >= 2 and time.perf_counter() - start > _PROBE_SECONDS:
+            break
     return best["float32"] / best["bfloat16"]
 
 

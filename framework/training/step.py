@@ -79,7 +79,7 @@ class Step(ABC):
         state.steps += 1
         state.images_seen += self._batch
         state.real_images_seen += self.real_images(self._batch)
-        state.ema.update(self._batch)
+        state.ema.update(self._batch, images_seen=state.images_seen)
         return figures
 
     @abstractmethod

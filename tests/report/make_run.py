@@ -171,7 +171,11 @@ def _write_best(run: Path, row: dict) -> None:
     checkpoint = f"trials/{row['trial']}/checkpoints/{row['score_images_seen']:012d}"
     best = {"trial": row["trial"], "checkpoint": checkpoint, "images_seen": row["score_images_seen"], "score": score}
     (run / "best.json").write_text(json.dumps(best))
-    final = {**score, "value": row["score"] * 0.93, "protocol": {**SCORE_PROTOCOL, "fake": {**SCORE_PROTOCOL["fake"], "count": 5000}}}
+    final = {
+        **score,
+        "value": row["score"] * 0.93,
+        "protocol": {**SCORE_PROTOCOL, "fake": {**SCORE_PROTOCOL["fake"], "count": 5000}},
+    }
     shown = {
         "metric": "latent_arithmetic_share",
         "value": 0.81,

@@ -151,6 +151,7 @@ def test_augmentation_touches_real_and_generated_images():
 
 def test_the_average_follows_by_its_half_life():
     _, state, step = start(training__ema_half_life_images=8)
+    state.images_seen = 1_000  # old enough to have the whole half-life
     first = state.generator.dense.weight.detach().clone()
     step(pixels(4))
     torch.testing.assert_close(state.ema.network.dense.weight, 0.5 * (first + state.generator.dense.weight.detach()))
