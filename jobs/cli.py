@@ -112,7 +112,7 @@ class Console:
 def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: list[str] | None = None) -> None:
     """Parses, calls, prints, and ends the process: 0, 2 (user's mistake), 1 (fault) or 130 (interrupted)."""
     console = Console()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         arguments = _parse(job, sys.argv[1:] if argv is None else argv, console)
         document = body(arguments)

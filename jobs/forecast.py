@@ -47,7 +47,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         f"Steps: {steps:,} of {training.batch_size} images ({training.schedule} schedule), "
         f"a score every {experiment.evaluation.every_images:,} images"
     )
-    memory = max(_worker_bytes(one) for one in every)
+    memory = max(worker_bytes(one) for one in every)
     console.say(
         f"Memory: about {memory / 2**20:,.0f} MiB a worker for weights, optimizers and activations, "
         f"beside {_PROCESS_MIB:,} MiB for Python, PyTorch and Ray"
@@ -85,7 +85,7 @@ def _range(counts: list[int]) -> str:
     return f"{ends} parameters"
 
 
-def _worker_bytes(experiment: Experiment) -> int:
+def worker_bytes(experiment: Experiment) -> int:
     """What a worker holds on its device: weights, gradients, moments and average, and what backward keeps.
 
     The networks run once as shapes alone, on torch's meta device, for the worker's share of a batch: the generator's

@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +56,26 @@ def connect(*, verbose: bool, say: Callable[[str], None]) -> Iterator[Cluster]:
     if not verbose:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
-    embedded = _start(verbose=verbose)
+    with _our_signal_handlers():
+        embedded = _start(verbose=verbose)
     try:
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
         yield cluster
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _our_signal_handlers() -> Iterator[None]:
+    """Keeps the process's own handlers through Ray's start, which puts one for SIGTERM that aborts in their place."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in kept.items():
+                signal.signal(number, handler)
 
 
 def planned_cluster() -> Cluster:

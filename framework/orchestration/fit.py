@@ -1,7 +1,8 @@
 """One trial: a DDP training under Ray Train, with what it reports streaming back while it runs."""
 
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray.train
@@ -103,6 +104,17 @@ class _Forward(ray.train.UserCallback):
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002
         self._queue.put(metrics[0])
+
+
+@contextlib.contextmanager
+def ray_records(run: RunFolder) -> Iterator[None]:
+    """RUN/ray for this block: nothing of it is ever read back, and it holds pickles and paths of this machine."""
+    records = run.folder / "ray"
+    records.delete()
+    try:
+        yield
+    finally:
+        records.delete()
 
 
 def ray_storage(run: RunFolder) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 The truth is in RUN: which settings there are follows from the config, each trial's state, scores and checkpoints lie
 in its folder. So a second call hands Tune only the trials that have not ended, and these go on from their newest
-checkpoints; Tune's own records (RUN/ray) are never read back.
+checkpoints; Tune's own records (RUN/ray) are never read back, and go when it ends.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
-from framework.orchestration.fit import drive_trial, fit_trial, ray_storage
+from framework.orchestration.fit import drive_trial, fit_trial, ray_records, ray_storage
 from framework.orchestration.leaderboard import update_results
 from framework.orchestration.resources import DRIVER_CORES, Plan, plan
 from framework.orchestration.space import Setting, settings
@@ -50,7 +50,8 @@ def search(study: "Study") -> list[dict[str, Any]]:
     if open_ones:
         study.watch.say(made.line(study.cluster) + (f"; {ended} ended before" if ended else ""))
         works = _works(study, made, open_ones)
-        _run_trials(study, works, concurrent=made.concurrent, ended=ended)
+        with ray_records(run):
+            _run_trials(study, works, concurrent=made.concurrent, ended=ended)
     return _ranked(run)
 
 
@@ -68,7 +69,9 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
             update_results(run)
         show(SINGLE_TRIAL, figures)
 
-    if fit_trial(work, on_report=on_report) == "failed":
+    with ray_records(run):
+        state = fit_trial(work, on_report=on_report)
+    if state == "failed":
         update_results(run)
         raise TrainingError(f"{run.folder.name}: {run.trial(SINGLE_TRIAL).state['error']}")
     return _ranked(run)

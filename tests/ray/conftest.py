@@ -1,5 +1,6 @@
 """Jobs as a user runs them: their own processes, a Ray of their own, a storage path that vanishes after the test."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from framework.checkpoint import RunFolder
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "ray" / "tiny.yaml"
+MARK = f"LATENTSCAPE_TESTS_{os.getpid()}"
 
 
 @dataclass
@@ -65,7 +67,7 @@ def storage(tmp_path_factory) -> Path:
 def jobs(storage) -> Jobs:
     """Jobs that find no cluster, and so embed one; their images and assessors are shared by all tests here."""
     unwanted = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
-    return Jobs(storage, {key: value for key, value in os.environ.items() if key not in unwanted})
+    return Jobs(storage, {key: value for key, value in os.environ.items() if key not in unwanted} | {MARK: "1"})
 
 
 @pytest.fixture(scope="session")
@@ -91,11 +93,10 @@ def wait_until(true, *, seconds: float, what: str) -> None:
 
 
 def our_processes() -> set[int]:
-    """Every process of Ray or of a job on this machine, of whoever."""
-    marks = ("raylet", "gcs_server", "ray::", "jobs.", "ray/dashboard", "ray/_private")
+    """Every living process that a job of these tests started, or one of these in turn: they inherit its mark."""
     found = set()
-    for process in psutil.process_iter(["pid", "cmdline", "status"]):
-        line = " ".join(process.info["cmdline"] or ())
-        if process.info["status"] != psutil.STATUS_ZOMBIE and any(mark in line for mark in marks):
-            found.add(process.info["pid"])
+    for process in psutil.process_iter(["status"]):
+        with contextlib.suppress(psutil.Error):  # gone meanwhile
+            if process.info["status"] != psutil.STATUS_ZOMBIE and MARK in process.environ():
+                found.add(process.pid)
     return found

@@ -1,12 +1,15 @@
 """The whole job, as `make demo` runs it, at its smallest."""
 
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 
 import framework
+from framework.checkpoint import RunFolder
+from tests.ray.conftest import TINY, Jobs
 
 pytestmark = pytest.mark.ray
 
@@ -24,6 +27,7 @@ def test_run_holds_what_the_readme_says(run):
     assert names >= expected | {"report.html"}
     made = {"samples.png", "interpolation.png", "interpolation.json", "sheet.png", "sheet_latents.safetensors"}
     assert set(run.artifacts.list()) >= made | {"arithmetic.png", "arithmetic.json"}
+    assert "ray" not in names  # Ray's own records: pickles, and paths of this machine
     for trial in run.trials():
         assert set(trial.folder.list()) >= {"params.json", "state.json", "metrics.jsonl", "checkpoints", "samples"}
         assert any(name.startswith("events.out.tfevents") for name in trial.folder.list())
@@ -100,6 +104,23 @@ def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
         assert ended.code == 0, ended.err
         values.append(ended.document["scores"][0]["value"])
     assert values[0] == values[1]
+
+
+def test_results_may_lie_in_a_bucket(jobs, run, storage, s3_location):
+    keys = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    here = Jobs(storage, {**jobs.environment, **keys, "AWS_EC2_METADATA_DISABLED": "true"})
+    arguments = (f"storage.path={s3_location.format('runs')}", f"storage.cache_path={storage}/.cache", "name=remote")
+    ended = here.run("pipeline", str(TINY), *arguments, "search.trials=1", "training.total_images=640", "--json")
+    assert ended.code == 0, ended.err
+    remote = RunFolder.open(s3_location.format("runs/remote"))
+    assert ended.document["run"] == remote.folder.location
+    assert set(remote.folder.list()) == set(run.folder.list())
+    assert set(remote.artifacts.list()) == set(run.artifacts.list())
+    (trial,) = remote.trials()
+    assert [row["images_seen"] for row in trial.metrics()] == [0, 320, 640]
+    assert any(name.startswith("events.out.tfevents") for name in trial.folder.list())
+    generator = framework.load_generator(remote.folder.location)
+    assert generator.images(generator.sample_latents(2, 0)).shape == (2, 32, 32, 3)
 
 
 def _is_result(name: str) -> bool:

@@ -1,0 +1,56 @@
+"""What --dry-run says of memory, beside what real steps take in a process of their own."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from framework.config import Experiment, with_overrides
+from jobs.forecast import worker_bytes
+
+MEASURE = """
+import json, resource, sys, torch
+from framework.config import Experiment, with_overrides
+from framework.training.precision import Precision
+from framework.training.state import TrainState
+from framework.training.step import STEPS
+from framework.training.workers import WorkerGroup
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+
+def highest_after_steps(overrides):
+    experiment = with_overrides(Experiment(), overrides)
+    resolution = experiment.data.resolution
+    state = TrainState.fresh(experiment, resolution=resolution, channels=3, precision="float32", device=CPU)
+    build = STEPS[experiment.training.schedule]
+    step = build(state, experiment=experiment, workers=WorkerGroup(), precision=Precision("float32", CPU))
+    pixels = torch.zeros(step.real_images(experiment.training.batch_size), resolution, resolution, 3, dtype=torch.uint8)
+    for _ in range(3):
+        step(pixels)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+overrides = json.loads(sys.argv[1])
+small = {**overrides, "data.resolution": 32, "model.width": 8, "training.batch_size": 4}
+before = highest_after_steps(small)  # the libraries' own share is in this
+print(highest_after_steps(overrides) - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"data.resolution": 64, "model.width": 64, "training.batch_size": 64},
+        {"data.resolution": 64, "model.width": 32, "training.batch_size": 64, "model.architecture": "skip",
+         "training.schedule": "joint"},
+    ],
+    ids=["dcgan", "skip"],
+)  # fmt: skip
+def test_memory_is_what_a_worker_takes_within_half(overrides):
+    measured = subprocess.run(
+        [sys.executable, "-c", MEASURE, json.dumps(overrides)], capture_output=True, text=True, check=True
+    )
+    grown = float(measured.stdout)
+    forecast = worker_bytes(with_overrides(Experiment(), {**overrides, "compute.precision": "float32"}))
+    assert 0.5 < grown / forecast < 1.5
