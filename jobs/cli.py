@@ -1,6 +1,7 @@
 """What all jobs share: arguments, one line for a mistake, exit codes, progress on stderr and one JSON document."""
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from framework.orchestration.space import check_space
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")  # s3://bucket/key?scheme=http is no override
 _SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
 _LOG_EVERY_SECONDS = 30.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,12 +131,14 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
         for line in str(fault).splitlines():
             console.say(f"error: {line}")
         code = 2
-    except OSError as fault:  # a place that cannot be read or written
-        console.say(f"error: {fault.filename or 'storage'}: {fault.strerror or fault}")
-        code = 2
-    except Exception:
-        console.say(traceback.format_exc().rstrip())
+    except Exception as fault:
         code = 1
+        # A place that cannot be read or written, or is full; one without a name is no mistake of the user's.
+        if isinstance(fault, OSError) and (fault.filename or fault.errno in _FULL):
+            console.say(f"error: {fault.filename or 'storage'}: {fault.strerror or fault}")
+            code = 2
+        else:
+            console.say(traceback.format_exc().rstrip())
     sys.stdout.flush()
     sys.exit(code)
 

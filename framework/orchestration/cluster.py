@@ -99,6 +99,7 @@ def _start(*, verbose: bool) -> bool:
     if address and _TOKEN.exists():  # `ray start` has made one, and asks for it
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address:
+        environment["env_vars"]["RAY_ADDRESS"] = address
         try:
             ray.init(address=address, runtime_env=_with_code(environment), **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
@@ -106,6 +107,7 @@ def _start(*, verbose: bool) -> bool:
             where = f"RAY_ADDRESS={named}" if named else f"the cluster that `ray start` left word of, {address}"
             raise ClusterError(f"{where}: no Ray cluster answers there ({reason})") from None
         return False
+    environment["env_vars"]["RAY_ADDRESS"] = _choose_own_address()
     try:
         ray.init(
             address="local",
@@ -117,7 +119,24 @@ def _start(*, verbose: bool) -> bool:
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
         raise ClusterError(f"Ray could not start on this machine: {' '.join(str(fault).split())[:300]}") from None
+    finally:
+        os.environ.pop("RAY_GCS_SERVER_PORT", None)
     return True
+
+
+def _choose_own_address() -> str:
+    """Where the embedded cluster will listen, so that its processes can be told.
+
+    Ray's own would look for whatever Ray runs on this machine: beside a second one, Train's cleaner dies of that, the
+    cores of a trial that was stopped early are never given back, and the next trial waits for ever.
+    """
+    from ray.util import get_node_ip_address
+
+    with socket.socket() as opened:
+        opened.bind(("", 0))
+        port = opened.getsockname()[1]
+    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+    return f"{get_node_ip_address()}:{port}"
 
 
 def _started_here() -> str | None:

@@ -62,7 +62,7 @@ def cluster(tmp_path_factory):
 
 def alive_nodes(environment):
     listed = subprocess.run([RAY, "list", "nodes", "--format=json"], env=environment, capture_output=True, text=True)
-    nodes = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.strip() else []
+    nodes = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.startswith("[") else []
     return sum(node["state"] == "ALIVE" for node in nodes)
 
 
@@ -77,7 +77,7 @@ def test_a_job_attaches_and_its_workers_spread_over_both_nodes(cluster, storage,
         if process.poll() is None:
             command = [RAY, "list", "actors", "--format=json", "--detail", "--filter", "state=ALIVE", "--limit=500"]
             listed = subprocess.run(command, env=cluster, capture_output=True, text=True)
-            actors = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.strip() else []
+            actors = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.startswith("[") else []
             homes.update(actor["node_id"] for actor in actors if "RayTrainWorker" in actor["class_name"])
         return len(homes) == 2 or process.poll() is not None
 
