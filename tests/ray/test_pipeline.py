@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -106,26 +104,6 @@ def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
         assert ended.code == 0, ended.err
         values.append(ended.document["scores"][0]["value"])
     assert values[0] == values[1]
-
-
-def test_a_trial_ended_early_gives_its_cores_back_beside_another_ray(jobs, run):
-    """Train's cleaner once took the other Ray's address, died of it, and the next trial waited for ever."""
-    start = "import ray; ray.init(address='local', num_cpus=1, log_to_driver=False); print('up', flush=True); input()"
-    other = subprocess.Popen(
-        [sys.executable, "-c", start], env=jobs.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
-    try:
-        assert other.stdout.readline() == "up\n"
-        space = "search.space={optimizer.generator_lr: {grid: [2.0e-3, 1.0e-8, 1.0e-3]}}"
-        ended = jobs.run_tiny("search", "name=early", space, "search.trials=1", "search.grace_images=1280", "--json")
-    finally:
-        other.communicate("\n", timeout=60)
-    assert ended.code == 0, ended.err
-    states = {row["optimizer.generator_lr"]: row["state"] for row in ended.document["leaderboard"]}
-    assert states[2e-3] == "finished"
-    assert states[1e-8] == "stopped"
-    assert states[1e-3] in ("finished", "stopped")
 
 
 def test_results_may_lie_in_a_bucket(jobs, run, storage, s3_location):
