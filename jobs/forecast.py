@@ -112,6 +112,9 @@ def _kept_bytes(experiment: Experiment, images: int) -> list[int]:
     generator, discriminator = _networks(experiment)
     latents = torch.zeros(images, experiment.model.latent_size, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        discriminator.to("meta")(generator.to("meta")(latents), None)
+        made = generator.to("meta")(latents)
+        # The joint schedule judges real and generated images at once, while the generator's pass is still held.
+        judged = torch.cat([made, made]) if experiment.training.schedule == "joint" else made
+        discriminator.to("meta")(judged, None)
     size = {"bfloat16": 2, "float64": 8}.get(experiment.compute.precision, 4)
     return [bytes_ * size // 4 for bytes_ in kept.values()]
