@@ -13,8 +13,6 @@ import pytest
 from framework.checkpoint import RunFolder
 from tests.ray.conftest import ROOT, Jobs, wait_until
 
-pytestmark = pytest.mark.ray
-
 RAY = str(Path(sys.executable).with_name("ray"))
 
 
@@ -29,9 +27,12 @@ def cluster(tmp_path_factory):
     """Two raylets of one core each, of a Ray with its own ports and folder; ends with the module."""
     port, dashboard = free_port(), free_port()
     # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
-    folder = Path("/tmp") / f"latentscape-ray-{os.getpid()}"
+    # Each node has its own, as on machines of their own: in a common one the second node to unpack a submitted job's
+    # code does so anew, under the first one's feet.
+    folders = [Path(f"/tmp/latentscape-ray-{os.getpid()}-{node}") for node in ("head", "other")]
     environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_ADDRESS": f"127.0.0.1:{port}"}
     environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
+    environment["PATH"] = f"{Path(RAY).parent}:{environment['PATH']}"  # as in an activated .venv
     subprocess.run([RAY, "get-auth-token", "--generate"], check=True, capture_output=True, env=environment)
     common = (
         "--block",
@@ -40,12 +41,13 @@ def cluster(tmp_path_factory):
         "--node-ip-address=127.0.0.1",
         "--object-store-memory=200000000",
     )
-    head = ("--head", f"--port={port}", f"--dashboard-port={dashboard}", f"--temp-dir={folder}")
+    head = ("--head", f"--port={port}", f"--dashboard-port={dashboard}", f"--temp-dir={folders[0]}")
+    other = (f"--address=127.0.0.1:{port}", f"--temp-dir={folders[1]}")
     log = tmp_path_factory.mktemp("cluster") / "log"
     started = []
     try:
         with log.open("w") as output:
-            for arguments in (head, (f"--address=127.0.0.1:{port}",)):
+            for arguments in (head, other):
                 unset = {key: value for key, value in environment.items() if key != "RAY_ADDRESS"}
                 process = subprocess.Popen([RAY, "start", *arguments, *common], env=unset, stdout=output, stderr=output)
                 started.append(process)
@@ -57,7 +59,8 @@ def cluster(tmp_path_factory):
             process.terminate()
         for process in started:
             process.wait(timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def alive_nodes(environment):

@@ -12,8 +12,6 @@ import pytest
 from framework.checkpoint import RunFolder, load_generator
 from tests.ray.conftest import MARK, our_processes, wait_until
 
-pytestmark = pytest.mark.ray
-
 LONG = ("training.total_images=3840", "training.samples_every_images=3840", "evaluation.every_images=640")
 SECONDS = 240
 

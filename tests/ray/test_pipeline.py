@@ -3,15 +3,14 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import numpy as np
-import pytest
 
 import framework
 from framework.checkpoint import RunFolder
 from tests.ray.conftest import TINY, Jobs
-
-pytestmark = pytest.mark.ray
 
 
 def test_one_json_document_and_where_ray_runs(piped, run):
@@ -93,6 +92,28 @@ def test_more_trials_are_added_to_a_search_that_had_ended(jobs, run):
     assert "2 ended before" in more.err
     assert len(run.trials()) == 3
     assert all(run.trial(name).folder.read_text("metrics.jsonl") == text for name, text in before.items())
+
+
+def test_a_trial_ended_early_gives_its_cores_back_beside_another_ray(jobs, run):
+    """Train's cleaner once took the other Ray's address, died of it, and the next trial waited for ever."""
+    start = "import ray; ray.init(address='local', num_cpus=1, log_to_driver=False); print('up', flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", start], env=jobs.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    # After 40 steps a generator is still worse than one that has not moved (960 to 154): the second trial is ended.
+    space = "search.space={optimizer.generator_lr: {grid: [1.0e-8, 2.0e-3, 1.0e-3]}}"
+    short = ("search.trials=1", "training.total_images=1920", "search.grace_images=1280")
+    try:
+        assert other.stdout.readline() == "up\n"
+        ended = jobs.run_tiny("search", "name=early", space, *short, "--json")
+    finally:
+        other.communicate("\n", timeout=60)
+    assert ended.code == 0, ended.err
+    states = {row["optimizer.generator_lr"]: row["state"] for row in ended.document["leaderboard"]}
+    assert states[1e-8] == "finished"
+    assert states[2e-3] == "stopped"
+    assert states[1e-3] in ("finished", "stopped")
 
 
 def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
