@@ -78,6 +78,12 @@ class Console:
         self._live = sys.stderr.isatty()
         self._shown = 0
         self._last_line = 0.0
+        self._interrupted = False
+
+    def interrupt(self, *_: object) -> None:
+        """The handler of SIGINT and SIGTERM."""
+        self._interrupted = True
+        raise KeyboardInterrupt
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -85,7 +91,13 @@ class Console:
         print(text, file=sys.stderr, flush=True)
 
     def progress(self, text: str) -> None:
-        """The line that is replaced by the next one."""
+        """The line that is replaced by the next one.
+
+        Raises:
+            KeyboardInterrupt: There was one, but it was lost: Python drops what a handler raises within a finaliser.
+        """
+        if self._interrupted:
+            raise KeyboardInterrupt
         if self._live:
             width = os.get_terminal_size(sys.stderr.fileno()).columns
             text = text[: width - 1]
@@ -114,7 +126,9 @@ class Console:
 def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: list[str] | None = None) -> None:
     """Parses, calls, prints, and ends the process: 0, 2 (user's mistake), 1 (fault) or 130 (interrupted)."""
     console = Console()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as for what a script starts with `&`
+            signal.signal(number, console.interrupt)
     try:
         arguments = _parse(job, sys.argv[1:] if argv is None else argv, console)
         document = body(arguments)
