@@ -117,14 +117,12 @@ def test_a_trial_ended_early_gives_its_cores_back_beside_another_ray(jobs, run):
 
 
 def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
-    values = []
-    for workers, blocks in ((1, 1), (2, 5)):
-        run.folder.delete("scores.json")
-        overrides = (f"evaluation.workers={workers}", f"evaluation.batch_size={blocks}", "evaluation.samples=700")
-        ended = jobs.run("evaluate", run.folder.location, *overrides, "--json")
-        assert ended.code == 0, ended.err
-        values.append(ended.document["scores"][0]["value"])
-    assert values[0] == values[1]
+    (by_two,) = run.scores()  # of the pipeline: a task a core
+    run.folder.delete("scores.json")
+    overrides = ("evaluation.workers=1", "evaluation.batch_size=1")
+    ended = jobs.run("evaluate", run.folder.location, *overrides, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.document["scores"] == [by_two]
 
 
 def test_results_may_lie_in_a_bucket(jobs, run, storage, s3_location):
