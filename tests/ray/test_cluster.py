@@ -66,6 +66,19 @@ def cluster(tmp_path_factory):
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def submit(environment, *arguments):
+    """`ray job submit` of the pipeline, as the README has it; Ray takes jobs some seconds after its nodes are there."""
+    command = [RAY, "job", "submit", "--working-dir", ".", "--", "python", "-m", "jobs.pipeline", *arguments]
+    tried = []
+
+    def taken():
+        tried.append(subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400))
+        return "No available agent" not in tried[-1].stderr
+
+    wait_until(taken, seconds=60, what="a cluster that takes jobs")
+    return tried[-1]
+
+
 def alive_nodes(environment):
     listed = subprocess.run([RAY, "list", "nodes", "--format=json"], env=environment, capture_output=True, text=True)
     nodes = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.startswith("[") else []
@@ -101,17 +114,12 @@ def test_a_submitted_job_leaves_its_results_where_it_was_told(cluster, storage, 
                  "evaluation.every_images=640", "evaluation.samples=256", "evaluation.trial_samples=256",
                  "assessor.images=1000", "assessor.width=8", "search.trials=1", "latents.candidates=512",
                  "training.report_every_images=640", "name=submitted"]  # fmt: skip
-    command = [RAY, "job", "submit", "--working-dir", ".", "--", "python", "-m", "jobs.pipeline", "configs/demo.yaml"]
-    submitted = subprocess.run(
-        [*command, f"storage.path={storage}", *overrides],
-        cwd=ROOT, env=cluster, capture_output=True, text=True, timeout=400,
-    )  # fmt: skip
+    submitted = submit(cluster, "configs/demo.yaml", f"storage.path={storage}", *overrides)
     assert submitted.returncode == 0, submitted.stdout + submitted.stderr
     assert (storage / "submitted" / "report.html").stat().st_size > 100_000
 
 
 def test_a_submitted_job_refuses_a_storage_path_that_would_vanish(cluster):
-    command = [RAY, "job", "submit", "--working-dir", ".", "--", "python", "-m", "jobs.pipeline", "configs/demo.yaml"]
-    submitted = subprocess.run(command, cwd=ROOT, env=cluster, capture_output=True, text=True, timeout=200)
+    submitted = submit(cluster, "configs/demo.yaml")
     assert submitted.returncode != 0
     assert "storage.path: ./runs would vanish with this submitted job" in submitted.stdout + submitted.stderr
