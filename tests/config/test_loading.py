@@ -223,7 +223,7 @@ def test_an_argument_that_is_no_override_is_one_line(argument):
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     path=texts, labels=st.none() | st.sampled_from(["on", "1e3", "null", "~", "2024-01-31", "0x1", " a", "- b", "#"])
 )
@@ -232,7 +232,7 @@ def test_text_survives_the_round_trip(path, labels):
     assert experiment_from_text(to_yaml(experiment), source="x") == experiment
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     rate=st.floats(min_value=1e-300, max_value=1.0, exclude_min=True),
     width=st.integers(4, 2048),
@@ -244,7 +244,7 @@ def test_numbers_survive_the_round_trip_bit_for_bit(rate, width, grid):
     assert experiment_from_text(to_yaml(experiment), source="x") == experiment
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.text(max_size=40) | st.text("{}[]:,-&*!|>'\"%@ \n#?<=ab01~.", max_size=20))
 def test_any_text_is_yaml_or_a_config_error(text):
     faults: tuple[str, ...] = ()

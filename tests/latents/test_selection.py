@@ -56,7 +56,7 @@ def test_repeats_share_no_sample_while_there_are_enough():
         assert not set(x) & set(y)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(size=st.integers(1, 6), repeats=st.integers(1, 60), sure=st.integers(0, 80), seed=st.integers(0, 99))
 def test_few_samples_are_shared_as_evenly_as_can_be(size, repeats, sure, seed):
     scores = np.linspace(0, 0.8, 200)

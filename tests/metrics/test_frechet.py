@@ -72,7 +72,7 @@ def test_nothing_lies_between_a_set_and_itself(count):
     assert frechet_distance(moments, moments) <= 1e-12 * np.trace(moments.covariance)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), counts=st.tuples(st.integers(2, 40), st.integers(2, 40)))
 def test_symmetric_never_negative_and_unmoved_by_rotation(seed, counts):
     x, y = sample(counts[0], 12, seed, decay=0.9), sample(counts[1], 12, seed + 1, decay=0.9)

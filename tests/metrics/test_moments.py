@@ -25,7 +25,7 @@ def test_of_is_numpys_mean_and_covariance():
     assert (moments.count, moments.size, moments.scatter.dtype) == (40, 5, np.float64)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=8).filter(sum),
     seed=st.integers(0, 1000),

@@ -12,7 +12,7 @@ from framework.models.prior import derive_seed, keep_mask, random_words, uniform
 SEEDS = st.integers(0, 2**64 - 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=SEEDS, start=st.integers(0, 200), count=st.integers(0, 100), size=st.integers(1, 9))
 def test_any_part_is_the_same_part(seed, start, count, size):
     draws = {
