@@ -1,5 +1,6 @@
 """What all jobs share: arguments, one line for a mistake, exit codes, progress on stderr and one JSON document."""
 
+import contextlib
 import dataclasses
 import errno
 import json
@@ -131,7 +132,8 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
             signal.signal(number, console.interrupt)
     try:
         arguments = _parse(job, sys.argv[1:] if argv is None else argv, console)
-        document = body(arguments)
+        with contextlib.redirect_stdout(sys.stderr):  # libraries print now and then; stdout is for the document
+            document = body(arguments)
         if arguments.json and document is not None:
             print(json.dumps(document, indent=2, allow_nan=False))
         code = 0

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -66,6 +67,8 @@ def storage(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def jobs(storage) -> Jobs:
     """Jobs that find no cluster, and so embed one; their images and assessors are shared by all tests here."""
+    # A shell starts what ends in `&` with SIGINT ignored, and this passes on to every process: here it is sent.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     unwanted = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
     return Jobs(storage, {key: value for key, value in os.environ.items() if key not in unwanted} | {MARK: "1"})
 

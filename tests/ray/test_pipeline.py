@@ -120,7 +120,7 @@ def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
     (by_two,) = run.scores()  # of the pipeline: a task a core
     run.folder.delete("scores.json")
     overrides = ("evaluation.workers=1", "evaluation.batch_size=1")
-    ended = jobs.run("evaluate", run.folder.location, *overrides, "--json")
+    ended = jobs.run("evaluate", f"{run.folder.location}/{by_two['checkpoint']}", *overrides, "--json")
     assert ended.code == 0, ended.err
     assert ended.document["scores"] == [by_two]
 
