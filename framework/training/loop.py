@@ -141,6 +141,10 @@ class _Training:
         checkpoint = self._newest.name if self._newest and (saved or scored) else None
         document = self._workers.from_first(self._scored) if scored else None
         self._report(Report(row, samples=pictures, checkpoint=checkpoint, score=document, warnings=warnings))
+        if document is not None and self._workers.rank == 0:
+            # After the report: who is killed in between owes the score still, and reports it on the next start.
+            assert self._newest is not None
+            self._store.record_score(self._newest, document, float(document["value"]))
 
     def _outcome(self, state: str) -> Outcome:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)
@@ -199,12 +203,10 @@ class _Training:
         return self._state.save(self._store)
 
     def _scored(self) -> dict[str, Any]:
-        """Rank 0's: the newest checkpoint's score, noted in the store."""
+        """Rank 0's: the newest checkpoint's score."""
         assert self._score is not None
         assert self._newest is not None
-        document = self._score(self._newest).result()
-        self._store.record_score(self._newest, document, float(document["value"]))
-        return document
+        return self._score(self._newest).result()
 
     def _score_is_owed(self) -> bool:
         """Whether the last life ended between a checkpoint and the score that was due for it."""
