@@ -19,6 +19,7 @@ def shared_data() -> Path:
     """The folder with real UTKFace files, MNIST and Inception weights; it is beside the checkout, not in it."""
     folder = Path(os.environ.get("LATENTSCAPE_TEST_DATA", ROOT.parent / "shared"))
     if not (folder / "data" / "UTKFace-5k.tar").exists():
+        # Photographs of people, for research only: they may not lie in the project, so a fresh clone has none.
         pytest.skip(
             "real UTKFace files are not part of the project: set LATENTSCAPE_TEST_DATA to a folder that has them"
         )

@@ -37,7 +37,7 @@ def test_it_depends_on_the_seed(store, stream):
     assert (other.indices(0, 50) != stream.indices(0, 50)).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(start=st.integers(0, 1000), count=st.integers(0, 300), workers=st.integers(1, 7))
 def test_any_part_is_the_same_alone_and_in_shards(store, start, count, workers):
     """Also by a stream of its own, as after a restart."""
