@@ -1,6 +1,6 @@
 # One word a habit; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-ray test-slow check fix bench clean
+.PHONY: help install demo test test-slow check fix bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,10 +22,7 @@ demo: install ## the whole pipeline on drawn faces with an embedded Ray; prints 
 	@$(BIN)/python -m jobs.pipeline configs/demo.yaml
 
 test: install ## the tests (under 15 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m "not slow" --ignore=tests/ray
-
-test-ray: install ## jobs on real Ray clusters, killed and spread over nodes
-	@$(BIN)/python -m pytest tests/ray
+	@$(BIN)/python -m pytest -m "not slow"
 
 test-slow: install ## the longer checks: agreement with other tools on 2 x 2,000 images, and the like
 	@$(BIN)/python -m pytest -m slow
