@@ -43,3 +43,7 @@ class TrainingError(LatentscapeError):
 
 class ClusterError(LatentscapeError):
     """A Ray cluster that cannot be reached or cannot hold the plan."""
+
+
+class LeaseError(LatentscapeError):
+    """A run that another job is writing to."""

@@ -23,17 +23,17 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         return forecast(experiment, console)
     images = prepare_images(experiment, console)
-    run = begin_run(experiment, images, arguments.command)
-    assessors = train_assessors(run, images, console)
-    with connect(verbose=arguments.verbose, say=console.say) as cluster:
-        study = Study(run, images, assessors, cluster, console)
-        rows = search(study)
-        best = best_target(run)
-        scores = evaluate(study, best)
-        interpolate(study, best)
-        arithmetic(study, best)
-    end_run(run)
-    report = write_report(run)
+    with begin_run(experiment, images, arguments.command, console) as run:
+        assessors = train_assessors(run, images, console)
+        with connect(verbose=arguments.verbose, say=console.say) as cluster:
+            study = Study(run, images, assessors, cluster, console)
+            rows = search(study)
+            best = best_target(run)
+            scores = evaluate(study, best)
+            interpolate(study, best)
+            arithmetic(study, best)
+        end_run(run)
+        report = write_report(run)
     console.say(leaderboard_table(rows))
     console.say(score_lines(scores))
     console.say(f"Report: {shown(report)}")

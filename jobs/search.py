@@ -19,10 +19,10 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         return forecast(experiment, console)
     images = prepare_images(experiment, console)
-    run = begin_run(experiment, images, arguments.command)
-    assessors = train_assessors(run, images, console)
-    with connect(verbose=arguments.verbose, say=console.say) as cluster:
-        rows = search(Study(run, images, assessors, cluster, console))
+    with begin_run(experiment, images, arguments.command, console) as run:
+        assessors = train_assessors(run, images, console)
+        with connect(verbose=arguments.verbose, say=console.say) as cluster:
+            rows = search(Study(run, images, assessors, cluster, console))
     console.say(leaderboard_table(rows))
     console.say(f"Run: {shown(run.folder.location)}")
     best = run.best()

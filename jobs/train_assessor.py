@@ -16,10 +16,10 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         return forecast(experiment, console, trials=0)
     images = prepare_images(experiment, console)
-    run = begin_run(experiment, images, arguments.command)
-    if train_assessors(run, images, console) is None:
-        raise DataError(f"{experiment.name}: its images have no labels to learn; name a CSV with data.labels")
-    return run.about["assessors"]
+    with begin_run(experiment, images, arguments.command, console) as run:
+        if train_assessors(run, images, console) is None:
+            raise DataError(f"{experiment.name}: its images have no labels to learn; name a CSV with data.labels")
+        return run.about["assessors"]
 
 
 if __name__ == "__main__":

@@ -49,8 +49,7 @@ class RunFolder:
             CheckpointError: The run has checkpoints of other settings or other images; nothing was changed.
             StorageError: The storage cannot be reached or written.
         """
-        refuse_vanishing_storage(experiment.storage)
-        run = cls(open_folder(experiment.storage.path) / experiment.name, experiment)
+        run = cls(run_place(experiment), experiment)
         before = run.about
         run._refuse_other_settings(experiment, data or {}, before)
         run.folder.write_text(EXPERIMENT, to_yaml(experiment))
@@ -155,6 +154,16 @@ class RunFolder:
                 f"{self.folder.location}: has checkpoints made with other settings ({'; '.join(found)}); "
                 "give back its settings, or another name to begin anew"
             )
+
+
+def run_place(experiment: Experiment) -> Folder:
+    """Where an experiment's run lies; nothing is made.
+
+    Raises:
+        ConfigError: A relative storage.path within a submitted job.
+    """
+    refuse_vanishing_storage(experiment.storage)
+    return open_folder(experiment.storage.path) / experiment.name
 
 
 def cache_folder(storage: StorageConfig) -> Path:

@@ -1,12 +1,14 @@
 """A run with all that its jobs need at hand: images, assessors, the cluster, and someone to tell."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from framework.checkpoint import RunFolder, cache_folder
-from framework.checkpoint.run import now
+from framework.checkpoint.lease import lease
+from framework.checkpoint.run import now, run_place
 from framework.config import Experiment
 from framework.data import PackedStore, prepare
 from framework.errors import DataError
@@ -30,6 +32,10 @@ class Watch(Protocol):
 
     def counter(self, what: str) -> Callable[[int, int], None]:
         """A progress line of its own, called with (done, total)."""
+        ...
+
+    def end(self, text: str) -> None:
+        """Says why, on any thread, and ends the job as SIGTERM does."""
         ...
 
 
@@ -90,9 +96,16 @@ def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
     return images
 
 
-def begin_run(experiment: Experiment, images: PackedStore, command: list[str]) -> RunFolder:
-    """RUN, begun or gone on with; refused where its checkpoints are of other images or settings."""
-    return RunFolder.create(experiment, command, data=about_images(images))
+@contextlib.contextmanager
+def begin_run(experiment: Experiment, images: PackedStore, command: list[str], watch: Watch) -> Iterator[RunFolder]:
+    """RUN, begun or gone on with, and nobody else's for this block.
+
+    Raises:
+        CheckpointError: Its checkpoints are of other images or settings.
+        LeaseError: Another job is writing to it.
+    """
+    with lease(run_place(experiment), command, on_lost=watch.end):
+        yield RunFolder.create(experiment, command, data=about_images(images))
 
 
 def end_run(run: RunFolder) -> None:
