@@ -128,9 +128,16 @@ class SearchConfig(Section):
     space: dict[str, dict[str, Any]] = key({}, "key: {loguniform|uniform|randint: [low, high]} or {choice|grid: [...]}")
     trials: int = key(4, "settings to try (times each grid value)", unit="trials", ge=1)
     concurrent: PositiveInt | Literal["auto"] = key("auto", "trials at a time; auto: as many as fit", unit="trials")
-    scheduler: Literal["asha", "none"] = key("asha", "asha (ends the weaker trials early) or none")
+    scheduler: Literal["asha", "median", "none"] = key(
+        "asha", "which trials end early: asha (successive halving), median (worse than half) or none"
+    )
     grace_images: int | None = key(None, "no trial ends before this; none: one evaluation", unit="images", ge=1)
     reduction_factor: int = key(3, "asha goes on with one in so many", ge=2)
+    sampler: Literal["random", "optuna"] = key(
+        "random", "random (seeded draws, and grids) or optuna (its model of the trials so far)"
+    )
+    seeds: int = key(1, "seeds that the settings ended best are trained with, the search's own counted", ge=1)
+    repeat_best: int = key(3, "how many settings, where search.seeds is over 1", unit="settings", ge=1)
     seed: int = key(0, "seed of the sampled settings", ge=0)
 
 

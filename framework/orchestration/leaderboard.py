@@ -3,21 +3,23 @@
 from typing import Any
 
 from framework.checkpoint import RunFolder, TrialFolder
+from framework.orchestration.ledger import repeated_by
+from framework.orchestration.repeats import rank
 
 
 def update_results(run: RunFolder) -> list[dict[str, Any]]:
-    """Writes leaderboard.csv and best.json; trials without a score come last.
+    """Writes leaderboard.csv and best.json, the lowest score of all trials; trials without a score come last.
 
     Returns:
         The rows, best first.
     """
     rows = [_row(trial) for trial in run.trials()]
-    rows.sort(key=lambda row: (row["score"] is None, row["score"] or 0.0, row["trial"]))
-    for rank, row in enumerate(rows, start=1):
-        row["rank"] = rank
+    repeat_of = {row["trial"]: first for row in rows if (first := repeated_by(row["trial"])) is not None}
+    rows = rank(rows, repeat_of)
     run.write_leaderboard(rows)
-    if rows and rows[0]["score"] is not None:
-        trial = run.trial(rows[0]["trial"])
+    scored = [row for row in rows if row["score"] is not None]
+    if scored:
+        trial = run.trial(min(scored, key=lambda row: row["score"])["trial"])
         best = _best(trial)
         run.write_best(
             {

@@ -42,13 +42,21 @@ def settings(experiment: Experiment) -> list[Setting]:
         sampled = {key: _draw(spec, experiment.search.seed, draw, key) for key, spec in drawn.items()}
         for combination in itertools.product(*grids.values()):
             parameters = {key: (sampled | dict(zip(grids, combination, strict=True)))[key] for key in space}
-            found.append(Setting(_identity(len(found), parameters), parameters))
+            found.append(Setting(identity(len(found), parameters), parameters))
     return found
 
 
 def check_space(experiment: Experiment) -> None:
     """Refuses a space that could yield a setting the schema refuses; all faults together."""
-    faults = [fault for key, spec in experiment.search.space.items() for fault in _faults(experiment, key, spec)]
+    search = experiment.search
+    faults = [fault for key, spec in search.space.items() for fault in _faults(experiment, key, spec)]
+    if search.sampler == "optuna":
+        grids = [key for key, spec in search.space.items() if "grid" in spec]
+        faults += [f"search.space.{key}: optuna takes no grid, say choice" for key in grids]
+        if not search.space:
+            faults.append("search.sampler: optuna has nothing to sample; search.space is empty")
+    if search.seeds > 1 and "seed" in search.space:
+        faults.append("search.space.seed: cannot be searched while search.seeds repeats trials with other seeds")
     if faults:
         raise ConfigError(*faults)
 
@@ -107,10 +115,23 @@ def _draw(spec: dict[str, Any], seed: int, draw: int, key: str) -> Any:
         return int(random.integers(*arguments))
     if name == "uniform":
         return float(random.uniform(*arguments))
-    value = math.exp(random.uniform(math.log(arguments[0]), math.log(arguments[1])))
-    return float(f"{value:.4g}")  # four digits say all there is to say of a learning rate
+    return rounded(math.exp(random.uniform(math.log(arguments[0]), math.log(arguments[1]))))
 
 
-def _identity(number: int, parameters: dict[str, Any]) -> str:
+def rounded(value: float) -> float:
+    """Four digits say all there is to say of a learning rate.
+
+    >>> rounded(0.000123456)
+    0.0001235
+    """
+    return float(f"{value:.4g}")
+
+
+def identity(number: int, parameters: dict[str, Any]) -> str:
+    """A trial's name: its number, and four digits that tell its settings.
+
+    >>> identity(3, {"model.latent_size": 64})
+    '003-f08a'
+    """
     text = json.dumps(parameters, sort_keys=True)
     return f"{number:03d}-{hashlib.sha256(text.encode()).hexdigest()[:4]}"

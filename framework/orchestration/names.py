@@ -1,0 +1,19 @@
+"""What Ray's dashboard shows of our work: an actor's name tells its trial, a job's its experiment."""
+
+from typing import Any
+
+_NAME_CHARACTERS = 120
+
+
+def trial_title(trial: str, parameters: dict[str, Any]) -> str:
+    """A trial with its searched settings, each key by its last step.
+
+    >>> trial_title("003-4a79", {"optimizer.generator_lr": 0.0002, "model.latent_size": 64})
+    'trial 003-4a79 generator_lr=0.0002 latent_size=64'
+    """
+    settings = [f"{key.rsplit('.', 1)[-1]}={_short(value)}" for key, value in parameters.items()]
+    return " ".join([f"trial {trial}", *settings])[:_NAME_CHARACTERS]
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
