@@ -6,11 +6,12 @@ import errno
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,25 @@ class Console:
         self._shown = 0
         self._last_line = 0.0
         self._interrupted = False
+        self._first: Callable[[int], None] | None = None
 
-    def interrupt(self, *_: object) -> None:
+    def interrupt(self, number: int, _: object = None) -> None:
         """The handler of SIGINT and SIGTERM."""
+        first, self._first = self._first, None
+        if first is not None:
+            first(number)
+            return
         self._interrupted = True
         raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def first_interrupt(self, ask: Callable[[int], None]) -> Iterator[None]:
+        """Within the block the first interrupt only calls `ask` with the signal's number; the next one interrupts."""
+        self._first = ask
+        try:
+            yield
+        finally:
+            self._first = None
 
     def end(self, text: str) -> None:
         """Says why, on any thread, and ends the process as SIGTERM does."""
@@ -133,6 +148,7 @@ class Console:
 def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: list[str] | None = None) -> None:
     """Parses, calls, prints, and ends the process: 0, 2 (user's mistake), 1 (fault) or 130 (interrupted)."""
     console = Console()
+    command = shlex.join(["python", "-m", f"jobs.{job.name}", *(sys.argv[1:] if argv is None else argv)])
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as for what a script starts with `&`
             signal.signal(number, console.interrupt)
@@ -144,7 +160,7 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
             print(json.dumps(document, indent=2, allow_nan=False))
         code = 0
     except KeyboardInterrupt:
-        console.say("interrupted; the same command goes on from the newest checkpoints")
+        console.say(f"interrupted; to go on: {command}")
         code = 130
     except TrainingError as fault:
         console.say(f"failed: {fault}")

@@ -104,8 +104,10 @@ class EarlyEnd(FIFOScheduler):
         if "score" not in result or self._ledger[name].repeat_of is not None:
             return TrialScheduler.CONTINUE
         self._ledger.note_score(name, int(result["images_seen"]), float(result["score"]))
-        ends = self._rule is not None and self._rule.ends(name, self._ledger.curves())
-        return TrialScheduler.STOP if ends else TrialScheduler.CONTINUE
+        if self._rule is None or not self._rule.ends(name, self._ledger.curves()):
+            return TrialScheduler.CONTINUE
+        self._ledger[name].state = "stopped"
+        return TrialScheduler.STOP
 
 
 def rule_of(experiment: Experiment) -> Rule | None:

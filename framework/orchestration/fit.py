@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from ray import tune
 from ray.util.queue import Empty, Queue
 
 from framework.checkpoint import RunFolder, TrialFolder
+from framework.orchestration.names import trial_title
 from framework.orchestration.work import TrialWork
 
 
@@ -23,12 +25,15 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
         on_report: Called with each report's figures, in order, on the calling thread.
 
     Returns:
-        The trial's state at its end: "finished" or "failed" (then state.json says why).
+        The trial's state at its end: "finished", "failed" (then state.json says why), or "interrupted" where the
+        stop flag was raised.
     """
     trial = RunFolder.open(work.run).trial(work.trial)
     trial.write_params(work.parameters)
+    if work.stop is not None and work.stop.is_raised():
+        return "interrupted"
     trial.write_state(state="running")
-    queue = Queue(actor_options={"num_cpus": 0})
+    queue = _queue(trial_title(work.trial, work.parameters))
     trainer = _trainer(work, queue)
     fault: list[BaseException] = []
 
@@ -49,31 +54,30 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
     return _closed(trial, fault)
 
 
-def drive_trial(config: dict[str, Any], works: dict[str, TrialWork]) -> None:
+def drive_trial(config: dict[str, Any], template: TrialWork) -> None:
     """A trial's driver under Tune: starts its Ray Train run and tells Tune what it reports.
 
     The scheduler ends a trial inside `tune.report`, by SystemExit; Ray then takes the trial's processes down.
     """
-    best = float("inf")
-
-    def on_report(figures: dict[str, Any]) -> None:
-        nonlocal best
-        best = min(best, figures.get("score", best))  # a trial is judged by its best evaluation
-        tune.report({**figures, "best_score": best})
-
-    fit_trial(works[config["trial"]], on_report=on_report)
+    work = template.of(config["trial"], config["parameters"], total_images=config["total_images"])
+    fit_trial(work, on_report=tune.report)
 
 
 def _closed(trial: TrialFolder, fault: list[BaseException]) -> str:
     state = trial.state
     if fault:
         state = {"state": "failed", "error": _reason(fault[0])}
-    elif not state.get("error"):
-        state = {"state": "finished"}
-    else:
+    elif state.get("error"):
         state = {"state": "failed", "error": state["error"]}
+    elif state.get("state") != "interrupted":
+        state = {"state": "finished"}
     trial.write_state(**state)
     return state["state"]
+
+
+def _queue(title: str) -> Queue:
+    """Where the trial's reports come in; of its processes the one that Ray's dashboard can show by a name."""
+    return Queue(actor_options={"num_cpus": 0, "name": f"{title} · {uuid.uuid4().hex[:4]}"})
 
 
 def _reason(fault: BaseException) -> str:

@@ -25,14 +25,18 @@ class Entry:
         parameters: The searched keys with their values.
         state: pending, running, interrupted, finished, stopped or failed.
         curve: Its scores so far.
+        images_seen: Its clock at its newest report.
         repeat_of: For a repeat with another seed, the trial whose setting it repeats.
+        total_images: Where it ends, if not at `training.total_images`.
     """
 
     trial: str
     parameters: dict[str, Any]
     state: str = "pending"
     curve: list[tuple[int, float]] = field(default_factory=list)
+    images_seen: int = 0
     repeat_of: str | None = None
+    total_images: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -82,18 +86,26 @@ class Ledger:
     def note_score(self, trial: str, images_seen: int, score: float) -> None:
         """An evaluation; what a life that was lost had scored from this clock on is forgotten."""
         entry = self._entries[trial]
+        entry.images_seen = images_seen
         entry.curve[:] = [point for point in entry.curve if point[0] < images_seen]
         entry.curve.append((images_seen, score))
 
 
 def _entry(folder: TrialFolder) -> Entry:
-    state = folder.state
+    metrics = folder.metrics()
     curve = [
         (int(row["images_seen"]), float(row["score"]["value"]))
-        for row in folder.metrics()
+        for row in metrics
         if row.get("score") and row["score"].get("value") is not None
     ]
-    return Entry(folder.id, folder.params, str(state.get("state", "pending")), curve, repeated_by(folder.id))
+    return Entry(
+        folder.id,
+        folder.params,
+        state=str(folder.state.get("state", "pending")),
+        curve=curve,
+        images_seen=int(metrics[-1]["images_seen"]) if metrics else 0,
+        repeat_of=repeated_by(folder.id),
+    )
 
 
 def repeated_by(trial: str) -> str | None:

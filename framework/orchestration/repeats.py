@@ -1,5 +1,6 @@
 """Repeats: the settings that ended best, trained again with other seeds, and what of their differences is noise."""
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ NOISE_LEVEL = 0.05
 
 
 def repeats_due(experiment: Experiment, ledger: Ledger) -> list[Entry]:
-    """The repeats that the settings ended best still want: one for each further seed, new or not yet ended."""
+    """The repeats that the settings ended best still want, one for each further seed, to the same images seen."""
     search = experiment.search
     ranked = sorted(
         (entry for entry in ledger.settings() if entry.ended and entry.best is not None),
@@ -26,10 +27,9 @@ def repeats_due(experiment: Experiment, ledger: Ledger) -> list[Entry]:
         known = {repeat.trial: repeat for repeat in ledger.repeats(entry.trial)}
         for seed in range(experiment.seed + 1, experiment.seed + search.seeds):
             name = f"{entry.trial}-seed{seed}"
-            new = Entry(name, {**entry.parameters, "seed": seed}, repeat_of=entry.trial)
-            repeat = known.get(name, new)
+            repeat = known.get(name) or Entry(name, {**entry.parameters, "seed": seed}, repeat_of=entry.trial)
             if not repeat.ended:
-                due.append(repeat)
+                due.append(dataclasses.replace(repeat, total_images=entry.images_seen))
     return due
 
 

@@ -1,29 +1,36 @@
 """The search: Ray Tune decides which trials go on, each trial is a Ray Train run of its own.
 
-The truth is in RUN: which settings there are follows from the config, each trial's state, scores and checkpoints lie
-in its folder. So a second call hands Tune only the trials that have not ended, and these go on from their newest
-checkpoints; Tune's own records (RUN/ray) are never read back, and go when it ends.
+The truth is in RUN: each trial's settings, state, scores and checkpoints lie in its folder, and what is decided, is
+decided from them. So a second call goes on where the first ended, however that was; Tune's own records (RUN/ray) are
+never read back, and go when it ends.
 """
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
+from framework.orchestration.early_end import EarlyEnd, Rule, rule_of
+from framework.orchestration.feed import Feed
 from framework.orchestration.fit import drive_trial, fit_trial, ray_records, ray_storage
 from framework.orchestration.leaderboard import update_results
+from framework.orchestration.ledger import ENDED, Entry, Ledger
+from framework.orchestration.repeats import repeats_due
 from framework.orchestration.resources import DRIVER_CORES, Plan, plan
-from framework.orchestration.space import Setting, settings
+from framework.orchestration.sampling import sampler_of
+from framework.orchestration.shower import Shower
+from framework.orchestration.space import Setting, check_space, identity, number_of_settings
+from framework.orchestration.stopping import StopFlag, stoppable
 from framework.orchestration.work import TrialWork
 
 if TYPE_CHECKING:
-    from framework.orchestration.study import Study, Watch
+    from framework.orchestration.study import Study
 
 SINGLE_TRIAL = "single"
-ENDED = ("finished", "stopped", "failed")
 
 
 def search(study: "Study") -> list[dict[str, Any]]:
@@ -36,22 +43,31 @@ def search(study: "Study") -> list[dict[str, Any]]:
         ConfigError: The space could yield a setting that the schema refuses.
         ClusterError: The plan can never run on this cluster.
         TrainingError: No trial has a score to go on with.
+        KeyboardInterrupt: It was interrupted; running trials have saved where they stood, as far as 8 s allow.
     """
     run, experiment = study.run, study.experiment
-    every = settings(experiment)
-    made = plan(experiment.compute, study.cluster, trials=len(every), concurrent=experiment.search.concurrent)
-    open_ones = [setting for setting in every if run.trial(setting.trial).state.get("state") not in ENDED]
-    for setting in open_ones:
-        trial = run.trial(setting.trial)
-        trial.write_params(setting.parameters)
-        if not trial.state:
-            trial.write_state(state="pending")
-    ended = len(every) - len(open_ones)
-    if open_ones:
+    check_space(experiment)
+    ledger = Ledger.of(run)
+    open_ones = [entry for entry in ledger.settings() if not entry.ended]
+    new = max(0, number_of_settings(experiment) - len(ledger.settings()))
+    ended = len(ledger.settings()) - len(open_ones)
+    sampler = sampler_of(experiment)
+
+    def propose() -> Entry:
+        number = len(ledger.settings())
+        parameters = sampler.propose(number, ledger)
+        return _begin(run, ledger, Entry(identity(number, parameters), parameters))
+
+    if open_ones or new:
+        made = _plan(study, trials=ended + len(open_ones) + new)
         study.watch.say(made.line(study.cluster) + (f"; {ended} ended before" if ended else ""))
-        works = _works(study, made, open_ones)
-        with ray_records(run):
-            _run_trials(study, works, concurrent=made.concurrent, ended=ended)
+        _run_trials(study, ledger, Feed(open_ones, new=new, propose=propose), made, rule_of(experiment))
+    due = repeats_due(experiment, ledger)
+    if due:
+        made = _plan(study, trials=len(due))
+        study.watch.say(f"Repeats with other seeds: {', '.join(entry.trial for entry in due)}")
+        waiting = [_begin(run, ledger, entry) for entry in due]
+        _run_trials(study, ledger, Feed(waiting, new=0, propose=propose), made, None)
     return _ranked(run)
 
 
@@ -60,8 +76,8 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
     run = study.run
     made = plan(study.experiment.compute, study.cluster)
     study.watch.say(made.line(study.cluster))
-    setting = Setting(SINGLE_TRIAL, {})
-    work = _works(study, made, [setting])[SINGLE_TRIAL]
+    flag = StopFlag.new(f"stop {run.folder.name}")
+    work = _template(study, made, flag).of(SINGLE_TRIAL, {})
     show = Shower(study.watch, run, trials=1, ended=0)
 
     def on_report(figures: dict[str, Any]) -> None:
@@ -69,12 +85,137 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
             update_results(run)
         show(SINGLE_TRIAL, figures)
 
-    with ray_records(run):
+    with _interruptible(study, flag, lambda: [SINGLE_TRIAL]):
         state = fit_trial(work, on_report=on_report)
     if state == "failed":
         update_results(run)
         raise TrainingError(f"{run.folder.name}: {run.trial(SINGLE_TRIAL).state['error']}")
     return _ranked(run)
+
+
+def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
+    """The experiment that one trial trains."""
+    return with_overrides(experiment, setting.parameters)
+
+
+def _plan(study: "Study", *, trials: int) -> Plan:
+    experiment = study.experiment
+    return plan(experiment.compute, study.cluster, trials=trials, concurrent=experiment.search.concurrent)
+
+
+def _begin(run: RunFolder, ledger: Ledger, entry: Entry) -> Entry:
+    """Its folder, so that a search that is lost from here on knows of it."""
+    trial = run.trial(entry.trial)
+    trial.write_params(entry.parameters)
+    if not trial.state:
+        trial.write_state(state="pending")
+    ledger.add(entry)
+    return entry
+
+
+def _template(study: "Study", made: Plan, flag: StopFlag) -> TrialWork:
+    """What all trials have in common."""
+    from framework.orchestration.scoring import trial_scoring
+
+    return TrialWork(
+        run=study.run.folder.location,
+        trial="",
+        parameters={},
+        experiment=study.experiment,
+        images=str(study.images.path),
+        plan=made,
+        scoring=trial_scoring(study, made),
+        stop=flag,
+    )
+
+
+def _run_trials(study: "Study", ledger: Ledger, feed: Feed, made: Plan, rule: Rule | None) -> None:
+    """Hands the feed's trials to Tune, and comes back when all have ended."""
+    run, experiment = study.run, study.experiment
+    flag = StopFlag.new(f"stop {run.folder.name}")
+    under_way: set[str] = set()
+    trials = feed.left
+    show = Shower(study.watch, run, trials=trials, ended=0)
+    tuner = tune.Tuner(
+        tune.with_resources(
+            tune.with_parameters(drive_trial, template=_template(study, made, flag)), {"cpu": DRIVER_CORES}
+        ),
+        tune_config=tune.TuneConfig(
+            search_alg=feed,
+            num_samples=trials,
+            scheduler=EarlyEnd(ledger, rule),
+            max_concurrent_trials=made.concurrent,
+            trial_dirname_creator=lambda trial: str(trial.config["trial"]),
+            trial_name_creator=lambda trial: str(trial.config["trial"]),
+        ),
+        run_config=tune.RunConfig(
+            name="search",
+            verbose=0,
+            callbacks=[_Results(run, ledger, show, under_way)],
+            failure_config=tune.FailureConfig(max_failures=experiment.compute.max_failures),
+            **ray_storage(run),
+        ),
+    )
+    with _interruptible(study, flag, lambda: list(under_way)):
+        tuner.fit()
+
+
+class _Results(tune.Callback):
+    """Keeps leaderboard.csv and best.json true while trials run, and feeds the progress line."""
+
+    def __init__(self, run: RunFolder, ledger: Ledger, show: Shower, under_way: set[str]) -> None:
+        self._run = run
+        self._ledger = ledger
+        self._show = show
+        self._under_way = under_way
+
+    def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._under_way.add(trial.config["trial"])
+
+    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:  # noqa: ARG002
+        if "score" in result:
+            update_results(self._run)
+        self._show(trial.config["trial"], result)
+
+    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
+        entry, folder = self._ledger[trial.config["trial"]], self._run.trial(trial.config["trial"])
+        if entry.state == "stopped" and folder.state.get("state") not in ENDED:
+            folder.write_state(state="stopped")
+        self._close(entry)
+
+    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
+        folder = self._run.trial(trial.config["trial"])
+        if folder.state.get("state") not in ENDED:
+            folder.write_state(state="failed", error=f"its driver was lost: {_last_line(trial)}")
+        self._close(self._ledger[trial.config["trial"]])
+
+    def _close(self, entry: Entry) -> None:
+        entry.state = str(self._run.trial(entry.trial).state.get("state"))
+        self._under_way.discard(entry.trial)
+        self._show.ended += entry.ended
+        update_results(self._run)
+
+
+@contextlib.contextmanager
+def _interruptible(study: "Study", flag: StopFlag, under_way: Callable[[], list[str]]) -> Iterator[None]:
+    """For the block in which trials run: an interrupt lets them save, and a closing line counts those that did."""
+    run = study.run
+
+    def running() -> list[str]:
+        return [name for name in under_way() if run.trial(name).state.get("state") == "running"]
+
+    try:
+        with ray_records(run), stoppable(flag, study.watch, running=running):
+            yield
+    except KeyboardInterrupt:
+        update_results(run)
+        states = [trial.state.get("state") for trial in run.trials()]
+        saved, lost = states.count("interrupted"), states.count("running")
+        study.watch.say(
+            f"interrupted: {_trials(saved)} saved where {'it' if saved == 1 else 'they'} stood"
+            + (f", {_trials(lost)} will go on from the newest checkpoint" if lost else "")
+        )
+        raise
 
 
 def _ranked(run: RunFolder) -> list[dict[str, Any]]:
@@ -85,130 +226,8 @@ def _ranked(run: RunFolder) -> list[dict[str, Any]]:
     return rows
 
 
-def _works(study: "Study", made: Plan, chosen: list[Setting]) -> dict[str, TrialWork]:
-    from framework.orchestration.scoring import trial_scoring
-
-    scoring = trial_scoring(study, made)
-    return {
-        setting.trial: TrialWork(
-            run=study.run.folder.location,
-            trial=setting.trial,
-            parameters=setting.parameters,
-            experiment=trial_experiment(study.experiment, setting),
-            images=str(study.images.path),
-            plan=made,
-            scoring=scoring,
-        )
-        for setting in chosen
-    }
-
-
-def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
-    """The experiment that one trial trains."""
-    return with_overrides(experiment, setting.parameters)
-
-
-def _run_trials(study: "Study", works: dict[str, TrialWork], *, concurrent: int, ended: int) -> None:
-    run, experiment = study.run, study.experiment
-    show = Shower(study.watch, run, trials=ended + len(works), ended=ended)
-    tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(drive_trial, works=works), {"cpu": DRIVER_CORES}),
-        param_space={"trial": tune.grid_search(list(works))},
-        tune_config=tune.TuneConfig(
-            scheduler=_scheduler(experiment),
-            metric="best_score",
-            mode="min",
-            max_concurrent_trials=concurrent,
-            trial_dirname_creator=lambda trial: str(trial.config["trial"]),
-            trial_name_creator=lambda trial: str(trial.config["trial"]),
-        ),
-        run_config=tune.RunConfig(
-            name="search",
-            verbose=0,
-            callbacks=[_Results(run, show)],
-            failure_config=tune.FailureConfig(max_failures=experiment.compute.max_failures),
-            **ray_storage(run),
-        ),
-    )
-    tuner.fit()
-
-
-def _scheduler(experiment: Experiment) -> TrialScheduler:
-    """ASHA by images seen (Li et al. 2020); the first rung is one evaluation."""
-    settings_of, total = experiment.search, experiment.training.total_images
-    grace = settings_of.grace_images or experiment.evaluation.every_images
-    if settings_of.scheduler == "none" or grace >= total:
-        return FIFOScheduler()
-    return ASHAScheduler(
-        time_attr="images_seen",
-        max_t=total + 1,  # a trial that gets there ends by itself
-        grace_period=grace,
-        reduction_factor=settings_of.reduction_factor,
-    )
-
-
-class _Results(tune.Callback):
-    """Keeps leaderboard.csv and best.json true while trials run, and feeds the progress line."""
-
-    def __init__(self, run: RunFolder, show: "Shower") -> None:
-        self._run = run
-        self._show = show
-
-    def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:  # noqa: ARG002
-        if "score" in result:
-            update_results(self._run)
-        self._show(trial.config["trial"], result)
-
-    def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
-        self._close(trial.config["trial"], "stopped")
-
-    def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
-        folder = self._run.trial(trial.config["trial"])
-        if folder.state.get("state") not in ENDED:
-            folder.write_state(state="failed", error=f"its driver was lost: {_last_line(trial)}")
-        self._close(trial.config["trial"], "failed")
-
-    def _close(self, name: str, state: str) -> None:
-        """A trial that Tune ended before it wrote its own end was stopped by the scheduler."""
-        self._show.ended += 1
-        folder = self._run.trial(name)
-        if folder.state.get("state") not in ENDED:
-            folder.write_state(state=state)
-        update_results(self._run)
-
-
-class Shower:
-    """Tells the watch of each report, in a line that says where all trials are."""
-
-    def __init__(self, watch: "Watch", run: RunFolder, *, trials: int, ended: int) -> None:
-        self.ended = ended
-        self._watch = watch
-        self._total = run.experiment.training.total_images
-        self._trials = trials
-        self._scores: dict[str, float] = {}
-
-    def __call__(self, trial: str, figures: dict[str, Any]) -> None:
-        """One report of one trial."""
-        for text in figures.get("log", ()):
-            self._watch.say(f"trial {trial}: {text}")
-        if "score" in figures:
-            self._scores[trial] = min(figures["score"], self._scores.get(trial, float("inf")))
-            self._watch.say(
-                f"trial {trial}: {figures['metric']} {figures['score']:.4g} at {figures['images_seen']:,} images"
-            )
-        best = f", best score {min(self._scores.values()):.4g}" if self._scores else ""
-        rate = figures.get("images_per_second")
-        left = f", {_minutes((self._total - figures['images_seen']) / rate)} left" if rate else ""
-        self._watch.progress(
-            f"{self.ended} of {self._trials} trials ended; "
-            f"{trial}: {figures['images_seen']:,} of {self._total:,} images"
-            + (f", {rate:,.0f} images/s{left}" if rate else "")
-            + best
-        )
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+def _trials(count: int) -> str:
+    return f"{count} trial{'s' * (count != 1)}"
 
 
 def _last_line(trial: Any) -> str:

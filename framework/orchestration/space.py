@@ -46,6 +46,12 @@ def settings(experiment: Experiment) -> list[Setting]:
     return found
 
 
+def number_of_settings(experiment: Experiment) -> int:
+    """How many settings a search tries: `search.trials` for each combination of grid values."""
+    grids = [len(spec["grid"]) for spec in experiment.search.space.values() if "grid" in spec]
+    return experiment.search.trials * math.prod(grids)
+
+
 def check_space(experiment: Experiment) -> None:
     """Refuses a space that could yield a setting the schema refuses; all faults together."""
     search = experiment.search

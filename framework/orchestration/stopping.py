@@ -24,7 +24,6 @@ _POLL_SECONDS = 0.2
 _MOST_WAITING = 100_000  # each waits at no cost
 
 
-@ray.remote(num_cpus=0, max_concurrency=_MOST_WAITING)
 class _Flag:
     def __init__(self) -> None:
         self._raised = asyncio.Event()
@@ -54,7 +53,7 @@ class StopFlag:
     @classmethod
     def new(cls, title: str) -> "StopFlag":
         """A flag that is down; it lasts as long as this process refers to it."""
-        return cls(_Flag.options(name=title).remote())
+        return cls(ray.remote(_Flag).options(name=title, num_cpus=0, max_concurrency=_MOST_WAITING).remote())
 
     def raise_it(self) -> None:
         """Every worker saves and ends."""
@@ -109,6 +108,8 @@ def stoppable(flag: StopFlag, watch: "Watch", *, running: Callable[[], list[str]
     try:
         with watch.first_interrupt(interrupted):
             yield
+        if asked:  # all had saved before the signal that ends the job was on its way
+            raise KeyboardInterrupt
     finally:
         ended.set()
         event.set()

@@ -34,6 +34,10 @@ class Watch(Protocol):
         """A progress line of its own, called with (done, total)."""
         ...
 
+    def first_interrupt(self, ask: Callable[[int], None]) -> contextlib.AbstractContextManager[None]:
+        """Within the block the first interrupt only calls `ask` with the signal's number; the next one interrupts."""
+        ...
+
     def end(self, text: str) -> None:
         """Says why, on any thread, and ends the job as SIGTERM does."""
         ...

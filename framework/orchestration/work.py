@@ -1,10 +1,14 @@
 """What travels to the processes of a trial: plain values, small, nothing that imports torch."""
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from framework.config import Experiment
+from framework.config import Experiment, with_overrides
 from framework.orchestration.resources import Plan
+
+if TYPE_CHECKING:
+    from framework.orchestration.stopping import StopFlag
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class TrialWork:
         images: Path of the packed store, the same on every node.
         plan: Workers, cores and GPUs.
         scoring: How checkpoints are scored; None where they are not.
+        stop: The flag that makes it save and end; None where there is none.
     """
 
     run: str
@@ -47,3 +52,10 @@ class TrialWork:
     images: str
     plan: Plan
     scoring: TrialScoring | None
+    stop: "StopFlag | None" = None
+
+    def of(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialWork":
+        """This work as one trial's: its parameters laid over the experiment, and its length where it is another."""
+        length = {} if total_images is None else {"training.total_images": total_images}
+        experiment = with_overrides(self.experiment, {**parameters, **length})
+        return dataclasses.replace(self, trial=trial, parameters=parameters, experiment=experiment)

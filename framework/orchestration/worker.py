@@ -21,7 +21,7 @@ def train_worker(work: TrialWork) -> None:
     """Trains this worker's share. A fault that a restart would not mend ends the trial, its reason in state.json."""
     context = ray.train.get_context()
     torch.set_num_threads(work.plan.threads_per_worker)
-    workers = WorkerGroup(
+    workers = WorkerGroup.here(
         rank=context.get_world_rank(), world_size=context.get_world_size(), device=ray.train.torch.get_device()
     )
     trial = RunFolder.open(work.run).trial(work.trial)
@@ -35,7 +35,9 @@ def train_worker(work: TrialWork) -> None:
         messages.clear()
 
     try:
-        _train(work, trial, workers, report, messages.append)
+        state = _train(work, trial, workers, report, messages.append)
+        if workers.rank == 0 and state == "stopped":
+            trial.write_state(state="interrupted")
     except LatentscapeError as fault:
         if workers.rank == 0 or not isinstance(fault, TrainingError):
             trial.write_state(state="failed", error=str(fault))
@@ -50,7 +52,8 @@ def _train(
     workers: WorkerGroup,
     report: Callable[[Report], None],
     log: Callable[[str], None],
-) -> None:
+) -> str:
+    """Gives how it ended: finished, or stopped by the flag."""
     experiment = work.experiment
     images = open_store(Path(work.images))
     store = CheckpointStore(
@@ -64,15 +67,17 @@ def _train(
         assert work.scoring is not None
         return score_in_trial(work.scoring, checkpoint, device=torch.device(workers.device))
 
-    train(
+    outcome = train(
         experiment,
         images,
         store=store,
         workers=workers,
         report=report,
         score=None if work.scoring is None else score,
+        should_stop=None if work.stop is None else work.stop.reader(),
         log=log,
     )
+    return outcome.state
 
 
 def _figures(report: Report) -> dict[str, Any]:

@@ -31,11 +31,20 @@ class WorkerGroup:
         rank: From 0.
         world_size: How many there are.
         device: Where this one computes.
+        host_group: The group for what the CPUs agree on; None for the default group.
     """
 
     rank: int = 0
     world_size: int = 1
     device: torch.device | str = "cpu"
+    host_group: dist.ProcessGroup | None = None
+
+    @classmethod
+    def here(cls, *, rank: int, world_size: int, device: torch.device | str) -> "WorkerGroup":
+        """This process's place; beside NCCL, a gloo group for what is asked before each step and waits for no GPU."""
+        beside = world_size > 1 and torch.device(device).type == "cuda"
+        group = dist.new_group(backend="gloo") if beside else None
+        return cls(rank, world_size, device, group if isinstance(group, dist.ProcessGroup) else None)
 
     def shard(self, total: int) -> Shard:
         """This worker's part of `total` samples; parts differ by one at most and follow each other."""
@@ -62,8 +71,12 @@ class WorkerGroup:
         return shared.cpu()
 
     def any(self, flag: bool) -> bool:
-        """Whether any worker says so."""
-        return flag if self.world_size == 1 else bool(self.sum(torch.tensor([float(flag)])).item())
+        """Whether any worker says so; agreed on by the CPUs, so that no GPU is waited for."""
+        if self.world_size == 1:
+            return flag
+        said = torch.tensor(float(flag))
+        dist.all_reduce(said, group=self.host_group)
+        return bool(said.item())
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What `make` gives on rank 0, on every rank; what it raises there is raised on every rank.

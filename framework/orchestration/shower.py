@@ -1,0 +1,49 @@
+"""The progress of all trials in one line, and each score in a line that stays."""
+
+from typing import TYPE_CHECKING, Any
+
+from framework.checkpoint import RunFolder
+
+if TYPE_CHECKING:
+    from framework.orchestration.study import Watch
+
+
+class Shower:
+    """Tells the watch of each report, in a line that says where all trials are.
+
+    Args:
+        watch: Who is told.
+        run: Of the trials.
+        trials: How many there are.
+        ended: How many of them had ended before.
+    """
+
+    def __init__(self, watch: "Watch", run: RunFolder, *, trials: int, ended: int) -> None:
+        self.ended = ended
+        self._watch = watch
+        self._total = run.experiment.training.total_images
+        self._trials = trials
+        self._scores: dict[str, float] = {}
+
+    def __call__(self, trial: str, figures: dict[str, Any]) -> None:
+        """One report of one trial."""
+        for text in figures.get("log", ()):
+            self._watch.say(f"trial {trial}: {text}")
+        if "score" in figures:
+            self._scores[trial] = min(figures["score"], self._scores.get(trial, float("inf")))
+            self._watch.say(
+                f"trial {trial}: {figures['metric']} {figures['score']:.4g} at {figures['images_seen']:,} images"
+            )
+        best = f", best score {min(self._scores.values()):.4g}" if self._scores else ""
+        rate = figures.get("images_per_second")
+        left = f", {_minutes((self._total - figures['images_seen']) / rate)} left" if rate else ""
+        self._watch.progress(
+            f"{self.ended} of {self._trials} trials ended; "
+            f"{trial}: {figures['images_seen']:,} of {self._total:,} images"
+            + (f", {rate:,.0f} images/s{left}" if rate else "")
+            + best
+        )
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
