@@ -95,8 +95,25 @@ class CheckpointStore:
         self._write_scores({**_scores(self.folder), checkpoint.name: entry})
 
     def has_score(self, checkpoint: Checkpoint) -> bool:
-        """Whether `record_score` has noted one for it."""
-        return checkpoint.name in _scores(self.folder)
+        """Whether `record_score` has noted one for it, or it was adopted, its score being another trial's."""
+        return checkpoint.name in _scores(self.folder) or checkpoint.name in _adopted(self.folder)
+
+    @staticmethod
+    def adopt(folder: Folder, source: Checkpoint, *, origin: str) -> None:
+        """Copies another trial's checkpoint into a folder of checkpoints, to go on from.
+
+        One of the same clock that is there is replaced. The copy never is the folder's best: its score is its
+        origin's. Done again, nothing changes.
+
+        Args:
+            folder: Where it goes.
+            source: The checkpoint.
+            origin: Its path within the run, noted in best.json.
+        """
+        adopted = {**_adopted(folder), source.name: origin}
+        scores = {name: entry for name, entry in _scores(folder).items() if name != source.name}
+        (folder / source.name).upload(source.folder.local_copy(), last=MANIFEST)
+        _write_scores(folder, scores, adopted)
 
     def best(self) -> tuple[Checkpoint, dict[str, Any]] | None:
         """The intact checkpoint with the lowest value, and its score document; None before the first score."""
@@ -118,9 +135,7 @@ class CheckpointStore:
         return [self.folder / name for name in self.folder.list() if is_name(name)]
 
     def _write_scores(self, scores: dict[str, dict[str, Any]]) -> None:
-        ranked = _by_value(scores)
-        document = {"checkpoint": ranked[0], **scores[ranked[0]]} if ranked else {"checkpoint": None}
-        self.folder.write_json(BEST, {**document, "scores": scores})
+        _write_scores(self.folder, scores, _adopted(self.folder))
 
     def _prune(self, *, newest: str) -> None:
         """Remove all but the newest `keep`, the best, and those whose score is awaited.
@@ -162,6 +177,17 @@ def _scores(folder: Folder) -> dict[str, dict[str, Any]]:
         return dict(folder.read_json(BEST)["scores"])
     except (StorageError, KeyError, TypeError, ValueError):
         raise CheckpointError(f"{folder.location}/{BEST}: is damaged; delete it to go on without it") from None
+
+
+def _adopted(folder: Folder) -> dict[str, str]:
+    """Checkpoint's name -> where it was copied from."""
+    return dict(folder.read_json(BEST).get("adopted", {})) if folder.exists(BEST) else {}
+
+
+def _write_scores(folder: Folder, scores: dict[str, dict[str, Any]], adopted: dict[str, str]) -> None:
+    ranked = _by_value(scores)
+    document = {"checkpoint": ranked[0], **scores[ranked[0]]} if ranked else {"checkpoint": None}
+    folder.write_json(BEST, {**document, "scores": scores} | ({"adopted": adopted} if adopted else {}))
 
 
 def _by_value(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -128,11 +128,17 @@ class SearchConfig(Section):
     space: dict[str, dict[str, Any]] = key({}, "key: {loguniform|uniform|randint: [low, high]} or {choice|grid: [...]}")
     trials: int = key(4, "settings to try (times each grid value)", unit="trials", ge=1)
     concurrent: PositiveInt | Literal["auto"] = key("auto", "trials at a time; auto: as many as fit", unit="trials")
-    scheduler: Literal["asha", "median", "none"] = key(
-        "asha", "which trials end early: asha (successive halving), median (worse than half) or none"
+    scheduler: Literal["asha", "median", "pbt", "none"] = key(
+        "asha", "asha (successive halving), median (ends the worse half), pbt (weak ones copy strong ones) or none"
     )
     grace_images: int | None = key(None, "no trial ends before this; none: one evaluation", unit="images", ge=1)
     reduction_factor: int = key(3, "asha goes on with one in so many", ge=2)
+    generation_images: int | None = key(
+        None, "pbt compares its trials so often; none: with each score", unit="images", ge=1
+    )
+    quantile: float = key(
+        0.25, "pbt replaces this share of the trials by copies of as many", unit="share of trials", gt=0.0, le=0.5
+    )
     sampler: Literal["random", "optuna"] = key(
         "random", "random (seeded draws, and grids) or optuna (its model of the trials so far)"
     )

@@ -13,11 +13,11 @@ class Feed(Searcher):
 
     Args:
         waiting: Trials to go on with, in order.
-        new: How many more there will be.
+        new: How many more there will be, where it can propose any.
         propose: Makes the next one, its folder begun.
     """
 
-    def __init__(self, waiting: Sequence[Entry], *, new: int, propose: Callable[[], Entry]) -> None:
+    def __init__(self, waiting: Sequence[Entry], *, new: int = 0, propose: Callable[[], Entry] | None = None) -> None:
         super().__init__()
         self._waiting = list(waiting)
         self._new = new
@@ -32,7 +32,7 @@ class Feed(Searcher):
         """Tune's hook: the trial's name and parameters, or that there are no more."""
         if self._waiting:
             entry = self._waiting.pop(0)
-        elif self._new > 0:
+        elif self._new > 0 and self._propose is not None:
             self._new -= 1
             entry = self._propose()
         else:

@@ -51,7 +51,7 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
         _drain(queue, on_report, wait_seconds=0.0)
     finally:
         queue.shutdown(force=True)
-    return _closed(trial, fault)
+    return _closed(trial, fault, at_end=work.state_at_end)
 
 
 def drive_trial(config: dict[str, Any], template: TrialWork) -> None:
@@ -63,14 +63,14 @@ def drive_trial(config: dict[str, Any], template: TrialWork) -> None:
     fit_trial(work, on_report=tune.report)
 
 
-def _closed(trial: TrialFolder, fault: list[BaseException]) -> str:
+def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> str:
     state = trial.state
     if fault:
         state = {"state": "failed", "error": _reason(fault[0])}
     elif state.get("error"):
         state = {"state": "failed", "error": state["error"]}
     elif state.get("state") != "interrupted":
-        state = {"state": "finished"}
+        state = {"state": at_end}
     trial.write_state(**state)
     return state["state"]
 

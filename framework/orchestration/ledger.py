@@ -23,7 +23,7 @@ class Entry:
     Attributes:
         trial: Its name, the folder in RUN/trials.
         parameters: The searched keys with their values.
-        state: pending, running, interrupted, finished, stopped or failed.
+        state: pending, running, interrupted, waiting (for the others of its population), finished, stopped, failed.
         curve: Its scores so far.
         images_seen: Its clock at its newest report.
         repeat_of: For a repeat with another seed, the trial whose setting it repeats.

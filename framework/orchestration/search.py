@@ -6,6 +6,7 @@ never read back, and go when it ends.
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ from framework.orchestration.feed import Feed
 from framework.orchestration.fit import drive_trial, fit_trial, ray_records, ray_storage
 from framework.orchestration.leaderboard import update_results
 from framework.orchestration.ledger import ENDED, Entry, Ledger
+from framework.orchestration.population import compared_until, exploit, generation_ends
 from framework.orchestration.repeats import repeats_due
 from framework.orchestration.resources import DRIVER_CORES, Plan, plan
 from framework.orchestration.sampling import sampler_of
 from framework.orchestration.shower import Shower
-from framework.orchestration.space import Setting, check_space, identity, number_of_settings
+from framework.orchestration.space import MUTABLE, Setting, check_space, identity, number_of_settings
 from framework.orchestration.stopping import StopFlag, stoppable
 from framework.orchestration.work import TrialWork
 
@@ -61,13 +63,19 @@ def search(study: "Study") -> list[dict[str, Any]]:
     if open_ones or new:
         made = _plan(study, trials=ended + len(open_ones) + new)
         study.watch.say(made.line(study.cluster) + (f"; {ended} ended before" if ended else ""))
-        _run_trials(study, ledger, Feed(open_ones, new=new, propose=propose), made, rule_of(experiment))
+        if experiment.search.scheduler == "pbt":
+            for _ in range(new):
+                propose()
+            _run_population(study, made)
+        else:
+            feed = Feed(open_ones, new=new, propose=propose)
+            _run_trials(study, ledger, feed, _template(study, made), rule_of(experiment))
     due = repeats_due(experiment, ledger)
     if due:
         made = _plan(study, trials=len(due))
         study.watch.say(f"Repeats with other seeds: {', '.join(entry.trial for entry in due)}")
         waiting = [_begin(run, ledger, entry) for entry in due]
-        _run_trials(study, ledger, Feed(waiting, new=0, propose=propose), made, None)
+        _run_trials(study, ledger, Feed(waiting), _template(study, made), None)
     return _ranked(run)
 
 
@@ -77,7 +85,7 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
     made = plan(study.experiment.compute, study.cluster)
     study.watch.say(made.line(study.cluster))
     flag = StopFlag.new(f"stop {run.folder.name}")
-    work = _template(study, made, flag).of(SINGLE_TRIAL, {})
+    work = dataclasses.replace(_template(study, made), stop=flag).of(SINGLE_TRIAL, {})
     show = Shower(study.watch, run, trials=1, ended=0)
 
     def on_report(figures: dict[str, Any]) -> None:
@@ -113,7 +121,32 @@ def _begin(run: RunFolder, ledger: Ledger, entry: Entry) -> Entry:
     return entry
 
 
-def _template(study: "Study", made: Plan, flag: StopFlag) -> TrialWork:
+def _run_population(study: "Study", made: Plan) -> None:
+    """Trains the population from generation to generation, from where it stands.
+
+    Each generation is a search of its own, so a population of any size trains on a cluster of any size: a trial that
+    waits for the others holds no cores.
+    """
+    run, template = study.run, dataclasses.replace(_template(study, made), mutable=MUTABLE)
+    ends = generation_ends(study.experiment)
+    for end in ends:
+        ledger, last = Ledger.of(run), end == ends[-1]
+        behind = [
+            dataclasses.replace(entry, total_images=end)
+            for entry in ledger.open_ones()
+            if entry.images_seen < end or entry.state != "waiting"
+        ]
+        if behind:
+            study.watch.say(f"Generation to {end:,} images: {_trials(len(behind))} to train")
+            work = dataclasses.replace(template, state_at_end="finished" if last else "waiting")
+            _run_trials(study, ledger, Feed(behind), work, None)
+        if not last and compared_until(run) < end:
+            for one in exploit(run, Ledger.of(run), end=end):
+                changes = ", ".join(f"{key} {old:.4g} -> {new:.4g}" for key, (old, new) in one.changed.items())
+                study.watch.say(f"trial {one.trial} goes on from trial {one.donor} ({changes})")
+
+
+def _template(study: "Study", made: Plan) -> TrialWork:
     """What all trials have in common."""
     from framework.orchestration.scoring import trial_scoring
 
@@ -125,12 +158,11 @@ def _template(study: "Study", made: Plan, flag: StopFlag) -> TrialWork:
         images=str(study.images.path),
         plan=made,
         scoring=trial_scoring(study, made),
-        stop=flag,
     )
 
 
-def _run_trials(study: "Study", ledger: Ledger, feed: Feed, made: Plan, rule: Rule | None) -> None:
-    """Hands the feed's trials to Tune, and comes back when all have ended."""
+def _run_trials(study: "Study", ledger: Ledger, feed: Feed, work: TrialWork, rule: Rule | None) -> None:
+    """Hands the feed's trials to Tune, and comes back when all have ended or come to their length."""
     run, experiment = study.run, study.experiment
     flag = StopFlag.new(f"stop {run.folder.name}")
     under_way: set[str] = set()
@@ -138,13 +170,13 @@ def _run_trials(study: "Study", ledger: Ledger, feed: Feed, made: Plan, rule: Ru
     show = Shower(study.watch, run, trials=trials, ended=0)
     tuner = tune.Tuner(
         tune.with_resources(
-            tune.with_parameters(drive_trial, template=_template(study, made, flag)), {"cpu": DRIVER_CORES}
+            tune.with_parameters(drive_trial, template=dataclasses.replace(work, stop=flag)), {"cpu": DRIVER_CORES}
         ),
         tune_config=tune.TuneConfig(
             search_alg=feed,
             num_samples=trials,
             scheduler=EarlyEnd(ledger, rule),
-            max_concurrent_trials=made.concurrent,
+            max_concurrent_trials=work.plan.concurrent,
             trial_dirname_creator=lambda trial: str(trial.config["trial"]),
             trial_name_creator=lambda trial: str(trial.config["trial"]),
         ),

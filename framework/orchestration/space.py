@@ -13,6 +13,9 @@ import numpy as np
 from framework.config import Experiment, known_keys, with_overrides
 from framework.errors import ConfigError
 
+MUTABLE = ("optimizer.generator_lr", "optimizer.discriminator_lr")
+"""What may change within a training: nothing that the shapes of a checkpoint hang on."""
+
 _DISTRIBUTIONS = ("loguniform", "uniform", "randint", "choice", "grid")
 _SEARCHABLE = ("model.", "objective.", "optimizer.", "training.", "data.horizontal_flip", "seed")
 
@@ -61,6 +64,16 @@ def check_space(experiment: Experiment) -> None:
         faults += [f"search.space.{key}: optuna takes no grid, say choice" for key in grids]
         if not search.space:
             faults.append("search.sampler: optuna has nothing to sample; search.space is empty")
+    if search.scheduler == "pbt":
+        faults += [
+            f"search.space.{key}: pbt copies weights between trials, so only {' and '.join(MUTABLE)} can vary"
+            for key in search.space
+            if key not in MUTABLE
+        ]
+        if not search.space or number_of_settings(experiment) < 2:
+            faults.append("search.scheduler: pbt wants a population: two trials at least, and learning rates to vary")
+        if search.seeds > 1:
+            faults.append("search.seeds: pbt's trials change their settings on the way, so none can be repeated")
     if search.seeds > 1 and "seed" in search.space:
         faults.append("search.space.seed: cannot be searched while search.seeds repeats trials with other seeds")
     if faults:

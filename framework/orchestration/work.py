@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from framework.config import Experiment, with_overrides
+from framework.config.describe import default_of
 from framework.orchestration.resources import Plan
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ class TrialWork:
         plan: Workers, cores and GPUs.
         scoring: How checkpoints are scored; None where they are not.
         stop: The flag that makes it save and end; None where there is none.
+        mutable: Keys whose values may change between two lives of the trial: no checkpoint is refused for them.
+        state_at_end: What it is when it has come to its length: finished, or waiting for the others.
     """
 
     run: str
@@ -53,6 +56,13 @@ class TrialWork:
     plan: Plan
     scoring: TrialScoring | None
     stop: "StopFlag | None" = None
+    mutable: tuple[str, ...] = ()
+    state_at_end: str = "finished"
+
+    @property
+    def identity(self) -> Experiment:
+        """What a checkpoint of the trial is known by: the experiment with the mutable keys at their defaults."""
+        return with_overrides(self.experiment, {key: default_of(key) for key in self.mutable})
 
     def of(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialWork":
         """This work as one trial's: its parameters laid over the experiment, and its length where it is another."""

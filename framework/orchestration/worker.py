@@ -58,8 +58,8 @@ def _train(
     images = open_store(Path(work.images))
     store = CheckpointStore(
         trial.checkpoints,
-        digest=experiment.digest(images.digest),
-        learned={"data": images.digest, **experiment.learned()},
+        digest=work.identity.digest(images.digest),
+        learned={"data": images.digest, **work.identity.learned()},
         keep=experiment.checkpoint.keep,
     )
 

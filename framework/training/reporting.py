@@ -119,6 +119,7 @@ class Tally:
         if steps:
             row |= dict(zip(FIGURES, means, strict=True))
             row |= {"images_per_second": self._images / seconds, "data_wait_share": waited / seconds}
+        row |= {f"{name}_lr": optimizer.param_groups[0]["lr"] for name, optimizer in state.optimizers().items()}
         row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3)}
         self._steps, self._waited, self._images, self._largest_norm = [], 0.0, 0, 0.0
         return row

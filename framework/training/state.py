@@ -110,6 +110,10 @@ class TrainState:
     def _networks(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema.network}
 
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Each network's, by the network's name."""
+        return {name: optimizer for name, (_, optimizer) in self._optimizers().items()}
+
     def _optimizers(self) -> dict[str, tuple[nn.Module, Optimizer]]:
         return {
             "generator": (self.generator, self.generator_optimizer),
