@@ -129,21 +129,21 @@ class SearchConfig(Section):
     trials: int = key(4, "settings to try (times each grid value)", unit="trials", ge=1)
     concurrent: PositiveInt | Literal["auto"] = key("auto", "trials at a time; auto: as many as fit", unit="trials")
     scheduler: Literal["asha", "median", "pbt", "none"] = key(
-        "asha", "asha (successive halving), median (ends the worse half), pbt (weak ones copy strong ones) or none"
+        "asha", "asha, median (both end weak trials early), pbt (weak copy strong) or none"
     )
     grace_images: int | None = key(None, "no trial ends before this; none: one evaluation", unit="images", ge=1)
     reduction_factor: int = key(3, "asha goes on with one in so many", ge=2)
     generation_images: int | None = key(
-        None, "pbt compares its trials so often; none: with each score", unit="images", ge=1
+        None, "pbt compares so often; none: with each score", unit="images", ge=1
     )
     quantile: float = key(
-        0.25, "pbt replaces this share of the trials by copies of as many", unit="share of trials", gt=0.0, le=0.5
+        0.25, "pbt replaces so many by copies of as many", unit="share of trials", gt=0.0, le=0.5
     )
     sampler: Literal["random", "optuna"] = key(
-        "random", "random (seeded draws, and grids) or optuna (its model of the trials so far)"
+        "random", "random draws, or optuna (its model of the trials so far)"
     )
-    seeds: int = key(1, "seeds that the settings ended best are trained with, the search's own counted", ge=1)
-    repeat_best: int = key(3, "how many settings, where search.seeds is over 1", unit="settings", ge=1)
+    seeds: int = key(1, "seeds the best settings are trained with", ge=1)
+    repeat_best: int = key(3, "settings trained with more seeds", unit="settings", ge=1)
     seed: int = key(0, "seed of the sampled settings", ge=0)
 
 
