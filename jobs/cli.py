@@ -50,6 +50,7 @@ class Job:
 class Arguments:
     """A parsed command line."""
 
+    job: str
     positionals: list[str]
     overrides: dict[str, Any]
     json: bool
@@ -57,6 +58,10 @@ class Arguments:
     verbose: bool
     console: "Console"
     command: list[str]
+
+    def title(self, subject: str) -> str:
+        """What Ray's dashboard calls this job."""
+        return f"{self.job} {subject}"
 
     def experiment(self) -> Experiment:
         """From the first positional: a YAML file, or a run whose own experiment it is."""
@@ -198,6 +203,7 @@ def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
             f"python -m jobs.{job.name} --help"
         )
     return Arguments(
+        job=job.name,
         positionals=positionals,
         overrides=parse_overrides(overrides),
         json="--json" in argv,

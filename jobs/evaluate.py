@@ -1,5 +1,6 @@
 """Score a checkpoint or the best of a run; given two image collections, score one against the other."""
 
+from pathlib import PurePath
 from typing import Any
 
 from framework.orchestration.cluster import connect
@@ -16,7 +17,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
     console = arguments.console
     if len(arguments.positionals) == 2:
         settings = arguments.settings().evaluation
-        with connect(verbose=arguments.verbose, say=console.say) as cluster:
+        title = arguments.title(" ".join(PurePath(place).name for place in arguments.positionals))
+        with connect(title, verbose=arguments.verbose, say=console.say) as cluster:
             scores = [evaluate_pair(*arguments.positionals, settings=settings, cluster=cluster, watch=console)]
     else:
         with open_study(arguments) as (study, target):

@@ -20,5 +20,5 @@ def open_study(arguments: Arguments) -> Iterator[tuple[Study, Target]]:
     run = RunFolder(run.folder, with_overrides(run.experiment, arguments.overrides))
     images = prepare_images(run.experiment, console)
     assessors = train_assessors(run, images, console)
-    with connect(verbose=arguments.verbose, say=console.say) as cluster:
+    with connect(arguments.title(run.folder.name), verbose=arguments.verbose, say=console.say) as cluster:
         yield Study(run, images, assessors, cluster, console), target

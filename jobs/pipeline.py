@@ -25,7 +25,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     images = prepare_images(experiment, console)
     with begin_run(experiment, images, arguments.command, console) as run:
         assessors = train_assessors(run, images, console)
-        with connect(verbose=arguments.verbose, say=console.say) as cluster:
+        with connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say) as cluster:
             study = Study(run, images, assessors, cluster, console)
             rows = search(study)
             best = best_target(run)

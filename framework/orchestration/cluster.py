@@ -40,10 +40,11 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def connect(*, verbose: bool, say: Callable[[str], None]) -> Iterator[Cluster]:
+def connect(title: str, *, verbose: bool, say: Callable[[str], None]) -> Iterator[Cluster]:
     """The cluster of RAY_ADDRESS or of this machine; where there is none, an embedded one for this block.
 
     Args:
+        title: What Ray's dashboard calls this job, e.g. "search utkface".
         verbose: Ray's own log lines come through.
         say: Gets the one line that tells which of the two it is.
 
@@ -57,7 +58,7 @@ def connect(*, verbose: bool, say: Callable[[str], None]) -> Iterator[Cluster]:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
     with _our_signal_handlers():
-        embedded = _start(verbose=verbose)
+        embedded = _start(title, verbose=verbose)
     try:
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
@@ -86,11 +87,15 @@ def planned_cluster() -> Cluster:
     return Cluster(True, "this machine", None, cores, float(torch.cuda.device_count()), 1, cores)
 
 
-def _start(*, verbose: bool) -> bool:
+def _start(title: str, *, verbose: bool) -> bool:
     """Connects; True where the cluster is embedded."""
     import ray
 
-    quiet = {"log_to_driver": verbose, "logging_level": "INFO" if verbose else "ERROR"}
+    quiet = {
+        "log_to_driver": verbose,
+        "logging_level": "INFO" if verbose else "ERROR",
+        "job_config": ray.job_config.JobConfig(metadata={"job_name": title}),
+    }
     environment = {"env_vars": _worker_environment()}
     named = os.environ.get("RAY_ADDRESS")
     if named and not _listens(named):

@@ -1,4 +1,4 @@
-"""Where a training's reports go: metrics.jsonl, sample grids and TensorBoard of its trial's folder."""
+"""Where a training's reports go: its trial's folder (metrics.jsonl, sample grids, TensorBoard) and Ray's metrics."""
 
 import math
 import tempfile
@@ -7,6 +7,7 @@ from typing import Any
 
 from framework.checkpoint import TrialFolder
 from framework.images import grid, png_bytes
+from framework.orchestration.gauges import Gauges
 from framework.training import Report
 
 _SAMPLE_COLUMNS = 8
@@ -17,11 +18,16 @@ class Telemetry:
 
     Args:
         trial: The trial.
-        parameters: Shown beside the score by TensorBoard's HParams.
+        experiment: The run's name.
+        parameters: The searched keys: TensorBoard's HParams, and tags of Ray's metrics.
     """
 
-    def __init__(self, trial: TrialFolder, *, parameters: dict[str, Any]) -> None:
+    def __init__(self, trial: TrialFolder, *, experiment: str, parameters: dict[str, Any]) -> None:
         self._trial = trial
+        self._gauges = Gauges(experiment=experiment, trial=trial.id, parameters=parameters)
+        for row in trial.metrics():  # of the lives before this one
+            if "score" in row:
+                self._gauges.set(row)
         self._parameters = {key: _plain(value) for key, value in parameters.items()}
         # TensorBoard's writer wants a local folder; where the trial is behind a URI its files follow each report.
         self._events = Path(trial.folder.location if trial.folder.is_local else tempfile.mkdtemp(prefix="latentscape-"))
@@ -38,6 +44,7 @@ class Telemetry:
             row["warnings"] = report.warnings
         images_seen = int(report.metrics["images_seen"])
         self._trial.append_metrics(row)
+        self._gauges.set(row)
         picture = None
         if report.samples is not None:
             picture = grid(report.samples, columns=_SAMPLE_COLUMNS)

@@ -25,7 +25,7 @@ def train_worker(work: TrialWork) -> None:
         rank=context.get_world_rank(), world_size=context.get_world_size(), device=ray.train.torch.get_device()
     )
     trial = RunFolder.open(work.run).trial(work.trial)
-    telemetry = Telemetry(trial, parameters=work.parameters) if workers.rank == 0 else None
+    telemetry = Telemetry(trial, experiment=work.experiment.name, parameters=work.parameters) if workers.rank == 0 else None
     messages: list[str] = []
 
     def report(report: Report) -> None:

@@ -1,0 +1,73 @@
+"""A trial's figures as Ray metrics: on each node's Prometheus endpoint while it trains, tagged by experiment and trial.
+
+The names are `latentscape_<figure>`; Ray puts `ray_` before them. A searched key is a tag, its dots as `_`.
+"""
+
+import math
+import re
+from typing import Any
+
+from ray.util.metrics import Gauge
+
+FIGURES = {
+    "images_seen": "Images seen",
+    "real_images_seen": "Real images seen",
+    "images_per_second": "Images seen a second",
+    "discriminator_loss": "Loss of the discriminator",
+    "generator_loss": "Loss of the generator",
+    "accuracy_real": "Share of real images that the discriminator tells",
+    "accuracy_fake": "Share of generated images that the discriminator tells",
+    "generator_gradient_norm": "Gradient norm of the generator",
+    "discriminator_gradient_norm": "Gradient norm of the discriminator",
+    "generator_lr": "Learning rate of the generator, as in effect",
+    "discriminator_lr": "Learning rate of the discriminator, as in effect",
+    "data_wait_share": "Share of the time that workers wait for images",
+    "memory_bytes": "Most memory that all workers of the trial have held",
+    "sample_spread": "Mutual distance of samples, of the real images' 1",
+    "score": "Newest score, lower is better",
+    "best_score": "Best score so far, lower is better",
+}
+
+
+class Gauges:
+    """Of one trial, set by its rank 0.
+
+    Args:
+        experiment: The run's name.
+        trial: The trial's.
+        parameters: The searched keys with their values.
+    """
+
+    def __init__(self, *, experiment: str, trial: str, parameters: dict[str, Any]) -> None:
+        tags = {"experiment": experiment, "trial": trial}
+        tags |= {tag_name(key): _shown(value) for key, value in parameters.items()}
+        self._gauges = {}
+        for name, text in FIGURES.items():
+            self._gauges[name] = Gauge(f"latentscape_{name}", description=text, tag_keys=tuple(tags))
+            self._gauges[name].set_default_tags(tags)
+        self._best = math.inf
+
+    def set(self, row: dict[str, Any]) -> None:
+        """Takes the figures of a row of metrics.jsonl, its score document too."""
+        figures = dict(row)
+        score = row.get("score")
+        if isinstance(score, dict) and score.get("value") is not None:
+            self._best = min(self._best, float(score["value"]))
+            figures |= {"score": score["value"], "best_score": self._best}
+        for name, gauge in self._gauges.items():
+            value = figures.get(name)
+            if isinstance(value, (int, float)) and math.isfinite(value):
+                gauge.set(float(value))
+
+
+def tag_name(key: str) -> str:
+    """A dotted key as Prometheus takes a label.
+
+    >>> tag_name("optimizer.generator_lr")
+    'optimizer_generator_lr'
+    """
+    return re.sub(r"\W", "_", key)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
