@@ -1,10 +1,11 @@
 # One word a habit; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check fix bench clean
+.PHONY: help install demo submit test test-slow check fix bench clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOB ?= pipeline
 INSTALLED := $(VENV)/.installed
 
 help: ## list the targets
@@ -20,6 +21,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: install ## the whole pipeline on drawn faces with an embedded Ray; prints the report's path
 	@$(BIN)/python -m jobs.pipeline configs/demo.yaml
+
+submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=configs/utkface.yaml ARGS="key=value …"
+	@test -n "$(CONFIG)" || { echo 'make submit CONFIG=configs/utkface.yaml ARGS="data.path=… storage.path=…" [JOB=search] [ENV=deploy/runtime-env.yaml]'; exit 2; }
+	@RAY_AUTH_MODE=$${RAY_AUTH_MODE:-token} $(BIN)/ray job submit --working-dir . $(if $(ENV),--runtime-env $(ENV)) \
+	  --metadata-json '{"job_name": "$(JOB) $(notdir $(basename $(CONFIG)))"}' -- python -m jobs.$(JOB) $(CONFIG) $(ARGS)
 
 test: install ## the tests (under 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not slow"
