@@ -133,15 +133,9 @@ class SearchConfig(Section):
     )
     grace_images: int | None = key(None, "no trial ends before this; none: one evaluation", unit="images", ge=1)
     reduction_factor: int = key(3, "asha goes on with one in so many", ge=2)
-    generation_images: int | None = key(
-        None, "pbt compares so often; none: with each score", unit="images", ge=1
-    )
-    quantile: float = key(
-        0.25, "pbt replaces so many by copies of as many", unit="share of trials", gt=0.0, le=0.5
-    )
-    sampler: Literal["random", "optuna"] = key(
-        "random", "random draws, or optuna (its model of the trials so far)"
-    )
+    generation_images: int | None = key(None, "pbt compares so often; none: with each score", unit="images", ge=1)
+    quantile: float = key(0.25, "pbt replaces so many by copies of as many", unit="share of trials", gt=0.0, le=0.5)
+    sampler: Literal["random", "optuna"] = key("random", "random draws, or optuna (its model of the trials so far)")
     seeds: int = key(1, "seeds the best settings are trained with", ge=1)
     repeat_best: int = key(3, "settings trained with more seeds", unit="settings", ge=1)
     seed: int = key(0, "seed of the sampled settings", ge=0)

@@ -100,6 +100,7 @@ def _assess_on_cluster(study: Study, target: Target, generator: str, latents: np
         [(target.location, generator, *folders, shard) for shard in shards],
         resources=study.task_resources(),
         name=f"assess {target.checkpoint}",
+        needs=study.needs(*folders),
         done=study.watch.counter(f"samples assessed, by {SHARD_IMAGES}"),
     )
     return merge_assessed(list(parts))

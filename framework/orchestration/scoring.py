@@ -23,6 +23,7 @@ from framework.evaluation import (
 from framework.evaluation.sources import SourceSpec, find_source, source_shard_moments, store_spec
 from framework.metrics import Moments
 from framework.orchestration.cluster import Cluster
+from framework.orchestration.depot import Needs
 from framework.orchestration.resources import Plan
 from framework.orchestration.shards import TaskResources, map_in_order, task_device
 from framework.orchestration.study import Study, Watch, task_resources
@@ -63,6 +64,7 @@ def evaluate(study: Study, target: Target) -> list[dict[str, Any]]:
         blocks=settings.batch_size,
         resources=study.task_resources(),
         name=f"evaluate {target.checkpoint}",
+        needs=study.needs(features.path),
         done=study.watch.counter("samples scored, by 256"),
     )
     score = score_from_moments(real, fake, protocol) | {"checkpoint": target.checkpoint, "generator": generator.digest}
@@ -103,7 +105,14 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     _, path, real_side = real_moments(study, features)
     protocol = Protocol.of(features, real=real_side, fake=_generated(study, samples=settings.trial_samples))
     tasks = max(1, round(plan.workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
-    return TrialScoring(features=features, real=str(path), protocol=protocol, blocks=settings.batch_size, tasks=tasks)
+    return TrialScoring(
+        features=features,
+        real=str(path),
+        protocol=protocol,
+        blocks=settings.batch_size,
+        tasks=tasks,
+        needs=study.needs(features.path),
+    )
 
 
 def score_in_trial(scoring: TrialScoring, checkpoint: Checkpoint, *, device: torch.device) -> FinishedScore:
@@ -117,7 +126,9 @@ def score_in_trial(scoring: TrialScoring, checkpoint: Checkpoint, *, device: tor
     else:
         resources = TaskResources(workers=scoring.tasks, cores=0.0)
         name = f"score {checkpoint.name}"
-        fake = _moments(source, scoring.features, blocks=scoring.blocks, resources=resources, name=name)
+        fake = _moments(
+            source, scoring.features, blocks=scoring.blocks, resources=resources, name=name, needs=scoring.needs
+        )
     return FinishedScore(score_from_moments(load_moments(Path(scoring.real)), fake, scoring.protocol))
 
 
@@ -132,6 +143,7 @@ def real_moments(study: Study, features: FeatureSpec) -> tuple[Moments, Path, Im
             blocks=study.experiment.evaluation.batch_size,
             resources=study.task_resources(),
             name="measure real images",
+            needs=study.needs(features.path, study.images.path),
             done=study.watch.counter("real images measured, by 256"),
         )
 
@@ -158,10 +170,11 @@ def _moments(
     blocks: int,
     resources: TaskResources,
     name: str,
+    needs: Needs | None = None,
     done: Callable[[int, int], None] | None = None,
 ) -> Moments:
     work = _shard_work(source, features, blocks=blocks)
-    return merge_in_order(map_in_order(_shard, work, resources=resources, name=name, done=done))
+    return merge_in_order(map_in_order(_shard, work, resources=resources, name=name, needs=needs, done=done))
 
 
 def _shard_work(source: SourceSpec, features: FeatureSpec, *, blocks: int) -> list[tuple]:

@@ -20,6 +20,7 @@ from framework.orchestration.feed import Feed
 from framework.orchestration.fit import drive_trial, fit_trial, ray_records, ray_storage
 from framework.orchestration.leaderboard import update_results
 from framework.orchestration.ledger import ENDED, Entry, Ledger
+from framework.orchestration.nodes import check_storage_everywhere
 from framework.orchestration.population import compared_until, exploit, generation_ends
 from framework.orchestration.repeats import repeats_due
 from framework.orchestration.resources import DRIVER_CORES, Plan, plan
@@ -49,6 +50,7 @@ def search(study: "Study") -> list[dict[str, Any]]:
     """
     run, experiment = study.run, study.experiment
     check_space(experiment)
+    check_storage_everywhere(run)
     ledger = Ledger.of(run)
     open_ones = [entry for entry in ledger.settings() if not entry.ended]
     new = max(0, number_of_settings(experiment) - len(ledger.settings()))
@@ -82,6 +84,7 @@ def search(study: "Study") -> list[dict[str, Any]]:
 def fit_one(study: "Study") -> list[dict[str, Any]]:
     """Trains the experiment itself, without Tune: a run of one trial. Returns its leaderboard of one row."""
     run = study.run
+    check_storage_everywhere(run)
     made = plan(study.experiment.compute, study.cluster)
     study.watch.say(made.line(study.cluster))
     flag = StopFlag.new(f"stop {run.folder.name}")
@@ -150,6 +153,7 @@ def _template(study: "Study", made: Plan) -> TrialWork:
     """What all trials have in common."""
     from framework.orchestration.scoring import trial_scoring
 
+    scoring = trial_scoring(study, made)
     return TrialWork(
         run=study.run.folder.location,
         trial="",
@@ -157,7 +161,8 @@ def _template(study: "Study", made: Plan) -> TrialWork:
         experiment=study.experiment,
         images=str(study.images.path),
         plan=made,
-        scoring=trial_scoring(study, made),
+        scoring=scoring,
+        needs=study.needs(study.images.path, scoring.real, scoring.features.path),
     )
 
 

@@ -10,6 +10,8 @@ import ray
 import torch
 from ray.exceptions import RayTaskError
 
+from framework.orchestration.depot import Needs
+
 SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
 _LOST_WORKER_RETRIES = 3
 
@@ -35,6 +37,7 @@ def map_in_order(
     *,
     resources: TaskResources,
     name: str,
+    needs: Needs | None = None,
     done: Callable[[int, int], None] | None = None,
 ) -> Iterator[Any]:
     """`function(*arguments[i])` for each i as Ray tasks, yielded in order.
@@ -48,6 +51,7 @@ def map_in_order(
         arguments: One tuple a task.
         resources: Of each task.
         name: Shown by Ray's dashboard.
+        needs: Files and folders of the job's node that the tasks read.
         done: Called with (finished, all) after each.
     """
     task = ray.remote(_on_one_thread).options(
@@ -63,7 +67,7 @@ def map_in_order(
     finished = 0
     while waiting or under_way:
         while waiting and len(under_way) < most:
-            under_way.append(task.remote(function, waiting.popleft()))
+            under_way.append(task.remote(needs, function, waiting.popleft()))
         try:
             yield ray.get(under_way.popleft())
         except RayTaskError as fault:
@@ -78,6 +82,8 @@ def task_device() -> str:
     return "cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES", "") else "cpu"
 
 
-def _on_one_thread(function: Callable[..., Any], arguments: tuple) -> Any:
+def _on_one_thread(needs: Needs | None, function: Callable[..., Any], arguments: tuple) -> Any:
+    if needs is not None:
+        needs.bring()
     torch.set_num_threads(1)
     return function(*arguments)

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -14,6 +15,7 @@ from framework.data import PackedStore, prepare
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
 from framework.orchestration.cluster import Cluster
+from framework.orchestration.depot import Depot, Needs
 from framework.orchestration.shards import TaskResources
 from framework.training import AssessorPair
 from framework.training import train_assessors as _train_assessors
@@ -70,6 +72,16 @@ class Study:
     def cache(self) -> Path:
         """Where what is kept between runs lies."""
         return cache_folder(self.experiment.storage)
+
+    @cached_property
+    def _depot(self) -> Depot:
+        return Depot.new()
+
+    def needs(self, *places: Path | str) -> Needs | None:
+        """For work that reads these paths of this node: on a cluster they may have to be brought to others."""
+        if self.cluster.embedded:
+            return None
+        return Needs(self._depot, tuple(str(place) for place in places))
 
     def task_resources(self) -> TaskResources:
         """For the tasks of a job that has the cluster to itself: a core each, or a GPU where there are any."""

@@ -9,6 +9,7 @@ from framework.config.describe import default_of
 from framework.orchestration.resources import Plan
 
 if TYPE_CHECKING:
+    from framework.orchestration.depot import Needs
     from framework.orchestration.stopping import StopFlag
 
 
@@ -22,6 +23,7 @@ class TrialScoring:
         protocol: The protocol of each score.
         blocks: Blocks of 32 images at a time.
         tasks: Ray tasks that share the samples; they run on the trial's own cores, whose workers wait meanwhile.
+        needs: What these tasks read of the job's node.
     """
 
     features: Any
@@ -29,6 +31,7 @@ class TrialScoring:
     protocol: Any
     blocks: int
     tasks: int
+    needs: "Needs | None" = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class TrialWork:
         scoring: How checkpoints are scored; None where they are not.
         stop: The flag that makes it save and end; None where there is none.
         mutable: Keys whose values may change between two lives of the trial: no checkpoint is refused for them.
+        needs: What its workers read of the job's node.
         state_at_end: What it is when it has come to its length: finished, or waiting for the others.
     """
 
@@ -57,6 +61,7 @@ class TrialWork:
     scoring: TrialScoring | None
     stop: "StopFlag | None" = None
     mutable: tuple[str, ...] = ()
+    needs: "Needs | None" = None
     state_at_end: str = "finished"
 
     @property

@@ -25,7 +25,9 @@ def train_worker(work: TrialWork) -> None:
         rank=context.get_world_rank(), world_size=context.get_world_size(), device=ray.train.torch.get_device()
     )
     trial = RunFolder.open(work.run).trial(work.trial)
-    telemetry = Telemetry(trial, experiment=work.experiment.name, parameters=work.parameters) if workers.rank == 0 else None
+    telemetry = (
+        Telemetry(trial, experiment=work.experiment.name, parameters=work.parameters) if workers.rank == 0 else None
+    )
     messages: list[str] = []
 
     def report(report: Report) -> None:
@@ -55,6 +57,8 @@ def _train(
 ) -> str:
     """Gives how it ended: finished, or stopped by the flag."""
     experiment = work.experiment
+    if work.needs is not None:
+        work.needs.bring()
     images = open_store(Path(work.images))
     store = CheckpointStore(
         trial.checkpoints,
