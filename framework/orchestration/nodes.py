@@ -8,7 +8,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from framework.checkpoint import RunFolder
 from framework.errors import ClusterError, StorageError
-from framework.storage import open_folder
+from framework.storage import Folder, open_folder
 
 _SECONDS = 60.0
 
@@ -26,7 +26,7 @@ def check_storage_everywhere(run: RunFolder) -> None:
     try:
         place.write_text("word", word)
         asked = {node["NodeID"]: _ask(node["NodeID"], place.location, word) for node in nodes}
-        faults = [_answer(node, asked[node["NodeID"]], place, word) for node in nodes]
+        faults = [_answer(node, asked[node["NodeID"]], place) for node in nodes]
     finally:
         place.delete()
     found = [fault for fault in faults if fault]
@@ -56,7 +56,7 @@ def _look(node: str, location: str, word: str) -> str | None:
     return None
 
 
-def _answer(node: dict[str, Any], asked: Any, place: Any, word: str) -> str | None:
+def _answer(node: dict[str, Any], asked: Any, place: Folder) -> str | None:
     try:
         fault = ray.get(asked, timeout=_SECONDS)
     except ray.exceptions.GetTimeoutError:
