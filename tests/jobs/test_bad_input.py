@@ -129,7 +129,7 @@ def test_storage_that_cannot_be_written(called, config, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["prepare_data", "train_assessor", "train", "search", "evaluate", "interpolate",
-                                  "arithmetic", "report", "pipeline"])  # fmt: skip
+                                  "arithmetic", "report", "export", "pipeline"])  # fmt: skip
 def test_help_has_every_key_of_its_sections_and_fits(called, name):
     code, out, err, written = called(name, "--help")
     assert code == 0
