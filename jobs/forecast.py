@@ -10,7 +10,7 @@ from framework.config import Experiment
 from framework.data import survey
 from framework.models import build_discriminator, build_generator, count_parameters
 from framework.orchestration.cluster import planned_cluster
-from framework.orchestration.resources import plan
+from framework.orchestration.resources import plan, search_plan
 from framework.orchestration.search import trial_experiment
 from framework.orchestration.space import settings
 from jobs.cli import Console
@@ -37,7 +37,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         return document
     every = [experiment] if trials == 1 else [trial_experiment(experiment, setting) for setting in settings(experiment)]
     cluster = planned_cluster()
-    made = plan(experiment.compute, cluster, trials=len(every), concurrent=experiment.search.concurrent)
+    made = plan(experiment.compute, cluster) if trials == 1 else search_plan(experiment, cluster, trials=len(every))
     console.say(made.line(cluster))
     for name, entry in _sizes(every).items():
         console.say(f"{name}: {entry}")
@@ -92,7 +92,7 @@ def worker_bytes(experiment: Experiment) -> int:
     pass goes through both, and no other keeps as much. Beside it stands what a step makes and drops at once, put at
     as much again as the largest tensor that is kept, twice.
     """
-    share = -(-experiment.training.batch_size // experiment.compute.workers)
+    share = -(-experiment.training.batch_size // experiment.compute.fewest_workers)
     kept = _kept_bytes(experiment, share)
     weights = sum(_parameters(experiment)) * (_ADAM_COPIES + 1) * _BYTES.get(experiment.compute.precision, 4)
     return weights + sum(kept) + 2 * max(kept)

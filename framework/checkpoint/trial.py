@@ -51,6 +51,11 @@ class TrialFolder:
             rows.append(row)
         return rows
 
+    def last_report(self) -> dict[str, Any]:
+        """The newest row, also one of a life that was lost; {} before the first."""
+        rows = self._rows()
+        return rows[-1] if rows else {}
+
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add a row to metrics.jsonl; a number that is not finite becomes null, since JSON has none."""
         self.folder.append_text(METRICS, json.dumps(plain(row), ensure_ascii=False) + "\n")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic.fields import FieldInfo
@@ -174,7 +174,9 @@ class StorageConfig(Section):
 class ComputeConfig(Section):
     """Where it runs, which is not what is learned."""
 
-    workers: int = key(1, "DDP workers a trial", unit="processes", ge=1, le=4096)
+    workers: Annotated[int, Field(ge=1, le=4096)] | Annotated[str, Field(pattern=r"^[1-9]\d{0,3}\.\.[1-9]\d{0,3}$")] = (
+        key(1, "DDP workers a trial; jobs.train takes 1..4: as many as fit", unit="processes")
+    )
     cpus_per_worker: float | Literal["auto"] = key(
         "auto", "auto: the cores shared out, or 1 beside a GPU", unit="cores"
     )
@@ -183,6 +185,22 @@ class ComputeConfig(Section):
         "auto", "auto: bfloat16 where the device is found fast at it, else float32"
     )
     max_failures: int = key(2, "restarts of a trial after a worker was lost", unit="restarts", ge=0)
+    resize_every_seconds: float = key(60.0, "a range of workers is fitted anew so often", unit="seconds", ge=1.0)
+
+    @property
+    def fewest_workers(self) -> int:
+        """The least that a training goes on with."""
+        return self.workers if isinstance(self.workers, int) else int(self.workers.partition("..")[0])
+
+    @property
+    def most_workers(self) -> int:
+        """The most that a training takes."""
+        return self.workers if isinstance(self.workers, int) else int(self.workers.partition("..")[2])
+
+    @property
+    def is_elastic(self) -> bool:
+        """Whether the number may change while it trains."""
+        return isinstance(self.workers, str)
 
 
 class Experiment(Section):
@@ -242,11 +260,19 @@ def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
     if training.schedule == "notebook" and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
     smallest = training.batch_size // 2 if training.schedule == "notebook" else training.batch_size
-    if experiment.compute.workers > smallest:
+    compute = experiment.compute
+    if compute.most_workers > smallest:
         yield (
-            f"compute.workers: {experiment.compute.workers} workers cannot share {smallest} images a pass; "
+            f"compute.workers: {compute.most_workers} workers cannot share {smallest} images a pass; "
             f"raise training.batch_size or use at most {smallest}"
         )
+    if compute.fewest_workers > compute.most_workers:
+        yield f"compute.workers: {compute.workers} has its ends the wrong way round"
+    if compute.is_elastic:
+        for name in ("cpus_per_worker", "gpus_per_worker"):
+            share = getattr(compute, name)
+            if share != "auto" and share != int(share):
+                yield f"compute.{name}: {share:g} beside a range of workers; wants whole ones"
     for name, members in latents.groups.items():
         if isinstance(members, dict) and set(members) != {"attribute", "at"}:
             yield f"latents.groups.{name}: wants a list of numbers or {{attribute: …, at: …}}, not {members}"

@@ -136,7 +136,8 @@ def _trainer(work: TrialWork, queue: Queue) -> ray.train.torch.TorchTrainer:
         _train_worker,
         train_loop_config={"work": work},
         scaling_config=ray.train.ScalingConfig(
-            num_workers=plan.workers,
+            num_workers=plan.workers if plan.fewest_workers == plan.workers else (plan.fewest_workers, plan.workers),
+            elastic_resize_monitor_interval_s=work.experiment.compute.resize_every_seconds,
             use_gpu=plan.gpus_per_worker > 0,
             resources_per_worker={"CPU": plan.cores_per_worker}
             | ({"GPU": plan.gpus_per_worker} if plan.gpus_per_worker else {}),

@@ -104,7 +104,9 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     features = study.features()
     _, path, real_side = real_moments(study, features)
     protocol = Protocol.of(features, real=real_side, fake=_generated(study, samples=settings.trial_samples))
-    tasks = max(1, round(plan.workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
+    tasks = (
+        max(1, round(plan.fewest_workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
+    )
     return TrialScoring(
         features=features,
         real=str(path),

@@ -23,7 +23,7 @@ from framework.orchestration.ledger import ENDED, Entry, Ledger
 from framework.orchestration.nodes import check_storage_everywhere
 from framework.orchestration.population import compared_until, exploit, generation_ends
 from framework.orchestration.repeats import repeats_due
-from framework.orchestration.resources import DRIVER_CORES, Plan, plan
+from framework.orchestration.resources import DRIVER_CORES, Plan, plan, search_plan
 from framework.orchestration.sampling import sampler_of
 from framework.orchestration.shower import Shower
 from framework.orchestration.space import MUTABLE, Setting, check_space, identity, number_of_settings
@@ -63,7 +63,7 @@ def search(study: "Study") -> list[dict[str, Any]]:
         return _begin(run, ledger, Entry(identity(number, parameters), parameters))
 
     if open_ones or new:
-        made = _plan(study, trials=ended + len(open_ones) + new)
+        made = search_plan(experiment, study.cluster, trials=ended + len(open_ones) + new)
         study.watch.say(made.line(study.cluster) + (f"; {ended} ended before" if ended else ""))
         if experiment.search.scheduler == "pbt":
             for _ in range(new):
@@ -74,7 +74,7 @@ def search(study: "Study") -> list[dict[str, Any]]:
             _run_trials(study, ledger, feed, _template(study, made), rule_of(experiment))
     due = repeats_due(experiment, ledger)
     if due:
-        made = _plan(study, trials=len(due))
+        made = search_plan(experiment, study.cluster, trials=len(due))
         study.watch.say(f"Repeats with other seeds: {', '.join(entry.trial for entry in due)}")
         waiting = [_begin(run, ledger, entry) for entry in due]
         _run_trials(study, ledger, Feed(waiting), _template(study, made), None)
@@ -107,11 +107,6 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
 def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
     """The experiment that one trial trains."""
     return with_overrides(experiment, setting.parameters)
-
-
-def _plan(study: "Study", *, trials: int) -> Plan:
-    experiment = study.experiment
-    return plan(experiment.compute, study.cluster, trials=trials, concurrent=experiment.search.concurrent)
 
 
 def _begin(run: RunFolder, ledger: Ledger, entry: Entry) -> Entry:

@@ -24,6 +24,7 @@ class Telemetry:
 
     def __init__(self, trial: TrialFolder, *, experiment: str, parameters: dict[str, Any]) -> None:
         self._trial = trial
+        self._before = trial.last_report()
         self._gauges = Gauges(experiment=experiment, trial=trial.id, parameters=parameters)
         for row in trial.metrics():  # of the lives before this one
             if "score" in row:
@@ -43,6 +44,7 @@ class Telemetry:
         if report.warnings:
             row["warnings"] = report.warnings
         images_seen = int(report.metrics["images_seen"])
+        row["images_trained_twice"] = self._trained_twice(int(row["life_began_at_images_seen"]))
         self._trial.append_metrics(row)
         self._gauges.set(row)
         picture = None
@@ -56,6 +58,12 @@ class Telemetry:
         if self._writer is not None:
             self._writer.close()
             self._upload_events()
+
+    def _trained_twice(self, began_at: int) -> int:
+        """What lives that were lost had reported past the checkpoint that the next one began at, all together."""
+        before = self._before
+        lost = max(0, int(before.get("images_seen", 0)) - began_at)
+        return int(before.get("images_trained_twice", 0)) + lost
 
     def _write_events(self, row: dict[str, Any], picture: Any, images_seen: int) -> None:
         if self._writer is None:

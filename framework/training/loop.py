@@ -87,6 +87,7 @@ class _Training:
         self._tally = Tally(workers)
         self._health = Health(total_images=experiment.training.total_images, notes=self._state.notes)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
+        self._life_began_at = self._state.images_seen
         self._born = time.perf_counter() - self._state.wall_seconds
 
     def run(self) -> Outcome:
@@ -127,7 +128,7 @@ class _Training:
         """A report, with what else is due: a checkpoint, its score, samples."""
         state = self._state
         state.wall_seconds = time.perf_counter() - self._born
-        row = self._tally.row(state)
+        row = self._tally.row(state) | {"life_began_at_images_seen": self._life_began_at}
         warnings = self._health.after_report(row) if "accuracy_real" in row else []
         pictures = None
         if samples:
