@@ -3,10 +3,13 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,3 +106,89 @@ def our_processes() -> set[int]:
             if process.info["status"] != psutil.STATUS_ZOMBIE and MARK in process.environ():
                 found.add(process.pid)
     return found
+
+
+RAY = str(Path(sys.executable).with_name("ray"))
+
+
+def free_port() -> int:
+    """A port that nobody listens at now."""
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return opened.getsockname()[1]
+
+
+class Cluster:
+    """Raylets started one by one as a user starts them, of a Ray with ports and folders of its own.
+
+    Each node has its own folder, as on machines of their own: in a common one the second node to unpack a submitted
+    job's code does so anew, under the first one's feet.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._port, dashboard = free_port(), free_port()
+        self._dashboard = dashboard
+        self.nodes: list[subprocess.Popen] = []
+        self.folders: list[Path] = []
+        self.environment = {**os.environ, MARK: "1", "RAY_AUTH_MODE": "token"}
+        self.environment["RAY_ADDRESS"] = f"127.0.0.1:{self._port}"
+        self.environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
+        self.environment["PATH"] = f"{Path(RAY).parent}:{self.environment['PATH']}"  # as in an activated .venv
+        subprocess.run([RAY, "get-auth-token", "--generate"], check=True, capture_output=True, env=self.environment)
+
+    def start(self, *, cores: float) -> subprocess.Popen:
+        """One more node; the first one is the head."""
+        # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
+        folder = Path(f"/tmp/latentscape-ray-{os.getpid()}-{self._port}-{len(self.nodes)}")
+        self.folders.append(folder)
+        place = (
+            ("--head", f"--port={self._port}", f"--dashboard-port={self._dashboard}")
+            if not self.nodes
+            else (f"--address=127.0.0.1:{self._port}",)
+        )
+        common = (
+            *("--block", f"--num-cpus={cores:g}", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
+            *("--object-store-memory=200000000", f"--temp-dir={folder}"),
+        )
+        unset = {key: value for key, value in self.environment.items() if key != "RAY_ADDRESS"}
+        with self._log.open("a") as output:
+            process = subprocess.Popen([RAY, "start", *place, *common], env=unset, stdout=output, stderr=output)
+        self.nodes.append(process)
+        alive = sum(node.poll() is None for node in self.nodes)
+        wait_until(lambda: self.alive() == alive, seconds=120, what=f"{alive} nodes")
+        return process
+
+    def alive(self) -> int:
+        """How many nodes Ray knows to be alive."""
+        return sum(node["state"] == "ALIVE" for node in self.listed("nodes"))
+
+    def listed(self, what: str, *arguments: str) -> list[dict]:
+        """`ray list`."""
+        command = [RAY, "list", what, "--format=json", *arguments]
+        listed = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        return json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.startswith("[") else []
+
+    @staticmethod
+    def kill(node: subprocess.Popen) -> None:
+        """A node with all that came of it, at once; `ray start` itself would take 30 s to end them in turn."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for one in (*psutil.Process(node.pid).children(recursive=True), psutil.Process(node.pid)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    one.kill()
+        node.wait(timeout=60)
+
+    def end(self) -> None:
+        """All nodes, and their folders."""
+        for node in self.nodes:
+            self.kill(node)
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def empty_cluster(tmp_path) -> Iterator[Cluster]:
+    """A cluster whose nodes the test starts."""
+    made = Cluster(tmp_path / "log")
+    yield made
+    made.end()

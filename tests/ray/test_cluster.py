@@ -1,69 +1,29 @@
 """A cluster that is there: attached to, submitted to, spread over two nodes."""
 
-import contextlib
-import json
-import os
-import shutil
-import socket
 import subprocess
-import sys
-from pathlib import Path
 
-import psutil
 import pytest
 
 from framework.checkpoint import RunFolder
-from tests.ray.conftest import MARK, ROOT, Jobs, wait_until
-
-RAY = str(Path(sys.executable).with_name("ray"))
-
-
-def free_port():
-    with socket.socket() as opened:
-        opened.bind(("127.0.0.1", 0))
-        return opened.getsockname()[1]
+from tests.ray.conftest import RAY, ROOT, Cluster, Jobs, wait_until
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """Two raylets of one core each, of a Ray with its own ports and folder; ends with the module."""
-    port, dashboard = free_port(), free_port()
-    # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
-    # Each node has its own, as on machines of their own: in a common one the second node to unpack a submitted job's
-    # code does so anew, under the first one's feet.
-    folders = [Path(f"/tmp/latentscape-ray-{os.getpid()}-{node}") for node in ("head", "other")]
-    environment = {**os.environ, MARK: "1", "RAY_AUTH_MODE": "token", "RAY_ADDRESS": f"127.0.0.1:{port}"}
-    environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
-    environment["PATH"] = f"{Path(RAY).parent}:{environment['PATH']}"  # as in an activated .venv
-    subprocess.run([RAY, "get-auth-token", "--generate"], check=True, capture_output=True, env=environment)
-    common = (
-        "--block",
-        "--num-cpus=1",
-        "--disable-usage-stats",
-        "--node-ip-address=127.0.0.1",
-        "--object-store-memory=200000000",
-    )
-    head = ("--head", f"--port={port}", f"--dashboard-port={dashboard}", f"--temp-dir={folders[0]}")
-    other = (f"--address=127.0.0.1:{port}", f"--temp-dir={folders[1]}")
-    log = tmp_path_factory.mktemp("cluster") / "log"
-    started = []
+def nodes(tmp_path_factory):
+    """Two raylets of one core each."""
+    made = Cluster(tmp_path_factory.mktemp("cluster") / "log")
     try:
-        with log.open("w") as output:
-            for arguments in (head, other):
-                unset = {key: value for key, value in environment.items() if key != "RAY_ADDRESS"}
-                process = subprocess.Popen([RAY, "start", *arguments, *common], env=unset, stdout=output, stderr=output)
-                started.append(process)
-                count = len(started)
-                wait_until(lambda count=count: alive_nodes(environment) == count, seconds=120, what=f"{count} nodes")
-        yield environment
+        made.start(cores=1)
+        made.start(cores=1)
+        yield made
     finally:
-        for process in started:  # with all that came of it; `ray start` itself would take 30 s to end them in turn
-            for one in (*psutil.Process(process.pid).children(recursive=True), process):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
-            process.wait(timeout=60)
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
+        made.end()
+
+
+@pytest.fixture(scope="module")
+def cluster(nodes):
+    """The environment of a job that finds them."""
+    return nodes.environment
 
 
 def submit(environment, *arguments):
@@ -79,14 +39,8 @@ def submit(environment, *arguments):
     return tried[-1]
 
 
-def alive_nodes(environment):
-    listed = subprocess.run([RAY, "list", "nodes", "--format=json"], env=environment, capture_output=True, text=True)
-    nodes = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.startswith("[") else []
-    return sum(node["state"] == "ALIVE" for node in nodes)
-
-
-def test_a_job_attaches_and_its_workers_spread_over_both_nodes(cluster, storage, run):
-    attached = Jobs(storage, cluster)
+def test_a_job_attaches_and_its_workers_spread_over_both_nodes(nodes, storage, run):
+    attached = Jobs(storage, nodes.environment)
     process = attached.start(
         "train", "tests/ray/tiny.yaml", f"storage.path={storage}", "name=spread", "compute.cpus_per_worker=0.9"
     )
@@ -94,9 +48,7 @@ def test_a_job_attaches_and_its_workers_spread_over_both_nodes(cluster, storage,
 
     def on_two_nodes():
         if process.poll() is None:
-            command = [RAY, "list", "actors", "--format=json", "--detail", "--filter", "state=ALIVE", "--limit=500"]
-            listed = subprocess.run(command, env=cluster, capture_output=True, text=True)
-            actors = json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.startswith("[") else []
+            actors = nodes.listed("actors", "--detail", "--filter", "state=ALIVE", "--limit=500")
             homes.update(actor["node_id"] for actor in actors if "RayTrainWorker" in actor["class_name"])
         return len(homes) == 2 or process.poll() is not None
 
