@@ -115,6 +115,7 @@ class Tally:
             "images_seen": state.images_seen,
             "real_images_seen": state.real_images_seen,
             "step": state.steps,
+            "workers": world,
         }
         if steps:
             row |= dict(zip(FIGURES, means, strict=True))

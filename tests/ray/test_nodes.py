@@ -1,0 +1,84 @@
+"""Nodes that come and go: a node killed while it trains, workers that grow and shrink with the cluster."""
+
+import time
+
+import numpy as np
+import pytest
+
+from framework.checkpoint import RunFolder, load_generator
+from tests.ray.conftest import TINY, Jobs, wait_until
+
+pytestmark = pytest.mark.slow
+
+LONG = ("training.samples_every_images=64000", "training.report_every_images=320", "evaluation.every_images=640")
+
+
+def reports(storage, name):
+    trial = storage / name / "trials" / "single"
+    return RunFolder.open(storage / name).trial("single").metrics() if trial.exists() else []
+
+
+def test_a_node_killed_while_it_trains_costs_what_came_after_the_last_checkpoint(empty_cluster, storage, run):
+    empty_cluster.start(cores=1)
+    other = empty_cluster.start(cores=1)
+    process = Jobs(storage, empty_cluster.environment).start(
+        "train", str(TINY), f"storage.path={storage}", "name=node-killed", "compute.cpus_per_worker=0.9",
+        "training.total_images=6400", *LONG,
+    )  # fmt: skip
+
+    def halfway():
+        assert process.poll() is None, process.communicate()[1]
+        return any(row["images_seen"] >= 1600 for row in reports(storage, "node-killed"))
+
+    wait_until(halfway, seconds=300, what="half a training")
+    empty_cluster.kill(other)
+    empty_cluster.start(cores=1)
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    assert "goes on from checkpoint" in err
+    rows = reports(storage, "node-killed")
+    assert [row["images_seen"] for row in rows] == sorted({row["images_seen"] for row in rows})
+    assert rows[-1]["images_seen"] == 6400
+    assert 0 <= rows[-1]["images_trained_twice"] <= 640
+
+
+def test_workers_grow_and_shrink_with_the_cluster_and_the_batch_stays(empty_cluster, storage, run):
+    empty_cluster.start(cores=1)
+    arguments = (
+        str(TINY),
+        f"storage.path={storage}",
+        "training.total_images=25600",
+        *LONG,
+        "compute.precision=float64",
+    )
+    jobs = Jobs(storage, empty_cluster.environment)
+    process = jobs.start("train", *arguments, "name=elastic", "compute.workers=1..2", "compute.resize_every_seconds=5")
+
+    def trains_with(workers):
+        def does():
+            assert process.poll() is None, process.communicate()[1]
+            rows = reports(storage, "elastic")
+            return bool(rows) and rows[-1]["workers"] == workers and rows[-1]["images_seen"] > 0
+
+        return does
+
+    wait_until(trains_with(1), seconds=240, what="one worker")
+    other = empty_cluster.start(cores=1)
+    wait_until(trains_with(2), seconds=240, what="two workers")
+    time.sleep(5)
+    empty_cluster.kill(other)
+    wait_until(trains_with(1), seconds=240, what="one worker again")
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    rows = reports(storage, "elastic")
+    assert [row["images_seen"] for row in rows] == sorted({row["images_seen"] for row in rows})
+    assert rows[-1]["images_seen"] == 25600
+
+    plain = jobs.run("train", *arguments, "name=not-elastic", "compute.workers=1", timeout=600)
+    assert plain.code == 0, plain.err
+    ends = [
+        load_generator(storage / name / "trials/single/checkpoints/000000025600") for name in ("elastic", "not-elastic")
+    ]
+    latents = ends[0].sample_latents(16, 0)
+    one, other = (end.images(latents).astype(np.int16) for end in ends)
+    assert np.abs(one - other).mean() < 0.5  # of 255: the sums of float64 gradients are rounded in another order
