@@ -171,6 +171,13 @@ class StorageConfig(Section):
     cache_path: str | None = key(None, "images, statistics; none: <storage.path>/.cache, for a URI in ~/.cache")
 
 
+class TelemetryConfig(Section):
+    """Where a trial's figures go beside its own folder, TensorBoard's files and Ray's metrics."""
+
+    mlflow: str | None = key(None, "MLflow's tracking URI, also a local store's")
+    wandb: Literal["offline", "online"] | None = key(None, "Weights & Biases: offline (trials/<id>/wandb) or online")
+
+
 class ComputeConfig(Section):
     """Where it runs, which is not what is learned."""
 
@@ -219,6 +226,7 @@ class Experiment(Section):
     latents: LatentsConfig = LatentsConfig()
     checkpoint: CheckpointConfig = CheckpointConfig()
     storage: StorageConfig = StorageConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
     compute: ComputeConfig = ComputeConfig()
 
     @model_validator(mode="after")
