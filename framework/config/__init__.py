@@ -21,6 +21,7 @@ from framework.config.schema import (
     OptimizerConfig,
     SearchConfig,
     StorageConfig,
+    TelemetryConfig,
     TrainingConfig,
 )
 
@@ -37,6 +38,7 @@ __all__ = [
     "OptimizerConfig",
     "SearchConfig",
     "StorageConfig",
+    "TelemetryConfig",
     "TrainingConfig",
     "experiment_from_text",
     "known_keys",

@@ -2,12 +2,15 @@
 
 import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from framework.checkpoint import TrialFolder
 from framework.images import grid, png_bytes
+from framework.config import Experiment
 from framework.orchestration.gauges import Gauges
+from framework.orchestration.trackers import Trackers
 from framework.training import Report
 
 _SAMPLE_COLUMNS = 8
@@ -18,14 +21,17 @@ class Telemetry:
 
     Args:
         trial: The trial.
-        experiment: The run's name.
+        experiment: What is trained; its name, and its `telemetry`.
         parameters: The searched keys: TensorBoard's HParams, and tags of Ray's metrics.
+        log: Told in a line what should be known.
     """
 
-    def __init__(self, trial: TrialFolder, *, experiment: str, parameters: dict[str, Any]) -> None:
+    def __init__(
+        self, trial: TrialFolder, *, experiment: Experiment, parameters: dict[str, Any], log: Callable[[str], None]
+    ) -> None:
         self._trial = trial
         self._before = trial.last_report()
-        self._gauges = Gauges(experiment=experiment, trial=trial.id, parameters=parameters)
+        self._gauges = Gauges(experiment=experiment.name, trial=trial.id, parameters=parameters)
         for row in trial.metrics():  # of the lives before this one
             if "score" in row:
                 self._gauges.set(row)
@@ -33,6 +39,7 @@ class Telemetry:
         # TensorBoard's writer wants a local folder; where the trial is behind a URI its files follow each report.
         self._events = Path(trial.folder.location if trial.folder.is_local else tempfile.mkdtemp(prefix="latentscape-"))
         self._writer = None
+        self._trackers = Trackers(experiment, trial, parameters=self._parameters, folder=self._events, log=log)
 
     def write(self, report: Report) -> None:
         """Appends the report; a sample grid, where it has one, becomes samples/<images_seen>.png."""
@@ -47,6 +54,7 @@ class Telemetry:
         row["images_trained_twice"] = self._trained_twice(int(row["life_began_at_images_seen"]))
         self._trial.append_metrics(row)
         self._gauges.set(row)
+        self._trackers.write(row)
         picture = None
         if report.samples is not None:
             picture = grid(report.samples, columns=_SAMPLE_COLUMNS)
@@ -54,7 +62,8 @@ class Telemetry:
         self._write_events(row, picture, images_seen)
 
     def close(self) -> None:
-        """Flushes what TensorBoard's writer still holds."""
+        """Flushes what TensorBoard's writer and the trackers still hold."""
+        self._trackers.close()
         if self._writer is not None:
             self._writer.close()
             self._upload_events()

@@ -25,10 +25,10 @@ def train_worker(work: TrialWork) -> None:
         rank=context.get_world_rank(), world_size=context.get_world_size(), device=ray.train.torch.get_device()
     )
     trial = RunFolder.open(work.run).trial(work.trial)
-    telemetry = (
-        Telemetry(trial, experiment=work.experiment.name, parameters=work.parameters) if workers.rank == 0 else None
-    )
     messages: list[str] = []
+    telemetry = None
+    if workers.rank == 0:
+        telemetry = Telemetry(trial, experiment=work.experiment, parameters=work.parameters, log=messages.append)
 
     def report(report: Report) -> None:
         if telemetry is not None:
