@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.checkpoint import TrialFolder
-from framework.images import grid, png_bytes
 from framework.config import Experiment
+from framework.images import grid, png_bytes
 from framework.orchestration.gauges import Gauges
 from framework.orchestration.trackers import Trackers
 from framework.training import Report
