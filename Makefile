@@ -24,7 +24,7 @@ demo: install ## the whole pipeline on drawn faces with an embedded Ray; prints 
 test: install ## the tests (under 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-slow: install ## the longer checks: agreement with other tools on 2 x 2,000 images, and the like
+test-slow: install ## the longer checks: agreement with other tools, assessors on real faces, two Rays on a machine
 	@$(BIN)/python -m pytest -m slow
 
 check: install ## lint, format, types, layers
