@@ -30,7 +30,7 @@ submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=confi
 test: install ## the tests (under 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-slow: install ## the longer checks: agreement with other tools on 2 x 2,000 images, and the like
+test-slow: install ## the longer checks: agreement with other tools, assessors on real faces, two Rays on a machine
 	@$(BIN)/python -m pytest -m slow
 
 check: install ## lint, format, types, layers

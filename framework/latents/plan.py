@@ -71,8 +71,8 @@ def _resolved(
 
 def _what_is_missing(config: LatentsConfig, missing: Iterable[str], known: list[str], done: str) -> str:
     return (
-        f"{config.expression!r} was not run: for {', '.join(missing)} there are neither labels nor chosen numbers "
-        f"(known: {', '.join(known) or 'nothing, for there is no assessor'}); {done}. "
+        f"{config.expression!r} was not run: for {', '.join(missing)} there are neither enough labels nor "
+        f"chosen numbers (known: {', '.join(known) or 'nothing, for there is no assessor'}); {done}. "
         "To finish it, look at sheet.png, put the numbers of samples that show each, such as [16, 37, 83], "
         "in place of the dots, and run the command; or give the data labels by data.labels"
     )

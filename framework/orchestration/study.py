@@ -164,6 +164,8 @@ def train_assessors(run: RunFolder, images: PackedStore, watch: Watch) -> Assess
     run.note(assessors=described)
     found = ", ".join(f"{label} {entry['value']:.3f}" for label, entry in described["measurer"]["accuracy"].items())
     watch.say(f"Assessor: on held-out images {found} (AUROC, for classes accuracy)")
+    if pair.left_out:
+        watch.say(f"Assessor: left out {'; '.join(f'{label} ({why})' for label, why in pair.left_out.items())}")
     return pair
 
 

@@ -1,6 +1,7 @@
 """What a user gets for a mistake: one line that names it, exit status 2, no traceback, nothing written."""
 
 import importlib
+import re
 
 import pytest
 from PIL import Image
@@ -110,6 +111,14 @@ def test_labels_for_other_images(called, config, tmp_path):
     (tmp_path / "tags.csv").write_text("file,hat\nother.png,1\n")
     text = "data: {source: folder, path: faces, resolution: 32, labels: tags.csv, held_out: 0.0}"
     assert_mistake(called("prepare_data", config(text)), "data.labels", "names none of the 4 images")
+
+
+def test_labels_too_few_to_learn_are_named(called, config):
+    text = "data: {source: drawn_faces, resolution: 32, limit: 180}\nassessor: {images: 256, width: 8}\n"
+    code, _, err, _ = called("train_assessor", config(text), "assessor.attributes=[glasses, hat]")
+    assert code == 0, err
+    assert "Assessor: on held-out images glasses" in err
+    assert re.search(r"Assessor: left out hat \(\d+ images of a half have it and \d+ have it not, 20 of each", err)
 
 
 def test_a_run_that_is_none(called, tmp_path):

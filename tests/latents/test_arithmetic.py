@@ -133,7 +133,7 @@ def test_without_labels_what_there_is_is_run_and_the_way_to_finish_is_said(toy, 
     assert [row["attribute"] for row in made.document["measured"]] == ["old and female", "old", "female"]
     assert within(made.document["measured"][0], OLD_RATE * HALF)
     note = made.notes[0]
-    assert "for glasses, no_glasses, smiling there are neither labels nor chosen numbers" in note["text"]
+    assert "for glasses, no_glasses, smiling there are neither enough labels nor chosen numbers" in note["text"]
     assert "'old - young + female' was run instead" in note["text"]
     assert note["command"] == (
         "python -m jobs.arithmetic 'runs/a b' 'latents.groups={glasses: […], no_glasses: […], smiling: […]}'"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 
 import framework
 from framework.checkpoint import RunFolder
@@ -94,6 +95,7 @@ def test_more_trials_are_added_to_a_search_that_had_ended(jobs, run):
     assert all(run.trial(name).folder.read_text("metrics.jsonl") == text for name, text in before.items())
 
 
+@pytest.mark.slow
 def test_a_trial_ended_early_gives_its_cores_back_beside_another_ray(jobs, run):
     """Train's cleaner once took the other Ray's address, died of it, and the next trial waited for ever."""
     start = "import ray; ray.init(address='local', num_cpus=1, log_to_driver=False); print('up', flush=True); input()"
