@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, load_experiment, parse_overrides, with_overrides
@@ -47,7 +47,7 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """A parsed command line."""
+    """A parsed command line, and the process's own stdout, which a job's `sys.stdout` is not."""
 
     positionals: list[str]
     overrides: dict[str, Any]
@@ -55,6 +55,7 @@ class Arguments:
     dry_run: bool
     verbose: bool
     console: "Console"
+    stdout: TextIO
     command: list[str]
 
     def experiment(self) -> Experiment:
@@ -182,6 +183,7 @@ def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
         dry_run="--dry-run" in argv,
         verbose="--verbose" in argv,
         console=console,
+        stdout=sys.stdout,
         command=["python", "-m", f"jobs.{job.name}", *argv],
     )
 

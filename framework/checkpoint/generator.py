@@ -15,6 +15,7 @@ from framework.checkpoint.saved import (
     GENERATOR,
     GENERATOR_CONFIG,
     GENERATOR_WEIGHTS,
+    HUB_WEIGHTS,
     is_name,
     parse_tensors,
 )
@@ -182,13 +183,14 @@ def _names(checkpoints: Folder) -> list[str]:
 def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
     place = f"{folder.location}/{GENERATOR_CONFIG}"
     config = _checked_config(folder.read_bytes(GENERATOR_CONFIG), place=place)
-    data = folder.read_bytes(GENERATOR_WEIGHTS)
+    file = config.get("weights_file", GENERATOR_WEIGHTS)
+    if file not in (GENERATOR_WEIGHTS, HUB_WEIGHTS):
+        raise CheckpointError(f"{place}: weights_file wants {GENERATOR_WEIGHTS} or {HUB_WEIGHTS}, not {file}")
+    data = folder.read_bytes(file)
     digest = hashlib.sha256(data).hexdigest()
     if digest != config.get("weights_sha256"):
-        raise CheckpointError(
-            f"{folder.location}/{GENERATOR_WEIGHTS}: is damaged (its sha256 is not {GENERATOR_CONFIG}'s)"
-        )
-    weights = parse_tensors(data, place=f"{folder.location}/{GENERATOR_WEIGHTS}")
+        raise CheckpointError(f"{folder.location}/{file}: is damaged (its sha256 is not {GENERATOR_CONFIG}'s)")
+    weights = parse_tensors(data, place=f"{folder.location}/{file}")
     try:
         model = ModelConfig.model_validate({key: config[key] for key in ModelConfig.model_fields if key in config})
         network = build_generator(model, resolution=config["resolution"], channels=config["channels"], seed=0)

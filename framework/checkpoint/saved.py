@@ -21,6 +21,7 @@ STATE = "state"
 GENERATOR = "generator"
 GENERATOR_CONFIG = "config.json"
 GENERATOR_WEIGHTS = "weights.safetensors"
+HUB_WEIGHTS = "model.safetensors"  # what repositories of models call theirs
 
 
 class Checkpoint:

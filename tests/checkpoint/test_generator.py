@@ -136,6 +136,7 @@ def test_what_is_no_generator_is_said_in_one_line(make_run, tmp_path):
         ("latent_size", "7", "latent_size"),
         ("resolution", 100, "do"),
         ("weights_sha256", "0" * 64, "damaged"),
+        ("weights_file", "../other.safetensors", "weights_file wants weights.safetensors or model.safetensors"),
     ],
 )
 def test_a_config_that_does_not_fit_is_refused(make_run, tmp_path, key, value, reason):

@@ -124,6 +124,7 @@ def test_labels_too_few_to_learn_are_named(called, config):
 def test_a_run_that_is_none(called, tmp_path):
     (tmp_path / "empty").mkdir()
     assert_mistake(called("report", "empty"), "empty", "is no run")
+    assert_mistake(called("status", "empty"), "empty", "is no run")
     assert_mistake(called("evaluate", "empty"), "lies in no run")
     assert_mistake(called("interpolate", "gone"), "gone", "is not there")
 
@@ -138,7 +139,7 @@ def test_storage_that_cannot_be_written(called, config, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["prepare_data", "train_assessor", "train", "search", "evaluate", "interpolate",
-                                  "arithmetic", "report", "pipeline"])  # fmt: skip
+                                  "arithmetic", "report", "export", "status", "pipeline"])  # fmt: skip
 def test_help_has_every_key_of_its_sections_and_fits(called, name):
     code, out, err, written = called(name, "--help")
     assert code == 0

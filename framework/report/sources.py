@@ -1,0 +1,55 @@
+"""Where training images come from, and what that means for who uses the generator."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a `data.source` means for who uses the generator.
+
+    Attributes:
+        name: For people.
+        header: The Hub's keys of its licence.
+        licence: The same in words.
+        photographs: Whether the images show people.
+    """
+
+    name: str
+    header: dict[str, str]
+    licence: str
+    photographs: bool
+
+
+SOURCES = {
+    "utkface": Source(
+        name="UTKFace",
+        header={
+            "license": "other",
+            "license_name": "utkface-non-commercial-research",
+            "license_link": "https://susanqq.github.io/UTKFace/",
+        },
+        licence=(
+            "The training images are from [UTKFace](https://susanqq.github.io/UTKFace/), which is for non-commercial "
+            "research only, and so is this generator. The copyright of the images is their owners'."
+        ),
+        photographs=True,
+    ),
+    "folder": Source(
+        name="a folder of images",
+        header={"license": "unknown"},
+        licence=(
+            "The generator is bound by the terms of the images it was trained on, which Latentscape does not know: "
+            "put them here, and into `license` at the top, before you pass it on."
+        ),
+        photographs=True,
+    ),
+    "drawn_faces": Source(
+        name="faces that Latentscape draws",
+        header={"license": "apache-2.0"},
+        licence=(
+            "The training images are drawn by Latentscape, which is under the Apache License 2.0; there is no "
+            "photograph among them."
+        ),
+        photographs=False,
+    ),
+}

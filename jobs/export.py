@@ -1,0 +1,36 @@
+"""Write a generator alone, with scores, settings and a model card, as a Hugging Face model repository."""
+
+from typing import Any
+
+from framework.checkpoint import RunFolder
+from framework.orchestration.target import find_target
+from framework.report.export import export_files, read_export, refuse_occupied, write_export
+from framework.storage import open_folder
+from jobs.cli import Arguments, Job, run_job, shown
+
+JOB = Job("export", __doc__, "CHECKPOINT_OR_RUN DIR", (), positionals=(2, 2))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """A checkpoint, or the best of a run or trial, goes to DIR, which must be empty or not there yet."""
+    source, target = arguments.positionals[0], open_folder(arguments.positionals[1])
+    refuse_occupied(target)
+    found = find_target(source)
+    export = read_export(RunFolder.open(found.run), found.checkpoint)
+    files = export_files(export)
+    sizes = ", ".join(f"{name} ({len(data):,} bytes)" for name, data in files.items())
+    arguments.console.say(f"Generator: {found.checkpoint}; scores: {len(export.scores)}")
+    arguments.console.say(f"{'Would write' if arguments.dry_run else 'Files'}: {sizes}")
+    if not arguments.dry_run:
+        write_export(files, target)
+        arguments.console.say(f"Exported: {shown(target.location)}")
+    return {
+        "export": target.location,
+        "checkpoint": found.checkpoint,
+        "files": {name: len(data) for name, data in files.items()},
+        "scores": export.scores,
+    }
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)
