@@ -1,6 +1,6 @@
 # One word a habit; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check fix bench clean
+.PHONY: help install demo test test-slow test-browser check fix bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,10 +22,13 @@ demo: install ## the whole pipeline on drawn faces with an embedded Ray; prints 
 	@$(BIN)/python -m jobs.pipeline configs/demo.yaml
 
 test: install ## the tests (under 15 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow and not browser"
 
 test-slow: install ## the longer checks: agreement with other tools, assessors on real faces, two Rays on a machine
 	@$(BIN)/python -m pytest -m slow
+
+test-browser: install ## the report in a real browser; wants Debian's chromium and chromium-driver
+	@$(BIN)/python -m pytest -m browser tests/report
 
 check: install ## lint, format, types, layers
 	@$(BIN)/ruff check framework jobs tests benchmarks
