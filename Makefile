@@ -1,6 +1,6 @@
 # One word a habit; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install demo submit test test-slow check fix bench clean
+.PHONY: help install demo submit test test-slow test-browser test-prometheus check fix bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,10 +28,16 @@ submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=confi
 	  --metadata-json '{"job_name": "$(JOB) $(notdir $(basename $(CONFIG)))"}' -- python -m jobs.$(JOB) $(CONFIG) $(ARGS)
 
 test: install ## the tests (under 15 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -m "not slow and not browser and not prometheus"
 
 test-slow: install ## the longer checks: agreement with other tools, assessors on real faces, two Rays on a machine
 	@$(BIN)/python -m pytest -m slow
+
+test-browser: install ## the report in a real browser; wants Debian's chromium and chromium-driver
+	@$(BIN)/python -m pytest -m browser tests/report
+
+test-prometheus: install ## a running search seen by a real Prometheus (Debian: apt-get install prometheus)
+	@$(BIN)/python -m pytest -m prometheus tests/ray
 
 check: install ## lint, format, types, layers
 	@$(BIN)/ruff check framework jobs tests benchmarks

@@ -1,6 +1,7 @@
-"""Arrays in, numbers out: moments that merge, and the distances between them."""
+"""Arrays in, numbers out: moments that merge, the distances between them, and which way a metric is better."""
 
+from framework.metrics.direction import higher_is_better
 from framework.metrics.frechet import frechet_distance
 from framework.metrics.moments import Moments
 
-__all__ = ["Moments", "frechet_distance"]
+__all__ = ["Moments", "frechet_distance", "higher_is_better"]

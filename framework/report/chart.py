@@ -1,4 +1,4 @@
-"""Line charts as geometry: nice ticks, linear or logarithmic, points in a drawing's own units.
+"""Line charts as geometry: axes, linear or logarithmic, and points in a drawing's own units.
 
 Hand-laid SVG instead of plotly.js: that weighs 4.8 MB in each report (1.5 MB compressed), draws nothing without
 scripts, and takes its colours from Python, while these few shapes take theirs from the page's CSS (dark, print),
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from framework.report.ticks import log_ticks, nice_ticks, short_number
 
 Point = tuple[float, float]
 
@@ -85,57 +87,6 @@ class Chart:
     references: list[tuple[float, str]] = field(default_factory=list)
 
 
-def nice_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten within [low, high].
-
-    >>> nice_ticks(0.0, 1.0)
-    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-    >>> nice_ticks(0, 128_000, count=4)
-    [0.0, 50000.0, 100000.0]
-    """
-    rough = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.75)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within [low, high]; where they are few, their 2- and 5-fold too, or more between.
-
-    >>> log_ticks(0.9, 1100)
-    [1.0, 10.0, 100.0, 1000.0]
-    >>> log_ticks(4, 60)
-    [5.0, 10.0, 20.0, 50.0]
-    >>> log_ticks(12, 80)
-    [15.0, 20.0, 30.0, 50.0, 70.0]
-    """
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks: list[float] = []
-    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        every = [float(f"{factor * 10.0**power:.6g}") for power in powers for factor in factors]
-        ticks = [value for value in every if low <= value <= high]
-        if len(ticks) >= 4:
-            break
-    return ticks[:: math.ceil(len(ticks) / 8)]
-
-
-def short_number(value: float) -> str:
-    """A number as a tick says it.
-
-    >>> [short_number(value) for value in (0, 0.25, 1500, 128_000, 1_500_000, -3.0, 0.0002)]
-    ['0', '0.25', '1.5k', '128k', '1.5M', '\u22123', '2e\u22124']
-    """
-    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.6g}{suffix}".replace("-", "\u2212")
-    text = f"{value:.6g}"
-    if 0 < abs(value) < 0.001:
-        mantissa, power = f"{value:.5e}".split("e")
-        text = f"{float(mantissa):g}e{int(power)}"
-    return text.replace("-", "\u2212")
-
-
 def draw(
     name: str,
     lines: Sequence[Line],
@@ -201,12 +152,17 @@ def _axes(
     low, high = fixed or (float(np.quantile(values, beyond)), float(np.quantile(values, 1 - beyond)))
     log = fixed is None and low > 0 and high / low > log_from
     if fixed is None:
-        low, high = _padded(low, high, log=log)
+        low, high = padded(low, high, log=log)
     left = 14 + 6.4 * max(len(label) for _, label in Axis(low, high, 0, 1, log).ticks())
     return Axis(0.0, max(last, 1.0), round(left, 1), width - 16.0), Axis(low, high, height - 26.0, 12.0, log)
 
 
-def _padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
+def padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
+    """A range with room at its ends, also where both are equal; from 0 where that is near.
+
+    >>> padded(10.0, 20.0, log=False), padded(1.0, 20.0, log=False), padded(5.0, 5.0, log=False)
+    ((9.2, 20.8), (0.0, 21.52), (4.5, 5.5))
+    """
     if log:
         room = (high / low) ** 0.12
         return low / room, high * room

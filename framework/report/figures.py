@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from framework.report import words
 from framework.report.chart import Chart, Line, Point, draw
-from framework.report.reading import Results, Trial
+from framework.report.reading import Results
+from framework.report.trials import Trial
 
 # Colours that can still be told apart; where there are more trials than that, only the first of them have one.
 _COLOURS = 8
@@ -25,11 +26,12 @@ _PANELS = [
 
 @dataclass(frozen=True)
 class Key:
-    """A trial in the legend: its colour, and what to call it."""
+    """A trial in the legend: its colour, what to call it, and its rank."""
 
     trial: str
     style: str
     label: str
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def curves_of(results: Results) -> Curves:
         ranked = [best, *(trial for trial in ranked if trial is not best)]
     coloured = _COLOURS if len(ranked) <= _COLOURS else _COLOURS_IN_A_CROWD
     keys = [
-        Key(trial.id, f"c{index}" if index < coloured else "c-rest", trial_label(trial))
+        Key(trial.id, f"c{index}" if index < coloured else "c-rest", trial_label(trial), trial.rank)
         for index, trial in enumerate(ranked)
     ]
     pairs = list(zip(ranked, keys, strict=True))[::-1]
@@ -90,5 +92,6 @@ def _score(results: Results, pairs: list[tuple[Trial, Key]], *, name: str, size:
         mark = ((float(best.score_images_seen), best.score), words.score(best.score))
     return draw(
         name, [_line(key, trial.scores) for trial, key in pairs], title="Score", size=size, dots=True, mark=mark,
-        caption="lower is better; each dot is one evaluation of the trial's averaged generator", log_from=4.0,
+        caption=f"{words.better(results.metric)}; each dot is one evaluation of the trial's averaged generator",
+        log_from=4.0,
     )  # fmt: skip

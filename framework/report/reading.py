@@ -17,7 +17,6 @@ random_interval} (`framework.latents.measured_rows`). `scores.json`: {"scores": 
 "protocol", …}]}; further keys of a score (checkpoint, subject) are shown beside it.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -25,43 +24,13 @@ from typing import Any
 from framework.checkpoint import RunFolder, TrialFolder
 from framework.config import Experiment, experiment_from_text, known_keys
 from framework.config.describe import default_of
+from framework.metrics import higher_is_better
+from framework.report.finals import Final, read_finals
+from framework.report.trials import Trial, finite, read_trial
+
+__all__ = ["PICTURES", "Results", "Trial", "changed_keys", "finite", "more_columns", "read_results", "searched_keys"]
 
 PICTURES = ("samples.png", "interpolation.png", "arithmetic.png", "sheet.png")
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One row of the leaderboard, and the curves behind it."""
-
-    id: str
-    rank: int | None
-    params: dict[str, Any]
-    score: float | None
-    score_images_seen: int | None
-    last_score: float | None
-    images_seen: int | None
-    images_per_second: float | None
-    state: str
-    warnings: list[str]
-    error: str
-    metrics: list[dict[str, Any]]
-
-    @property
-    def scores(self) -> list[tuple[float, float]]:
-        """(images seen, score) of each score made while it trained."""
-        return [
-            (float(row["images_seen"]), number)
-            for row in self.metrics
-            if isinstance(row.get("score"), dict) and (number := finite(row["score"].get("value"))) is not None
-        ]
-
-    def series(self, name: str) -> list[tuple[float, float]]:
-        """(images seen, value) of one reported figure; NaN where a report holds no number."""
-        return [
-            (float(row["images_seen"]), math.nan if (number := finite(row[name])) is None else number)
-            for row in self.metrics
-            if name in row
-        ]
 
 
 @dataclass(frozen=True)
@@ -77,6 +46,18 @@ class Results:
     pictures: dict[str, bytes]
     documents: dict[str, dict[str, Any]]
     film: list[tuple[int, bytes]]
+    finals: list[Final]
+
+    @property
+    def metric(self) -> str:
+        """What the trials were judged by; empty before the first score."""
+        found = [str(self.best["score"].get("metric", ""))] if self.best and self.best.get("score") else []
+        return next((name for name in (*found, *(trial.metric for trial in self.trials)) if name), "")
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way the trials' scores are better."""
+        return higher_is_better(self.metric)
 
     @property
     def best_trial(self) -> Trial | None:
@@ -93,13 +74,14 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
         film_frames: At most so many of the best trial's sample grids, closer together at the beginning.
     """
     rows = {str(row["trial"]): row for row in run.leaderboard()}
-    trials = [_trial(folder, rows.get(folder.id, {})) for folder in run.trials()]
+    trials = [read_trial(folder, rows.get(folder.id, {})) for folder in run.trials()]
     trials.sort(key=lambda trial: (trial.rank is None, trial.rank or 0, trial.id))
     best = run.best()
     # Not run.experiment: that one names where the run lies now, this one what was typed.
     config = run.folder.read_text("experiment.yaml")
+    experiment = experiment_from_text(config, source="experiment.yaml")
     return Results(
-        experiment=experiment_from_text(config, source="experiment.yaml"),
+        experiment=experiment,
         config=config,
         about=run.about,
         trials=trials,
@@ -112,27 +94,20 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
             if run.artifacts.exists(name)
         },
         film=_film(run.trial(best["trial"]), film_frames) if best else [],
+        finals=read_finals(run, trials, tile=experiment.data.resolution) if len(trials) > 1 else [],
     )
-
-
-def finite(value: Any) -> float | None:
-    """A number that can be shown, from JSON or CSV, or None.
-
-    >>> [finite(value) for value in (1, "2.5", "", None, float("nan"), "inf", True)]
-    [1.0, 2.5, None, None, None, None, None]
-    """
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def searched_keys(trials: list[Trial]) -> list[str]:
     """The dotted keys that the trials' settings name, in the order in which they first come."""
     return list(dict.fromkeys(key for trial in trials for key in trial.params))
+
+
+def more_columns(trials: list[Trial]) -> list[str]:
+    """Columns of the leaderboard that are neither known here nor searched, where any trial has something in them."""
+    every = dict.fromkeys(key for trial in trials for key, value in trial.extra.items() if value is not None)
+    searched = set(searched_keys(trials))
+    return [key for key in every if key not in searched]
 
 
 def changed_keys(experiment: Experiment) -> list[tuple[str, Any, Any]]:
@@ -158,28 +133,6 @@ def chosen(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return sorted({round((count - 1) * (index / (most - 1)) ** 1.5) for index in range(most)})
-
-
-def _trial(folder: TrialFolder, row: dict[str, Any]) -> Trial:
-    metrics = [report for report in folder.metrics() if finite(report.get("images_seen")) is not None]
-    numbers = {key: finite(row.get(key)) for key in ("rank", "score_images_seen", "images_seen")}
-    whole = {key: None if value is None else int(value) for key, value in numbers.items()}
-    state = folder.state
-    warnings = dict.fromkeys(str(text) for report in metrics for text in report.get("warnings") or [])
-    return Trial(
-        id=folder.id,
-        params=folder.params,
-        rank=whole["rank"],
-        score=finite(row.get("score")),
-        score_images_seen=whole["score_images_seen"],
-        last_score=finite(row.get("last_score")),
-        images_seen=whole["images_seen"],
-        images_per_second=finite(row.get("images_per_second")),
-        state=str(state.get("state") or row.get("state") or "pending"),
-        warnings=list(warnings),
-        error=str(state.get("error") or row.get("error") or ""),
-        metrics=metrics,
-    )
 
 
 def _film(folder: TrialFolder, most: int) -> list[tuple[int, bytes]]:

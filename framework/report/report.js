@@ -1,85 +1,112 @@
 "use strict";
-// All that scripts add: one trial picked out everywhere, values under the pointer, enlarged pictures. Without them
-// the page is whole.
-(() => {
+// All that scripts add: one trial picked out everywhere, values under the pointer, a table that is sorted and
+// filtered, ranges on axes, enlarged pictures. Without them the page is whole.
+// This file has what the others use: which trial is pointed at, which is chosen, which are filtered out.
+const page = (() => {
   const body = document.body;
   const tip = document.getElementById("tip");
+  const chosen = document.getElementById("chosen");
+  const filters = new Map();
+  const listeners = [];
+  const parts = new Map();
   let held = null;
+  let active = null;
+  body.classList.add("has-script");
+  document.querySelectorAll("[data-trial]").forEach((part) => {
+    const trial = part.dataset.trial;
+    if (!parts.has(trial)) parts.set(trial, []);
+    parts.get(trial).push(part);
+  });
+  const partsOf = (trial) => parts.get(trial) ?? [];
+  const mark = (trial, name, on) => partsOf(trial).forEach((part) => part.classList.toggle(name, on));
 
-  function activate(trial) {
-    document.querySelectorAll(".is-active").forEach((part) => part.classList.remove("is-active"));
-    body.classList.toggle("has-active", trial !== null);
-    if (trial === null) return;
-    document.querySelectorAll("[data-trial]").forEach((part) => {
-      if (part.dataset.trial === trial) part.classList.add("is-active");
-    });
+  // Picks a trial out as long as it is pointed at; null gives way to the chosen one.
+  function point(trial) {
+    const next = trial ?? held;
+    if (next === active) return;
+    mark(active, "is-active", false);
+    mark(next, "is-active", true);
+    active = next;
+    body.classList.toggle("has-active", next !== null);
   }
-  const trialOf = (target) => target.closest?.("[data-trial]")?.dataset.trial ?? null;
 
-  document.querySelectorAll(".legend [data-trial], tr[data-trial]").forEach((part) => {
-    part.addEventListener("pointerenter", () => activate(part.dataset.trial));
-    part.addEventListener("pointerleave", () => activate(held));
-    part.addEventListener("click", () => {
-      held = held === part.dataset.trial ? null : part.dataset.trial;
-      activate(held);
+  function choose(trial) {
+    mark(held, "is-held", false);
+    held = trial;
+    mark(held, "is-held", true);
+    body.classList.toggle("has-held", held !== null);
+    point(null);
+    bar();
+    listeners.forEach((listener) => listener(held));
+  }
+  const toggle = (trial) => choose(held === trial ? null : trial);
+
+  // The bar at the foot: which trial is chosen, and the way to its parts.
+  function bar() {
+    chosen.hidden = held === null;
+    if (held === null) return;
+    const row = partsOf(held).find((part) => part.matches("tr[data-state]"));
+    const label = partsOf(held).find((part) => part.dataset.label)?.dataset.label ?? "";
+    chosen.querySelector("b").textContent = held;
+    const rank = row?.cells[0].textContent.trim() ?? "–";
+    const failed = partsOf(held).find((part) => part.closest(".failures"))?.querySelector(".reason").textContent;
+    chosen.querySelector("span").textContent = failed ?? (rank === "–" ? label : `rank ${rank} · ${label}`);
+    chosen.querySelector(".swatch").className = row?.querySelector(".swatch").className ?? "swatch";
+    chosen.querySelectorAll("[data-part]").forEach((link) => (link.hidden = target(link.dataset.part) === null));
+  }
+  const WHERE = { row: "tr[data-state]", curve: ".curve", line: ".path", picture: "figure" };
+  function target(part) {
+    const found = partsOf(held).filter((element) => element.matches(WHERE[part]));
+    return found.find((element) => element.getClientRects().length) ?? null;
+  }
+  chosen.querySelectorAll("[data-part]").forEach((link) =>
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const found = target(link.dataset.part);
+      (found?.closest(".chart") ?? found)?.scrollIntoView({ block: "center" });
+    }),
+  );
+  chosen.querySelector("button").addEventListener("click", () => choose(null));
+
+  // A filter says of each trial whether it is shown; null takes the filter away. A trial is shown where all agree.
+  function filter(name, keeps) {
+    if (keeps === null) filters.delete(name);
+    else filters.set(name, keeps);
+    let shown = 0;
+    for (const [trial, elements] of parts) {
+      const out = [...filters.values()].some((keep) => !keep(trial));
+      elements.forEach((part) => part.classList.toggle("is-out", out));
+      if (!out && elements.some((part) => part.matches("tr[data-state]"))) shown += 1;
+    }
+    listeners.forEach((listener) => listener(held));
+    return shown;
+  }
+  const isFiltered = () => filters.size > 0;
+  const isOut = (trial) => partsOf(trial)[0]?.classList.contains("is-out") ?? false;
+
+  function showTip(event, heading, text) {
+    tip.hidden = false;
+    tip.replaceChildren(document.createElement("b"), text);
+    tip.firstChild.textContent = heading;
+    const right = event.clientX > window.innerWidth - 240;
+    tip.style.left = right ? "auto" : `${event.clientX + 14}px`;
+    tip.style.right = right ? `${window.innerWidth - event.clientX + 14}px` : "auto";
+    tip.style.top = `${event.clientY + 14}px`;
+  }
+  const hideTip = () => (tip.hidden = true);
+  const inside = (svg, event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+
+  document.querySelectorAll(".legend [data-trial], tr[data-trial], .life, .copy").forEach((part) => {
+    part.addEventListener("pointerenter", () => point(part.dataset.trial));
+    part.addEventListener("pointerleave", () => point(null));
+    part.addEventListener("click", (event) => {
+      // Text that was just marked to be copied, and links, are no choice.
+      if (event.target.closest("a, button:not([data-hold])") || !window.getSelection().isCollapsed) return;
+      toggle(part.dataset.trial);
     });
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") activate((held = null));
-  });
-
-  const amount = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
-  const count = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-
-  document.querySelectorAll(".chart svg").forEach((svg) => {
-    const [xLow, xHigh, xStart, xEnd] = svg.dataset.x.split(" ").map(Number);
-    const [yLow, yHigh, yStart, yEnd, log] = svg.dataset.y.split(" ").map(Number);
-    let points = null;
-
-    function read() {
-      points = [];
-      svg.querySelectorAll(".curve").forEach((curve) => {
-        const add = (x, y) => points.push({ x, y, trial: curve.dataset.trial, label: curve.dataset.label });
-        curve.querySelectorAll("polyline").forEach((line) => {
-          for (const point of line.points) add(point.x, point.y);
-        });
-        curve.querySelectorAll("circle").forEach((dot) => add(dot.cx.baseVal.value, dot.cy.baseVal.value));
-      });
-    }
-    function value(y) {
-      const part = (y - yStart) / (yEnd - yStart);
-      return log ? yLow * (yHigh / yLow) ** part : yLow + part * (yHigh - yLow);
-    }
-    svg.addEventListener("pointermove", (event) => {
-      if (points === null) read();
-      const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-      let nearest = null;
-      let least = 24 ** 2;
-      for (const point of points) {
-        if (held !== null && point.trial !== held) continue;
-        const distance = (point.x - at.x) ** 2 + (point.y - at.y) ** 2;
-        if (distance < least) [nearest, least] = [point, distance];
-      }
-      tip.hidden = nearest === null;
-      activate(nearest === null ? held : nearest.trial);
-      if (nearest === null) return;
-      const images = xLow + ((nearest.x - xStart) / (xEnd - xStart)) * (xHigh - xLow);
-      tip.replaceChildren(document.createElement("b"), `${nearest.label} · ${count.format(images)} images`);
-      tip.firstChild.textContent = amount.format(value(nearest.y));
-      const right = event.clientX > window.innerWidth - 240;
-      tip.style.left = right ? "auto" : `${event.clientX + 14}px`;
-      tip.style.right = right ? `${window.innerWidth - event.clientX + 14}px` : "auto";
-      tip.style.top = `${event.clientY + 14}px`;
-    });
-    svg.addEventListener("pointerleave", () => {
-      tip.hidden = true;
-      activate(held);
-    });
-    svg.addEventListener("click", (event) => {
-      const trial = trialOf(event.target) ?? document.querySelector(".curve.is-active")?.dataset.trial ?? null;
-      held = held === trial ? null : trial;
-      activate(held);
-    });
+    if (event.key === "Escape" && held !== null) choose(null);
   });
 
   const dialog = document.getElementById("zoom");
@@ -94,6 +121,19 @@
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog || event.target === large) dialog.close();
   });
+  // The chosen trial's samples come into view within their own box; the page stays where it is.
+  listeners.push((trial) => {
+    const box = document.querySelector(".finals.tall");
+    const figure = partsOf(trial).find((part) => part.matches("figure"));
+    if (!box || !figure) return;
+    box.scrollTop += figure.getBoundingClientRect().top - box.getBoundingClientRect().top - 40;
+  });
 
   window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));
+  return {
+    point, choose, toggle, filter, isFiltered, isOut, partsOf, showTip, hideTip, inside,
+    held: () => held,
+    active: () => active,
+    changed: (listener) => listeners.push(listener),
+  };
 })();

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from framework.report.chart import short_number
-from framework.report.reading import finite
+from framework.metrics import higher_is_better
+from framework.report.ticks import short_number
+from framework.report.trials import finite
 
 _FRECHET = "The Fréchet distance between the features of generated and of real images"
 
@@ -106,6 +107,15 @@ def is_distance(metric: str) -> bool:
     return metric.startswith("fid") or "frechet" in metric
 
 
+def better(metric: str) -> str:
+    """Which way a metric is better, for a caption.
+
+    >>> better("fid5k_768"), better("precision5k_768")
+    ('lower is better', 'higher is better')
+    """
+    return "higher is better" if higher_is_better(metric) else "lower is better"
+
+
 def score_in_words(score: Mapping[str, Any]) -> str:
     """What a score was made of, as one sentence."""
     metric, protocol = str(score.get("metric")), score.get("protocol")
@@ -113,14 +123,16 @@ def score_in_words(score: Mapping[str, Any]) -> str:
     counts = images_in_words(protocol)
     if is_distance(metric):
         features = f" ({_features(protocol)})" if _features(protocol) else ""
-        return f"{_FRECHET}{features}{f', {counts}' if counts else ''}; lower is better."
+        return f"{_FRECHET}{features}{f', {counts}' if counts else ''}; {better(metric)}."
     if metric == "latent_arithmetic_share":
         return (
             f"Share of {plain(protocol.get('repeats'))} results of {plain(protocol.get('expression'))} that are "
             f"assessed as {plain(protocol.get('shows'))}, beside {share(protocol.get('random_share'))} of random "
-            "samples; higher is better."
+            f"samples; {better(metric)}."
         )
-    return f"{counts[:1].upper()}{counts[1:]}." if counts else "As its protocol says."
+    return (
+        f"{counts[:1].upper()}{counts[1:]}; {better(metric)}." if counts else f"As its protocol says; {better(metric)}."
+    )
 
 
 def images_in_words(protocol: Mapping[str, Any]) -> str:
@@ -142,9 +154,11 @@ def _features(protocol: Mapping[str, Any]) -> str:
 def setting(value: Any) -> str:
     """A searched value, short enough for a table.
 
-    >>> setting(0.00043347), setting(64), setting(None)
-    ('4.33e−4', '64', '–')
+    >>> setting(0.00043347), setting(64), setting(None), setting([])
+    ('4.33e−4', '64', '–', 'none')
     """
+    if value == []:
+        return "none"
     return short_number(float(f"{value:.3g}")) if isinstance(value, float) and abs(value) < 1000 else plain(value)
 
 
@@ -165,6 +179,15 @@ def plain(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters.
+
+    >>> shortened("translation, cutout", 12), shortened("cutout", 12)
+    ('translation…', 'cutout')
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _within(value: Any) -> str:

@@ -1,6 +1,6 @@
 """Makes run folders that look like real ones, with any number of trials: for tests, and to look at the report.
 
-python tests/report/make_run.py DESTINATION [--trials 30] [--name drawn-32]
+python tests/report/make_run.py DESTINATION [--trials 30] [--name drawn-32] [--searched 4] [--lineage]
 """
 
 import argparse
@@ -21,12 +21,16 @@ data: {source: drawn_faces, resolution: 32, limit: 8000}
 model: {width: 48}
 training: {schedule: joint, batch_size: 64, total_images: 128000, report_every_images: 1600}
 evaluation: {features: assessor, every_images: 16000}
-search:
-  space:
-    optimizer.generator_lr: {loguniform: [1e-4, 1e-3]}
-    model.latent_size: {choice: [32, 64]}
 compute: {workers: 2}
 """
+SPACE = {
+    "optimizer.generator_lr": {"loguniform": [1e-4, 1e-3]},
+    "model.latent_size": {"choice": [32, 64]},
+    "optimizer.discriminator_lr": {"loguniform": [1e-4, 1e-3]},
+    "objective.augmentations": {"choice": [[], ["translation"], ["color", "translation", "cutout"]]},
+    "model.dropout": {"uniform": [0.0, 0.6]},
+    "model.width": {"choice": [32, 48, 64, 96]},
+}  # the first of them are searched
 EXPRESSION = "glasses - no_glasses + smiling"
 ARITHMETIC_NOTE = "no_glasses: the repeats share 412 samples, each in up to 2 of them"
 REPORT_EVERY, SCORE_EVERY, TOTAL = 1_600, 16_000, 128_000
@@ -47,14 +51,32 @@ def make_run(
     seed: int = 0,
     name: str = "drawn-32",
     artifacts: bool = True,
+    searched: int = 2,
+    lineage: bool = False,
 ) -> Path:
-    """Writes a finished run of so many trials, the last of them (none named: one of several) failed; its folder."""
+    """Writes a finished run of so many trials; its folder.
+
+    Args:
+        destination: Where the run's folder is made.
+        trials: How many.
+        failed: The last of them so many failed; none named: one of several.
+        seed: Of everything drawn.
+        name: The run's.
+        artifacts: Whether there are pictures of the best checkpoint.
+        searched: How many keys differ between trials.
+        lineage: Whether the weak trials went on from the strong ones, as a population based training does.
+    """
     rng = np.random.default_rng(seed)
     failed = min(1, trials - 1) if failed is None else failed
     run = destination / name
     run.mkdir(parents=True)
-    (run / "experiment.yaml").write_text(f"name: {name}\n{EXPERIMENT}")
-    rows = [_write_trial(run, index, trials - failed, trials, rng) for index in range(trials)]
+    space = {key: SPACE[key] for key in list(SPACE)[:searched]}
+    (run / "experiment.yaml").write_text(f"name: {name}\n{EXPERIMENT}search: {json.dumps({'space': space})}\n")
+    rows = [
+        _write_trial(run, index, trials - failed, trials, rng, searched, lineage=lineage) for index in range(trials)
+    ]
+    if lineage:
+        _write_lineage(run, [row for row in rows if row["error"] == ""], rng)
     rows.sort(key=lambda row: (row["score"] == "", row["score"] or 0, row["trial"]))
     for rank, row in enumerate(rows, start=1):
         row["rank"] = rank
@@ -70,16 +92,23 @@ def make_run(
     return run
 
 
-def _write_trial(run: Path, index: int, good: int, trials: int, rng: np.random.Generator) -> dict:
+def _write_trial(
+    run: Path, index: int, good: int, trials: int, rng: np.random.Generator, searched: int, *, lineage: bool
+) -> dict:
     trial = run / "trials" / f"{index + 1:03d}-{index * 4919 + 4096:04x}"
     (trial / "samples").mkdir(parents=True)
     params = {
         "optimizer.generator_lr": float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-3)))),
         "model.latent_size": int(rng.choice([32, 64])),
     }
+    for key in list(SPACE)[2:searched]:
+        kind, arguments = next(iter(SPACE[key].items()))
+        drawn = {"choice": lambda a: a[int(rng.integers(len(a)))], "uniform": lambda a: float(rng.uniform(*a)),
+                 "loguniform": lambda a: float(np.exp(rng.uniform(*np.log(a))))}  # fmt: skip
+        params[key] = drawn[kind](arguments)
     quality = 1.0 - abs(math.log10(params["optimizer.generator_lr"]) + 3.4) * 0.8 + rng.normal(0, 0.04)
     fails = index >= good
-    early = index % 3 == 2 and trials > 3
+    early = index % 3 == 2 and trials > 3 and not lineage
     length = 20_800 if fails else 48_000 if early else TOTAL
     metrics = list(_reports(length, quality, rng))
     if fails:
@@ -89,6 +118,7 @@ def _write_trial(run: Path, index: int, good: int, trials: int, rng: np.random.G
     warning = "the discriminator has won: real and fake accuracy over 0.99 for 20,000 images"
     if index % 7 == 3 and metrics:
         metrics[-1]["warnings"] = [warning]
+    params = dict(list(params.items())[:searched])
     (trial / "params.json").write_text(json.dumps(params))
     (trial / "state.json").write_text(json.dumps(state))
     (trial / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
@@ -96,6 +126,8 @@ def _write_trial(run: Path, index: int, good: int, trials: int, rng: np.random.G
     if index < 4 or trials <= 8:
         for images_seen in range(0, length + 1, 8_000):
             _write_samples(trial / "samples" / f"{images_seen:012d}.png", images_seen / TOTAL, quality)
+    else:
+        _write_samples(trial / "samples" / f"{length:012d}.png", length / TOTAL, quality)
     best = min(scores, default=("", ""))
     return {
         "trial": trial.name, **params, "score": best[0], "score_images_seen": best[1],
@@ -103,6 +135,30 @@ def _write_trial(run: Path, index: int, good: int, trials: int, rng: np.random.G
         "images_per_second": 402.5 + index, "state": state["state"],
         "warnings": warning if index % 7 == 3 else "", "error": state.get("error", ""),
     }  # fmt: skip
+
+
+def _write_lineage(run: Path, rows: list[dict], rng: np.random.Generator) -> None:
+    """Every 32,000 images the worst quarter of the trials that are still there goes on from the best quarter."""
+    for end in range(32_000, TOTAL, 32_000):
+        alive = [row for row in rows if row["images_seen"] > end]
+        ranked = sorted(alive, key=lambda row: row["score"] + rng.normal(0, 15))
+        count = len(ranked) // 4
+        takers = ranked[len(ranked) - count :]
+        if end == TOTAL // 2:  # what becomes the best one goes on from another at half time
+            takers = [min(rows, key=lambda row: row["score"])]
+        for row in takers:
+            donors = [donor for donor in ranked[: count + 1] if donor is not row]
+            donor = donors[int(rng.integers(count))]
+            key = "optimizer.generator_lr"
+            rate = float(f"{donor[key] * rng.choice([0.8, 1.25]):.4g}")
+            line = {"images_seen": end, "from_trial": donor["trial"], "from_images_seen": end,
+                    "changed": {key: [row[key], rate]}}  # fmt: skip
+            row[key] = rate
+            trial = run / "trials" / row["trial"]
+            with (trial / "lineage.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            params = json.loads((trial / "params.json").read_text())
+            (trial / "params.json").write_text(json.dumps({**params, key: rate}))
 
 
 def _reports(length: int, quality: float, rng: np.random.Generator):
@@ -272,7 +328,9 @@ if __name__ == "__main__":
     parser.add_argument("destination", type=Path)
     parser.add_argument("--trials", type=int, default=4)
     parser.add_argument("--name", default="drawn-32")
-    arguments = parser.parse_args()
-    folder = make_run(arguments.destination, trials=arguments.trials, name=arguments.name)
+    parser.add_argument("--failed", type=int)
+    parser.add_argument("--searched", type=int, default=2)
+    parser.add_argument("--lineage", action="store_true")
+    folder = make_run(**vars(parser.parse_args()))
     experiment_from_text((folder / "experiment.yaml").read_text(), source="experiment.yaml")
     print(folder)  # noqa: T201

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.report import chart, reading, words
-from framework.report.chart import Axis, Line, draw, log_ticks, nice_ticks, thinned
+from framework.metrics import direction
+from framework.report import chart, lineage, reading, ticks, trials, words
+from framework.report.chart import Axis, Line, draw, thinned
+from framework.report.ticks import log_ticks, nice_ticks
 
 
-@pytest.mark.parametrize("module", [chart, reading, words])
+@pytest.mark.parametrize("module", [chart, direction, lineage, reading, ticks, trials, words])
 def test_examples(module):
     assert doctest.testmod(module).failed == 0
 

@@ -36,11 +36,12 @@ def test_every_trial_is_in_the_leaderboard_and_in_every_chart(finished, page_of)
     rows = list(csv.DictReader((finished / "leaderboard.csv").read_text().splitlines()))
     assert len(rows) == 5
     charts = page.source.count("<svg")
-    assert charts == 10  # the score twice, wide and narrow, and eight panels
+    assert charts == 12  # the score and the parameters twice, wide and narrow, and eight panels
     for row in rows:
         assert row["trial"] in page.text
         assert f"{float(row['score']):#.4g}" in page.text
-        assert page.source.count(f'data-trial="{row["trial"]}"') == charts + 2  # a row and a place in the legend
+        others = 3 + (row["state"] == "failed")  # a row, a place in the legend, samples; and why it failed
+        assert page.source.count(f'data-trial="{row["trial"]}"') == charts + others
     order = [page.text.index(row["trial"], page.text.index("Warnings and errors")) for row in rows]
     assert order == sorted(order)
 
@@ -55,7 +56,7 @@ def test_page_says_what_was_found_and_run(finished, page_of):
         f"{best['score']['value']:#.4g}, Assessor Fréchet distance while it trained",
         best["checkpoint"],
         "python -m jobs.pipeline configs/demo.yaml search.trials=5",
-        "1 of 5 trials failed",
+        "1 of 5 trials failed; see Failures for the reason",
         "TrainingError: generator_loss is nan at step 325",
         "Inception weights are not at hand",
         "Share of 100 results of glasses - no_glasses + smiling that are assessed as glasses and smiling, beside 11%",
@@ -75,7 +76,9 @@ def test_pictures_have_words_for_who_cannot_see_them(finished, page_of):
     page = page_of(finished)
     images = sum(1 for tag, name, _ in page.attributes if (tag, name) == ("img", "src"))
     alts = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
-    assert images == len(alts) == 4 + 10 + 1  # artifacts, film, and the empty picture that others are enlarged in
+    assert (
+        images == len(alts) == 4 + 10 + 5 + 1
+    )  # artifacts, film, last samples, and the empty picture to enlarge others in
     assert alts.count("") == 1
     assert "th" in {tag for tag, name, value in page.attributes if name == "scope"}
 

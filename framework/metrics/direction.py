@@ -1,0 +1,17 @@
+"""Which way a metric is better."""
+
+import re
+
+# Distances, losses and errors shrink as images get better; these grow.
+_GROWING = re.compile(r"(^|_)(precision|recall|density|coverage|accuracy|auroc|share|inception_score)(_|$)")
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether more of a metric is better; a name that is not known counts as a distance, of which less is.
+
+    >>> higher_is_better("fid5k_768"), higher_is_better("assessor_frechet_distance"), higher_is_better("kid5k_2048")
+    (False, False, False)
+    >>> higher_is_better("precision"), higher_is_better("recall5k_768"), higher_is_better("latent_arithmetic_share")
+    (True, True, True)
+    """
+    return _GROWING.search(re.sub(r"[0-9.]+[km]?(?=_|$)", "", metric)) is not None
