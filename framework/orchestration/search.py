@@ -11,6 +11,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from framework.checkpoint import RunFolder
+from framework.checkpoint.trial import ENDED
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.orchestration.fit import drive_trial, fit_trial, ray_records, ray_storage
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from framework.orchestration.study import Study, Watch
 
 SINGLE_TRIAL = "single"
-ENDED = ("finished", "stopped", "failed")
 
 
 def search(study: "Study") -> list[dict[str, Any]]:
