@@ -10,6 +10,7 @@ from framework.storage import Folder
 PARAMS = "params.json"
 STATE = "state.json"
 METRICS = "metrics.jsonl"
+ENDED = ("finished", "stopped", "failed")  # states that a search does not go on from
 
 
 class TrialFolder:

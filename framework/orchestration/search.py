@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from framework.checkpoint import RunFolder
+from framework.checkpoint.trial import ENDED
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.orchestration.early_end import EarlyEnd, Rule, rule_of

@@ -7,10 +7,9 @@ from typing import Any
 from pyarrow import fs
 
 from framework.checkpoint import RunFolder, TrialFolder
-from framework.checkpoint.trial import METRICS, PARAMS, STATE
+from framework.checkpoint.trial import ENDED, METRICS, PARAMS, STATE
 from framework.report.reading import finite
 
-ENDED = ("finished", "stopped", "failed")
 SILENT = "silent"  # its state says running, yet nothing was heard of it for too long
 PATIENCE_SECONDS = 300.0  # a start, or a score between two reports, takes minutes
 PATIENCE_REPORTS = 5
