@@ -20,6 +20,7 @@ from framework.config import Experiment, load_experiment, parse_overrides, with_
 from framework.config.describe import help_text
 from framework.errors import ConfigError, LatentscapeError, TrainingError
 from framework.orchestration.space import check_space
+from framework.orchestration.trackers import check_trackers
 
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")  # s3://bucket/key?scheme=http is no override
 _SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
@@ -72,6 +73,7 @@ class Arguments:
         else:
             experiment = with_overrides(RunFolder.open(first).experiment, self.overrides)
         check_space(experiment)
+        check_trackers(experiment)
         return experiment
 
     def settings(self) -> Experiment:

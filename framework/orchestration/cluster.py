@@ -90,11 +90,12 @@ def planned_cluster() -> Cluster:
 def _start(title: str, *, verbose: bool) -> bool:
     """Connects; True where the cluster is embedded."""
     import ray
+    from ray.job_config import JobConfig
 
     quiet = {
         "log_to_driver": verbose,
         "logging_level": "INFO" if verbose else "ERROR",
-        "job_config": ray.job_config.JobConfig(metadata={"job_name": title}),
+        "job_config": JobConfig(metadata={"job_name": title}),
     }
     environment = {"env_vars": _worker_environment()}
     named = os.environ.get("RAY_ADDRESS")

@@ -78,7 +78,7 @@ class Depot:
                 _brought.add(place)
 
     def _bring(self, place: str) -> None:
-        wanted = ray.get(self.actor.files.remote(place))
+        wanted: Any = ray.get(self.actor.files.remote(place))
         lock = Path(tempfile.gettempdir()) / f"latentscape-{os.getuid()}" / f"{_word(place)}.lock"
         with locked(lock):  # one process of this node looks and fetches
             for name, digest in wanted.items():
@@ -97,13 +97,17 @@ class Depot:
         temporary = target.with_name(f".tmp-{target.name}-{os.getpid()}")
         try:
             with temporary.open("wb") as file:
-                while chunk := ray.get(self.actor.read.remote(place, name, file.tell())):
+                while chunk := self._read(place, name, file.tell()):
                     file.write(chunk)
             if _sha256(temporary) != digest:
                 raise ClusterError(f"{target}: changed on the job's node while it was fetched")
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+    def _read(self, place: str, name: str, offset: int) -> bytes:
+        chunk: Any = ray.get(self.actor.read.remote(place, name, offset))
+        return chunk
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from framework.checkpoint import RunFolder, TrialFolder
-
-ENDED = ("finished", "stopped", "failed")
+from framework.checkpoint.trial import ENDED
 
 Curve = Sequence[tuple[int, float]]
 """(images seen, score) of each evaluation of a trial, oldest first; lower is better."""

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 import ray
+from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from framework.checkpoint import RunFolder
@@ -59,9 +60,9 @@ def _look(node: str, location: str, word: str) -> str | None:
 def _answer(node: dict[str, Any], asked: Any, place: Folder) -> str | None:
     try:
         fault = ray.get(asked, timeout=_SECONDS)
-    except ray.exceptions.GetTimeoutError:
+    except GetTimeoutError:
         fault = f"no answer within {_SECONDS:.0f} s"
-    except ray.exceptions.RayError as lost:
+    except RayError as lost:
         fault = str(lost).splitlines()[0]
     if fault is None and not place.exists(node["NodeID"]):
         fault = "is another folder there: what it writes is not seen here"

@@ -20,7 +20,7 @@ from framework.orchestration.early_end import EarlyEnd, Rule, rule_of
 from framework.orchestration.feed import Feed
 from framework.orchestration.fit import drive_trial, fit_trial, ray_records, ray_storage
 from framework.orchestration.leaderboard import update_results
-from framework.orchestration.ledger import ENDED, Entry, Ledger
+from framework.orchestration.ledger import Entry, Ledger
 from framework.orchestration.nodes import check_storage_everywhere
 from framework.orchestration.population import compared_until, exploit, generation_ends
 from framework.orchestration.repeats import repeats_due
@@ -28,7 +28,7 @@ from framework.orchestration.resources import DRIVER_CORES, Plan, plan, search_p
 from framework.orchestration.sampling import sampler_of
 from framework.orchestration.shower import Shower
 from framework.orchestration.space import MUTABLE, Setting, check_space, identity, number_of_settings
-from framework.orchestration.stopping import StopFlag, stoppable
+from framework.orchestration.stopping import stoppable
 from framework.orchestration.work import TrialWork
 
 if TYPE_CHECKING:
@@ -88,8 +88,7 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
     check_storage_everywhere(run)
     made = plan(study.experiment.compute, study.cluster)
     study.watch.say(made.line(study.cluster))
-    flag = StopFlag.new(f"stop {run.folder.name}")
-    work = dataclasses.replace(_template(study, made), stop=flag).of(SINGLE_TRIAL, {})
+    work = _template(study, made).of(SINGLE_TRIAL, {})
     show = Shower(study.watch, run, trials=1, ended=0)
 
     def on_report(figures: dict[str, Any]) -> None:
@@ -97,7 +96,7 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
             update_results(run)
         show(SINGLE_TRIAL, figures)
 
-    with _interruptible(study, flag, lambda: [SINGLE_TRIAL]):
+    with _interruptible(study, lambda: [SINGLE_TRIAL]):
         state = fit_trial(work, on_report=on_report)
     if state == "failed":
         update_results(run)
@@ -158,6 +157,7 @@ def _template(study: "Study", made: Plan) -> TrialWork:
         images=str(study.images.path),
         plan=made,
         scoring=scoring,
+        stop=study.stop,
         needs=study.needs(study.images.path, scoring.real, scoring.features.path),
     )
 
@@ -165,14 +165,11 @@ def _template(study: "Study", made: Plan) -> TrialWork:
 def _run_trials(study: "Study", ledger: Ledger, feed: Feed, work: TrialWork, rule: Rule | None) -> None:
     """Hands the feed's trials to Tune, and comes back when all have ended or come to their length."""
     run, experiment = study.run, study.experiment
-    flag = StopFlag.new(f"stop {run.folder.name}")
     under_way: set[str] = set()
     trials = feed.left
     show = Shower(study.watch, run, trials=trials, ended=0)
     tuner = tune.Tuner(
-        tune.with_resources(
-            tune.with_parameters(drive_trial, template=dataclasses.replace(work, stop=flag)), {"cpu": DRIVER_CORES}
-        ),
+        tune.with_resources(tune.with_parameters(drive_trial, template=work), {"cpu": DRIVER_CORES}),
         tune_config=tune.TuneConfig(
             search_alg=feed,
             num_samples=trials,
@@ -189,7 +186,7 @@ def _run_trials(study: "Study", ledger: Ledger, feed: Feed, work: TrialWork, rul
             **ray_storage(run),
         ),
     )
-    with _interruptible(study, flag, lambda: list(under_way)):
+    with _interruptible(study, lambda: list(under_way)):
         tuner.fit()
 
 
@@ -230,7 +227,7 @@ class _Results(tune.Callback):
 
 
 @contextlib.contextmanager
-def _interruptible(study: "Study", flag: StopFlag, under_way: Callable[[], list[str]]) -> Iterator[None]:
+def _interruptible(study: "Study", under_way: Callable[[], list[str]]) -> Iterator[None]:
     """For the block in which trials run: an interrupt lets them save, and a closing line counts those that did."""
     run = study.run
 
@@ -238,7 +235,7 @@ def _interruptible(study: "Study", flag: StopFlag, under_way: Callable[[], list[
         return [name for name in under_way() if run.trial(name).state.get("state") == "running"]
 
     try:
-        with ray_records(run), stoppable(flag, study.watch, running=running):
+        with ray_records(run), stoppable(study.stop, study.watch, running=running):
             yield
     except KeyboardInterrupt:
         update_results(run)

@@ -17,6 +17,7 @@ from framework.evaluation import FeatureSpec, resolve_features
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
 from framework.orchestration.shards import TaskResources
+from framework.orchestration.stopping import StopFlag
 from framework.training import AssessorPair
 from framework.training import train_assessors as _train_assessors
 
@@ -76,6 +77,11 @@ class Study:
     @cached_property
     def _depot(self) -> Depot:
         return Depot.new()
+
+    @cached_property
+    def stop(self) -> StopFlag:
+        """Raised where the job is interrupted; every trial of it reads this one."""
+        return StopFlag.new(f"stop {self.run.folder.name}")
 
     def needs(self, *places: Path | str) -> Needs | None:
         """For work that reads these paths of this node: on a cluster they may have to be brought to others."""

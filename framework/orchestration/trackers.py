@@ -101,7 +101,10 @@ class WandbTracker:
 
     def close(self) -> None:
         """See Tracker."""
-        self._run.finish(quiet=True)
+        import wandb
+
+        self._run.finish()
+        wandb.teardown()  # waits until its service has written all, and ends it
 
 
 class Trackers:

@@ -28,6 +28,7 @@ def tracked(tmp_path, rows, log, **telemetry):
     return folder
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of MLflow's own queries
 def test_mlflow_has_a_run_a_trial_and_goes_on_in_it(tmp_path):
     from mlflow.tracking import MlflowClient
 
