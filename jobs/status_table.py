@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from framework.report.status import SILENT, RunStatus, TrialStatus
+from framework.report.status import OPEN, SILENT, RunStatus, TrialStatus
 from jobs.cli import duration
 
 
@@ -49,7 +49,7 @@ def status_lines(status: RunStatus, *, width: int | None = None, height: int | N
 def _header(status: RunStatus, width: int | None) -> list[str]:
     counts, best = status.counts, status.best
     said = [f"{counts['ended']} of {counts['trials']} trials ended"]
-    said += [f"{counts[name]} {name}" for name in ("failed", "running", SILENT, "pending") if counts[name]]
+    said += [f"{counts[name]} {name}" for name in ("failed", *OPEN) if counts[name]]
     text = f"{status.name}: {', '.join(said)}" if status.trials else f"{status.name}: no trial yet"
     if best is not None:
         text += f"; best {best.metric} {best.score:.4g} ({best.id} at {_count(best.score_images_seen)} images)"
@@ -57,9 +57,9 @@ def _header(status: RunStatus, width: int | None) -> list[str]:
 
 
 def _foot(status: RunStatus) -> list[str]:
-    if status.working or all(trial.state not in (SILENT, "pending") for trial in status.trials):
+    if status.working or all(trial.state not in OPEN for trial in status.trials):
         return []
-    return [f"Nothing new for {duration(status.quiet_seconds or 0.0)}: not at work; the same command goes on with it."]
+    return [f"No job works on it (nothing new for {duration(status.quiet_seconds or 0.0)}); to go on: {status.command}"]
 
 
 def _table(trials: list[TrialStatus], width: int | None) -> tuple[list[list[str]], str]:

@@ -7,10 +7,12 @@ from typing import Any
 from pyarrow import fs
 
 from framework.checkpoint import RunFolder, TrialFolder
+from framework.checkpoint.lease import holder
 from framework.checkpoint.trial import ENDED, METRICS, PARAMS, STATE
 from framework.report.reading import finite
 
-SILENT = "silent"  # its state says running, yet nothing was heard of it for too long
+SILENT = "silent"  # its state says running, yet no job works on it or nothing was heard of it for too long
+OPEN = ("running", SILENT, "waiting", "interrupted", "pending")
 PATIENCE_SECONDS = 300.0  # a start, or a score between two reports, takes minutes
 PATIENCE_REPORTS = 5
 # Storage that counts whole seconds can change a file as young as this and keep its stamp.
@@ -63,25 +65,22 @@ class RunStatus:
         name: Its folder's name.
         trials: As leaderboard.csv ranks them; then those it does not have yet.
         quiet_seconds: Since the last report or change of state of any trial; None without trials.
+        working: Whether a job works on it: one holds its lease.
+        command: That wrote to it last, as typed.
     """
 
     run: str
     name: str
     trials: list[TrialStatus]
     quiet_seconds: float | None
-
-    @property
-    def working(self) -> bool:
-        """Whether more is to come: not every trial has ended, and something was heard not long ago."""
-        states = [trial.state for trial in self.trials]
-        heard = "running" in states or (self.quiet_seconds or 0.0) < PATIENCE_SECONDS
-        return not states or (heard and not all(state in ENDED for state in states))
+    working: bool
+    command: str
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials there are, ended (failed among them), run, are silent, are pending."""
+        """How many trials there are, ended (failed among them), and in each state before that."""
         states = [trial.state for trial in self.trials]
-        named = {state: states.count(state) for state in ("failed", "running", SILENT, "pending")}
+        named = {state: states.count(state) for state in ("failed", *OPEN)}
         return {"trials": len(states), "ended": sum(state in ENDED for state in states), **named}
 
     @property
@@ -92,8 +91,7 @@ class RunStatus:
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
-        found = {"working": self.working, "counts": self.counts, "best": self.best.id if self.best else None}
-        return {**dataclasses.asdict(self), **found}
+        return {**dataclasses.asdict(self), "counts": self.counts, "best": self.best.id if self.best else None}
 
 
 class StatusReader:
@@ -116,17 +114,25 @@ class StatusReader:
         Raises:
             StorageError: The run cannot be read.
         """
-        folders = self._run.trials()
+        job, folders = holder(self._run.folder), self._run.trials()
+        working = job is not None and job.alive
         stamps = self._stamps([folder.id for folder in folders])  # before what they stand for: late is harmless
         ranks = {str(row["trial"]): row["rank"] for row in self._run.leaderboard()}
         trials = [
-            self._at(now, self._read(folder, stamps[folder.id], now=now), stamps[folder.id], rank=ranks.get(folder.id))
+            self._at(
+                now,
+                self._read(folder, stamps[folder.id], now=now),
+                stamps[folder.id],
+                rank=ranks.get(folder.id),
+                working=working,
+            )
             for folder in folders
         ]
         trials.sort(key=lambda trial: (trial.rank is None, trial.rank or 0, trial.id))
         changes = [changed for known in stamps.values() if (changed := _newest(known)) is not None]
         quiet = max(0.0, now - max(changes)) if changes else None
-        return RunStatus(self._run.folder.location, self._run.folder.name, trials, quiet)
+        command = job.command if job is not None else " ".join(self._run.about.get("command", ()))
+        return RunStatus(self._run.folder.location, self._run.folder.name, trials, quiet, working, command)
 
     def _stamps(self, names: list[str]) -> dict[str, Stamps]:
         files, root = (self._run.folder / "trials").arrow()
@@ -149,11 +155,13 @@ class StatusReader:
             self._known[folder.id] = (stamps, read)
         return read
 
-    def _at(self, now: float, trial: TrialStatus, stamps: Stamps, *, rank: Any) -> TrialStatus:
+    def _at(self, now: float, trial: TrialStatus, stamps: Stamps, *, rank: Any, working: bool) -> TrialStatus:
         """What depends on the moment: its rank among the others, its age, and whether it still works."""
         interval = self._run.experiment.training.report_every_images / (trial.images_per_second or float("inf"))
         changed = _newest(stamps[1:])  # its state too: a trial that goes on begins with it
-        silent = changed is not None and now - changed > max(PATIENCE_SECONDS, PATIENCE_REPORTS * interval)
+        silent = not working or (
+            changed is not None and now - changed > max(PATIENCE_SECONDS, PATIENCE_REPORTS * interval)
+        )
         reported = stamps[2]
         return dataclasses.replace(
             trial,

@@ -1,5 +1,6 @@
 """The status of a run as lines, and as a real terminal gets it."""
 
+import contextlib
 import fcntl
 import importlib.util
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from framework.checkpoint import RunFolder
+from framework.checkpoint.lease import lease
 from framework.config import Experiment, with_overrides
 from framework.report.status import RunStatus, TrialStatus
 from jobs import status
@@ -38,8 +40,9 @@ def trial(name, state="running", **more):
     return TrialStatus(id=name, state=state, **{**known, **more})
 
 
-def table(*trials, quiet=1.0, **size):
-    return status_lines(RunStatus("/runs/faces", "faces", list(trials), quiet), **size)
+def table(*trials, quiet=1.0, working=True, **size):
+    state = RunStatus("/runs/faces", "faces", list(trials), quiet, working, "python -m jobs.search faces.yaml")
+    return status_lines(state, **size)
 
 
 def test_every_figure_has_its_column():
@@ -97,10 +100,11 @@ def test_a_low_window_keeps_who_runs_and_says_how_many_are_left_out():
 
 
 def test_a_run_that_was_left_says_so():
-    lines = table(trial("a", "silent"), trial("b", "pending"), quiet=840.0)
+    lines = table(trial("a", "silent"), trial("b", "pending"), quiet=840.0, working=False)
     assert lines[0].startswith("faces: 0 of 2 trials ended, 1 silent, 1 pending; ")
-    assert lines[-1] == "Nothing new for 14 min 00 s: not at work; the same command goes on with it."
-    assert "Nothing new" not in table(trial("a"), trial("b", "pending"))[-1]
+    said = "No job works on it (nothing new for 14 min 00 s); to go on: python -m jobs.search faces.yaml"
+    assert lines[-1] == said
+    assert "No job" not in table(trial("a"), trial("b", "pending"))[-1]
 
 
 def test_a_run_without_trials():
@@ -124,16 +128,17 @@ def test_json_is_one_document(tmp_path, capsys):
     said = capsys.readouterr()
     document = json.loads(said.out)
     assert (ended.value.code, said.err) == (0, "")
-    assert document["counts"] == {"trials": 3, "ended": 3, "failed": 1, "running": 0, "silent": 0, "pending": 0}
+    counts = {name: count for name, count in document["counts"].items() if count}
+    assert counts == {"trials": 3, "ended": 3, "failed": 1}
     assert document["working"] is False
     assert [entry["rank"] for entry in document["trials"]] == [1, 2, 3]
     assert document["best"] == document["trials"][0]["id"]
     assert document["trials"][0]["metric"] == "assessor_frechet_distance"
 
 
-def test_without_a_terminal_it_prints_once_on_stdout_needs_no_ray_and_writes_nothing(tmp_path):
-    run = live_run(tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in Path(run.folder.location).rglob("*")}
+def test_without_a_terminal_it_prints_once_on_stdout_needs_no_ray_and_writes_nothing(tmp_path, live_run):
+    run = live_run
+    before = files(run)
     code = (
         "import runpy, sys\n"
         "try: runpy.run_module('jobs.status', run_name='__main__')\n"
@@ -143,18 +148,32 @@ def test_without_a_terminal_it_prints_once_on_stdout_needs_no_ray_and_writes_not
     assert (ended.returncode, ended.stderr) == (0, "False\n")
     assert ended.stdout.splitlines()[0] == "faces: 0 of 2 trials ended, 1 running, 1 pending"
     assert "\x1b" not in ended.stdout
-    assert before == {path: path.stat().st_mtime_ns for path in Path(run.folder.location).rglob("*")}
+    assert before == files(run)
 
 
-def live_run(folder) -> RunFolder:
-    """A run with a trial that runs and one that waits."""
-    experiment = with_overrides(Experiment(), {"name": "faces", "storage.path": str(folder / "runs")})
+def files(run):
+    """Each with when it was changed, but for the signs of life of the job at work."""
+    every = Path(run.folder.location).rglob("*")
+    return {path: path.stat().st_mtime_ns for path in every if path.is_file() and path.name != "lease.json"}
+
+
+@contextlib.contextmanager
+def held(run):
+    with lease(run.folder, ["python", "-m", "jobs.search"], on_lost=pytest.fail):
+        yield run
+
+
+@pytest.fixture
+def live_run(tmp_path):
+    """A run at work, with a trial that runs and one that waits."""
+    experiment = with_overrides(Experiment(), {"name": "faces", "storage.path": str(tmp_path / "runs")})
     run = RunFolder.create(experiment, ["python", "-m", "jobs.search"])
     for name, state in (("001-74fd", "running"), ("002-e6f1", "pending")):
         run.trial(name).write_params(PARAMS)
         run.trial(name).write_state(state=state)
     run.trial("001-74fd").append_metrics({"images_seen": 6400, "images_per_second": 100.0})
-    return run
+    with held(run):
+        yield run
 
 
 @dataclass
@@ -225,8 +244,8 @@ def terminal():
         one.close()
 
 
-def test_a_terminal_sees_reports_as_they_come_and_the_end_ends_it(terminal, tmp_path):
-    run = live_run(tmp_path)
+def test_a_terminal_sees_reports_as_they_come_and_the_jobs_end_ends_it(terminal, live_run):
+    run = live_run
     screen = terminal(run)
     screen.wait_for("6.4k/1.5M")
     score = {"metric": "fid1k_768", "value": 1.25, "protocol": {}}
@@ -234,6 +253,7 @@ def test_a_terminal_sees_reports_as_they_come_and_the_end_ends_it(terminal, tmp_
     screen.wait_for("12.8k/1.5M")
     run.trial("001-74fd").write_state(state="finished")
     run.trial("002-e6f1").write_state(state="failed", error="TrainingError: step 3: generator loss is nan")
+    run.folder.delete("lease.json")
     assert screen.ended() == 0
     assert "\x1b[2J" not in screen.got  # clearing first is what flickers
     frames = screen.frames()
@@ -247,8 +267,8 @@ def test_a_terminal_sees_reports_as_they_come_and_the_end_ends_it(terminal, tmp_
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_is_the_normal_end_of_looking(terminal, tmp_path, number):
-    screen = terminal(live_run(tmp_path), columns=140)
+def test_an_interrupt_is_the_normal_end_of_looking(terminal, live_run, number):
+    screen = terminal(live_run, columns=140)
     screen.wait_for("6.4k/1.5M")
     screen.process.send_signal(number)
     assert screen.ended() == 0
@@ -270,9 +290,10 @@ def test_a_run_that_ended_is_printed_once(terminal, tmp_path):
 def test_a_low_terminal_scrolls_nothing(terminal, tmp_path):
     run = RunFolder.open(make_drawn_run(tmp_path, trials=30))
     run.trials()[20].write_state(state="running")
-    screen = terminal(run, lines=12)
-    screen.wait_for("more trials")
-    screen.process.send_signal(signal.SIGINT)
-    assert screen.ended() == 0
+    with held(run):
+        screen = terminal(run, lines=12)
+        screen.wait_for("more trials")
+        screen.process.send_signal(signal.SIGINT)
+        assert screen.ended() == 0
     assert all(len(frame) == 12 for frame in screen.frames())
     assert any("running" in line for line in screen.frames()[0])

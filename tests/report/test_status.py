@@ -6,6 +6,7 @@ import time
 import pytest
 
 from framework.checkpoint import RunFolder
+from framework.checkpoint.lease import lease
 from framework.config import Experiment, with_overrides
 from framework.report.status import StatusReader
 
@@ -13,10 +14,21 @@ NOW = time.time()
 REPORTS = {"training.total_images": 1000, "training.report_every_images": 100}
 
 
+COMMAND = ["python", "-m", "jobs.search", "faces.yaml"]
+
+
 @pytest.fixture
-def run(tmp_path) -> RunFolder:
+def left(tmp_path) -> RunFolder:
+    """A run that no job works on."""
     experiment = with_overrides(Experiment(), {"name": "faces", "storage.path": str(tmp_path), **REPORTS})
-    return RunFolder.create(experiment, ["python", "-m", "jobs.search"])
+    return RunFolder.create(experiment, COMMAND)
+
+
+@pytest.fixture
+def run(left):
+    """A run that a job works on."""
+    with lease(left.folder, COMMAND, on_lost=pytest.fail):
+        yield left
 
 
 def add_trial(run, name, state, *, rows=(), seconds_ago=0.0, **more):
@@ -50,7 +62,7 @@ def test_a_trial_is_what_its_folder_says(run):
     assert (trial.metric, trial.score, trial.score_images_seen, trial.last_score) == ("fid1k_768", 2.0, 300, 2.5)
     assert trial.report_age_seconds == pytest.approx(12, abs=0.1)
     assert status.working
-    assert status.counts == {"trials": 1, "ended": 0, "failed": 0, "running": 1, "silent": 0, "pending": 0}
+    assert {name: count for name, count in status.counts.items() if count} == {"trials": 1, "running": 1}
 
 
 def test_the_leaderboard_orders_them_and_what_it_does_not_have_comes_last(run):
@@ -66,9 +78,7 @@ def test_the_leaderboard_orders_them_and_what_it_does_not_have_comes_last(run):
 )
 def test_running_is_who_was_heard_within_five_minutes_or_five_reports(run, seconds_ago, rate, state):
     add_trial(run, "a", "running", rows=[report(100, rate=rate)], seconds_ago=seconds_ago)
-    status = StatusReader(run).read(now=NOW)
-    assert status.trials[0].state == state
-    assert status.working == (state == "running")
+    assert StatusReader(run).read(now=NOW).trials[0].state == state
 
 
 def test_a_trial_that_goes_on_runs_though_its_last_report_is_old(run):
@@ -78,21 +88,16 @@ def test_a_trial_that_goes_on_runs_though_its_last_report_is_old(run):
     assert (found.state, found.report_age_seconds) == ("running", pytest.approx(9000, abs=0.1))
 
 
-@pytest.mark.parametrize(
-    ("states", "seconds_ago", "working"),
-    [
-        ([], 0, True),  # images or assessors are still being made
-        (["pending", "pending"], 10, True),
-        (["finished", "pending"], 10, True),  # between two trials
-        (["finished", "pending"], 400, False),
-        (["finished", "stopped", "failed"], 10, False),
-        (["failed", "running"], 10, True),
-    ],
-)
-def test_a_run_works_until_all_ended_or_nothing_was_heard(run, states, seconds_ago, working):
-    for index, state in enumerate(states):
-        add_trial(run, f"t{index}", state, seconds_ago=seconds_ago)
-    assert StatusReader(run).read(now=NOW).working == working
+def test_a_run_works_while_a_job_holds_it_and_says_how_to_go_on_after_that(left):
+    add_trial(left, "a", "running", rows=[report(100)])
+    add_trial(left, "b", "interrupted", rows=[report(100)])
+    with lease(left.folder, [*COMMAND, "search.trials=2"], on_lost=pytest.fail):
+        status = StatusReader(left).read(now=NOW)
+        assert (status.working, status.command) == (True, "python -m jobs.search faces.yaml search.trials=2")
+        assert [trial.state for trial in status.trials] == ["running", "interrupted"]
+    status = StatusReader(left).read(now=NOW)
+    assert (status.working, status.command) == (False, "python -m jobs.search faces.yaml")
+    assert [trial.state for trial in status.trials] == ["silent", "interrupted"]
 
 
 def test_what_changed_is_read_again_and_only_that(run):
@@ -143,7 +148,12 @@ def test_a_run_of_the_generator_agrees_with_its_leaderboard(make_run, tmp_path):
 def test_behind_a_uri(s3_location, tmp_path):
     location = s3_location.format(f"{tmp_path.name}/runs")
     run = RunFolder.create(with_overrides(Experiment(), {"name": "faces", "storage.path": location, **REPORTS}), ["x"])
-    assert StatusReader(run).read(now=time.time()).working
+    with lease(run.folder, COMMAND, on_lost=pytest.fail):
+        followed_behind_a_uri(run)
+    assert StatusReader(run).read(now=time.time()).trials[0].state == "silent"
+
+
+def followed_behind_a_uri(run):
     trial = run.trial("a")
     trial.write_state(state="running")
     trial.append_metrics(report(100, 3.0))
