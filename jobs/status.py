@@ -1,4 +1,4 @@
-"""How a run's trials stand, while they train or after; on a terminal anew every 2 s, until Ctrl-C or the job's end."""
+"""How a run's trials stand, while they train or after; on a terminal anew every 2 s, until the job's end."""
 
 import os
 import shutil

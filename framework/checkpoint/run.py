@@ -19,9 +19,9 @@ RUN = "run.json"
 LEADERBOARD = "leaderboard.csv"
 BEST = "best.json"
 SCORES = "scores.json"
-TEXT_COLUMNS = ("trial", "state", "warnings", "error", "within_noise")
+TEXT_COLUMNS = ("trial", "state", "warnings", "error", "within_noise", "lineage")
 FIRST_COLUMNS = ("rank", "trial")
-REPEAT_COLUMNS = ("seeds", "score_mean", "score_sd", "within_noise")  # only where settings were repeated
+MORE_COLUMNS = ("seeds", "score_mean", "score_sd", "within_noise", "lineage")  # where repeated, or copied from others
 LAST_COLUMNS = (
     *("score", "score_images_seen", "last_score", "images_seen", "images_per_second", "state", "warnings", "error"),
 )
@@ -118,11 +118,11 @@ class RunFolder:
     def write_leaderboard(self, rows: list[dict[str, Any]]) -> None:
         """Replace leaderboard.csv; what is no known column is a searched key and stands after the trial."""
         every = dict.fromkeys(key for row in rows for key in row)
-        known = (*FIRST_COLUMNS, *REPEAT_COLUMNS, *LAST_COLUMNS)
+        known = (*FIRST_COLUMNS, *MORE_COLUMNS, *LAST_COLUMNS)
         searched = [key for key in every if key not in known]
-        repeats = [key for key in REPEAT_COLUMNS if key in every]
+        more = [key for key in MORE_COLUMNS if key in every]
         stream = io.StringIO(newline="")
-        writer = csv.DictWriter(stream, [*FIRST_COLUMNS, *searched, *repeats, *LAST_COLUMNS], lineterminator="\n")
+        writer = csv.DictWriter(stream, [*FIRST_COLUMNS, *searched, *more, *LAST_COLUMNS], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         self.folder.write_text(LEADERBOARD, stream.getvalue())

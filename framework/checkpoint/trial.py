@@ -10,6 +10,7 @@ from framework.storage import Folder
 PARAMS = "params.json"
 STATE = "state.json"
 METRICS = "metrics.jsonl"
+LINEAGE = "lineage.jsonl"
 ENDED = ("finished", "stopped", "failed")  # states that a search does not go on from
 
 
@@ -32,7 +33,7 @@ class TrialFolder:
 
     @property
     def state(self) -> dict[str, Any]:
-        """`state` (pending, running, finished, stopped, failed), `error`, …; empty before `write_state`."""
+        """`state` (pending, running, interrupted, waiting, finished, stopped, failed), `error`; {} before the first."""
         return self._document(STATE)
 
     def write_state(self, **state: Any) -> None:
@@ -68,6 +69,14 @@ class TrialFolder:
         if len(kept) < len(every):
             self.folder.write_text(METRICS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
 
+    def lineage(self) -> list[dict[str, Any]]:
+        """What it took over from others, oldest first: `images_seen`, `from_trial`, `from_images_seen`, `changed`."""
+        return self._rows(LINEAGE)
+
+    def append_lineage(self, line: dict[str, Any]) -> None:
+        """Add a line to lineage.jsonl."""
+        self.folder.append_text(LINEAGE, json.dumps(line) + "\n")
+
     def samples(self) -> list[str]:
         """Paths within the trial of its grids, oldest first: `samples/000000064000.png`."""
         return [f"samples/{name}" for name in (self.folder / "samples").list() if name.endswith(".png")]
@@ -78,11 +87,11 @@ class TrialFolder:
         self.folder.write_bytes(name, png)
         return name
 
-    def _rows(self) -> list[dict[str, Any]]:
-        if not self.folder.exists(METRICS):
+    def _rows(self, name: str = METRICS) -> list[dict[str, Any]]:
+        if not self.folder.exists(name):
             return []
         rows = []
-        for line in self.folder.read_text(METRICS).splitlines():
+        for line in self.folder.read_text(name).splitlines():
             try:
                 row = json.loads(line)
             except ValueError:

@@ -11,6 +11,7 @@ import numpy as np
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from framework.config import Experiment
+from framework.metrics import cost
 from framework.orchestration.ledger import Curve, Ledger
 
 _MEDIAN_LEAST_TRIALS = 3
@@ -103,7 +104,8 @@ class EarlyEnd(FIFOScheduler):
         name = trial.config["trial"]
         if "score" not in result or self._ledger[name].repeat_of is not None:
             return TrialScheduler.CONTINUE
-        self._ledger.note_score(name, int(result["images_seen"]), float(result["score"]))
+        score = cost({"metric": result["metric"], "value": result["score"]})
+        self._ledger.note_score(name, int(result["images_seen"]), score)
         if self._rule is None or not self._rule.ends(name, self._ledger.curves()):
             return TrialScheduler.CONTINUE
         self._ledger[name].state = "stopped"

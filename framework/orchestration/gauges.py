@@ -9,6 +9,8 @@ from typing import Any
 
 from ray.util.metrics import Gauge
 
+from framework.metrics import cost
+
 FIGURES = {
     "images_seen": "Images seen",
     "real_images_seen": "Real images seen",
@@ -24,8 +26,8 @@ FIGURES = {
     "data_wait_share": "Share of the time that workers wait for images",
     "memory_bytes": "Most memory that all workers of the trial have held",
     "sample_spread": "Mutual distance of samples, of the real images' 1",
-    "score": "Newest score, lower is better",
-    "best_score": "Best score so far, lower is better",
+    "score": "Newest score",
+    "best_score": "Best score so far",
 }
 
 
@@ -45,15 +47,15 @@ class Gauges:
         for name, text in FIGURES.items():
             self._gauges[name] = Gauge(f"latentscape_{name}", description=text, tag_keys=tuple(tags))
             self._gauges[name].set_default_tags(tags)
-        self._best = math.inf
+        self._best: dict[str, Any] | None = None
 
     def set(self, row: dict[str, Any]) -> None:
         """Takes the figures of a row of metrics.jsonl, its score document too."""
         figures = dict(row)
         score = row.get("score")
         if isinstance(score, dict) and score.get("value") is not None:
-            self._best = min(self._best, float(score["value"]))
-            figures |= {"score": score["value"], "best_score": self._best}
+            self._best = min(self._best or score, score, key=cost)
+            figures |= {"score": score["value"], "best_score": self._best["value"]}
         for name, gauge in self._gauges.items():
             value = figures.get(name)
             if isinstance(value, (int, float)) and math.isfinite(value):

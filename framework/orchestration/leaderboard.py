@@ -3,23 +3,26 @@
 from typing import Any
 
 from framework.checkpoint import RunFolder, TrialFolder
+from framework.metrics import higher_is_better
 from framework.orchestration.ledger import repeated_by
 from framework.orchestration.repeats import rank
 
 
 def update_results(run: RunFolder) -> list[dict[str, Any]]:
-    """Writes leaderboard.csv and best.json, the lowest score of all trials; trials without a score come last.
+    """Writes leaderboard.csv and best.json, the best score of all trials; trials without a score come last.
 
     Returns:
         The rows, best first.
     """
     rows = [_row(trial) for trial in run.trials()]
     repeat_of = {row["trial"]: first for row in rows if (first := repeated_by(row["trial"])) is not None}
-    rows = rank(rows, repeat_of)
+    metric = next((name for row in rows if (name := row.pop("metric")) is not None), "")
+    higher = higher_is_better(metric)
+    rows = rank(rows, repeat_of, higher_is_better=higher)
     run.write_leaderboard(rows)
     scored = [row for row in rows if row["score"] is not None]
     if scored:
-        trial = run.trial(min(scored, key=lambda row: row["score"])["trial"])
+        trial = run.trial(min(scored, key=lambda row: -row["score"] if higher else row["score"])["trial"])
         best = _best(trial)
         run.write_best(
             {
@@ -47,17 +50,20 @@ def _row(trial: TrialFolder) -> dict[str, Any]:
     scored = [row for row in metrics if "score" in row]
     best = _best(trial)
     rates = [row["images_per_second"] for row in metrics if row.get("images_per_second")]
+    copied = [f"{line['from_trial']} at {line['from_images_seen']:,}" for line in trial.lineage()]
     warnings = dict.fromkeys(text for row in metrics for text in row.get("warnings", ()))
     return {
         "rank": None,
         "trial": trial.id,
         **trial.params,
-        "score": best.get("value"),
+        "metric": best["score"]["metric"] if best else None,
+        "score": best["score"]["value"] if best else None,
         "score_images_seen": best.get("images_seen"),
         "last_score": scored[-1]["score"]["value"] if scored else None,
         "images_seen": last.get("images_seen", 0),
         "images_per_second": round(sorted(rates)[len(rates) // 2], 1) if rates else None,
         "state": state.get("state", "pending"),
+        **({"lineage": "; ".join(copied)} if copied else {}),
         "warnings": "; ".join(warnings),
         "error": state.get("error") or "",
     }

@@ -10,9 +10,10 @@ from typing import Any
 
 from framework.checkpoint import RunFolder, TrialFolder
 from framework.checkpoint.trial import ENDED
+from framework.metrics import cost
 
 Curve = Sequence[tuple[int, float]]
-"""(images seen, score) of each evaluation of a trial, oldest first; lower is better."""
+"""(images seen, score) of each evaluation of a trial, oldest first; as a cost, so that lower is better."""
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Ledger:
         self._entries[entry.trial] = entry
 
     def note_score(self, trial: str, images_seen: int, score: float) -> None:
-        """An evaluation; what a life that was lost had scored from this clock on is forgotten."""
+        """An evaluation, as a cost; what a life that was lost had scored from this clock on is forgotten."""
         entry = self._entries[trial]
         entry.images_seen = images_seen
         entry.curve[:] = [point for point in entry.curve if point[0] < images_seen]
@@ -93,7 +94,7 @@ class Ledger:
 def _entry(folder: TrialFolder) -> Entry:
     metrics = folder.metrics()
     curve = [
-        (int(row["images_seen"]), float(row["score"]["value"]))
+        (int(row["images_seen"]), cost(row["score"]))
         for row in metrics
         if row.get("score") and row["score"].get("value") is not None
     ]

@@ -7,7 +7,6 @@ does the same.
 """
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ from framework.orchestration.ledger import Entry, Ledger
 
 POPULATION = "population.json"
 INTENT = "population-exploits.json"  # there only while a generation's exploits are being done
-LINEAGE = "lineage.jsonl"
 _FACTORS = (0.8, 1.25)
 
 
@@ -111,28 +109,20 @@ def _take_over(run: RunFolder, one: Exploit) -> None:
     trial = run.trial(one.trial)
     source = Checkpoint(run.trial(one.donor).checkpoints / name_at(one.images_seen))
     CheckpointStore.adopt(trial.checkpoints, source, origin=f"trials/{one.donor}/checkpoints/{source.name}")
-    if one.images_seen not in [line["images_seen"] for line in lineage(run, one.trial)]:
+    if one.images_seen not in [line["images_seen"] for line in trial.lineage()]:
         line = {
             "images_seen": one.images_seen,
             "from_trial": one.donor,
             "from_images_seen": one.images_seen,
             "changed": one.changed,
         }
-        trial.folder.append_text(LINEAGE, json.dumps(line) + "\n")
+        trial.append_lineage(line)
     trial.write_params(one.parameters)
 
 
 def compared_until(run: RunFolder) -> int:
     """The clock of the last generation's end whose exploits were all done; 0 before the first."""
     return int(run.folder.read_json(POPULATION)["images_seen"]) if run.folder.exists(POPULATION) else 0
-
-
-def lineage(run: RunFolder, trial: str) -> list[dict[str, Any]]:
-    """What a trial took over, oldest first: `images_seen`, `from_trial`, `from_images_seen`, `changed`."""
-    folder = run.trial(trial).folder
-    if not folder.exists(LINEAGE):
-        return []
-    return [json.loads(line) for line in folder.read_text(LINEAGE).splitlines() if line.strip()]
 
 
 def _newest_score(entry: Entry) -> float:

@@ -75,7 +75,9 @@ def within_noise(first: Spread, spreads: Mapping[str, Spread]) -> dict[str, bool
     }
 
 
-def rank(rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str]) -> list[dict[str, Any]]:
+def rank(
+    rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str], *, higher_is_better: bool = False
+) -> list[dict[str, Any]]:
     """Ranks the rows of a leaderboard, in place, and gives them in order.
 
     Repeated settings come first, by the mean over their seeds, each with its repeats under it; the rest follows by
@@ -85,6 +87,7 @@ def rank(rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str]) -> list[d
     Args:
         rows: With `trial` and `score` each.
         repeat_of: Repeat -> the trial whose setting it repeats.
+        higher_is_better: Of the score.
     """
     by_trial = {row["trial"]: row for row in rows}
     members = {row["trial"]: [row] for row in rows if row["trial"] not in repeat_of}
@@ -99,7 +102,8 @@ def rank(rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str]) -> list[d
 
     def place(trial: str) -> tuple:
         spread = spreads[trial]
-        return (trial not in repeated, not spread.scores, spread.mean if spread.scores else 0.0, trial)
+        mean = spread.mean if spread.scores else 0.0
+        return (trial not in repeated, not spread.scores, -mean if higher_is_better else mean, trial)
 
     ordered = sorted(members, key=place)
     if repeated:

@@ -101,7 +101,7 @@ def evaluate_pair(
 def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     """How the trials of a run are scored; the real side is made here, once for all of them."""
     settings = study.experiment.evaluation
-    features = study.features()
+    features = study.trial_features()
     _, path, real_side = real_moments(study, features)
     protocol = Protocol.of(features, real=real_side, fake=_generated(study, samples=settings.trial_samples))
     tasks = (

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from framework.checkpoint import RunFolder
+from framework.metrics import cost
 
 if TYPE_CHECKING:
     from framework.orchestration.study import Watch
@@ -23,18 +24,19 @@ class Shower:
         self._watch = watch
         self._total = run.experiment.training.total_images
         self._trials = trials
-        self._scores: dict[str, float] = {}
+        self._best: dict[str, Any] | None = None
 
     def __call__(self, trial: str, figures: dict[str, Any]) -> None:
         """One report of one trial."""
         for text in figures.get("log", ()):
             self._watch.say(f"trial {trial}: {text}")
         if "score" in figures:
-            self._scores[trial] = min(figures["score"], self._scores.get(trial, float("inf")))
+            score = {"metric": figures["metric"], "value": figures["score"]}
+            self._best = min(self._best or score, score, key=cost)
             self._watch.say(
                 f"trial {trial}: {figures['metric']} {figures['score']:.4g} at {figures['images_seen']:,} images"
             )
-        best = f", best score {min(self._scores.values()):.4g}" if self._scores else ""
+        best = f", best score {self._best['value']:.4g}" if self._best else ""
         rate = figures.get("images_per_second")
         left = f", {_minutes((self._total - figures['images_seen']) / rate)} left" if rate else ""
         self._watch.progress(

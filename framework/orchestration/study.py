@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from framework.checkpoint import RunFolder, cache_folder
 from framework.checkpoint.lease import lease
 from framework.checkpoint.run import now, run_place
-from framework.config import Experiment
+from framework.config import EvaluationConfig, Experiment
 from framework.data import PackedStore, prepare
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
@@ -95,8 +95,17 @@ class Study:
 
     def features(self) -> FeatureSpec:
         """Which features scores are made of: the config's, or what is at hand."""
+        return self._features(self.experiment.evaluation)
+
+    def trial_features(self) -> FeatureSpec:
+        """Which features trials are judged by: those of `search.metric`."""
+        kinds = {"fid": "inception", "assessor_frechet_distance": "assessor"}
+        settings, metric = self.experiment.evaluation, self.experiment.search.metric
+        return self._features(settings.model_copy(update={"features": kinds.get(metric, settings.features)}))
+
+    def _features(self, settings: EvaluationConfig) -> FeatureSpec:
         folder = self.assessors.folder / "measurer" if self.assessors is not None else None
-        return resolve_features(self.experiment.evaluation, assessor_folder=folder)
+        return resolve_features(settings, assessor_folder=folder)
 
 
 def task_resources(workers: int | Literal["auto"], cluster: Cluster) -> TaskResources:
@@ -162,7 +171,7 @@ def train_assessors(run: RunFolder, images: PackedStore, watch: Watch) -> Assess
             progress=watch.counter("assessor images"),
         )
     except DataError as fault:
-        if experiment.evaluation.features == "assessor":
+        if "assessor" in (experiment.evaluation.features, experiment.search.metric.partition("_")[0]):
             raise
         watch.say(f"Assessor: none ({fault})")
         return None

@@ -9,6 +9,7 @@ from pyarrow import fs
 from framework.checkpoint import RunFolder, TrialFolder
 from framework.checkpoint.lease import holder
 from framework.checkpoint.trial import ENDED, METRICS, PARAMS, STATE
+from framework.metrics import cost
 from framework.report.reading import finite
 
 SILENT = "silent"  # its state says running, yet no job works on it or nothing was heard of it for too long
@@ -34,7 +35,7 @@ class TrialStatus:
         images_seen: At its last report.
         total_images: Where it would end.
         metric: What its scores are.
-        score: The lowest so far, made at score_images_seen.
+        score: The best so far, made at score_images_seen.
         last_score: The newest.
         images_per_second: At its last report.
         report_age_seconds: Since its last report.
@@ -85,9 +86,9 @@ class RunStatus:
 
     @property
     def best(self) -> TrialStatus | None:
-        """The trial with the lowest score."""
+        """The trial with the best score."""
         scored = [trial for trial in self.trials if trial.score is not None]
-        return min(scored, key=lambda trial: (trial.score, trial.id)) if scored else None
+        return min(scored, key=lambda trial: (_cost(trial.metric, trial.score), trial.id)) if scored else None
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -182,7 +183,8 @@ def _trial(folder: TrialFolder, total_images: int) -> TrialStatus:
         row for row in rows if isinstance(row.get("score"), dict) and finite(row["score"].get("value")) is not None
     ]
     scores = [(float(row["score"]["value"]), int(row["images_seen"])) for row in scored]
-    best = min(scores, default=(None, None))
+    metric = str(scored[-1]["score"].get("metric")) if scored else None
+    best = min(scores, key=lambda found: _cost(metric, found[0]), default=(None, None))
     return TrialStatus(
         id=folder.id,
         rank=None,
@@ -190,7 +192,7 @@ def _trial(folder: TrialFolder, total_images: int) -> TrialStatus:
         state=str(state.get("state") or "pending"),
         images_seen=int(last.get("images_seen", 0)),
         total_images=int(params.get("training.total_images", total_images)),
-        metric=str(scored[-1]["score"].get("metric")) if scored else None,
+        metric=metric,
         score=best[0],
         score_images_seen=best[1],
         last_score=scores[-1][0] if scores else None,
@@ -200,3 +202,7 @@ def _trial(folder: TrialFolder, total_images: int) -> TrialStatus:
         report_age_seconds=None,
         error=str(state.get("error") or ""),
     )
+
+
+def _cost(metric: str | None, value: float | None) -> float:
+    return cost({"metric": metric or "", "value": value})

@@ -1,6 +1,5 @@
 """One trial as the report shows it, read from its folder and its row of leaderboard.csv."""
 
-import json
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from framework.checkpoint import TrialFolder
 from framework.checkpoint.run import FIRST_COLUMNS, LAST_COLUMNS
 
-LINEAGE = "lineage.jsonl"
 _KNOWN_COLUMNS = (*FIRST_COLUMNS, *LAST_COLUMNS)
 
 
@@ -123,18 +121,8 @@ def read_trial(folder: TrialFolder, row: dict[str, Any]) -> Trial:
 
 
 def _lineage(folder: TrialFolder) -> list[Descent]:
-    """What the trial took over, oldest first; a line that a kill cut short is left out."""
-    if not folder.folder.exists(LINEAGE):
-        return []
-    found = []
-    for line in folder.folder.read_text(LINEAGE).splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        descent = _descent(row) if isinstance(row, dict) else None
-        if descent is not None:
-            found.append(descent)
+    """What the trial took over, oldest first."""
+    found = [descent for row in folder.lineage() if (descent := _descent(row)) is not None]
     return sorted(found, key=lambda descent: descent.images_seen)
 
 

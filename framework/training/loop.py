@@ -12,6 +12,7 @@ from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.config import Experiment
 from framework.data import PackedStore, Prefetcher, TrainingStream
 from framework.images import to_pixels
+from framework.metrics import cost
 from framework.models import derive_seed, sample_latents
 from framework.training.health import Health, mutual_distance
 from framework.training.precision import Precision, choose_precision
@@ -145,7 +146,7 @@ class _Training:
         if document is not None and self._workers.rank == 0:
             # After the report: who is killed in between owes the score still, and reports it on the next start.
             assert self._newest is not None
-            self._store.record_score(self._newest, document, float(document["value"]))
+            self._store.record_score(self._newest, document, cost(document))
 
     def _outcome(self, state: str) -> Outcome:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)

@@ -7,7 +7,7 @@ from framework.config import Experiment, with_overrides
 from framework.errors import ConfigError
 from framework.models import build_generator
 from framework.orchestration.ledger import Entry, Ledger
-from framework.orchestration.population import compared_until, decide, exploit, generation_ends, lineage
+from framework.orchestration.population import compared_until, decide, exploit, generation_ends
 from framework.orchestration.space import check_space
 
 LR, OTHER = "optimizer.generator_lr", "optimizer.discriminator_lr"
@@ -104,7 +104,7 @@ def test_an_exploit_copies_the_checkpoint_notes_the_lineage_and_sets_the_rates(t
     weights = "000000000064/generator/weights.safetensors"
     assert taker.checkpoints.read_bytes(weights) == donor.checkpoints.read_bytes(weights)
     assert taker.params == one.parameters
-    assert lineage(run, "003") == [
+    assert run.trial("003").lineage() == [
         {"images_seen": 64, "from_trial": "000", "from_images_seen": 64, "changed": one.changed}
     ]
     store = CheckpointStore(taker.checkpoints, digest="d", learned={}, keep=2)

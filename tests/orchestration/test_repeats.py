@@ -63,6 +63,12 @@ def test_without_repeats_trials_rank_by_their_score_and_get_no_further_columns()
     assert all(set(row) == {"trial", "score", "rank"} for row in found)
 
 
+def test_where_more_is_better_the_most_ranks_first():
+    found = rank(rows(a=0.5, b=0.9, b_seed1=0.1, c=None), {"b-seed1": "b"}, higher_is_better=True)
+    assert [row["trial"] for row in found] == ["b", "b-seed1", "a", "c"]
+    assert [row["trial"] for row in rank(rows(a=0.5, b=0.9), {}, higher_is_better=True)] == ["b", "a"]
+
+
 def test_repeated_settings_rank_first_by_their_mean_with_their_repeats_under_them():
     found = rank(
         rows(a=1.0, a_seed1=5.0, b=2.0, b_seed1=2.2, c=0.5, d=None),

@@ -6,7 +6,6 @@ import time
 import pytest
 
 from framework.checkpoint import RunFolder
-from framework.orchestration.population import lineage
 from tests.ray.conftest import TINY, wait_until
 
 RATE = "optimizer.generator_lr"
@@ -86,7 +85,7 @@ def test_a_population_copies_its_best_and_trains_with_the_changed_rates(jobs, st
     assert {row["state"] for row in found.leaderboard()} == {"finished"}
     copied = 0
     for trial in found.trials():
-        for line in lineage(found, trial.id):
+        for line in trial.lineage():
             after = [row for row in trial.metrics() if row["images_seen"] > line["images_seen"]]
             wanted = line["changed"].get(RATE, [None, None])[1]
             assert after
