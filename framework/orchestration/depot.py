@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from framework.data.locking import locked
 from framework.errors import ClusterError
+from framework.orchestration.nodes import this_node
 
 CHUNK_BYTES = 8 * 2**20
 _MOST_READERS = 64
@@ -55,14 +55,11 @@ class Depot:
     @classmethod
     def new(cls) -> "Depot":
         """On the node where the job runs; lasts as long as this process refers to it."""
-        node = ray.get_runtime_context().get_node_id()
+        here = this_node()
         actor = ray.remote(_Depot).options(
-            name="depot",
-            num_cpus=0,
-            max_concurrency=_MOST_READERS,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+            name="depot", num_cpus=0, max_concurrency=_MOST_READERS, scheduling_strategy=here
         )
-        return cls(actor.remote(), node)
+        return cls(actor.remote(), here.node_id)
 
     def bring(self, places: Sequence[str]) -> None:
         """Sees to it that files and folders lie on this node as on the job's.

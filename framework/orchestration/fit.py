@@ -14,6 +14,7 @@ from ray.util.queue import Empty, Queue
 
 from framework.checkpoint import RunFolder, TrialFolder
 from framework.orchestration.names import trial_title
+from framework.orchestration.nodes import this_node
 from framework.orchestration.work import TrialWork
 
 
@@ -76,8 +77,12 @@ def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> s
 
 
 def _queue(title: str) -> Queue:
-    """Where the trial's reports come in; of its processes the one that Ray's dashboard can show by a name."""
-    return Queue(actor_options={"num_cpus": 0, "name": f"{title} · {uuid.uuid4().hex[:4]}"})
+    """Where the trial's reports come in; of its processes the one that Ray's dashboard can show by a name.
+
+    On the driver's node: a node that is lost takes no more trials with it than those that were on it.
+    """
+    name = f"{title} · {uuid.uuid4().hex[:4]}"
+    return Queue(actor_options={"num_cpus": 0, "name": name, "scheduling_strategy": this_node()})
 
 
 def _reason(fault: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Whether every node sees the results' folder, asked before any trial starts there."""
+"""Nodes of the cluster: this one, and whether every one sees the results' folder, asked before any trial starts."""
 
 import uuid
 from typing import Any
@@ -33,6 +33,11 @@ def check_storage_everywhere(run: RunFolder) -> None:
     found = [fault for fault in faults if fault]
     if found:
         raise ClusterError("\n".join(found))
+
+
+def this_node() -> NodeAffinitySchedulingStrategy:
+    """For an actor that this process cannot do without: it is lost with this node, and with no other."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def _ask(node: str, location: str, word: str) -> Any:

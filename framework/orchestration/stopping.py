@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import ray
 
+from framework.orchestration.nodes import this_node
+
 if TYPE_CHECKING:
     from framework.orchestration.study import Watch
 
@@ -52,8 +54,9 @@ class StopFlag:
 
     @classmethod
     def new(cls, title: str) -> "StopFlag":
-        """A flag that is down; it lasts as long as this process refers to it."""
-        return cls(ray.remote(_Flag).options(name=title, num_cpus=0, max_concurrency=_MOST_WAITING).remote())
+        """A flag that is down, on this node; it lasts as long as this process refers to it."""
+        options = {"num_cpus": 0, "max_concurrency": _MOST_WAITING, "scheduling_strategy": this_node()}
+        return cls(ray.remote(_Flag).options(name=title, **options).remote())
 
     def raise_it(self) -> None:
         """Every worker saves and ends."""

@@ -82,7 +82,7 @@ def test_fid_agrees_on_many_images(read_faces, inception_file, count):
     sides = faces[::2], degraded(faces[1::2])
     ours, theirs = our_distances(sides, inception_file), fidelity_distances(sides, inception_file)
     others = {tap: torchmetrics_distance(sides, inception_file, tap) for tap in TAPS}
-    print(f"2 x {count}: ours {ours}, torch-fidelity {theirs}, torchmetrics {others}")  # noqa: T201  for the record
+    print(f"2 x {count}: ours {ours}, torch-fidelity {theirs}, torchmetrics {others}")
     assert ours == pytest.approx(theirs, rel=1e-4)
     assert ours == pytest.approx(others, rel=1e-4)
 

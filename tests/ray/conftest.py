@@ -140,7 +140,7 @@ class Cluster:
     def start(self, *, cores: float) -> subprocess.Popen:
         """One more node; the first one is the head."""
         # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
-        folder = Path(f"/tmp/latentscape-ray-{os.getpid()}-{self._port}-{len(self.nodes)}")
+        folder = Path(f"/tmp/latentscape-ray-{os.getpid()}-{self._port}-{len(self.folders)}")
         self.folders.append(folder)
         place = (
             ("--head", f"--port={self._port}", f"--dashboard-port={self._dashboard}")
@@ -158,6 +158,15 @@ class Cluster:
         alive = sum(node.poll() is None for node in self.nodes)
         wait_until(lambda: self.alive() == alive, seconds=120, what=f"{alive} nodes")
         return process
+
+    def start_again(self, *, cores: float) -> None:
+        """As many nodes as live, at the same addresses, after all of them were killed."""
+        living = [node for node in self.nodes if node.poll() is None]
+        for node in reversed(living):
+            self.kill(node)
+        self.nodes = []
+        for _ in living:
+            self.start(cores=cores)
 
     def alive(self) -> int:
         """How many nodes Ray knows to be alive."""

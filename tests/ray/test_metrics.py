@@ -85,13 +85,14 @@ def _ready(prometheus):
         return False
 
 
-def queries():
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
-        for target in panel["targets"]:
-            yield pytest.param(target["expr"], id=f"{panel['title']} {target['refId']}")
+QUERIES = [
+    pytest.param(target["expr"], id=f"{panel['title']} {target['refId']}")
+    for panel in json.loads(DASHBOARD.read_text())["panels"]
+    for target in panel["targets"]
+]
 
 
-@pytest.mark.parametrize("expression", queries())
+@pytest.mark.parametrize("expression", QUERIES)
 def test_each_query_of_the_dashboard_gives_a_series_for_each_running_trial(searched, expression):
     prometheus, _ = searched
     series = prometheus.query(expression.replace("$experiment", "metrics").replace("$trial", ".*"))

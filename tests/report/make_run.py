@@ -333,4 +333,4 @@ if __name__ == "__main__":
     parser.add_argument("--lineage", action="store_true")
     folder = make_run(**vars(parser.parse_args()))
     experiment_from_text((folder / "experiment.yaml").read_text(), source="experiment.yaml")
-    print(folder)  # noqa: T201
+    print(folder)
