@@ -1,6 +1,6 @@
 # One word a habit; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install demo submit test test-slow test-browser test-prometheus check fix bench clean
+.PHONY: help install demo submit test test-slow test-browser test-prometheus test-disturbed check fix bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -38,6 +38,9 @@ test-browser: install ## the report in a real browser; wants Debian's chromium a
 
 test-prometheus: install ## a running search seen by a real Prometheus (Debian: apt-get install prometheus)
 	@$(BIN)/python -m pytest -m prometheus tests/ray
+
+test-disturbed: install ## a search killed in every way beside the same one left alone; see tests/ray/test_disturbed.py
+	@$(BIN)/python -m pytest -m slow -s tests/ray/test_disturbed.py
 
 check: install ## lint, format, types, layers
 	@$(BIN)/ruff check framework jobs tests benchmarks

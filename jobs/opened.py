@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from framework.checkpoint import RunFolder
 from framework.config import with_overrides
 from framework.orchestration.cluster import connect
+from framework.orchestration.nodes import check_storage_everywhere
 from framework.orchestration.study import Study, prepare_images, train_assessors
 from framework.orchestration.target import Target, find_target
 from jobs.cli import Arguments
@@ -21,4 +22,5 @@ def open_study(arguments: Arguments) -> Iterator[tuple[Study, Target]]:
     images = prepare_images(run.experiment, console)
     assessors = train_assessors(run, images, console)
     with connect(arguments.title(run.folder.name), verbose=arguments.verbose, say=console.say) as cluster:
+        check_storage_everywhere(run)
         yield Study(run, images, assessors, cluster, console), target

@@ -28,15 +28,31 @@ _EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pix
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a job needs to know of the cluster it runs on."""
+    """What a job needs to know of the cluster it runs on.
+
+    Attributes:
+        embedded: Whether it lives as long as the job.
+        address: Of its head.
+        dashboard_url: Of Ray's dashboard.
+        nodes: (cores, GPUs) of each node.
+        grows: Whether an autoscaler may bring more nodes.
+    """
 
     embedded: bool
     address: str
     dashboard_url: str | None
-    cores: float
-    gpus: float
-    nodes: int
-    largest_node_cores: float
+    nodes: tuple[tuple[float, float], ...]
+    grows: bool = False
+
+    @property
+    def cores(self) -> float:
+        """Of all nodes."""
+        return sum(cores for cores, _ in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        """Of all nodes."""
+        return sum(gpus for _, gpus in self.nodes)
 
 
 @contextlib.contextmanager
@@ -84,7 +100,7 @@ def planned_cluster() -> Cluster:
     import torch
 
     cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    return Cluster(True, "this machine", None, cores, float(torch.cuda.device_count()), 1, cores)
+    return Cluster(True, "this machine", None, ((cores, float(torch.cuda.device_count())),))
 
 
 def _start(title: str, *, verbose: bool) -> bool:
@@ -184,24 +200,26 @@ def _describe(*, embedded: bool) -> Cluster:
     import ray
 
     alive = [node for node in ray.nodes() if node["Alive"]]
-    total = ray.cluster_resources()
     context = ray.get_runtime_context()
     url = ray.worker.global_worker.node.webui_url if getattr(ray, "worker", None) else None
     return Cluster(
         embedded=embedded,
         address=context.gcs_address,
         dashboard_url=f"http://{url}" if url else None,
-        cores=total.get("CPU", 0.0),
-        gpus=total.get("GPU", 0.0),
-        nodes=len(alive),
-        largest_node_cores=max((node["Resources"].get("CPU", 0.0) for node in alive), default=0.0),
+        nodes=tuple((node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0)) for node in alive),
+        grows=not embedded and _grows(),
     )
+
+
+def _grows() -> bool:
+    """Whether an autoscaler may stand behind the cluster, as Ray itself tells it: by what its launchers leave."""
+    return Path("~/ray_bootstrap_config.yaml").expanduser().exists() or "RAY_USAGE_STATS_KUBERAY_IN_USE" in os.environ
 
 
 def _line(cluster: Cluster) -> str:
     size = f"{cluster.cores:g} cores, {cluster.gpus:g} GPUs"
     if cluster.embedded:
         return f"Ray: an embedded one on {socket.gethostname()} ({size}), stopped again at the end"
-    nodes = f"{cluster.nodes} node{'s' if cluster.nodes != 1 else ''}"
+    nodes = f"{len(cluster.nodes)} node{'s' if len(cluster.nodes) != 1 else ''}"
     dashboard = f", dashboard {cluster.dashboard_url}" if cluster.dashboard_url else ""
     return f"Ray: the cluster at {cluster.address} ({nodes}, {size}{dashboard})"

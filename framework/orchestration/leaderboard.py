@@ -16,8 +16,8 @@ def update_results(run: RunFolder) -> list[dict[str, Any]]:
     """
     rows = [_row(trial) for trial in run.trials()]
     repeat_of = {row["trial"]: first for row in rows if (first := repeated_by(row["trial"])) is not None}
-    metric = next((name for row in rows if (name := row.pop("metric")) is not None), "")
-    higher = higher_is_better(metric)
+    metrics = {row.pop("metric") for row in rows} - {None}
+    higher = any(map(higher_is_better, metrics))
     rows = rank(rows, repeat_of, higher_is_better=higher)
     run.write_leaderboard(rows)
     scored = [row for row in rows if row["score"] is not None]

@@ -1,12 +1,15 @@
 """How many processes a plan needs, with how much of what each, and whether the cluster can ever hold it."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal
 
 from framework.config import ComputeConfig, Experiment
 from framework.errors import ClusterError, ConfigError
 from framework.orchestration.cluster import Cluster
 
 DRIVER_CORES = 0.05  # a trial's driver waits for reports, it computes nothing
+_SLACK = 1e-9  # shares of cores are no whole numbers of anything
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,11 @@ class Plan:
             f"{self.workers}" if self.fewest_workers == self.workers else f"{self.fewest_workers} to {self.workers}"
         )
         workers = f"{number} worker{'s' if self.workers > 1 else ''}"
+        more = " and may grow" if cluster.grows else ""
         waiting = f", {self.trials - self.concurrent} wait" if self.trials > self.concurrent else ""
         return (
             f"Plan: {self.trials} trial{'s' if self.trials > 1 else ''}, {self.concurrent} at a time{waiting}, "
-            f"{workers} each with {each}; the cluster has {cluster.cores:g} cores and {cluster.gpus:g} GPUs"
+            f"{workers} each with {each}; the cluster has {cluster.cores:g} cores and {cluster.gpus:g} GPUs{more}"
         )
 
 
@@ -54,45 +58,77 @@ def search_plan(experiment: Experiment, cluster: Cluster, *, trials: int) -> Pla
             f"compute.workers: {compute.workers} is for jobs.train; the trials of a search share the cluster, each "
             f"with one number of workers (from {compute.fewest_workers} to {compute.most_workers})"
         )
-    return plan(compute, cluster, trials=trials, concurrent=experiment.search.concurrent)
+    concurrent = experiment.search.concurrent
+    return plan(compute, cluster, trials=trials, concurrent=concurrent, driver_cores=DRIVER_CORES)
 
 
-def plan(compute: ComputeConfig, cluster: Cluster, *, trials: int = 1, concurrent: int | str = 1) -> Plan:
+def plan(
+    compute: ComputeConfig,
+    cluster: Cluster,
+    *,
+    trials: int = 1,
+    concurrent: int | Literal["auto"] = 1,
+    driver_cores: float = 0.0,
+) -> Plan:
     """Shares the cluster out over the trials that run at a time.
 
+    Args:
+        compute: Workers, and what each asks for.
+        cluster: What there is.
+        trials: How many there will be.
+        concurrent: How many at a time; auto: as many as have a GPU or a core for each worker.
+        driver_cores: What each trial's driver asks for.
+
     Raises:
-        ClusterError: One trial alone needs more than the whole cluster has.
+        ClusterError: One trial alone can never be placed on these nodes.
     """
     gpus = compute.gpus_per_worker
     if gpus == "auto":
         gpus = 1.0 if cluster.gpus >= 1 else 0.0
-    at_once = _concurrent(compute, cluster, trials=trials, concurrent=concurrent, gpus=gpus)
+    wanted = min(trials, concurrent if isinstance(concurrent, int) else _auto_concurrent(compute, cluster, gpus=gpus))
     cores = compute.cpus_per_worker
     if cores == "auto":
-        share = (cluster.cores - at_once * DRIVER_CORES) / (at_once * compute.most_workers)
-        cores = 1.0 if gpus and share >= 1.0 else max(0.05, min(share, cluster.largest_node_cores - DRIVER_CORES))
+        share = (cluster.cores - wanted * driver_cores) / (wanted * compute.most_workers)
+        largest = max((cores for cores, _ in cluster.nodes), default=0.0)
+        cores = 1.0 if gpus and share >= 1.0 else max(0.05, min(share, largest - driver_cores))
         cores = float(int(cores)) if cores >= 1 else int(cores * 20) / 20
         if compute.is_elastic:  # Ray counts whole cores there
             cores = 1.0
-    fewest = compute.fewest_workers
-    needs = {"cores": cores * fewest + DRIVER_CORES, "GPUs": gpus * fewest}
-    for what, has in (("cores", cluster.cores), ("GPUs", cluster.gpus)):
-        if needs[what] > has + 1e-9:
-            key = "compute.cpus_per_worker" if what == "cores" else "compute.gpus_per_worker"
-            raise ClusterError(
-                f"{key}: one trial of {fewest} workers needs {needs[what]:g} {what}, the cluster has {has:g}; "
-                f"lower it or compute.workers"
-            )
-    return Plan(trials, at_once, compute.most_workers, fewest, cores, gpus)
+
+    def room(drivers: int) -> int:
+        return _room(cluster, cores=cores, gpus=gpus, driver_cores=drivers * driver_cores)
+
+    if room(1) < compute.fewest_workers and not cluster.grows:
+        raise ClusterError(_never(compute, cluster, cores=cores, gpus=gpus, room=room(1)))
+    fits = (count for count in range(wanted, 1, -1) if room(count) >= count * compute.most_workers)
+    return Plan(trials, next(fits, 1), compute.most_workers, compute.fewest_workers, cores, gpus)
 
 
-def _concurrent(compute: ComputeConfig, cluster: Cluster, *, trials: int, concurrent: int | str, gpus: float) -> int:
-    """`auto` runs as many trials as have a GPU or a core for each worker, at least one."""
-    if isinstance(concurrent, int):
-        return min(concurrent, trials)
+def _auto_concurrent(compute: ComputeConfig, cluster: Cluster, *, gpus: float) -> int:
     if gpus:
         fit = cluster.gpus / (gpus * compute.most_workers)
     else:
         cores = compute.cpus_per_worker if compute.cpus_per_worker != "auto" else 1.0
         fit = cluster.cores / (cores * compute.most_workers)
-    return max(1, min(trials, int(fit + 1e-9)))
+    return max(1, int(fit + _SLACK))
+
+
+def _room(cluster: Cluster, *, cores: float, gpus: float, driver_cores: float) -> int:
+    """How many workers the nodes can hold at a time, the drivers being on the largest one."""
+    nodes = sorted(cluster.nodes, reverse=True)
+    nodes = [(nodes[0][0] - driver_cores, nodes[0][1]), *nodes[1:]] if nodes else []
+    return sum(
+        int(min(has_cores / cores + _SLACK, has_gpus / gpus + _SLACK if gpus else math.inf))
+        for has_cores, has_gpus in nodes
+        if has_cores > 0
+    )
+
+
+def _never(compute: ComputeConfig, cluster: Cluster, *, cores: float, gpus: float, room: int) -> str:
+    key = "compute.gpus_per_worker" if gpus * compute.fewest_workers > cluster.gpus else "compute.cpus_per_worker"
+    each = f"{cores:g} cores" + (f" and {gpus:g} GPUs" if gpus else "")
+    nodes = ", ".join(f"{has_cores:g} cores and {has_gpus:g} GPUs" for has_cores, has_gpus in cluster.nodes)
+    return (
+        f"{key}: one trial needs {compute.fewest_workers} workers with {each} each, and the cluster has room for {room} "
+        f"of them (its nodes have: {nodes}); lower it or compute.workers"
+    )

@@ -23,12 +23,13 @@ from framework.evaluation import (
 from framework.evaluation.sources import SourceSpec, find_source, source_shard_moments, store_spec
 from framework.metrics import Moments
 from framework.orchestration.cluster import Cluster
-from framework.orchestration.depot import Needs
+from framework.orchestration.depot import Depot, Needs
 from framework.orchestration.resources import Plan
 from framework.orchestration.shards import TaskResources, map_in_order, task_device
 from framework.orchestration.study import Study, Watch, task_resources
 from framework.orchestration.target import Target
 from framework.orchestration.work import TrialScoring
+from framework.storage import is_uri
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ def evaluate_pair(
     """
     features = resolve_features(settings, assessor_folder=None)
     sources = [find_source(place, samples=settings.samples, seed=settings.seed) for place in (reference, scored)]
+    places = (features.path, *(source.location for source in sources if not is_uri(source.location)))
+    needs = None if cluster.embedded else Needs(Depot.new(), places)
     for place, source in zip((reference, scored), sources, strict=True):
         watch.say(f"{place}: all {source.side.count:,} images, {source.side.height}x{source.side.width}")
     real, fake = (
@@ -91,6 +94,7 @@ def evaluate_pair(
             blocks=settings.batch_size,
             resources=task_resources(settings.workers, cluster),
             name=f"measure {place}",
+            needs=needs,
             done=watch.counter("images measured, by 256"),
         )
         for place, source in zip((reference, scored), sources, strict=True)

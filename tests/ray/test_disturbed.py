@@ -1,23 +1,31 @@
 """A search disturbed in every way there is, beside the same search left alone; on two Ray nodes of this machine.
 
-    python -m tests.ray.disturbed CONFIG storage.path=FOLDER [key=value …]
-
-prints what was tried, what came out and what was trained twice. The tests do the same with their smallest config.
+With another config than the smallest: LATENTSCAPE_DISTURBED="CONFIG key=value …" make test-disturbed
 """
 
 import json
+import os
 import signal
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
 from framework.checkpoint import RunFolder
-from tests.ray.conftest import Cluster, Jobs, our_processes, wait_until
+from framework.config import load_experiment, parse_overrides
+from tests.ray.conftest import TINY, Cluster, Jobs, our_processes, wait_until
+
+SHORT = (
+    "search.trials=3",
+    "training.total_images=3840",
+    "training.report_every_images=160",
+    "search.grace_images=1920",
+)
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass
@@ -144,34 +152,34 @@ def _title(process: psutil.Process) -> str:
         return ""
 
 
-def main(config: str, *overrides: str) -> None:
-    """Both searches on nodes of their own, one after the other."""
-    storage = next(Path(word.partition("=")[2]) for word in overrides if word.startswith("storage.path="))
-    with tempfile.TemporaryDirectory() as folder:
-        for name in ("undisturbed", "disturbed"):
-            cluster = Cluster(Path(folder) / f"{name}.log")
-            try:
-                for _ in range(2):
-                    cluster.start(cores=1)
-                jobs, arguments = Jobs(storage, cluster.environment), (config, *overrides, f"name={name}")
-                began = time.monotonic()
-                if name == "undisturbed":
-                    ended = jobs.run("search", *arguments, timeout=7200)
-                    err = ended.err
-                    assert ended.code == 0, err
-                else:
-                    search = Disturbed(cluster, jobs, arguments, storage / name / "trials")
-                    err = disturb(search, reports_between=12)
-                print(f"{name}: {time.monotonic() - began:.0f} s\n{err}", flush=True)
-            finally:
-                cluster.end()
-    found = compare(RunFolder.open(storage / "disturbed"), RunFolder.open(storage / "undisturbed"))
-    one, other = found["disturbed"], found["undisturbed"]
+@pytest.fixture
+def two_nodes(empty_cluster):
+    """Two nodes of a core each: the two workers of a trial have to spread over them."""
+    for _ in range(2):
+        empty_cluster.start(cores=1)
+    return empty_cluster
+
+
+def test_disturbed_in_every_way_it_is_the_search_left_alone(two_nodes, storage, run):
+    words = os.environ.get("LATENTSCAPE_DISTURBED", "").split()
+    config, *overrides = words or [str(TINY), *SHORT]
+    place = next((Path(word.partition("=")[2]) for word in overrides if word.startswith("storage.path=")), storage)
+    jobs, arguments = Jobs(place, two_nodes.environment), (config, f"storage.path={place}", *overrides)
+    experiment = load_experiment(config, parse_overrides(overrides))
+    ended = jobs.run("search", *arguments, "name=undisturbed-search", timeout=7200)
+    assert ended.code == 0, ended.err
+    print(ended.err)
+    reports = sum(len(trial.metrics()) for trial in RunFolder.open(place / "undisturbed-search").trials())
+
+    search = Disturbed(two_nodes, jobs, (*arguments, "name=disturbed"), place / "disturbed" / "trials")
+    print(disturb(search, reports_between=reports // (len(WAYS) + 2)))
+    found = compare(RunFolder.open(place / "disturbed"), RunFolder.open(place / "undisturbed-search"))
     print(json.dumps({name: {key: part[key] for key in part if key != "scores"} for name, part in found.items()}))
+    disturbed, undisturbed = found["disturbed"], found["undisturbed"]
     for key in ("settings", "states", "scores", "best"):
-        print(f"{key}: {'the same' if one[key] == other[key] else 'differ'}")
-    print(f"left running: {len(our_processes())}")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+        assert disturbed[key] == undisturbed[key], key
+    assert search.seconds["interrupt"] < 10
+    # Each way but the interrupt costs what came after the last checkpoint.
+    between = experiment.checkpoint.every_images or experiment.evaluation.every_images
+    assert 0 < disturbed["images_trained_twice"] <= (len(WAYS) - 1) * between
+    assert undisturbed["images_trained_twice"] == 0
