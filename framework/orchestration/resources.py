@@ -129,6 +129,6 @@ def _never(compute: ComputeConfig, cluster: Cluster, *, cores: float, gpus: floa
     each = f"{cores:g} cores" + (f" and {gpus:g} GPUs" if gpus else "")
     nodes = ", ".join(f"{has_cores:g} cores and {has_gpus:g} GPUs" for has_cores, has_gpus in cluster.nodes)
     return (
-        f"{key}: one trial needs {compute.fewest_workers} workers with {each} each, and the cluster has room for {room} "
-        f"of them (its nodes have: {nodes}); lower it or compute.workers"
+        f"{key}: one trial needs {compute.fewest_workers} workers with {each} each, and the cluster has room for "
+        f"{room} of them (its nodes have: {nodes}); lower it or compute.workers"
     )
