@@ -1,46 +1,29 @@
-"""Scores as Ray work: shards of images over tasks, moments merged in order."""
+"""Scores of a run and of any two image collections, computed over the cluster."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from framework.checkpoint import Checkpoint, load_generator
+from framework.checkpoint import load_generator
 from framework.config import EvaluationConfig
 from framework.evaluation import (
     FeatureSpec,
     ImageSide,
     Protocol,
-    load_moments,
-    merge_in_order,
     real_statistics,
     resolve_features,
     score_from_moments,
-    shards,
 )
-from framework.evaluation.sources import SourceSpec, find_source, source_shard_moments, store_spec
+from framework.evaluation.sources import SourceSpec, find_source, store_spec
 from framework.metrics import Moments
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
+from framework.orchestration.moments import source_moments
 from framework.orchestration.resources import Plan
-from framework.orchestration.shards import TaskResources, map_in_order, task_device
-from framework.orchestration.study import Study, Watch, task_resources
+from framework.orchestration.shards import task_resources
+from framework.orchestration.study import Study, Watch
 from framework.orchestration.target import Target
 from framework.orchestration.work import TrialScoring
 from framework.storage import is_uri
-
-
-@dataclass(frozen=True)
-class FinishedScore:
-    """A score's handle; here it was waited for."""
-
-    document: dict[str, Any]
-
-    def result(self) -> dict[str, Any]:
-        """The score document."""
-        return self.document
 
 
 def evaluate(study: Study, target: Target) -> list[dict[str, Any]]:
@@ -59,7 +42,7 @@ def evaluate(study: Study, target: Target) -> list[dict[str, Any]]:
     if known:
         return known
     source = SourceSpec("generator", target.location, side.model_copy(update={"digest": generator.digest}))
-    fake = _moments(
+    fake = source_moments(
         source,
         features,
         blocks=settings.batch_size,
@@ -88,7 +71,7 @@ def evaluate_pair(
     for place, source in zip((reference, scored), sources, strict=True):
         watch.say(f"{place}: all {source.side.count:,} images, {source.side.height}x{source.side.width}")
     real, fake = (
-        _moments(
+        source_moments(
             source,
             features,
             blocks=settings.batch_size,
@@ -121,29 +104,12 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     )
 
 
-def score_in_trial(scoring: TrialScoring, checkpoint: Checkpoint, *, device: torch.device) -> FinishedScore:
-    """Scores a checkpoint while its trial waits: on the worker's own GPU, else in Ray tasks on the trial's cores."""
-    location = checkpoint.folder.location
-    side = scoring.protocol.fake.model_copy(update={"digest": load_generator(location).digest})
-    source = SourceSpec("generator", location, side)
-    if device.type == "cuda":
-        work = _shard_work(source, scoring.features, blocks=scoring.blocks)
-        fake = merge_in_order(_shard(*arguments) for arguments in work)
-    else:
-        resources = TaskResources(workers=scoring.tasks, cores=0.0)
-        name = f"score {checkpoint.name}"
-        fake = _moments(
-            source, scoring.features, blocks=scoring.blocks, resources=resources, name=name, needs=scoring.needs
-        )
-    return FinishedScore(score_from_moments(load_moments(Path(scoring.real)), fake, scoring.protocol))
-
-
 def real_moments(study: Study, features: FeatureSpec) -> tuple[Moments, Path, ImageSide]:
     """Moments of all training images, computed once for their content and these features, and where they are kept."""
     source = store_spec(study.images, split="training")
 
     def compute() -> Moments:
-        return _moments(
+        return source_moments(
             source,
             features,
             blocks=study.experiment.evaluation.batch_size,
@@ -167,25 +133,3 @@ def _generated(study: Study, *, samples: int) -> ImageSide:
         channels=study.experiment.data.channels,
         seed=study.experiment.evaluation.seed,
     )
-
-
-def _moments(
-    source: SourceSpec,
-    features: FeatureSpec,
-    *,
-    blocks: int,
-    resources: TaskResources,
-    name: str,
-    needs: Needs | None = None,
-    done: Callable[[int, int], None] | None = None,
-) -> Moments:
-    work = _shard_work(source, features, blocks=blocks)
-    return merge_in_order(map_in_order(_shard, work, resources=resources, name=name, needs=needs, done=done))
-
-
-def _shard_work(source: SourceSpec, features: FeatureSpec, *, blocks: int) -> list[tuple]:
-    return [(source, features, start, stop, blocks) for start, stop in shards(source.side.count)]
-
-
-def _shard(source: SourceSpec, features: FeatureSpec, start: int, stop: int, blocks: int) -> Moments:
-    return source_shard_moments(source, features, start=start, stop=stop, blocks=blocks, device=task_device())

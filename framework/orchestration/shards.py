@@ -4,12 +4,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import ray
 import torch
 from ray.exceptions import RayTaskError
 
+from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Needs
 
 SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
@@ -29,6 +30,13 @@ class TaskResources:
     workers: int
     cores: float = 1.0
     gpus: float = 0.0
+
+
+def task_resources(workers: int | Literal["auto"], cluster: Cluster) -> TaskResources:
+    """`workers` tasks at a time, a core each, or a GPU where there are any; auto: as many as there are of these."""
+    gpu = 1.0 if cluster.gpus >= 1 else 0.0
+    at_once = cluster.gpus if gpu else cluster.cores
+    return TaskResources(workers=max(1, int(at_once)) if workers == "auto" else workers, gpus=gpu)
 
 
 def map_in_order(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from framework.checkpoint import RunFolder, cache_folder
 from framework.checkpoint.lease import lease
@@ -16,7 +16,7 @@ from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
-from framework.orchestration.shards import TaskResources
+from framework.orchestration.shards import TaskResources, task_resources
 from framework.orchestration.stopping import StopFlag
 from framework.training import AssessorPair
 from framework.training import train_assessors as _train_assessors
@@ -106,13 +106,6 @@ class Study:
     def _features(self, settings: EvaluationConfig) -> FeatureSpec:
         folder = self.assessors.folder / "measurer" if self.assessors is not None else None
         return resolve_features(settings, assessor_folder=folder)
-
-
-def task_resources(workers: int | Literal["auto"], cluster: Cluster) -> TaskResources:
-    """`workers` tasks at a time, a core each, or a GPU where there are any; auto: as many as there are of these."""
-    gpu = 1.0 if cluster.gpus >= 1 else 0.0
-    at_once = cluster.gpus if gpu else cluster.cores
-    return TaskResources(workers=max(1, int(at_once)) if workers == "auto" else workers, gpus=gpu)
 
 
 def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:

@@ -11,8 +11,8 @@ import torch
 from framework.checkpoint import Checkpoint, CheckpointStore, RunFolder, TrialFolder
 from framework.data import open_store
 from framework.errors import LatentscapeError, TrainingError
-from framework.orchestration.scoring import FinishedScore, score_in_trial
 from framework.orchestration.telemetry import Telemetry
+from framework.orchestration.trial_score import FinishedScore, score_in_trial
 from framework.orchestration.work import TrialWork
 from framework.training import Report, WorkerGroup, train
 
