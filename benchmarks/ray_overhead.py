@@ -69,11 +69,15 @@ def under_ray(storage: str) -> float:
 
 def under_torchrun(storage: str) -> float:
     """The same loop, started by torchrun."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={WORKERS}"]
-    arguments = ["--module", "benchmarks.ray_overhead", "--worker", storage]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, *arguments], check=True, capture_output=True, env=environment)
+    subprocess.run(torchrun_command(storage), check=True, capture_output=True, env=environment)
     return rate(json.loads((Path(storage) / "torchrun.json").read_text()))
+
+
+def torchrun_command(storage: str) -> list[str]:
+    """Starts the workers; each one's first report makes STORAGE/first-report."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={WORKERS}"]
+    return [*command, "--module", "benchmarks.ray_overhead", "--worker", storage]
 
 
 def worker(storage: str) -> None:
@@ -87,6 +91,7 @@ def worker(storage: str) -> None:
 
     def report(report: Report) -> None:
         rows.append(report.metrics)
+        (Path(storage) / "first-report").touch()
 
     with tempfile.TemporaryDirectory() as checkpoints:
         place = checkpoints if rank == 0 else str(Path(storage) / "unused")

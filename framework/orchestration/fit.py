@@ -1,41 +1,96 @@
 """One trial: a DDP training under Ray Train, with what it reports streaming back while it runs."""
 
 import contextlib
+import queue
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import ray
 import ray.train
-import ray.train.torch
 from pyarrow import fs
 from ray import tune
-from ray.util.queue import Empty, Queue
+from ray.exceptions import RayActorError
 
 from framework.checkpoint import RunFolder, TrialFolder
 from framework.orchestration.names import trial_title
 from framework.orchestration.nodes import this_node
+from framework.orchestration.trainer import LeanTrainer
 from framework.orchestration.work import TrialWork
 
 
+class TrialDriver(tune.Trainable):
+    """A trial under Tune: its Ray Train run, of which each step hands on one report.
+
+    Whatever ends it early ends its process, and with that all that it started.
+    """
+
+    def setup(self, config: dict[str, Any], template: TrialWork | None = None) -> None:
+        """Tune's hook."""
+        assert template is not None
+        work = template.of(config["trial"], config["parameters"], total_images=config["total_images"])
+        self._title = trial_title(work.trial, work.parameters)
+        self._training = training(work)
+
+    def step(self) -> dict[str, Any]:
+        """Tune's hook: waits for the next report."""
+        return next(self._training, {"done": True})
+
+    def __repr__(self) -> str:
+        """What Ray's dashboard calls it."""
+        return self._title
+
+
+class LoneDriver:
+    """A trial without Tune, in a process of its own: Train's controller has to live in an actor."""
+
+    def run(self, work: TrialWork) -> Iterator[dict[str, Any]]:
+        """Its reports, as they come."""
+        yield from training(work)
+
+
 def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -> str:
-    """Trains until the trial's total_images, from its newest checkpoint where it has one.
+    """Trains one trial without Tune; goes on from its newest checkpoint where its driver is lost.
 
     Args:
         work: The trial.
         on_report: Called with each report's figures, in order, on the calling thread.
 
     Returns:
-        The trial's state at its end: "finished", "failed" (then state.json says why), or "interrupted" where the
-        stop flag was raised.
+        The trial's state at its end.
+    """
+    trial = RunFolder.open(work.run).trial(work.trial)
+    title = trial_title(work.trial, work.parameters)
+    for left in reversed(range(work.experiment.compute.max_failures + 1)):
+        driver = ray.remote(LoneDriver).options(name=f"{title} {left}", num_cpus=0, scheduling_strategy=this_node())
+        actor: Any = driver.remote()
+        try:
+            for report in actor.run.options(num_returns="streaming").remote(work):
+                on_report(ray.get(report))
+        except RayActorError as fault:
+            if not left:
+                trial.write_state(state="failed", error=f"its driver was lost: {str(fault).splitlines()[0]}")
+        else:
+            break
+        finally:
+            ray.kill(actor)
+    return trial.state["state"]
+
+
+def training(work: TrialWork) -> Iterator[dict[str, Any]]:
+    """Trains until the trial's total_images, from its newest checkpoint where it has one; gives each report's figures.
+
+    The trial's state is "running" then, and at the end "finished" (or what the work says), "failed" (then state.json
+    says why), or "interrupted" where the stop flag was raised.
     """
     trial = RunFolder.open(work.run).trial(work.trial)
     trial.write_params(work.parameters)
     if work.stop is not None and work.stop.is_raised():
-        return "interrupted"
+        trial.write_state(state="interrupted")
+        return
     trial.write_state(state="running")
-    queue = _queue(trial_title(work.trial, work.parameters))
-    trainer = _trainer(work, queue)
+    reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    trainer = _trainer(work, reports)
     fault: list[BaseException] = []
 
     def fit() -> None:
@@ -43,28 +98,15 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
             trainer.fit()
         except BaseException as raised:
             fault.append(raised)
+        reports.put(None)
 
-    thread = threading.Thread(target=fit, name=f"fit {work.trial}", daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive():
-            _drain(queue, on_report, wait_seconds=0.5)
-        _drain(queue, on_report, wait_seconds=0.0)
-    finally:
-        queue.shutdown(force=True)
-    return _closed(trial, fault, at_end=work.state_at_end)
+    threading.Thread(target=fit, name=f"fit {work.trial}", daemon=True).start()
+    while (report := reports.get()) is not None:
+        yield report
+    _closed(trial, fault, at_end=work.state_at_end)
 
 
-def drive_trial(config: dict[str, Any], template: TrialWork) -> None:
-    """A trial's driver under Tune: starts its Ray Train run and tells Tune what it reports.
-
-    The scheduler ends a trial inside `tune.report`, by SystemExit; Ray then takes the trial's processes down.
-    """
-    work = template.of(config["trial"], config["parameters"], total_images=config["total_images"])
-    fit_trial(work, on_report=tune.report)
-
-
-def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> str:
+def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> None:
     state = trial.state
     if fault:
         state = {"state": "failed", "error": _reason(fault[0])}
@@ -73,16 +115,6 @@ def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> s
     elif state.get("state") != "interrupted":
         state = {"state": at_end}
     trial.write_state(**state)
-    return state["state"]
-
-
-def _queue(title: str) -> Queue:
-    """Where the trial's reports come in; of its processes the one that Ray's dashboard can show by a name.
-
-    On the driver's node: a node that is lost takes no more trials with it than those that were on it.
-    """
-    name = f"{title} · {uuid.uuid4().hex[:4]}"
-    return Queue(actor_options={"num_cpus": 0, "name": name, "scheduling_strategy": this_node()})
 
 
 def _reason(fault: BaseException) -> str:
@@ -92,27 +124,21 @@ def _reason(fault: BaseException) -> str:
         fault = next(iter(inner.values()))
     while fault.__cause__ is not None:
         fault = fault.__cause__
-    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip(" =")]
     return f"{type(fault).__name__}: {lines[-1] if lines else ''}"[:500]
 
 
-def _drain(queue: Queue, on_report: Callable[[dict[str, Any]], None], *, wait_seconds: float) -> None:
-    while True:
-        try:
-            metrics = queue.get(timeout=wait_seconds) if wait_seconds else queue.get(block=False)
-        except Empty:
-            return
-        on_report(metrics)
-
-
 class _Forward(ray.train.UserCallback):
-    """Hands rank 0's figures to whoever waits; the queue has no bound, so the controller never waits."""
+    """Hands rank 0's figures on, in the process where the controller runs; Ray sends workers a copy that has no use."""
 
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+    def __init__(self, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+        self._reports = reports
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ray.train.UserCallback, ()
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002
-        self._queue.put(metrics[0])
+        self._reports.put(metrics[0])
 
 
 @contextlib.contextmanager
@@ -135,9 +161,9 @@ def ray_storage(run: RunFolder) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": filesystem}
 
 
-def _trainer(work: TrialWork, queue: Queue) -> ray.train.torch.TorchTrainer:
+def _trainer(work: TrialWork, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> LeanTrainer:
     plan = work.plan
-    return ray.train.torch.TorchTrainer(
+    return LeanTrainer(
         _train_worker,
         train_loop_config={"work": work},
         scaling_config=ray.train.ScalingConfig(
@@ -150,7 +176,7 @@ def _trainer(work: TrialWork, queue: Queue) -> ray.train.torch.TorchTrainer:
         run_config=ray.train.RunConfig(
             name=f"trial-{work.trial}",
             failure_config=ray.train.FailureConfig(max_failures=work.experiment.compute.max_failures),
-            callbacks=[_Forward(queue)],
+            callbacks=[_Forward(reports)],
             worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": str(plan.threads_per_worker)}},
             **ray_storage(RunFolder.open(work.run)),
         ),

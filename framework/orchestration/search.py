@@ -18,7 +18,7 @@ from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.orchestration.early_end import EarlyEnd, Rule, rule_of
 from framework.orchestration.feed import Feed
-from framework.orchestration.fit import drive_trial, fit_trial, ray_records, ray_storage
+from framework.orchestration.fit import TrialDriver, fit_trial, ray_records, ray_storage
 from framework.orchestration.leaderboard import update_results
 from framework.orchestration.ledger import Entry, Ledger
 from framework.orchestration.nodes import check_storage_everywhere
@@ -169,7 +169,7 @@ def _run_trials(study: "Study", ledger: Ledger, feed: Feed, work: TrialWork, rul
     trials = feed.left
     show = Shower(study.watch, run, trials=trials, ended=0)
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(drive_trial, template=work), {"cpu": DRIVER_CORES}),
+        tune.with_resources(tune.with_parameters(TrialDriver, template=work), {"cpu": DRIVER_CORES}),
         tune_config=tune.TuneConfig(
             search_alg=feed,
             num_samples=trials,
@@ -182,6 +182,7 @@ def _run_trials(study: "Study", ledger: Ledger, feed: Feed, work: TrialWork, rul
             name="search",
             verbose=0,
             callbacks=[_Results(run, ledger, show, under_way)],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial's folder has its own
             failure_config=tune.FailureConfig(max_failures=experiment.compute.max_failures),
             **ray_storage(run),
         ),

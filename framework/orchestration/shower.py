@@ -27,7 +27,9 @@ class Shower:
         self._best: dict[str, Any] | None = None
 
     def __call__(self, trial: str, figures: dict[str, Any]) -> None:
-        """One report of one trial."""
+        """One report of one trial; Tune's word that it has ended is none."""
+        if "images_seen" not in figures:
+            return
         for text in figures.get("log", ()):
             self._watch.say(f"trial {trial}: {text}")
         if "score" in figures:

@@ -78,7 +78,7 @@ class Disturbed:
         self.start()
 
     def kill_a_driver(self) -> None:
-        self._kill_one("ImplicitFunc", "drive_trial")
+        self._kill_one("ResourceTrainable")
 
     def kill_a_worker(self) -> None:
         self._kill_one("RayTrainWorker")
@@ -95,8 +95,8 @@ class Disturbed:
         self.say(f"  the job ended after {self.seconds['cluster']:.0f} s, {self.process.returncode}: {err[-500:]}")
         self.start()
 
-    def _kill_one(self, *titles: str) -> None:
-        found = [one for one in map(psutil.Process, our_processes()) if any(title in _title(one) for title in titles)]
+    def _kill_one(self, title: str) -> None:
+        found = [one for one in map(psutil.Process, our_processes()) if title in _title(one)]
         assert found, [_title(psutil.Process(pid)) for pid in our_processes()]
         self.say(f"  {_title(found[0])}")
         found[0].kill()

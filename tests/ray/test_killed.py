@@ -52,8 +52,9 @@ def test_killed_interrupted_and_a_worker_lost_it_is_the_undisturbed_run(jobs, st
     started = time.monotonic()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert time.monotonic() - started < 30
-    assert "the same command goes on" in err
+    assert time.monotonic() - started < 10
+    assert "interrupted: 1 trial saved where it stood" in err
+    assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.train ")
     assert "Traceback" not in err
 
     process = start_and_wait_for_checkpoint(jobs, storage, "disturbed", 3200)
@@ -67,7 +68,10 @@ def test_killed_interrupted_and_a_worker_lost_it_is_the_undisturbed_run(jobs, st
     metrics = trial_of(storage, "disturbed").metrics()
     seen = [row["images_seen"] for row in metrics]
     assert seen == sorted(set(seen))
-    assert seen == [row["images_seen"] for row in trial_of(storage, "undisturbed").metrics()]
+    # What was saved when it was interrupted was reported then, too.
+    undisturbed_seen = {row["images_seen"] for row in trial_of(storage, "undisturbed").metrics()}
+    assert undisturbed_seen <= set(seen)
+    assert len(seen) <= len(undisturbed_seen) + 1
     newest = "trials/single/checkpoints/000000003840"
     one, other = (load_generator(storage / name / newest) for name in ("disturbed", "undisturbed"))
     assert one.digest == other.digest
@@ -86,7 +90,7 @@ def test_asked_to_terminate_it_ends_as_when_interrupted(jobs, storage, run):
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert err.splitlines()[-1] == "interrupted; the same command goes on from the newest checkpoints"
+    assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.train ")
 
 
 def is_worker(pid):

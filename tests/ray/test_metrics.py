@@ -132,7 +132,8 @@ def test_the_variables_of_the_dashboard_find_their_labels(searched):
 
 def test_the_dashboard_of_ray_shows_our_names(searched):
     _, cluster = searched
-    names = [actor["name"] for actor in cluster.listed("actors", "--filter", "state=ALIVE", "--limit=500")]
+    alive = cluster.listed("actors", "--detail", "--filter", "state=ALIVE", "--limit=500")
+    names = [actor["repr_name"] for actor in alive]
     assert sum(name.startswith("trial 0") and "generator_lr=" in name for name in names) == 2
     with urllib.request.urlopen(_request(cluster, "/api/jobs/"), timeout=10) as answer:
         jobs = json.load(answer)
