@@ -9,8 +9,6 @@ from typing import Any
 
 from ray.util.metrics import Gauge
 
-from framework.metrics import cost
-
 FIGURES = {
     "images_seen": "Images seen",
     "real_images_seen": "Real images seen",
@@ -47,15 +45,13 @@ class Gauges:
         for name, text in FIGURES.items():
             self._gauges[name] = Gauge(f"latentscape_{name}", description=text, tag_keys=tuple(tags))
             self._gauges[name].set_default_tags(tags)
-        self._best: dict[str, Any] | None = None
 
     def set(self, row: dict[str, Any]) -> None:
         """Takes the figures of a row of metrics.jsonl, its score document too."""
         figures = dict(row)
         score = row.get("score")
         if isinstance(score, dict) and score.get("value") is not None:
-            self._best = min(self._best or score, score, key=cost)
-            figures |= {"score": score["value"], "best_score": self._best["value"]}
+            figures["score"] = score["value"]
         for name, gauge in self._gauges.items():
             value = figures.get(name)
             if isinstance(value, (int, float)) and math.isfinite(value):

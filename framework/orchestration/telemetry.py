@@ -9,6 +9,7 @@ from typing import Any
 from framework.checkpoint import TrialFolder
 from framework.config import Experiment
 from framework.images import grid, png_bytes
+from framework.metrics import cost
 from framework.orchestration.gauges import Gauges
 from framework.orchestration.trackers import Trackers
 from framework.training import Report
@@ -32,9 +33,11 @@ class Telemetry:
         self._trial = trial
         self._before = trial.last_report()
         self._gauges = Gauges(experiment=experiment.name, trial=trial.id, parameters=parameters)
+        self._best: dict[str, Any] | None = None
         for row in trial.metrics():  # of the lives before this one
             if "score" in row:
-                self._gauges.set(row)
+                best = self._best = min(self._best or row["score"], row["score"], key=cost)
+                self._gauges.set({**row, "best_score": best["value"]})
         self._parameters = {key: _plain(value) for key, value in parameters.items()}
         # TensorBoard's writer wants a local folder; where the trial is behind a URI its files follow each report.
         self._events = Path(trial.folder.location if trial.folder.is_local else tempfile.mkdtemp(prefix="latentscape-"))
@@ -45,7 +48,8 @@ class Telemetry:
         """Appends the report; a sample grid, where it has one, becomes samples/<images_seen>.png."""
         row = dict(report.metrics)
         if report.score is not None:
-            row |= {"score": report.score, "checkpoint": report.checkpoint}
+            self._best = min(self._best or report.score, report.score, key=cost)
+            row |= {"score": report.score, "best_score": self._best["value"], "checkpoint": report.checkpoint}
         elif report.checkpoint is not None:
             row["checkpoint"] = report.checkpoint
         if report.warnings:
@@ -85,7 +89,8 @@ class Telemetry:
         if "score" in row:
             score = row["score"]
             self._writer.add_scalar(f"score/{score['metric']}", score["value"], images_seen)
-            self._writer.add_hparams(self._parameters, {"score": score["value"]}, name=".", global_step=images_seen)
+            judged = {"score": score["value"], "best_score": row["best_score"]}
+            self._writer.add_hparams(self._parameters, judged, name=".", global_step=images_seen)
         if picture is not None:
             self._writer.add_image("samples", picture, images_seen, dataformats="HWC")
         self._writer.flush()
