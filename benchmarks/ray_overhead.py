@@ -82,10 +82,17 @@ def torchrun_command(storage: str) -> list[str]:
 
 def worker(storage: str) -> None:
     """What torchrun starts."""
-    torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo")
+    rows = train_here(experiment(storage), storage)
+    if rows:
+        (Path(storage) / "torchrun.json").write_text(json.dumps(rows))
+    torch.distributed.destroy_process_group()
+
+
+def train_here(settings: Experiment, storage: str) -> list[dict]:
+    """The training in this process of an existing group; gives rank 0 the rows of its reports."""
+    torch.set_num_threads(1)
     rank = torch.distributed.get_rank()
-    settings = experiment(storage)
     images = prepare(settings.data, cache=Path(storage) / ".cache")
     rows: list[dict] = []
 
@@ -102,9 +109,7 @@ def worker(storage: str) -> None:
         workers = WorkerGroup(rank=rank, world_size=WORKERS, device=torch.device("cpu"))
         train(settings, images, store=store, workers=workers, report=report, log=lambda _: None)
         torch.distributed.barrier()
-    if rank == 0:
-        (Path(storage) / "torchrun.json").write_text(json.dumps(rows))
-    torch.distributed.destroy_process_group()
+    return rows if rank == 0 else []
 
 
 def main() -> None:

@@ -93,7 +93,9 @@ def main() -> None:
             print(f"a trial's start: {seconds:.1f} s, {processes} processes, {cpu:.1f} s of CPU time")
         plain = [under_torchrun(storage) for _ in range(2)]
     median = statistics.median(seconds for seconds, _, _ in starts)
-    print(f"torchrun, 2 workers: {statistics.median(plain):.1f} s; a trial's start {median / statistics.median(plain):.2f} times")
+    print(
+        f"torchrun, 2 workers: {statistics.median(plain):.1f} s; a trial's start {median / statistics.median(plain):.2f} times"
+    )
 
 
 if __name__ == "__main__":

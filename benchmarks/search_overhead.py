@@ -1,0 +1,98 @@
+"""Images a second of a trial in a search, its reports included, against the same loop under Ray Train alone.
+
+    python -m benchmarks.search_overhead [--rounds 3]
+
+A search adds Tune, the stop flag read before each step, metrics.jsonl, TensorBoard, Ray's metrics and the progress
+line; bare is a TorchTrainer around `framework.training.train` that keeps its reports in memory. Same workers, same
+settings, interleaved; scoring apart. A figure is the images between the third report and the last by the time
+between them.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.ray_overhead import SETTINGS, WORKERS, train_here
+from framework.checkpoint import RunFolder
+from framework.config import Experiment, with_overrides
+from framework.data import prepare
+
+LONG = {"training.total_images": 38_400, "training.report_every_images": 2_560}
+
+
+def rate(rows: list[dict]) -> float:
+    """Images a second, pauses included."""
+    begin, end = rows[2], rows[-2]  # the last one waits for a checkpoint and a score
+    return (end["images_seen"] - begin["images_seen"]) / (end["wall_seconds"] - begin["wall_seconds"])
+
+
+def under_search(storage: str, number: int) -> float:
+    """A search of one trial."""
+    config = Path(storage) / "empty.yaml"
+    config.write_text("{}\n")
+    settings = {**SETTINGS, **LONG, "name": f"search-{number}", "search.trials": 1}
+    command = [sys.executable, "-m", "jobs.search", str(config), f"storage.path={storage}"]
+    subprocess.run([*command, *(f"{key}={value}" for key, value in settings.items())], check=True, capture_output=True)
+    (trial,) = RunFolder.open(Path(storage) / f"search-{number}").trials()
+    return rate(trial.metrics())
+
+
+def under_bare_ray(storage: str) -> float:
+    """The same under Ray Train alone, in a process of its own."""
+    subprocess.run(
+        [sys.executable, "-m", "benchmarks.search_overhead", "--bare", storage], check=True, capture_output=True
+    )
+    return rate(json.loads((Path(storage) / "bare.json").read_text()))
+
+
+def bare(storage: str) -> None:
+    """What that process does."""
+    import ray
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    root = str(Path(__file__).parents[1])
+    ray.init(address="local", log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": root}})
+    TorchTrainer(
+        _bare_worker,
+        train_loop_config={"storage": storage},
+        scaling_config=ScalingConfig(num_workers=WORKERS, resources_per_worker={"CPU": 0.95}),
+        run_config=RunConfig(storage_path=storage, worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}}),
+    ).fit()
+
+
+def _bare_worker(config: dict[str, str]) -> None:
+    storage = config["storage"]
+    settings = with_overrides(Experiment(), {**SETTINGS, **LONG, "storage.path": storage})
+    rows = train_here(settings, storage)
+    if rows:
+        (Path(storage) / "bare.json").write_text(json.dumps(rows))
+
+
+def main() -> None:
+    """Prints one line a round and the median ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--bare", metavar="STORAGE")
+    arguments = parser.parse_args()
+    if arguments.bare:
+        bare(arguments.bare)
+        return
+    ratios = []
+    with tempfile.TemporaryDirectory() as storage:
+        prepare(
+            with_overrides(Experiment(), {**SETTINGS, "storage.path": storage}).data, cache=Path(storage) / ".cache"
+        )
+        for number in range(arguments.rounds):
+            plain, searched = under_bare_ray(storage), under_search(storage, number)
+            ratios.append(searched / plain)
+            print(f"in a search {searched:,.0f} images/s, under Ray Train alone {plain:,.0f}, ratio {ratios[-1]:.3f}")
+    print(f"median ratio {statistics.median(ratios):.3f} (aim 0.98)")
+
+
+if __name__ == "__main__":
+    main()
