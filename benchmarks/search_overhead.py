@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.ray_overhead import SETTINGS, WORKERS, train_here
+from benchmarks.ray_overhead import SETTINGS, WORKERS, experiment, train_here
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.data import prepare
@@ -43,9 +43,8 @@ def under_search(storage: str, number: int) -> float:
 
 def under_bare_ray(storage: str) -> float:
     """The same under Ray Train alone, in a process of its own."""
-    subprocess.run(
-        [sys.executable, "-m", "benchmarks.search_overhead", "--bare", storage], check=True, capture_output=True
-    )
+    command = [sys.executable, "-m", "benchmarks.search_overhead", "--bare", storage]
+    subprocess.run(command, check=True, capture_output=True)
     return rate(json.loads((Path(storage) / "bare.json").read_text()))
 
 
@@ -84,9 +83,7 @@ def main() -> None:
         return
     ratios = []
     with tempfile.TemporaryDirectory() as storage:
-        prepare(
-            with_overrides(Experiment(), {**SETTINGS, "storage.path": storage}).data, cache=Path(storage) / ".cache"
-        )
+        prepare(experiment(storage).data, cache=Path(storage) / ".cache")
         for number in range(arguments.rounds):
             plain, searched = under_bare_ray(storage), under_search(storage, number)
             ratios.append(searched / plain)

@@ -34,7 +34,7 @@ def under_search(storage: str, trials: int) -> list[tuple[float, int, float]]:
     job = subprocess.Popen([*command, *(f"{key}={value}" for key, value in settings.items())], stderr=subprocess.PIPE)
     root, found, seen = psutil.Process(job.pid), [], {}
     place = Path(storage) / "starts" / "trials"
-    last, started, before = time.monotonic(), 0, {}
+    last, before = time.monotonic(), {}
     rows: dict[str, int] = {}
     while job.poll() is None:
         for process in children(root):
@@ -92,10 +92,8 @@ def main() -> None:
         for seconds, processes, cpu in starts:
             print(f"a trial's start: {seconds:.1f} s, {processes} processes, {cpu:.1f} s of CPU time")
         plain = [under_torchrun(storage) for _ in range(2)]
-    median = statistics.median(seconds for seconds, _, _ in starts)
-    print(
-        f"torchrun, 2 workers: {statistics.median(plain):.1f} s; a trial's start {median / statistics.median(plain):.2f} times"
-    )
+    median, peer = statistics.median(seconds for seconds, _, _ in starts), statistics.median(plain)
+    print(f"torchrun, 2 workers: {peer:.1f} s; a trial's start takes {median / peer:.2f} times as long")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import framework
 from framework.checkpoint import RunFolder
@@ -66,6 +68,18 @@ def test_the_arithmetic_was_measured_by_the_other_assessor(run):
     protocol = document["protocol"]
     assert protocol["finder"] != protocol["measurer"]
     assert protocol["repeats"] >= 100
+
+
+def test_tensorboard_compares_trials_at_once(run):
+    for trial in run.trials():
+        events = EventAccumulator(trial.folder.location, size_guidance={"images": 0}).Reload()
+        assert {"score", "best_score", "images_per_second", "generator_lr"} <= set(events.Tags()["scalars"])
+        assert "samples" in events.Tags()["images"]
+        told = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+        content = HParamsPluginData.FromString(told).session_start_info
+        assert {name: value.number_value for name, value in content.hparams.items()} == pytest.approx(trial.params)
+        scores = [row["score"]["value"] for row in trial.metrics() if "score" in row]
+        assert events.Scalars("best_score")[-1].value == pytest.approx(min(scores))
 
 
 def test_a_run_can_be_moved(run, tmp_path):
