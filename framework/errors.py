@@ -47,3 +47,7 @@ class ClusterError(LatentscapeError):
 
 class LeaseError(LatentscapeError):
     """A run that another job is writing to."""
+
+
+class ClusterLostError(LatentscapeError):
+    """A Ray cluster that went while a job was at work on it. Jobs exit with 1, and the same command goes on."""

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, load_experiment, parse_overrides, with_overrides
 from framework.config.describe import help_text
-from framework.errors import ConfigError, LatentscapeError, TrainingError
+from framework.errors import ClusterLostError, ConfigError, LatentscapeError, TrainingError
 from framework.orchestration.space import check_space
 from framework.orchestration.trackers import check_trackers
 
@@ -170,8 +170,10 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
     except KeyboardInterrupt:
         console.say(f"interrupted; to go on: {command}")
         code = 130
-    except TrainingError as fault:
+    except (TrainingError, ClusterLostError) as fault:
         console.say(f"failed: {fault}")
+        if isinstance(fault, ClusterLostError):
+            console.say(f"to go on: {command}")
         code = 1
     except LatentscapeError as fault:
         for line in str(fault).splitlines():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from framework.errors import ClusterError
+from framework.errors import ClusterError, ClusterLostError
 
 # Ray reads these when it starts or when its libraries are imported.
 _QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "RAY_DEDUP_LOGS": "1", "TQDM_DISABLE": "1"}
@@ -66,9 +66,11 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None]) -> Iterato
 
     Raises:
         ClusterError: RAY_ADDRESS is set and cannot be reached, or Ray cannot start here.
+        ClusterLostError: It went while the block ran.
     """
     os.environ.update(_NEEDED if verbose else {**_QUIET, **_NEEDED})
     import ray
+    from ray.exceptions import AuthenticationError, LocalRayletDiedError, NodeDiedError, RpcError
 
     if not verbose:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
@@ -79,6 +81,9 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None]) -> Iterato
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
         yield cluster
+    except (LocalRayletDiedError, AuthenticationError, RpcError, NodeDiedError, ConnectionError) as fault:
+        reason = str(fault).strip().splitlines()[0][:200]
+        raise ClusterLostError(f"Ray was lost on the way ({reason}); what was saved is there") from fault
     finally:
         ray.shutdown()
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -137,8 +138,13 @@ class Cluster:
         self.environment["PATH"] = f"{Path(RAY).parent}:{self.environment['PATH']}"  # as in an activated .venv
         subprocess.run([RAY, "get-auth-token", "--generate"], check=True, capture_output=True, env=self.environment)
 
-    def start(self, *, cores: float) -> subprocess.Popen:
-        """One more node; the first one is the head."""
+    def start(self, *, cores: float, hidden: Path | None = None) -> subprocess.Popen:
+        """One more node; the first one is the head.
+
+        Args:
+            cores: Of it.
+            hidden: A folder of which it sees an empty one of its own, as a machine that does not mount it would.
+        """
         # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
         folder = Path(f"/tmp/latentscape-ray-{os.getpid()}-{self._port}-{len(self.folders)}")
         self.folders.append(folder)
@@ -153,7 +159,11 @@ class Cluster:
         )
         unset = {key: value for key, value in self.environment.items() if key != "RAY_ADDRESS"}
         with self._log.open("a") as output:
-            process = subprocess.Popen([RAY, "start", *place, *common], env=unset, stdout=output, stderr=output)
+            command = [RAY, "start", *place, *common]
+            if hidden is not None:
+                mount = f"mount -t tmpfs none {shlex.quote(str(hidden))} && exec {shlex.join(command)}"
+                command = ["unshare", "--mount", "sh", "-c", mount]
+            process = subprocess.Popen(command, env=unset, stdout=output, stderr=output)
         self.nodes.append(process)
         alive = sum(node.poll() is None for node in self.nodes)
         wait_until(lambda: self.alive() == alive, seconds=120, what=f"{alive} nodes")

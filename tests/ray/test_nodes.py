@@ -1,6 +1,9 @@
 """Nodes that come and go: a node killed while it trains, workers that grow and shrink with the cluster."""
 
+import shutil
+import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,6 +43,42 @@ def test_a_node_killed_while_it_trains_costs_what_came_after_the_last_checkpoint
     assert [row["images_seen"] for row in rows] == sorted({row["images_seen"] for row in rows})
     assert rows[-1]["images_seen"] == 6400
     assert 0 <= rows[-1]["images_trained_twice"] <= 640
+
+
+@pytest.fixture
+def may_mount():
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("a node that sees another folder wants the right to mount one (root)")
+
+
+def test_a_node_that_does_not_see_the_results_is_named_before_anything_trains(empty_cluster, may_mount, storage, run):
+    place = storage / "here-only"
+    place.mkdir()
+    empty_cluster.start(cores=1)
+    empty_cluster.start(cores=1, hidden=place)
+    jobs = Jobs(storage, empty_cluster.environment)
+    arguments = (f"storage.path={place}", f"storage.cache_path={storage}/.cache")
+    ended = jobs.run("train", str(TINY), *arguments, "name=unseen", "compute.cpus_per_worker=0.9")
+    assert ended.code == 2, ended.err
+    line = ended.err.splitlines()[-1]
+    assert line.startswith(f"error: storage.path: {place}: node ")
+    assert "is another folder there" in line
+    assert not list(place.glob("unseen/trials/*/metrics.jsonl"))
+
+
+def test_what_a_node_lacks_of_the_cache_is_fetched_to_it(empty_cluster, may_mount, storage, run):
+    cache = storage / "cache-here-only"
+    shutil.copytree(storage / ".cache", cache)
+    empty_cluster.start(cores=1)
+    other = empty_cluster.start(cores=1, hidden=cache)
+    jobs = Jobs(storage, empty_cluster.environment)
+    arguments = (f"storage.path={storage}", f"storage.cache_path={cache}", "training.total_images=640")
+    ended = jobs.run("train", str(TINY), *arguments, "name=fetched", "compute.cpus_per_worker=0.9")
+    assert ended.code == 0, ended.err
+    there = Path(f"/proc/{other.pid}/root{cache}")  # as that node sees it
+    fetched = {path.relative_to(there) for path in there.rglob("*") if path.is_file()}
+    assert any(path.parts[0] == "data" for path in fetched)
+    assert all((there / path).read_bytes() == (cache / path).read_bytes() for path in fetched)
 
 
 def test_workers_grow_and_shrink_with_the_cluster_and_the_batch_stays(empty_cluster, storage, run):
