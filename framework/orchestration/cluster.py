@@ -152,18 +152,21 @@ def _start(title: str, *, verbose: bool) -> bool:
 
 
 def _choose_own_address() -> str:
-    """Where the embedded cluster will listen, so that its processes can be told.
+    """Where the embedded cluster will listen: on loopback alone, and known before, so that its processes can be told.
 
     Ray's own would look for whatever Ray runs on this machine: beside a second one, Train's cleaner dies of that, the
     cores of a trial that was stopped early are never given back, and the next trial waits for ever.
     """
-    from ray.util import get_node_ip_address
+    from ray._private import ray_constants
 
+    # What keeps Ray from offering itself to the network on other systems does so here, too.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # for its processes
+    ray_constants.ENABLE_RAY_CLUSTER = False  # for this one
     with socket.socket() as opened:
-        opened.bind(("", 0))
+        opened.bind(("127.0.0.1", 0))
         port = opened.getsockname()[1]
     os.environ["RAY_GCS_SERVER_PORT"] = str(port)
-    return f"{get_node_ip_address()}:{port}"
+    return f"127.0.0.1:{port}"
 
 
 def _started_here() -> str | None:

@@ -82,11 +82,15 @@ def test_killed_interrupted_and_a_worker_lost_it_is_the_undisturbed_run(jobs, st
     assert scores[0] == scores[1]
 
 
-def test_asked_to_terminate_it_ends_as_when_interrupted(jobs, storage, run):
+def test_an_embedded_ray_listens_on_loopback_alone_and_ends_with_a_job_asked_to_terminate(jobs, storage, run):
     process = jobs.start("train", str(TINY), f"storage.path={storage}", "name=terminated", *LONG)
     for line in process.stderr:
         if line.startswith("Plan:"):  # Ray has started, and with it the handlers it would like to have
             break
+    family = {process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))}
+    listening = [one.laddr.ip for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.pid in family]
+    assert len(listening) > 5
+    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
