@@ -19,7 +19,7 @@ from tests.ray.conftest import TINY, Jobs
 def test_one_json_document_and_where_ray_runs(piped, run):
     assert piped.document["run"] == run.folder.location
     assert "Ray: an embedded one" in piped.err
-    assert "Plan: 2 trials, 1 at a time, 2 workers each" in piped.err
+    assert "Plan: 2 trials, 1 at a time, 1 wait, 2 workers each" in piped.err
     assert piped.out.count("\n{") == 0
 
 
