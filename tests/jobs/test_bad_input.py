@@ -2,10 +2,13 @@
 
 import importlib
 import re
+import sys
 
 import pytest
 from PIL import Image
 
+from framework.checkpoint.lease import lease
+from framework.storage import open_folder
 from jobs.cli import run_job
 
 DRAWN = "data: {source: drawn_faces, resolution: 32, limit: 100}\n"
@@ -168,3 +171,18 @@ def test_the_reference_pair_in_a_dry_run(called, config):
     assert code == 0
     assert "Generator: 1,901,059 parameters" in err
     assert "Discriminator: 602,113 parameters" in err
+
+
+def test_a_second_job_on_a_run_is_refused_with_the_first_ones_command(called, config, tmp_path):
+    path, place = config(DRAWN), tmp_path / "runs" / "mine"
+    with lease(open_folder(str(place)), ["python", "-m", "jobs.search", "mine.yaml"], on_lost=pytest.fail):
+        code, out, err, written = called("search", path)
+    assert (code, out) == (2, "")
+    last = err.splitlines()[-1]
+    assert last.startswith(f"error: {place}: is written by another job, python -m jobs.search mine.yaml (process ")
+    assert not [file for file in written if place in file.parents]
+
+
+def test_a_package_for_a_tracker_that_is_not_here(called, config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)  # as Python itself marks what cannot be imported
+    assert_mistake(called("search", config(DRAWN), "telemetry.mlflow=sqlite:///x.db"), "pip install -e '.[mlflow]'")
