@@ -88,7 +88,7 @@ class _Training:
         self._tally = Tally(workers)
         self._health = Health(total_images=experiment.training.total_images, notes=self._state.notes)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
-        self._life_began_at = self._state.images_seen
+        self._life_began_at = self._reported_at = self._state.images_seen
         self._born = time.perf_counter() - self._state.wall_seconds
 
     def run(self) -> Outcome:
@@ -101,7 +101,7 @@ class _Training:
             self._tally.start_clock()
             while state.images_seen < training.total_images:
                 if self._should_stop is not None and self._workers.any(self._should_stop()):
-                    self._pause(saved=state.steps > 0)
+                    self._stop()
                     return self._outcome("stopped")
                 before = state.images_seen
                 pixels, waited = next(batches)
@@ -125,6 +125,13 @@ class _Training:
             self._pause(saved=saved, scored=scored, samples=samples)
             self._tally.start_clock()
 
+    def _stop(self) -> None:
+        """Saves, and reports what no report has said yet: another one of the same clock would take its score away."""
+        if self._reported_at < self._state.images_seen:
+            self._pause(saved=True)
+        elif self._state.steps > 0:
+            self._save_newest()
+
     def _pause(self, *, saved: bool = False, scored: bool = False, samples: bool = False) -> None:
         """A report, with what else is due: a checkpoint, its score, samples."""
         state = self._state
@@ -138,10 +145,11 @@ class _Training:
             warnings += self._health.after_samples(spread, images_seen=state.images_seen)
         for warning in warnings:
             self._log(f"{state.images_seen:,} images seen: {warning}")
-        if saved and (self._newest is None or self._newest.images_seen != state.images_seen):
-            self._newest = self._workers.from_first(self._save)
+        if saved:
+            self._save_newest()
         checkpoint = self._newest.name if self._newest and (saved or scored) else None
         document = self._workers.from_first(self._scored) if scored else None
+        self._reported_at = state.images_seen
         self._report(Report(row, samples=pictures, checkpoint=checkpoint, score=document, warnings=warnings))
         if document is not None and self._workers.rank == 0:
             # After the report: who is killed in between owes the score still, and reports it on the next start.
@@ -200,6 +208,11 @@ class _Training:
             state.load(self._newest)
             self._log(f"goes on from checkpoint {self._newest.name}: {state.images_seen:,} images seen")
         return state
+
+    def _save_newest(self) -> None:
+        """A checkpoint of this clock, unless there is one."""
+        if self._newest is None or self._newest.images_seen != self._state.images_seen:
+            self._newest = self._workers.from_first(self._save)
 
     def _save(self) -> Checkpoint:
         return self._state.save(self._store)

@@ -132,8 +132,22 @@ def test_a_score_that_was_never_made_is_made_on_restart(run):
 def test_stopping_before_the_first_step_leaves_nothing(run):
     outcome, reports, _, store = run(should_stop=lambda: True)
     assert (outcome.state, outcome.images_seen, outcome.checkpoint) == ("stopped", 0, None)
-    assert clocks(reports, lambda _: True) == [0, 0]
+    assert clocks(reports, lambda _: True) == [0]
     assert store.all() == []
+
+
+@pytest.mark.parametrize("steps", range(1, 10))
+def test_stopped_after_any_step_it_is_saved_and_every_clock_is_reported_once(run, steps):
+    asked = iter([*[False] * steps, True])
+    outcome, reports, _, store = run(score=lambda _: Value(3.0), should_stop=lambda: next(asked))
+    assert (outcome.state, outcome.images_seen) == ("stopped", 8 * steps)
+    assert store.newest(warn=print).images_seen == 8 * steps
+    seen = clocks(reports, lambda _: True)
+    assert seen == sorted({*[clock for clock in (0, 16, 32, 40, 48, 64) if clock < 8 * steps], 8 * steps})
+    assert clocks(reports, lambda report: report.score is not None) == [40] * (steps >= 5)
+    # Stopped again before it has moved: nothing is said twice, nor in the score's place.
+    outcome, reports, _, _ = run(score=lambda _: Value(3.0), should_stop=lambda: True)
+    assert (outcome.images_seen, reports) == (8 * steps, [])
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(run, tmp_path):
