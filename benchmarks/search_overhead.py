@@ -1,6 +1,6 @@
 """Images a second of a trial in a search, its reports included, against the same loop under Ray Train alone.
 
-    python -m benchmarks.search_overhead [--rounds 3]
+    python -m benchmarks.search_overhead [--rounds 5]
 
 A search adds Tune, the stop flag read before each step, metrics.jsonl, TensorBoard, Ray's metrics and the progress
 line; bare is a TorchTrainer around `framework.training.train` that keeps its reports in memory. Same workers, same
@@ -21,7 +21,7 @@ from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.data import prepare
 
-LONG = {"training.total_images": 38_400, "training.report_every_images": 2_560}
+LONG = {"training.total_images": 12_800, "training.report_every_images": 1_280}
 
 
 def rate(rows: list[dict]) -> float:
@@ -75,7 +75,7 @@ def _bare_worker(config: dict[str, str]) -> None:
 def main() -> None:
     """Prints one line a round and the median ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--bare", metavar="STORAGE")
     arguments = parser.parse_args()
     if arguments.bare:

@@ -17,7 +17,7 @@ _QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "RAY_DEDUP_LOGS": "1", "TQDM_DISABLE": "1"}
 _NEEDED = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # an interrupt is ours to answer, with exit 130
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process a trial, whose warnings nobody here would read
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # reports reach the driver in 0.2 s, not 2 s
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # reports reach the driver in 0.5 s, not 2 s
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # TensorBoard would show each trial twice
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
