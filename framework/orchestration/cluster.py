@@ -126,6 +126,7 @@ def _start(title: str, *, verbose: bool) -> bool:
     if address and _TOKEN.exists():  # `ray start` has made one, and asks for it
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address:
+        _refuse_wrong_token(address)
         environment["env_vars"]["RAY_ADDRESS"] = address
         try:
             ray.init(address=address, runtime_env=_with_code(environment), **quiet)
@@ -188,6 +189,28 @@ def _listens(address: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def _refuse_wrong_token(address: str) -> None:
+    """Asks the cluster one question; Ray itself would ask for half a minute, with a warning a second, and not say why.
+
+    Raises:
+        ClusterError: It does not take the token that Ray finds here.
+    """
+    import grpc
+    from ray._private.authentication.http_token_authentication import get_auth_headers_if_auth_enabled
+
+    headers = tuple((name.lower(), value) for name, value in get_auth_headers_if_auth_enabled({}).items())
+    which = "of RAY_AUTH_TOKEN" if "RAY_AUTH_TOKEN" in os.environ else f"of {_TOKEN}"
+    with grpc.insecure_channel(address.rpartition("://")[2]) as channel:
+        try:
+            channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")(b"", metadata=headers, timeout=5.0)
+        except grpc.RpcError as fault:
+            if fault.code() == grpc.StatusCode.UNAUTHENTICATED:  # of all else Ray tells
+                raise ClusterError(
+                    f"the Ray cluster at {address} does not take this token ({which if headers else 'none'}); "
+                    "`ray get-auth-token` on its head prints the right one, RAY_AUTH_MODE=token sends it"
+                ) from None
 
 
 def _worker_environment() -> dict[str, str]:

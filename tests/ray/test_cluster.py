@@ -61,6 +61,21 @@ def test_a_job_attaches_and_its_workers_spread_over_both_nodes(nodes, storage, r
     assert RunFolder.open(storage / "spread").best() is not None
 
 
+@pytest.mark.parametrize(
+    ("changed", "which"),
+    [({"RAY_AUTH_TOKEN": "0" * 64}, "of RAY_AUTH_TOKEN"), ({"RAY_AUTH_MODE": "disabled"}, "none")],
+)
+def test_a_wrong_token_is_one_line_at_once(nodes, storage, run, changed, which):
+    here = Jobs(storage, {**nodes.environment, **changed})
+    ended = here.run_tiny("search", "name=wrong-token")
+    assert ended.code == 2
+    last = ended.err.splitlines()[-1]
+    assert last.startswith(
+        f"error: the Ray cluster at {nodes.environment['RAY_ADDRESS']} does not take this token ({which})"
+    )
+    assert "gcs_client" not in ended.err
+
+
 def test_a_submitted_job_leaves_its_results_where_it_was_told(cluster, storage, run):
     overrides = ["data.limit=600", "model.width=8", "training.batch_size=32", "training.total_images=1280",
                  "evaluation.every_images=640", "evaluation.samples=256", "evaluation.trial_samples=256",
