@@ -23,6 +23,7 @@ _NEEDED = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
 }
 _TOKEN = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+_WATCH_SECONDS = 5.0
 _EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels never travel
 
 
@@ -80,12 +81,32 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None]) -> Iterato
     try:
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
-        yield cluster
+        with contextlib.nullcontext() if embedded else _watched(cluster.address, say):
+            yield cluster
     except (LocalRayletDiedError, AuthenticationError, RpcError, NodeDiedError, ConnectionError) as fault:
         reason = str(fault).strip().splitlines()[0][:200]
         raise ClusterLostError(f"Ray was lost on the way ({reason}); what was saved is there") from fault
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Says it when the cluster answers no more: Ray waits for a minute, then ends the process with words of its own."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        silent = 0
+        while not ended.wait(_WATCH_SECONDS):
+            silent = 0 if _listens(address) else silent + 1
+            if silent == 2:
+                say(f"Ray: the cluster at {address} is gone; unless it comes back this job ends")
+
+    threading.Thread(target=watch, name="cluster", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 @contextlib.contextmanager
