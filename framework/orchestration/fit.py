@@ -15,6 +15,7 @@ from ray.exceptions import RayActorError
 from framework.checkpoint import RunFolder, TrialFolder
 from framework.orchestration.names import trial_title
 from framework.orchestration.nodes import this_node
+from framework.orchestration.resources import DRIVER_CORES
 from framework.orchestration.trainer import LeanTrainer
 from framework.orchestration.work import TrialWork
 
@@ -25,10 +26,21 @@ class TrialDriver(tune.Trainable):
     Whatever ends it early ends its process, and with that all that it started.
     """
 
-    def setup(self, config: dict[str, Any], template: TrialWork | None = None) -> None:
+    template: TrialWork
+
+    @classmethod
+    def of(cls, template: TrialWork) -> type["TrialDriver"]:
+        """The driver of trials that have this in common; Ray's dashboard shows the class's name."""
+        return type("Trial", (cls,), {"template": template})
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:  # noqa: ARG003
         """Tune's hook."""
-        assert template is not None
-        work = template.of(config["trial"], config["parameters"], total_images=config["total_images"])
+        return tune.PlacementGroupFactory([{"CPU": DRIVER_CORES}])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Tune's hook."""
+        work = self.template.of(config["trial"], config["parameters"], total_images=config["total_images"])
         self._title = trial_title(work.trial, work.parameters)
         self._training = training(work)
 

@@ -24,7 +24,7 @@ from framework.orchestration.ledger import Entry, Ledger
 from framework.orchestration.nodes import check_storage_everywhere
 from framework.orchestration.population import compared_until, exploit, generation_ends
 from framework.orchestration.repeats import repeats_due
-from framework.orchestration.resources import DRIVER_CORES, Plan, plan, search_plan
+from framework.orchestration.resources import Plan, plan, search_plan
 from framework.orchestration.sampling import sampler_of
 from framework.orchestration.shower import Shower
 from framework.orchestration.space import MUTABLE, Setting, check_space, identity, number_of_settings
@@ -169,7 +169,7 @@ def _run_trials(study: "Study", ledger: Ledger, feed: Feed, work: TrialWork, rul
     trials = feed.left
     show = Shower(study.watch, run, trials=trials, ended=0)
     tuner = tune.Tuner(
-        tune.with_resources(tune.with_parameters(TrialDriver, template=work), {"cpu": DRIVER_CORES}),
+        TrialDriver.of(work),
         tune_config=tune.TuneConfig(
             search_alg=feed,
             num_samples=trials,

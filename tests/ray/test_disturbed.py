@@ -78,7 +78,7 @@ class Disturbed:
         self.start()
 
     def kill_a_driver(self) -> None:
-        self._kill_one("ResourceTrainable")
+        self._kill_one("ray::Trial.")
 
     def kill_a_worker(self) -> None:
         self._kill_one("RayTrainWorker")
