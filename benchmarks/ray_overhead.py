@@ -13,7 +13,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed
@@ -57,14 +59,38 @@ def rate(rows: list[dict]) -> float:
 
 def under_ray(storage: str) -> float:
     """One training as `jobs.train` does it."""
-    overrides = [f"{key}={value}" for key, value in SETTINGS.items()]
-    config = Path(storage) / "empty.yaml"
-    config.write_text("{}\n")
     run = RunFolder.create(experiment(storage), [], data=None)
     run.folder.delete("trials")
-    command = [sys.executable, "-m", "jobs.train", str(config), f"storage.path={storage}", *overrides]
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(job_command("train", storage, SETTINGS), check=True, capture_output=True)
     return rate(RunFolder.open(run.folder.location).trial("single").metrics())
+
+
+def job_command(job: str, storage: str, settings: Mapping[str, Any]) -> list[str]:
+    """A job of ours on nothing but these settings."""
+    config = Path(storage) / "empty.yaml"
+    config.write_text("{}\n")
+    overrides = [f"{key}={value}" for key, value in settings.items()]
+    return [sys.executable, "-m", f"jobs.{job}", str(config), f"storage.path={storage}", *overrides]
+
+
+def interleaved(ours: Callable[[str], float], peer: Callable[[str], float], *, rounds: int, names: str) -> None:
+    """Prints the images a second of both, one after the other, and the median ratio.
+
+    Args:
+        ours: Gives it, from a folder with the packed images in it.
+        peer: The same.
+        rounds: How often.
+        names: Of both, as "ours, peer".
+    """
+    one, other = names.split(", ")
+    ratios = []
+    with tempfile.TemporaryDirectory() as storage:
+        prepare(experiment(storage).data, cache=Path(storage) / ".cache")
+        for _ in range(rounds):
+            rates = ours(storage), peer(storage)
+            ratios.append(rates[0] / rates[1])
+            print(f"{one} {rates[0]:,.0f} images/s, {other} {rates[1]:,.0f} images/s, ratio {ratios[-1]:.3f}")
+    print(f"median ratio {statistics.median(ratios):.3f} (aim 0.98)")
 
 
 def under_torchrun(storage: str) -> float:
@@ -122,14 +148,7 @@ def main() -> None:
         worker(arguments.worker)
         return
     print(f"Training under Ray Train against torchrun: {WORKERS} workers, {arguments.rounds} interleaved rounds")
-    ratios = []
-    with tempfile.TemporaryDirectory() as storage:
-        prepare(experiment(storage).data, cache=Path(storage) / ".cache")
-        for _ in range(arguments.rounds):
-            ray, torchrun = under_ray(storage), under_torchrun(storage)
-            ratios.append(ray / torchrun)
-            print(f"Ray Train {ray:,.0f} images/s, torchrun {torchrun:,.0f} images/s, ratio {ratios[-1]:.3f}")
-    print(f"median ratio {statistics.median(ratios):.3f} (aim 0.98)")
+    interleaved(under_ray, under_torchrun, rounds=arguments.rounds, names="Ray Train, torchrun")
 
 
 if __name__ == "__main__":

@@ -10,16 +10,14 @@ between them.
 
 import argparse
 import json
-import statistics
+import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from benchmarks.ray_overhead import SETTINGS, WORKERS, experiment, train_here
+from benchmarks.ray_overhead import SETTINGS, WORKERS, interleaved, job_command, train_here
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
-from framework.data import prepare
 
 LONG = {"training.total_images": 12_800, "training.report_every_images": 1_280}
 
@@ -30,14 +28,13 @@ def rate(rows: list[dict]) -> float:
     return (end["images_seen"] - begin["images_seen"]) / (end["wall_seconds"] - begin["wall_seconds"])
 
 
-def under_search(storage: str, number: int) -> float:
-    """A search of one trial."""
-    config = Path(storage) / "empty.yaml"
-    config.write_text("{}\n")
-    settings = {**SETTINGS, **LONG, "name": f"search-{number}", "search.trials": 1}
-    command = [sys.executable, "-m", "jobs.search", str(config), f"storage.path={storage}"]
-    subprocess.run([*command, *(f"{key}={value}" for key, value in settings.items())], check=True, capture_output=True)
-    (trial,) = RunFolder.open(Path(storage) / f"search-{number}").trials()
+def under_search(storage: str) -> float:
+    """A search of one trial, anew each time."""
+    place = Path(storage) / "search"
+    shutil.rmtree(place, ignore_errors=True)
+    settings = {**SETTINGS, **LONG, "name": place.name, "search.trials": 1}
+    subprocess.run(job_command("search", storage, settings), check=True, capture_output=True)
+    (trial,) = RunFolder.open(place).trials()
     return rate(trial.metrics())
 
 
@@ -73,7 +70,7 @@ def _bare_worker(config: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Prints one line a round and the median ratio."""
+    """Prints one line a round and the median ratio, or does the bare side of a round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--bare", metavar="STORAGE")
@@ -81,14 +78,7 @@ def main() -> None:
     if arguments.bare:
         bare(arguments.bare)
         return
-    ratios = []
-    with tempfile.TemporaryDirectory() as storage:
-        prepare(experiment(storage).data, cache=Path(storage) / ".cache")
-        for number in range(arguments.rounds):
-            plain, searched = under_bare_ray(storage), under_search(storage, number)
-            ratios.append(searched / plain)
-            print(f"in a search {searched:,.0f} images/s, under Ray Train alone {plain:,.0f}, ratio {ratios[-1]:.3f}")
-    print(f"median ratio {statistics.median(ratios):.3f} (aim 0.98)")
+    interleaved(under_search, under_bare_ray, rounds=arguments.rounds, names="in a search, under Ray Train alone")
 
 
 if __name__ == "__main__":

@@ -18,20 +18,16 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.ray_overhead import SETTINGS, experiment, torchrun_command
+from benchmarks.ray_overhead import SETTINGS, experiment, job_command, torchrun_command
 from framework.data import prepare
 
-SHORT = {"training.total_images": 1_280, "search.space": "{seed: {grid: [0, 1, 2, 3, 4, 5]}}", "search.trials": 1}
+SHORT = {"name": "starts", "training.total_images": 1_280, "search.trials": 1, "search.scheduler": "none"}
 
 
 def under_search(storage: str, trials: int) -> list[tuple[float, int, float]]:
     """(seconds, processes begun, CPU seconds of these) of each trial's start but the first's."""
-    seeds = ", ".join(map(str, range(trials)))
-    settings = {**SETTINGS, **SHORT, "name": "starts", "search.space": f"{{seed: {{grid: [{seeds}]}}}}"}
-    config = Path(storage) / "empty.yaml"
-    config.write_text("{}\n")
-    command = [sys.executable, "-m", "jobs.search", str(config), f"storage.path={storage}", "search.scheduler=none"]
-    job = subprocess.Popen([*command, *(f"{key}={value}" for key, value in settings.items())], stderr=subprocess.PIPE)
+    settings = {**SETTINGS, **SHORT, "search.space": f"{{seed: {{grid: {list(range(trials))}}}}}"}
+    job = subprocess.Popen(job_command("search", storage, settings), stderr=subprocess.PIPE)
     root, found, seen = psutil.Process(job.pid), [], {}
     place = Path(storage) / "starts" / "trials"
     last, before = time.monotonic(), {}

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from framework.orchestration.cluster import connect
 from framework.orchestration.explore import arithmetic, interpolate
 from framework.orchestration.scoring import evaluate
 from framework.orchestration.search import search
-from framework.orchestration.study import Study, begin_run, end_run, prepare_images, train_assessors
+from framework.orchestration.study import end_run
 from framework.orchestration.target import best_target
 from framework.report import write_report
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.forecast import forecast
+from jobs.opened import begin_study
 from jobs.tables import leaderboard_table, score_lines
 from jobs.train import SECTIONS
 
@@ -22,16 +22,13 @@ def body(arguments: Arguments) -> dict[str, Any]:
     experiment, console = arguments.experiment(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console)
-    images = prepare_images(experiment, console)
-    with begin_run(experiment, images, arguments.command, console) as run:
-        assessors = train_assessors(run, images, console)
-        with connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say) as cluster:
-            study = Study(run, images, assessors, cluster, console)
-            rows = search(study)
-            best = best_target(run)
-            scores = evaluate(study, best)
-            interpolate(study, best)
-            arithmetic(study, best)
+    with begin_study(arguments, experiment) as study:
+        run = study.run
+        rows = search(study)
+        best = best_target(run)
+        scores = evaluate(study, best)
+        interpolate(study, best)
+        arithmetic(study, best)
         end_run(run)
         report = write_report(run)
     console.say(leaderboard_table(rows))

@@ -2,13 +2,16 @@
 
 from typing import Any
 
+from framework.checkpoint import RunFolder
+from jobs.cli import Console, shown
+
 _SHOWN = ("rank", "trial", "score", "score_images_seen", "last_score", "images_per_second", "state")
 
 
 def leaderboard_table(rows: list[dict[str, Any]]) -> str:
     """The leaderboard, aligned; searched keys by their last step, an error or a warning under its trial."""
     last_columns = {"score_images_seen", "images_seen", "warnings", "error", *_SHOWN}
-    searched = [key for key in (rows[0] if rows else {}) if key not in last_columns]
+    searched = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in last_columns]
     columns = [*_SHOWN[:2], *searched, *_SHOWN[2:]]
     heads = {key: key.rsplit(".", 1)[-1] for key in columns} | {"score_images_seen": "at images"}
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
@@ -18,6 +21,15 @@ def leaderboard_table(rows: list[dict[str, Any]]) -> str:
         lines.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
         lines += [f"      {name}: {row[name]}" for name in ("warnings", "error") if row.get(name)]
     return "\n".join(lines)
+
+
+def said_results(run: RunFolder, rows: list[dict[str, Any]], console: Console) -> dict[str, Any]:
+    """Says the leaderboard of a run and where it lies; gives the job's document."""
+    console.say(leaderboard_table(rows))
+    console.say(f"Run: {shown(run.folder.location)}")
+    best = run.best()
+    scores = [best["score"]] if best else []
+    return {"run": run.folder.location, "leaderboard": rows, "best": best, "scores": scores}
 
 
 def score_lines(scores: list[dict[str, Any]]) -> str:

@@ -1,8 +1,6 @@
 """Which way a metric is better."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 # Distances, losses and errors shrink as images get better; these grow.
 _GROWING = re.compile(r"(^|_)(precision|recall|density|coverage|accuracy|auroc|share|inception_score)(_|$)")
@@ -19,11 +17,10 @@ def higher_is_better(metric: str) -> bool:
     return _GROWING.search(re.sub(r"[0-9.]+[km]?(?=_|$)", "", metric)) is not None
 
 
-def cost(score: Mapping[str, Any]) -> float:
-    """A score document's value so that less is better, whatever its metric.
+def cost(metric: str, value: float) -> float:
+    """A score so that less is better, whatever its metric.
 
-    >>> cost({"metric": "fid5k_768", "value": 2.0}), cost({"metric": "recall5k_768", "value": 0.5})
+    >>> cost("fid5k_768", 2.0), cost("recall5k_768", 0.5)
     (2.0, -0.5)
     """
-    value = float(score["value"])
-    return -value if higher_is_better(score["metric"]) else value
+    return -value if higher_is_better(metric) else value

@@ -104,7 +104,7 @@ class EarlyEnd(FIFOScheduler):
         name = trial.config["trial"]
         if "score" not in result or self._ledger[name].repeat_of is not None:
             return TrialScheduler.CONTINUE
-        score = cost({"metric": result["metric"], "value": result["score"]})
+        score = cost(result["metric"], float(result["score"]))
         self._ledger.note_score(name, int(result["images_seen"]), score)
         if self._rule is None or not self._rule.ends(name, self._ledger.curves()):
             return TrialScheduler.CONTINUE

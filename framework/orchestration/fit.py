@@ -136,8 +136,17 @@ def _reason(fault: BaseException) -> str:
         fault = next(iter(inner.values()))
     while fault.__cause__ is not None:
         fault = fault.__cause__
+    return f"{type(fault).__name__}: {last_line(fault)}"[:500]
+
+
+def last_line(fault: object) -> str:
+    r"""Of what Ray says at length: the line that names the cause.
+
+    >>> last_line("Traceback …\n  File …\nValueError: no such thing\n==========\n")
+    'ValueError: no such thing'
+    """
     lines = [line.strip() for line in str(fault).splitlines() if line.strip(" =")]
-    return f"{type(fault).__name__}: {lines[-1] if lines else ''}"[:500]
+    return lines[-1] if lines else "unknown cause"
 
 
 class _Forward(ray.train.UserCallback):

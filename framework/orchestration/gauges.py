@@ -3,7 +3,6 @@
 The names are `latentscape_<figure>`; Ray puts `ray_` before them. A searched key is a tag, its dots as `_`.
 """
 
-import math
 import re
 from typing import Any
 
@@ -46,16 +45,11 @@ class Gauges:
             self._gauges[name] = Gauge(f"latentscape_{name}", description=text, tag_keys=tuple(tags))
             self._gauges[name].set_default_tags(tags)
 
-    def set(self, row: dict[str, Any]) -> None:
-        """Takes the figures of a row of metrics.jsonl, its score document too."""
-        figures = dict(row)
-        score = row.get("score")
-        if isinstance(score, dict) and score.get("value") is not None:
-            figures["score"] = score["value"]
+    def set(self, figures: dict[str, float]) -> None:
+        """Those of one report that have a gauge."""
         for name, gauge in self._gauges.items():
-            value = figures.get(name)
-            if isinstance(value, (int, float)) and math.isfinite(value):
-                gauge.set(float(value))
+            if name in figures:
+                gauge.set(float(figures[name]))
 
 
 def tag_name(key: str) -> str:

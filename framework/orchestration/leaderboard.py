@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.checkpoint import RunFolder, TrialFolder
-from framework.metrics import higher_is_better
+from framework.metrics import cost
 from framework.orchestration.ledger import repeated_by
 from framework.orchestration.repeats import rank
 
@@ -16,13 +16,12 @@ def update_results(run: RunFolder) -> list[dict[str, Any]]:
     """
     rows = [_row(trial) for trial in run.trials()]
     repeat_of = {row["trial"]: first for row in rows if (first := repeated_by(row["trial"])) is not None}
-    metrics = {row.pop("metric") for row in rows} - {None}
-    higher = any(map(higher_is_better, metrics))
-    rows = rank(rows, repeat_of, higher_is_better=higher)
+    metric = next(iter({row.pop("metric") for row in rows} - {None}), "")
+    rows = rank(rows, repeat_of, metric=metric)
     run.write_leaderboard(rows)
     scored = [row for row in rows if row["score"] is not None]
     if scored:
-        trial = run.trial(min(scored, key=lambda row: -row["score"] if higher else row["score"])["trial"])
+        trial = run.trial(min(scored, key=lambda row: cost(metric, row["score"]))["trial"])
         best = _best(trial)
         run.write_best(
             {

@@ -94,7 +94,7 @@ class Ledger:
 def _entry(folder: TrialFolder) -> Entry:
     metrics = folder.metrics()
     curve = [
-        (int(row["images_seen"]), cost(row["score"]))
+        (int(row["images_seen"]), cost(row["score"]["metric"], float(row["score"]["value"])))
         for row in metrics
         if row.get("score") and row["score"].get("value") is not None
     ]

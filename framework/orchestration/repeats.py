@@ -9,6 +9,7 @@ from typing import Any
 from scipy import stats
 
 from framework.config import Experiment
+from framework.metrics import cost
 from framework.orchestration.ledger import Entry, Ledger
 
 NOISE_LEVEL = 0.05
@@ -75,9 +76,7 @@ def within_noise(first: Spread, spreads: Mapping[str, Spread]) -> dict[str, bool
     }
 
 
-def rank(
-    rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str], *, higher_is_better: bool = False
-) -> list[dict[str, Any]]:
+def rank(rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str], *, metric: str) -> list[dict[str, Any]]:
     """Ranks the rows of a leaderboard, in place, and gives them in order.
 
     Repeated settings come first, by the mean over their seeds, each with its repeats under it; the rest follows by
@@ -87,7 +86,7 @@ def rank(
     Args:
         rows: With `trial` and `score` each.
         repeat_of: Repeat -> the trial whose setting it repeats.
-        higher_is_better: Of the score.
+        metric: What the score is.
     """
     by_trial = {row["trial"]: row for row in rows}
     members = {row["trial"]: [row] for row in rows if row["trial"] not in repeat_of}
@@ -102,8 +101,8 @@ def rank(
 
     def place(trial: str) -> tuple:
         spread = spreads[trial]
-        mean = spread.mean if spread.scores else 0.0
-        return (trial not in repeated, not spread.scores, -mean if higher_is_better else mean, trial)
+        mean = cost(metric, spread.mean) if spread.scores else 0.0
+        return (trial not in repeated, not spread.scores, mean, trial)
 
     ordered = sorted(members, key=place)
     if repeated:

@@ -18,10 +18,9 @@ from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.orchestration.early_end import EarlyEnd, Rule, rule_of
 from framework.orchestration.feed import Feed
-from framework.orchestration.fit import TrialDriver, fit_trial, ray_records, ray_storage
+from framework.orchestration.fit import TrialDriver, fit_trial, last_line, ray_records, ray_storage
 from framework.orchestration.leaderboard import update_results
 from framework.orchestration.ledger import Entry, Ledger
-from framework.orchestration.nodes import check_storage_everywhere
 from framework.orchestration.population import compared_until, exploit, generation_ends
 from framework.orchestration.repeats import repeats_due
 from framework.orchestration.resources import Plan, plan, search_plan
@@ -51,7 +50,6 @@ def search(study: "Study") -> list[dict[str, Any]]:
     """
     run, experiment = study.run, study.experiment
     check_space(experiment)
-    check_storage_everywhere(run)
     ledger = Ledger.of(run)
     open_ones = [entry for entry in ledger.settings() if not entry.ended]
     new = max(0, number_of_settings(experiment) - len(ledger.settings()))
@@ -85,7 +83,6 @@ def search(study: "Study") -> list[dict[str, Any]]:
 def fit_one(study: "Study") -> list[dict[str, Any]]:
     """Trains the experiment itself, without Tune: a run of one trial. Returns its leaderboard of one row."""
     run = study.run
-    check_storage_everywhere(run)
     made = plan(study.experiment.compute, study.cluster)
     study.watch.say(made.line(study.cluster))
     work = _template(study, made).of(SINGLE_TRIAL, {})
@@ -217,7 +214,7 @@ class _Results(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
         folder = self._run.trial(trial.config["trial"])
         if folder.state.get("state") not in ENDED:
-            folder.write_state(state="failed", error=f"its driver was lost: {_last_line(trial)}")
+            folder.write_state(state="failed", error=f"its driver was lost: {last_line(trial.get_error())}")
         self._close(self._ledger[trial.config["trial"]])
 
     def _close(self, entry: Entry) -> None:
@@ -259,9 +256,3 @@ def _ranked(run: RunFolder) -> list[dict[str, Any]]:
 
 def _trials(count: int) -> str:
     return f"{count} trial{'s' * (count != 1)}"
-
-
-def _last_line(trial: Any) -> str:
-    error = trial.get_error()
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else "unknown cause"

@@ -24,7 +24,7 @@ class Shower:
         self._watch = watch
         self._total = run.experiment.training.total_images
         self._trials = trials
-        self._best: dict[str, Any] | None = None
+        self._best: float | None = None
 
     def __call__(self, trial: str, figures: dict[str, Any]) -> None:
         """One report of one trial; Tune's word that it has ended is none."""
@@ -33,12 +33,12 @@ class Shower:
         for text in figures.get("log", ()):
             self._watch.say(f"trial {trial}: {text}")
         if "score" in figures:
-            score = {"metric": figures["metric"], "value": figures["score"]}
-            self._best = min(self._best or score, score, key=cost)
+            score, metric = float(figures["score"]), figures["metric"]
+            self._best = score if self._best is None else min(self._best, score, key=lambda each: cost(metric, each))
             self._watch.say(
                 f"trial {trial}: {figures['metric']} {figures['score']:.4g} at {figures['images_seen']:,} images"
             )
-        best = f", best score {self._best['value']:.4g}" if self._best else ""
+        best = f", best score {self._best:.4g}" if self._best is not None else ""
         rate = figures.get("images_per_second")
         left = f", {_minutes((self._total - figures['images_seen']) / rate)} left" if rate else ""
         self._watch.progress(

@@ -4,7 +4,6 @@ Both are optional (`pip install -e '.[mlflow]'`, `'.[wandb]'`), and neither may 
 answer is said once and left out.
 """
 
-import math
 import os
 import time
 from collections.abc import Callable
@@ -97,7 +96,7 @@ class WandbTracker:
 
     def write(self, figures: dict[str, float], *, images_seen: int) -> None:
         """See Tracker."""
-        self._run.log({**figures, "images_seen": images_seen}, step=images_seen)
+        self._run.log(figures, step=images_seen)
 
     def close(self) -> None:
         """See Tracker."""
@@ -140,13 +139,8 @@ class Trackers:
                 lambda: self._add("wandb", WandbTracker(mode, folder=folder, parameters=parameters, **about)),
             )
 
-    def write(self, row: dict[str, Any]) -> None:
-        """The numbers of a row of metrics.jsonl, its score under the metric's name."""
-        figures = {name: value for name, value in row.items() if _is_number(value)}
-        images_seen = int(figures.pop("images_seen"))
-        score = row.get("score")
-        if isinstance(score, dict) and _is_number(score.get("value")):
-            figures |= {"score": score["value"], score["metric"]: score["value"]}
+    def write(self, figures: dict[str, float], *, images_seen: int) -> None:
+        """The numbers of one report."""
         for name, tracker in list(self._trackers.items()):
             self._try(name, lambda tracker=tracker: tracker.write(figures, images_seen=images_seen))
 
@@ -179,7 +173,3 @@ def check_trackers(experiment: Experiment) -> None:
         raise ConfigError(
             *(f"telemetry.{name}: wants a package that is not here: pip install -e '.[{name}]'" for name in missing)
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -88,7 +88,9 @@ class RunStatus:
     def best(self) -> TrialStatus | None:
         """The trial with the best score."""
         scored = [trial for trial in self.trials if trial.score is not None]
-        return min(scored, key=lambda trial: (_cost(trial.metric, trial.score), trial.id)) if scored else None
+        return (
+            min(scored, key=lambda trial: (cost(trial.metric or "", trial.score or 0.0), trial.id)) if scored else None
+        )
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -183,8 +185,8 @@ def _trial(folder: TrialFolder, total_images: int) -> TrialStatus:
         row for row in rows if isinstance(row.get("score"), dict) and finite(row["score"].get("value")) is not None
     ]
     scores = [(float(row["score"]["value"]), int(row["images_seen"])) for row in scored]
-    metric = str(scored[-1]["score"].get("metric")) if scored else None
-    best = min(scores, key=lambda found: _cost(metric, found[0]), default=(None, None))
+    metric = str(scored[-1]["score"].get("metric")) if scored else ""
+    best = min(scores, key=lambda found: cost(metric, found[0]), default=(None, None))
     return TrialStatus(
         id=folder.id,
         rank=None,
@@ -192,7 +194,7 @@ def _trial(folder: TrialFolder, total_images: int) -> TrialStatus:
         state=str(state.get("state") or "pending"),
         images_seen=int(last.get("images_seen", 0)),
         total_images=int(params.get("training.total_images", total_images)),
-        metric=metric,
+        metric=metric or None,
         score=best[0],
         score_images_seen=best[1],
         last_score=scores[-1][0] if scores else None,
@@ -202,7 +204,3 @@ def _trial(folder: TrialFolder, total_images: int) -> TrialStatus:
         report_age_seconds=None,
         error=str(state.get("error") or ""),
     )
-
-
-def _cost(metric: str | None, value: float | None) -> float:
-    return cost({"metric": metric or "", "value": value})

@@ -154,7 +154,7 @@ class _Training:
         if document is not None and self._workers.rank == 0:
             # After the report: who is killed in between owes the score still, and reports it on the next start.
             assert self._newest is not None
-            self._store.record_score(self._newest, document, cost(document))
+            self._store.record_score(self._newest, document, cost(document["metric"], float(document["value"])))
 
     def _outcome(self, state: str) -> Outcome:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)

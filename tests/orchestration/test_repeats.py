@@ -58,21 +58,22 @@ def rows(**scores):
 
 
 def test_without_repeats_trials_rank_by_their_score_and_get_no_further_columns():
-    found = rank(rows(a=2.0, b=1.0, c=None), {})
+    found = rank(rows(a=2.0, b=1.0, c=None), {}, metric="fid5k_768")
     assert [(row["trial"], row["rank"]) for row in found] == [("b", 1), ("a", 2), ("c", 3)]
     assert all(set(row) == {"trial", "score", "rank"} for row in found)
 
 
 def test_where_more_is_better_the_most_ranks_first():
-    found = rank(rows(a=0.5, b=0.9, b_seed1=0.1, c=None), {"b-seed1": "b"}, higher_is_better=True)
+    found = rank(rows(a=0.5, b=0.9, b_seed1=0.1, c=None), {"b-seed1": "b"}, metric="recall5k_768")
     assert [row["trial"] for row in found] == ["b", "b-seed1", "a", "c"]
-    assert [row["trial"] for row in rank(rows(a=0.5, b=0.9), {}, higher_is_better=True)] == ["b", "a"]
+    assert [row["trial"] for row in rank(rows(a=0.5, b=0.9), {}, metric="recall5k_768")] == ["b", "a"]
 
 
 def test_repeated_settings_rank_first_by_their_mean_with_their_repeats_under_them():
     found = rank(
         rows(a=1.0, a_seed1=5.0, b=2.0, b_seed1=2.2, c=0.5, d=None),
         {"a-seed1": "a", "b-seed1": "b"},
+        metric="fid5k_768",
     )
     assert [(row["trial"], row["rank"]) for row in found] == [
         ("b", 1),
@@ -89,6 +90,6 @@ def test_repeated_settings_rank_first_by_their_mean_with_their_repeats_under_the
 
 
 def test_a_repeat_that_has_no_score_yet_counts_for_nothing():
-    found = rank(rows(a=1.0, a_seed1=None, b=0.5), {"a-seed1": "a"})
+    found = rank(rows(a=1.0, a_seed1=None, b=0.5), {"a-seed1": "a"}, metric="fid5k_768")
     assert [(row["trial"], row["rank"]) for row in found] == [("b", 1), ("a", 2), ("a-seed1", 2)]
     assert "seeds" not in found[0]

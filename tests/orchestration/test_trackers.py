@@ -7,6 +7,7 @@ import pytest
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import ConfigError
+from framework.orchestration.telemetry import numbers
 from framework.orchestration.trackers import Trackers, check_trackers
 
 ROWS = [
@@ -23,7 +24,7 @@ def tracked(tmp_path, rows, log, **telemetry):
     folder.mkdir(parents=True, exist_ok=True)
     trackers = Trackers(experiment, trial, parameters={"model.latent_size": 64}, folder=folder, log=log)
     for row in rows:
-        trackers.write(row)
+        trackers.write(numbers(row), images_seen=row["images_seen"])
     trackers.close()
     return folder
 

@@ -52,11 +52,11 @@ class Disturbed:
 
     def after_reports(self, count: int) -> None:
         """Waits for so many reports more than there are now."""
-        wanted = self._reports() + count
+        wanted = self.reports() + count
 
         def there() -> bool:
             assert self.process.poll() is None, self.process.communicate()[1]
-            return self._reports() >= wanted
+            return self.reports() >= wanted
 
         wait_until(there, seconds=600, what=f"{count} reports more")
 
@@ -117,7 +117,7 @@ def disturb(search: Disturbed, *, reports_between: int) -> str:
     search.start()
     for name, way in WAYS.items():
         search.after_reports(reports_between)
-        search.say(f"{name}, after {search._reports()} reports")
+        search.say(f"{name}, after {search.reports()} reports")
         way(search)
     _, err = search.process.communicate(timeout=3600)
     assert search.process.returncode == 0, err

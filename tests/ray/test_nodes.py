@@ -48,6 +48,7 @@ def test_a_node_killed_while_it_trains_costs_what_came_after_the_last_checkpoint
 @pytest.fixture
 def may_mount():
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        # The node gets a mount of its own, which Linux lets only root make (or who may use user namespaces).
         pytest.skip("a node that sees another folder wants the right to mount one (root)")
 
 
