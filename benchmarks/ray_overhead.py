@@ -73,23 +73,40 @@ def job_command(job: str, storage: str, settings: Mapping[str, Any]) -> list[str
     return [sys.executable, "-m", f"jobs.{job}", str(config), f"storage.path={storage}", *overrides]
 
 
-def interleaved(ours: Callable[[str], float], peer: Callable[[str], float], *, rounds: int, names: str) -> None:
-    """Prints the images a second of both, one after the other, and the median ratio.
+def side_by_side(
+    description: str | None,
+    *,
+    ours: Callable[[str], float],
+    peer: Callable[[str], float],
+    inner: Callable[[str], None],
+    rounds: int,
+    names: tuple[str, str],
+) -> None:
+    """A benchmark's command: both one after the other, a line a round and the median ratio.
 
     Args:
-        ours: Gives it, from a folder with the packed images in it.
+        description: For --help.
+        ours: Gives images a second, from a folder with the packed images in it.
         peer: The same.
+        inner: What this command does with `--inner FOLDER`, for a peer in processes of its own.
         rounds: How often.
-        names: Of both, as "ours, peer".
+        names: Of both.
     """
-    one, other = names.split(", ")
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--inner", metavar="FOLDER", help="one side of a round; for this command itself")
+    arguments = parser.parse_args()
+    if arguments.inner:
+        inner(arguments.inner)
+        return
     ratios = []
     with tempfile.TemporaryDirectory() as storage:
         prepare(experiment(storage).data, cache=Path(storage) / ".cache")
-        for _ in range(rounds):
+        for _ in range(arguments.rounds):
             rates = ours(storage), peer(storage)
             ratios.append(rates[0] / rates[1])
-            print(f"{one} {rates[0]:,.0f} images/s, {other} {rates[1]:,.0f} images/s, ratio {ratios[-1]:.3f}")
+            said = [f"{name} {rate:,.0f} images/s" for name, rate in zip(names, rates, strict=True)]
+            print(f"{', '.join(said)}, ratio {ratios[-1]:.3f}", flush=True)
     print(f"median ratio {statistics.median(ratios):.3f} (aim 0.98)")
 
 
@@ -103,7 +120,7 @@ def under_torchrun(storage: str) -> float:
 def torchrun_command(storage: str) -> list[str]:
     """Starts the workers; each one's first report makes STORAGE/first-report."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={WORKERS}"]
-    return [*command, "--module", "benchmarks.ray_overhead", "--worker", storage]
+    return [*command, "--module", "benchmarks.ray_overhead", "--inner", storage]
 
 
 def worker(storage: str) -> None:
@@ -140,15 +157,7 @@ def train_here(settings: Experiment, storage: str) -> list[dict]:
 
 def main() -> None:
     """Prints one line a round and the median ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--worker", metavar="STORAGE")
-    arguments = parser.parse_args()
-    if arguments.worker:
-        worker(arguments.worker)
-        return
-    print(f"Training under Ray Train against torchrun: {WORKERS} workers, {arguments.rounds} interleaved rounds")
-    interleaved(under_ray, under_torchrun, rounds=arguments.rounds, names="Ray Train, torchrun")
+    side_by_side(__doc__, ours=under_ray, peer=under_torchrun, inner=worker, rounds=3, names=("Ray Train", "torchrun"))
 
 
 if __name__ == "__main__":

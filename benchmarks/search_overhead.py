@@ -8,14 +8,13 @@ settings, interleaved; scoring apart. A figure is the images between the third r
 between them.
 """
 
-import argparse
 import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.ray_overhead import SETTINGS, WORKERS, interleaved, job_command, train_here
+from benchmarks.ray_overhead import SETTINGS, WORKERS, job_command, side_by_side, train_here
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
 
@@ -40,7 +39,7 @@ def under_search(storage: str) -> float:
 
 def under_bare_ray(storage: str) -> float:
     """The same under Ray Train alone, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.search_overhead", "--bare", storage]
+    command = [sys.executable, "-m", "benchmarks.search_overhead", "--inner", storage]
     subprocess.run(command, check=True, capture_output=True)
     return rate(json.loads((Path(storage) / "bare.json").read_text()))
 
@@ -70,15 +69,9 @@ def _bare_worker(config: dict[str, str]) -> None:
 
 
 def main() -> None:
-    """Prints one line a round and the median ratio, or does the bare side of a round."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--bare", metavar="STORAGE")
-    arguments = parser.parse_args()
-    if arguments.bare:
-        bare(arguments.bare)
-        return
-    interleaved(under_search, under_bare_ray, rounds=arguments.rounds, names="in a search, under Ray Train alone")
+    """Prints one line a round and the median ratio."""
+    names = ("in a search", "under Ray Train alone")
+    side_by_side(__doc__, ours=under_search, peer=under_bare_ray, inner=bare, rounds=5, names=names)
 
 
 if __name__ == "__main__":
