@@ -1,8 +1,12 @@
 """What a user gets for a mistake: one line that names it, exit status 2, no traceback, nothing written."""
 
 import importlib
+import os
 import re
+import socket
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -11,6 +15,7 @@ from framework.checkpoint.lease import lease
 from framework.storage import open_folder
 from jobs.cli import run_job
 
+ROOT = Path(__file__).parents[2]
 DRAWN = "data: {source: drawn_faces, resolution: 32, limit: 100}\n"
 
 
@@ -181,6 +186,22 @@ def test_a_second_job_on_a_run_is_refused_with_the_first_ones_command(called, co
     last = err.splitlines()[-1]
     assert last.startswith(f"error: {place}: is written by another job, python -m jobs.search mine.yaml (process ")
     assert not [file for file in written if place in file.parents]
+
+
+def test_an_address_where_nothing_listens(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ended = subprocess.run(
+            [sys.executable, "-m", "jobs.evaluate", "a", "b"],
+            env={**os.environ, "RAY_ADDRESS": address, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, capture_output=True,
+            text=True,
+        )  # fmt: skip
+    assert ended.returncode == 2
+    assert (
+        ended.stderr
+        == f"error: RAY_ADDRESS={address}: nothing listens there; wants host:port of a running Ray cluster\n"
+    )
 
 
 def test_a_package_for_a_tracker_that_is_not_here(called, config, monkeypatch):

@@ -3,6 +3,7 @@
 import signal
 import time
 
+import psutil
 import pytest
 
 from framework.checkpoint import RunFolder
@@ -38,6 +39,26 @@ def test_interrupted_it_saves_within_ten_seconds_and_goes_on_where_it_stood(jobs
     assert again.code == 0, again.err
     assert f"goes on from checkpoint {newest:012d}" in again.err
     assert trial.metrics()[-1]["images_trained_twice"] == 0
+
+
+def test_a_trial_that_cannot_save_in_time_is_counted_and_goes_on_from_its_newest_checkpoint(jobs, storage, run):
+    arguments = (str(TINY), f"storage.path={storage}", "name=stuck", "search.trials=1")
+    process = jobs.start("search", *arguments, "training.total_images=12800")
+    checkpoints = storage / "stuck" / "trials"
+    wait_until(lambda: list(checkpoints.glob("*/checkpoints/*/manifest.json")), seconds=240, what="a checkpoint")
+    family = psutil.Process(process.pid).children(recursive=True)
+    for worker in [one for one in family if "RayTrainWorker" in " ".join(one.cmdline())]:
+        worker.suspend()
+    process.send_signal(signal.SIGINT)
+    sent = time.monotonic()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert 8 < time.monotonic() - sent < 13  # 8 s for the trials; Ray is taken down after that
+    assert "interrupted: 0 trials saved where they stood, 1 trial will go on from the newest checkpoint" in err
+    again = jobs.run("search", *arguments, "training.total_images=1280", "--json")
+    assert again.code == 0, again.err
+    assert "goes on from checkpoint" in again.err
+    wait_until(lambda: not any(one.is_running() for one in family), seconds=150, what="no process left of the first")
 
 
 def test_a_second_interrupt_ends_at_once(jobs, storage, run):
