@@ -55,7 +55,10 @@ class SuccessiveHalving:
         mine = _best_at(curve, rung)
         others = [_best_at(other, rung) for name, other in curves.items() if name != trial]
         there = [score for score in others if score is not None]
-        return bool(there) and mine is not None and mine > np.percentile(there, 100 / self._factor)
+        if mine is None or not there:
+            return False
+        # of negated scores, as Ray's: a trial that ties with the cutoff is rounded the same way
+        return -mine < np.percentile(np.negative(there), (1 - 1 / self._factor) * 100)
 
 
 class MedianStopping:

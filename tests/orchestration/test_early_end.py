@@ -39,6 +39,19 @@ def test_at_a_rung_a_trial_is_judged_by_its_best_until_there_and_others_by_their
     assert not rule.ends("a", {"a": [(12, 4.0)], "b": [(11, 5.0), (30, 1.0)]})
 
 
+def test_a_tie_with_the_cutoff_is_rounded_as_ray_rounds_it():
+    # a third of the way from 0 to 1.05 is 0.35, in floating point a little more or less
+    scheduler, controller = asha(), SimpleNamespace(get_live_trials=list)
+    trials = {name: _Trial(name) for name in "abc"}
+    for trial in trials.values():
+        scheduler.on_trial_add(controller, trial)
+    curves = {"a": [(10, 0.0)], "b": [(10, 1.05)], "c": [(10, 0.35)]}
+    decided = ""
+    for name, [(seen, score)] in curves.items():
+        decided = scheduler.on_trial_result(controller, trials[name], {"images_seen": seen, "best": score})
+    assert halving().ends("c", curves) == (decided == "STOP")
+
+
 def test_no_rung_lies_at_the_end():
     rule = halving(total_images=30)
     assert not rule.ends("a", {"a": [(10, 1.0), (30, 9.0)], "b": [(10, 0.5), (30, 0.5)]})
