@@ -103,12 +103,27 @@ class EvaluationConfig(Section):
     )
     weights: str | None = key(None, "local file of the Inception weights of 2015-12-05")
     tap: Literal["auto", 64, 192, 768, 2048] = key("auto", "Inception features; auto: the deepest that is finite")
+    resize: Literal["auto", "tensorflow2015", "clean"] = key(
+        "auto", "tensorflow2015 (auto) or clean; where named, sizes may be mixed"
+    )
+    precision: Literal["float32", "bfloat16"] = key(
+        "float32", "of Inception; bfloat16 shifts the scores, and says by how much"
+    )
+    metrics: Literal["auto"] | list[str] = key(
+        "auto", "names (fid, kid, recall, …) or protocols (fid50k); auto: all there are"
+    )
+    engine: Literal["latentscape", "torchmetrics"] = key("latentscape", "whose arithmetic; torchmetrics: 2nd opinion")
+    checkpoints: Literal["best", "all"] = key("best", "the best one, or every kept checkpoint of every trial")
+    seeds: int = key(1, "of latents; with more than 1 each score is a mean with its sd", unit="seeds", ge=1)
     samples: int = key(5_000, "generated images in the final score", unit="images", ge=16)
     trial_samples: int = key(1_000, "generated images in the scores made while a trial trains", unit="images", ge=16)
     every_images: int = key(128_000, "images between two scores of a trial", unit="images", ge=1)
     batch_size: int = key(4, "blocks of 32 images computed at a time; moves no score", unit="blocks", ge=1)
-    workers: PositiveInt | Literal["auto"] = key("auto", "Ray tasks that share the samples; auto: one a core or GPU")
-    seed: int = key(0, "seed of the latents", ge=0)
+    workers: PositiveInt | Literal["auto"] = key("auto", "Ray actors that share the samples; auto: one a core or GPU")
+    gpus_per_worker: float | Literal["auto"] = key(
+        "auto", "share of a GPU each; auto: 1 if there are any", unit="GPUs"
+    )
+    seed: int = key(0, "seed of the latents; the first, where there are more", ge=0)
 
 
 class AssessorConfig(Section):
