@@ -1,6 +1,7 @@
 """What all tests share: where the real data lies, and a real S3 server."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from hypothesis import settings
 # A deadline an example would measure how busy the machine is.
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
+
+# A shell starts what ends in `&` with SIGINT ignored, and this passes on to every process: tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 

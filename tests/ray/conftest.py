@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -71,8 +70,6 @@ def storage(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def jobs(storage) -> Jobs:
     """Jobs that find no cluster, and so embed one; their images and assessors are shared by all tests here."""
-    # A shell starts what ends in `&` with SIGINT ignored, and this passes on to every process: here it is sent.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     unwanted = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
     return Jobs(storage, {key: value for key, value in os.environ.items() if key not in unwanted} | {MARK: "1"})
 
