@@ -10,12 +10,13 @@ from framework.storage import Folder
 PARAMS = "params.json"
 STATE = "state.json"
 METRICS = "metrics.jsonl"
+SCORES = "scores.jsonl"
 LINEAGE = "lineage.jsonl"
 ENDED = ("finished", "stopped", "failed")  # states that a search does not go on from
 
 
 class TrialFolder:
-    """`trials/<id>/` of a run: params.json, state.json, metrics.jsonl, checkpoints/, samples/, TensorBoard's events."""
+    """`trials/<id>/` of a run: params.json, state.json, metrics.jsonl, scores.jsonl, checkpoints/, samples/, events."""
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
@@ -41,7 +42,7 @@ class TrialFolder:
         self.folder.write_json(STATE, plain(state))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One row a report, in the order of images_seen.
+        """One row a report, in the order of images_seen; a score stands in the row of the clock it is of.
 
         A restart reports anew what came after its checkpoint: the rows of the life that was lost are left out,
         and so is a line that a kill cut short.
@@ -51,7 +52,10 @@ class TrialFolder:
             while rows and rows[-1].get("images_seen", 0) >= row.get("images_seen", math.inf):
                 rows.pop()
             rows.append(row)
-        return rows
+        scores = {line["images_seen"]: line for line in self.scores()}
+        rows = [{**row, **scores.pop(row.get("images_seen"), {})} for row in rows]
+        # A kill between a checkpoint and its report leaves no row of that clock; its score comes all the same.
+        return sorted([*rows, *scores.values()], key=lambda row: row.get("images_seen", 0)) if scores else rows
 
     def last_report(self) -> dict[str, Any]:
         """The newest row, also one of a life that was lost; {} before the first."""
@@ -62,12 +66,20 @@ class TrialFolder:
         """Add a row to metrics.jsonl; a number that is not finite becomes null, since JSON has none."""
         self.folder.append_text(METRICS, json.dumps(plain(row), ensure_ascii=False) + "\n")
 
-    def truncate_metrics(self, images_seen: int) -> None:
-        """Drop the rows past `images_seen`: a restart from there reports them anew."""
-        every = self._rows()
-        kept = [row for row in self.metrics() if row.get("images_seen", 0) <= images_seen]
+    def scores(self) -> list[dict[str, Any]]:
+        """In the order they came: `images_seen` and `checkpoint` they are of, `score`, and what its making took."""
+        return [line for line in self._rows(SCORES) if "images_seen" in line]
+
+    def append_score(self, line: dict[str, Any]) -> None:
+        """Add a line to scores.jsonl; it stands in for one of the same clock."""
+        self.folder.append_text(SCORES, json.dumps(plain(line), ensure_ascii=False) + "\n")
+
+    def forget_scores_past(self, images_seen: int) -> None:
+        """Drop the scores of later clocks: a life that begins there makes them anew."""
+        every = self.scores()
+        kept = [line for line in every if line["images_seen"] <= images_seen]
         if len(kept) < len(every):
-            self.folder.write_text(METRICS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+            self.folder.write_text(SCORES, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in kept))
 
     def lineage(self) -> list[dict[str, Any]]:
         """What it took over from others, oldest first: `images_seen`, `from_trial`, `from_images_seen`, `changed`."""

@@ -120,9 +120,7 @@ class EvaluationConfig(Section):
     every_images: int = key(128_000, "images between two scores of a trial", unit="images", ge=1)
     batch_size: int = key(4, "blocks of 32 images computed at a time; moves no score", unit="blocks", ge=1)
     workers: PositiveInt | Literal["auto"] = key("auto", "Ray actors that share the samples; auto: one a core or GPU")
-    gpus_per_worker: float | Literal["auto"] = key(
-        "auto", "share of a GPU each; auto: 1 if there are any", unit="GPUs"
-    )
+    gpus_per_worker: float | Literal["auto"] = key("auto", "share of a GPU each; auto: 1 if there are any", unit="GPUs")
     seed: int = key(0, "seed of the latents; the first, where there are more", ge=0)
 
 

@@ -105,14 +105,14 @@ class EarlyEnd(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:  # noqa: ARG002
         """Tune's hook, called for each report."""
         name = trial.config["trial"]
-        if "score" not in result or self._ledger[name].repeat_of is not None:
+        if self._ledger[name].repeat_of is not None:
             return TrialScheduler.CONTINUE
-        score = cost(result["metric"], float(result["score"]))
-        self._ledger.note_score(name, int(result["images_seen"]), score)
-        if self._rule is None or not self._rule.ends(name, self._ledger.curves()):
-            return TrialScheduler.CONTINUE
-        self._ledger[name].state = "stopped"
-        return TrialScheduler.STOP
+        for one in result.get("scores", ()):
+            self._ledger.note_score(name, int(one["images_seen"]), cost(one["metric"], float(one["value"])))
+            if self._rule is not None and self._rule.ends(name, self._ledger.curves()):
+                self._ledger[name].state = "stopped"
+                return TrialScheduler.STOP
+        return TrialScheduler.CONTINUE
 
 
 def rule_of(experiment: Experiment) -> Rule | None:

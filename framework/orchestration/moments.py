@@ -34,11 +34,6 @@ def source_moments(
     return merge_in_order(map_in_order(_shard, work, resources=resources, name=name, needs=needs, done=done))
 
 
-def moments_here(source: SourceSpec, features: FeatureSpec, *, blocks: int) -> Moments:
-    """The same, bit for bit, in this process and on its GPU."""
-    return merge_in_order(_shard(*arguments) for arguments in _shard_work(source, features, blocks=blocks))
-
-
 def _shard_work(source: SourceSpec, features: FeatureSpec, *, blocks: int) -> list[tuple]:
     return [(source, features, start, stop, blocks) for start, stop in shards(source.side.count)]
 

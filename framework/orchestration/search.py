@@ -89,7 +89,7 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
     show = Shower(study.watch, run, trials=1, ended=0)
 
     def on_report(figures: dict[str, Any]) -> None:
-        if "score" in figures:
+        if figures.get("scores"):
             update_results(run)
         show(SINGLE_TRIAL, figures)
 
@@ -201,7 +201,7 @@ class _Results(tune.Callback):
         self._under_way.add(trial.config["trial"])
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:  # noqa: ARG002
-        if "score" in result:
+        if result.get("scores"):
             update_results(self._run)
         self._show(trial.config["trial"], result)
 

@@ -23,13 +23,30 @@ class TaskResources:
 
     Args:
         workers: Tasks at a time.
-        cores: Cores each; 0 within a trial, whose own workers wait meanwhile.
+        cores: Cores each; 0 for work that shares what its trial has.
         gpus: GPUs each.
+        node: Where they have to run; None for anywhere.
+        shared_gpus: GPUs of the caller's that they use beside it, as CUDA_VISIBLE_DEVICES has them.
     """
 
     workers: int
     cores: float = 1.0
     gpus: float = 0.0
+    node: Any = None
+    shared_gpus: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """As Ray takes them."""
+        found: dict[str, Any] = {
+            "num_cpus": self.cores,
+            "num_gpus": self.gpus,
+            # within a trial its placement group would have to hold these tasks too
+            "scheduling_strategy": self.node or "DEFAULT",
+        }
+        if self.shared_gpus is not None:  # Ray hides all GPUs from a task that asks for none
+            names = {"CUDA_VISIBLE_DEVICES": self.shared_gpus, "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
+            found["runtime_env"] = {"env_vars": names}
+        return found
 
 
 def task_resources(workers: int | Literal["auto"], cluster: Cluster) -> TaskResources:
@@ -62,13 +79,7 @@ def map_in_order(
         needs: Files and folders of the job's node that the tasks read.
         done: Called with (finished, all) after each.
     """
-    task = ray.remote(_on_one_thread).options(
-        name=name,
-        num_cpus=resources.cores,
-        num_gpus=resources.gpus,
-        max_retries=_LOST_WORKER_RETRIES,
-        scheduling_strategy="DEFAULT",  # within a trial its placement group would have to hold these tasks too
-    )
+    task = ray.remote(_on_one_thread).options(name=name, max_retries=_LOST_WORKER_RETRIES, **resources.options())
     waiting = deque(arguments)
     under_way: deque[Any] = deque()
     most = 2 * resources.workers if resources.cores or resources.gpus else resources.workers

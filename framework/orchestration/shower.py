@@ -32,12 +32,10 @@ class Shower:
             return
         for text in figures.get("log", ()):
             self._watch.say(f"trial {trial}: {text}")
-        if "score" in figures:
-            score, metric = float(figures["score"]), figures["metric"]
-            self._best = score if self._best is None else min(self._best, score, key=lambda each: cost(metric, each))
-            self._watch.say(
-                f"trial {trial}: {figures['metric']} {figures['score']:.4g} at {figures['images_seen']:,} images"
-            )
+        for one in figures.get("scores", ()):
+            value, metric = float(one["value"]), one["metric"]
+            self._best = value if self._best is None else min(self._best, value, key=lambda each: cost(metric, each))
+            self._watch.say(f"trial {trial}: {metric} {value:.4g} at {one['images_seen']:,} images")
         best = f", best score {self._best:.4g}" if self._best is not None else ""
         rate = figures.get("images_per_second")
         left = f", {_minutes((self._total - figures['images_seen']) / rate)} left" if rate else ""

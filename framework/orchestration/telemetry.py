@@ -1,10 +1,11 @@
 """Where a training's reports go: its trial's folder (metrics.jsonl, sample grids, TensorBoard) and Ray's metrics."""
 
+import dataclasses
 import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from framework.checkpoint import TrialFolder
 from framework.config import Experiment
@@ -12,7 +13,10 @@ from framework.images import grid, png_bytes
 from framework.metrics import cost
 from framework.orchestration.gauges import Gauges
 from framework.orchestration.trackers import Trackers
-from framework.training import Report
+from framework.training import Report, Scored
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
 
 _SAMPLE_COLUMNS = 8
 _JUDGED = ("score", "best_score")  # TensorBoard's HParams compare trials by these, and write them as scalars too
@@ -41,21 +45,22 @@ class Telemetry:
         self._parameters = {key: _plain(value) for key, value in parameters.items()}
         # TensorBoard's writer wants a local folder; where the trial is behind a URI its files follow each report.
         self._events = Path(trial.folder.location if trial.folder.is_local else tempfile.mkdtemp(prefix="latentscape-"))
-        self._writer = None
+        self._writer: SummaryWriter | None = None
         self._trackers = Trackers(experiment, trial, parameters=self._parameters, folder=self._events, log=log)
 
     def write(self, report: Report) -> None:
-        """Appends the report; a sample grid, where it has one, becomes samples/<images_seen>.png."""
+        """Appends the report and its scores; a sample grid, where it has one, becomes samples/<images_seen>.png."""
         row = dict(report.metrics)
-        if report.score is not None:
-            row |= {"score": report.score, "best_score": self._better(report.score), "checkpoint": report.checkpoint}
-        elif report.checkpoint is not None:
+        if report.checkpoint is not None:
             row["checkpoint"] = report.checkpoint
         if report.warnings:
             row["warnings"] = report.warnings
-        images_seen = int(report.metrics["images_seen"])
-        row["images_trained_twice"] = self._trained_twice(int(row["life_began_at_images_seen"]))
-        self._trial.append_metrics(row)
+        images_seen, began_at = int(row["images_seen"]), int(row["life_began_at_images_seen"])
+        if self._writer is None:
+            self._trial.forget_scores_past(began_at)
+        row["images_trained_twice"] = self._trained_twice(began_at)
+        if images_seen > began_at or self._before.get("images_seen") != images_seen:
+            self._trial.append_metrics(row)
         figures = numbers(row)
         self._gauges.set(figures)
         self._trackers.write(figures, images_seen=images_seen)
@@ -64,6 +69,9 @@ class Telemetry:
             picture = grid(report.samples, columns=_SAMPLE_COLUMNS)
             self._trial.write_sample(images_seen, png_bytes(picture))
         self._write_events(figures, picture, images_seen)
+        for scored in report.scores:
+            self._write_score(scored)
+        self._upload_events()
 
     def close(self) -> None:
         """Flushes what TensorBoard's writer and the trackers still hold."""
@@ -71,6 +79,20 @@ class Telemetry:
         if self._writer is not None:
             self._writer.close()
             self._upload_events()
+
+    def _write_score(self, scored: Scored) -> None:
+        """At the clock of its checkpoint, whatever the clock is by now."""
+        line = dataclasses.asdict(scored)
+        line["score"] = line.pop("document")
+        line["best_score"] = self._better(scored.document)
+        self._trial.append_score(line)
+        figures = numbers({name: line[name] for name in ("images_seen", "score", "best_score")})
+        self._gauges.set({name: figures[name] for name in _JUDGED})
+        self._trackers.write(figures, images_seen=scored.images_seen)
+        judged = {name: figures[name] for name in _JUDGED}
+        self._events_writer(scored.images_seen).add_hparams(
+            self._parameters, judged, name=".", global_step=scored.images_seen
+        )
 
     def _trained_twice(self, began_at: int) -> int:
         """What lives that were lost had reported past the checkpoint that the next one began at, all together."""
@@ -85,20 +107,20 @@ class Telemetry:
         return self._best
 
     def _write_events(self, figures: dict[str, float], picture: Any, images_seen: int) -> None:
+        writer = self._events_writer(images_seen)
+        for name, value in figures.items():
+            if name != "images_seen":
+                writer.add_scalar(name, value, images_seen)
+        if picture is not None:
+            writer.add_image("samples", picture, images_seen, dataformats="HWC")
+        writer.flush()
+
+    def _events_writer(self, images_seen: int) -> "SummaryWriter":
         if self._writer is None:
             from tensorboardX import SummaryWriter
 
             self._writer = SummaryWriter(logdir=str(self._events), purge_step=images_seen, flush_secs=10)
-        judged = {name: figures[name] for name in _JUDGED if name in figures}
-        for name, value in figures.items():
-            if name not in judged and name != "images_seen":
-                self._writer.add_scalar(name, value, images_seen)
-        if judged:
-            self._writer.add_hparams(self._parameters, judged, name=".", global_step=images_seen)
-        if picture is not None:
-            self._writer.add_image("samples", picture, images_seen, dataformats="HWC")
-        self._writer.flush()
-        self._upload_events()
+        return self._writer
 
     def _upload_events(self) -> None:
         if self._trial.folder.is_local:

@@ -93,10 +93,12 @@ class WandbTracker:
             resume="allow",
             config=parameters,
         )
+        # A score belongs to a clock that has passed when it comes, and W&B's own steps may not go back.
+        self._run.define_metric("*", step_metric="images_seen")
 
     def write(self, figures: dict[str, float], *, images_seen: int) -> None:
         """See Tracker."""
-        self._run.log(figures, step=images_seen)
+        self._run.log({**figures, "images_seen": images_seen})
 
     def close(self) -> None:
         """See Tracker."""

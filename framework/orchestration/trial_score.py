@@ -1,41 +1,77 @@
-"""The score of a trial's checkpoint, made from within the trial."""
+"""The score of a trial's checkpoint, made while the trial trains on."""
 
-from dataclasses import dataclass
+import os
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from framework.checkpoint import Checkpoint, load_generator
-from framework.evaluation import load_moments, score_from_moments
+from framework.evaluation import Protocol, load_moments, score_from_moments
 from framework.evaluation.sources import SourceSpec
-from framework.orchestration.moments import moments_here, source_moments
-from framework.orchestration.shards import TaskResources
+from framework.metrics import Moments
+from framework.orchestration.moments import source_moments
+from framework.orchestration.nodes import this_node
+from framework.orchestration.shards import TaskResources, map_in_order
 from framework.orchestration.work import TrialScoring
 
 
-@dataclass(frozen=True)
-class FinishedScore:
-    """A score's handle; here it was waited for."""
+class ScoreInTheMaking:
+    """Ray tasks of their own compute it; a thread of rank 0 hands them out and puts their parts together.
 
-    document: dict[str, Any]
+    The tasks take no cores of the cluster's count: the trial's own are theirs as well, and where the trial trains on
+    GPUs the tasks run on its node and see the GPU of its rank 0.
+
+    Args:
+        scoring: How.
+        checkpoint: Of what.
+        device: Where the trial's rank 0 trains.
+    """
+
+    def __init__(self, scoring: TrialScoring, checkpoint: Checkpoint, *, device: torch.device) -> None:
+        self._future: Future[dict[str, Any]] = Future()
+        # A daemon: a trial that ends does not wait for a score, which is owed then.
+        threading.Thread(
+            target=self._run, args=(scoring, checkpoint, device), name=f"score {checkpoint.name}", daemon=True
+        ).start()
+
+    def done(self) -> bool:
+        """Whether `result` would not wait."""
+        return self._future.done()
 
     def result(self) -> dict[str, Any]:
-        """The score document."""
-        return self.document
+        """The score document, when it is there."""
+        return self._future.result()
+
+    def _run(self, scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> None:
+        try:
+            self._future.set_result(_score(scoring, checkpoint, device))
+        except BaseException as fault:  # raised again where the result is asked for
+            self._future.set_exception(fault)
 
 
-def score_in_trial(scoring: TrialScoring, checkpoint: Checkpoint, *, device: torch.device) -> FinishedScore:
-    """Scores a checkpoint while its trial waits: on the worker's own GPU, else in Ray tasks on the trial's cores."""
-    location = checkpoint.folder.location
+def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
+    location, name = checkpoint.folder.location, f"score {checkpoint.name}"
     side = scoring.protocol.fake.model_copy(update={"digest": load_generator(location).digest})
     source = SourceSpec("generator", location, side)
-    if device.type == "cuda":
-        fake = moments_here(source, scoring.features, blocks=scoring.blocks)
-    else:
-        resources = TaskResources(workers=scoring.tasks, cores=0.0)
-        name = f"score {checkpoint.name}"
-        fake = source_moments(
-            source, scoring.features, blocks=scoring.blocks, resources=resources, name=name, needs=scoring.needs
-        )
-    return FinishedScore(score_from_moments(load_moments(Path(scoring.real)), fake, scoring.protocol))
+    on_gpu = device.type == "cuda"
+    resources = TaskResources(
+        workers=1 if on_gpu else scoring.tasks,
+        cores=0.0,
+        node=this_node() if on_gpu else None,
+        shared_gpus=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if on_gpu else None,
+    )
+    fake = source_moments(
+        source, scoring.features, blocks=scoring.blocks, resources=resources, name=name, needs=scoring.needs
+    )
+    finish = [(Path(scoring.real), fake, scoring.protocol)]
+    here = TaskResources(workers=1, cores=0.0, node=this_node())
+    (score,) = map_in_order(_finish, finish, resources=here, name=name)
+    return score
+
+
+def _finish(real: Path, fake: Moments, protocol: Protocol) -> dict[str, Any]:
+    """In a task too: it takes a second or more, and one thread, so that the trial's number of threads moves nothing."""
+    return score_from_moments(load_moments(real), fake, protocol)

@@ -12,7 +12,7 @@ from framework.checkpoint import Checkpoint, CheckpointStore, RunFolder, TrialFo
 from framework.data import open_store
 from framework.errors import LatentscapeError, TrainingError
 from framework.orchestration.telemetry import Telemetry
-from framework.orchestration.trial_score import FinishedScore, score_in_trial
+from framework.orchestration.trial_score import ScoreInTheMaking
 from framework.orchestration.work import TrialWork
 from framework.training import Report, WorkerGroup, train
 
@@ -67,9 +67,9 @@ def _train(
         keep=experiment.checkpoint.keep,
     )
 
-    def score(checkpoint: Checkpoint) -> FinishedScore:
+    def score(checkpoint: Checkpoint) -> ScoreInTheMaking:
         assert work.scoring is not None
-        return score_in_trial(work.scoring, checkpoint, device=torch.device(workers.device))
+        return ScoreInTheMaking(work.scoring, checkpoint, device=torch.device(workers.device))
 
     outcome = train(
         experiment,
@@ -88,6 +88,13 @@ def _figures(report: Report) -> dict[str, Any]:
     """What Ray sees of a report: its numbers, the score and where the checkpoint lies."""
     figures: dict[str, Any] = {key: value for key, value in report.metrics.items() if isinstance(value, (int, float))}
     figures["warnings"] = list(report.warnings)
-    if report.score is not None:
-        figures |= {"score": report.score["value"], "metric": report.score["metric"], "checkpoint": report.checkpoint}
+    if report.scores:
+        figures["scores"] = [
+            {"images_seen": one.images_seen, "checkpoint": one.checkpoint, **_value(one.document)}
+            for one in report.scores
+        ]
     return figures
+
+
+def _value(score: dict[str, Any]) -> dict[str, Any]:
+    return {"metric": score["metric"], "value": score["value"]}

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from framework.training.loop import train
-from framework.training.reporting import Outcome, Report, ScoreHandle
+from framework.training.reporting import Outcome, Report, Scored, ScoreHandle
 from framework.training.workers import WorkerGroup
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ __all__ = [
     "Outcome",
     "Report",
     "ScoreHandle",
+    "Scored",
     "WorkerGroup",
     "train",
     "train_assessors",

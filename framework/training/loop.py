@@ -3,7 +3,6 @@
 import gc
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +11,11 @@ from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.config import Experiment
 from framework.data import PackedStore, Prefetcher, TrainingStream
 from framework.images import to_pixels
-from framework.metrics import cost
 from framework.models import derive_seed, sample_latents
 from framework.training.health import Health, mutual_distance
 from framework.training.precision import Precision, choose_precision
-from framework.training.reporting import Outcome, Report, ScoreHandle, Tally
+from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
+from framework.training.scoring import PendingScores
 from framework.training.state import TrainState
 from framework.training.step import STEPS
 from framework.training.workers import WorkerGroup
@@ -45,7 +44,8 @@ def train(
         store: Checkpoints; rank 0 alone writes.
         workers: This worker's place among those who share the training.
         report: Called with the same report on every rank.
-        score: Called on rank 0, at `evaluation.every_images` and at the end; its result goes to every rank.
+        score: Called on rank 0, at `evaluation.every_images` and at the end, to begin a score; the training goes on
+            meanwhile, for one interval at most, and a score comes with the next report after it is there.
         should_stop: Asked before each step; True on any rank saves a checkpoint and ends the training on all.
             Given on every rank or on none.
         log: Told in a line what should be known, on rank 0.
@@ -76,7 +76,8 @@ class _Training:
         log: Callable[[str], None],
     ) -> None:
         self._experiment, self._images, self._store, self._workers = experiment, images, store, workers
-        self._report, self._score, self._should_stop = report, score, should_stop
+        self._report, self._should_stop = report, should_stop
+        self._scores = None if score is None else PendingScores(score, store)
         self._device = torch.device(workers.device)
         self._log = log if workers.rank == 0 else _say_nothing
         self._newest = self._find_newest()
@@ -95,8 +96,11 @@ class _Training:
         state, training = self._state, self._experiment.training
         if state.images_seen == 0:
             self._pause(samples=True)
-        elif self._score_is_owed():
-            self._pause(scored=True)
+        owed = self._owed()
+        for checkpoint in owed:
+            self._begin_score(checkpoint)
+        if owed and state.images_seen >= training.total_images:
+            self._pause(last=True)
         with self._batches() as batches:
             self._tally.start_clock()
             while state.images_seen < training.total_images:
@@ -114,7 +118,7 @@ class _Training:
         """Whatever the clock says is due, `before` being where it stood before the step."""
         experiment, now = self._experiment, self._state.images_seen
         last = now >= experiment.training.total_images
-        scored = self._score is not None and (last or _crossed(before, now, experiment.evaluation.every_images))
+        scored = self._scores is not None and (last or _crossed(before, now, experiment.evaluation.every_images))
         saved = (
             scored
             or last
@@ -122,7 +126,7 @@ class _Training:
         )
         samples = last or _crossed(before, now, experiment.training.samples_every_images)
         if saved or samples or _crossed(before, now, experiment.training.report_every_images):
-            self._pause(saved=saved, scored=scored, samples=samples)
+            self._pause(saved=saved, scored=scored, samples=samples, last=last)
             self._tally.start_clock()
 
     def _stop(self) -> None:
@@ -132,8 +136,8 @@ class _Training:
         elif self._state.steps > 0:
             self._save_newest()
 
-    def _pause(self, *, saved: bool = False, scored: bool = False, samples: bool = False) -> None:
-        """A report, with what else is due: a checkpoint, its score, samples."""
+    def _pause(self, *, saved: bool = False, scored: bool = False, samples: bool = False, last: bool = False) -> None:
+        """A report, with what else is due: a checkpoint, the beginning of its score, samples; and scores that came."""
         state = self._state
         state.wall_seconds = time.perf_counter() - self._born
         row = self._tally.row(state) | {"life_began_at_images_seen": self._life_began_at}
@@ -147,14 +151,26 @@ class _Training:
             self._log(f"{state.images_seen:,} images seen: {warning}")
         if saved:
             self._save_newest()
-        checkpoint = self._newest.name if self._newest and (saved or scored) else None
-        document = self._workers.from_first(self._scored) if scored else None
+        checkpoint = self._newest.name if self._newest and saved else None
+        if scored and self._newest is not None:
+            self._begin_score(self._newest)
+        scores = self._arrived(leave=0 if last else 1 if scored else None)
         self._reported_at = state.images_seen
-        self._report(Report(row, samples=pictures, checkpoint=checkpoint, score=document, warnings=warnings))
-        if document is not None and self._workers.rank == 0:
-            # After the report: who is killed in between owes the score still, and reports it on the next start.
-            assert self._newest is not None
-            self._store.record_score(self._newest, document, cost(document["metric"], float(document["value"])))
+        self._report(Report(row, samples=pictures, checkpoint=checkpoint, scores=scores, warnings=warnings))
+        if self._scores is not None and self._workers.rank == 0:
+            self._scores.note(scores)
+
+    def _begin_score(self, checkpoint: Checkpoint) -> None:
+        scores = self._scores
+        if scores is not None:
+            self._workers.from_first(lambda: scores.add(checkpoint))
+
+    def _arrived(self, *, leave: int | None) -> list[Scored]:
+        """On every rank: the scores that have come; waits until at most `leave` are in the making."""
+        scores = self._scores
+        if scores is None:
+            return []
+        return self._workers.from_first(lambda: scores.take(images_seen=self._state.images_seen, leave=leave))
 
     def _outcome(self, state: str) -> Outcome:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)
@@ -217,22 +233,23 @@ class _Training:
     def _save(self) -> Checkpoint:
         return self._state.save(self._store)
 
-    def _scored(self) -> dict[str, Any]:
-        """Rank 0's: the newest checkpoint's score."""
-        assert self._score is not None
-        assert self._newest is not None
-        return self._score(self._newest).result()
-
-    def _score_is_owed(self) -> bool:
-        """Whether the last life ended between a checkpoint and the score that was due for it."""
+    def _owed(self) -> list[Checkpoint]:
+        """Checkpoints whose scores were due and had not come when the last life ended, oldest first."""
         newest, training = self._newest, self._experiment.training
-        if self._score is None or newest is None:
-            return False
-        before = newest.images_seen - training.batch_size
-        due = newest.images_seen >= training.total_images or _crossed(
-            before, newest.images_seen, self._experiment.evaluation.every_images
-        )
-        return due and not self._workers.from_first(lambda: self._store.has_score(newest))
+        if self._scores is None or newest is None:
+            return []
+
+        def is_due(seen: int) -> bool:
+            before = seen - training.batch_size
+            return seen >= training.total_images or _crossed(before, seen, self._experiment.evaluation.every_images)
+
+        def names() -> list[str]:
+            due = [
+                one for one in self._store.all() if one.images_seen <= newest.images_seen and is_due(one.images_seen)
+            ]
+            return [one.name for one in due if not self._store.has_score(one) and one.fault() is None]
+
+        return [Checkpoint(self._store.folder / name) for name in self._workers.from_first(names)]
 
     @torch.no_grad()
     def _samples(self) -> tuple[np.ndarray, float]:

@@ -25,15 +25,36 @@ class Report:
         metrics: A row of metrics.jsonl. `memory_bytes` is the sum over the workers of each one's highest so far.
         samples: [n, h, w, c] uint8 from the same latents each time, where they are due.
         checkpoint: Name of the checkpoint made at this clock.
-        score: Its score document.
+        scores: Those that have come since the last report, each of the checkpoint it is of.
         warnings: What has gone wrong since the last report, each said once in a training.
     """
 
     metrics: dict[str, Any]
     samples: np.ndarray | None = None
     checkpoint: str | None = None
-    score: dict[str, Any] | None = None
+    scores: list["Scored"] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A score that has come.
+
+    Attributes:
+        checkpoint: Name of the checkpoint it is of.
+        images_seen: Its clock.
+        document: The score: metric, value, protocol.
+        seconds: From its beginning until it was there.
+        waited_seconds: How much of that the training waited for it.
+        arrived_at_images_seen: Where the training was by then.
+    """
+
+    checkpoint: str
+    images_seen: int
+    document: dict[str, Any]
+    seconds: float
+    waited_seconds: float
+    arrived_at_images_seen: int
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,11 @@ class Outcome:
 
 
 class ScoreHandle(Protocol):
-    """A score in the making."""
+    """A score in the making, while the training goes on."""
+
+    def done(self) -> bool:
+        """Whether `result` would not wait."""
+        ...
 
     def result(self) -> dict[str, Any]:
         """The score document, when it is there."""

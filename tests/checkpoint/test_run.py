@@ -161,11 +161,20 @@ def test_metrics_of_a_lost_life_are_left_out(make_run):
     rows = [(row["images_seen"], row["life"]) for row in trial.metrics()]
     assert rows == [(100, 1), (200, 2), (300, 2)]
     assert trial.metrics()[0]["loss"] is None
-    trial.truncate_metrics(200)
-    assert [row["images_seen"] for row in trial.metrics()] == [100, 200]
-    assert len(trial.folder.read_text("metrics.jsonl").splitlines()) == 2
-    trial.truncate_metrics(0)
-    assert trial.metrics() == []
+
+
+def test_a_score_stands_in_the_row_of_its_checkpoint_whenever_it_comes(make_run):
+    trial = make_run().folder.trial("0001")
+    for images_seen in (100, 200, 300):
+        trial.append_metrics({"images_seen": images_seen, "loss": 1.0})
+    for images_seen, value in ((100, 3.0), (250, 2.0), (300, 1.0), (100, 4.0)):  # 250: killed before its report
+        trial.append_score({"images_seen": images_seen, "score": {"value": value}})
+    rows = [(row["images_seen"], row.get("loss"), row.get("score", {}).get("value")) for row in trial.metrics()]
+    assert rows == [(100, 1.0, 4.0), (200, 1.0, None), (250, None, 2.0), (300, 1.0, 1.0)]
+    trial.forget_scores_past(250)  # a life begins anew there
+    trial.append_metrics({"images_seen": 260})
+    assert [row["images_seen"] for row in trial.metrics() if "score" in row] == [100, 250]
+    assert [row["images_seen"] for row in trial.metrics()] == [100, 200, 250, 260]
 
 
 @pytest.mark.parametrize("path", ["./runs", "runs"])

@@ -114,19 +114,21 @@ class _Trial:
         self.trial_id = name
 
 
+def scored(images_seen, value, *, metric="fid", now=None):
+    """What the driver reports at a clock, the score being of an earlier one where it came late."""
+    score = {"images_seen": images_seen, "metric": metric, "value": value, "checkpoint": f"{images_seen:012d}"}
+    return {"images_seen": now or images_seen, "scores": [score]}
+
+
 def test_it_ends_the_trial_that_the_rule_ends_and_forgets_what_was_lost():
     ledger = Ledger([Entry("a", {}, curve=[(10, 1.0)]), Entry("b", {}, curve=[(10, 5.0), (20, 0.1)])])
     scheduler = EarlyEnd(ledger, halving())
-    report = {"images_seen": 5, "score": 9.0, "metric": "fid"}
     lost = SimpleNamespace(config={"trial": "b"})
     assert scheduler.on_trial_result(None, lost, {"images_seen": 5}) == "CONTINUE"  # no score
-    assert scheduler.on_trial_result(None, lost, report) == "CONTINUE"
+    assert scheduler.on_trial_result(None, lost, scored(5, 9.0)) == "CONTINUE"
     assert ledger["b"].curve == [(5, 9.0)]
-    assert scheduler.on_trial_result(None, lost, {"images_seen": 10, "score": 7.0, "metric": "fid"}) == "STOP"
-    assert (
-        EarlyEnd(ledger, None).on_trial_result(None, lost, {"images_seen": 30, "score": 70.0, "metric": "fid"})
-        == "CONTINUE"
-    )
+    assert scheduler.on_trial_result(None, lost, scored(10, 7.0, now=17)) == "STOP"  # it came late
+    assert EarlyEnd(ledger, None).on_trial_result(None, lost, scored(30, 70.0)) == "CONTINUE"
 
 
 def test_where_more_is_better_the_trial_with_less_ends():
@@ -134,13 +136,12 @@ def test_where_more_is_better_the_trial_with_less_ends():
     scheduler = EarlyEnd(ledger, halving())
     for name, recall, decision in (("b", 0.5, "STOP"), ("c", 0.95, "CONTINUE")):
         trial = SimpleNamespace(config={"trial": name})
-        report = {"images_seen": 10, "score": recall, "metric": "recall5k_768"}
-        assert scheduler.on_trial_result(None, trial, report) == decision
+        assert scheduler.on_trial_result(None, trial, scored(10, recall, metric="recall5k_768")) == decision
 
 
 def test_a_repeat_is_no_part_of_the_search():
     ledger = Ledger([Entry("a", {}, curve=[(10, 1.0)]), Entry("a-seed1", {}, repeat_of="a")])
     scheduler = EarlyEnd(ledger, halving())
     trial = SimpleNamespace(config={"trial": "a-seed1"})
-    assert scheduler.on_trial_result(None, trial, {"images_seen": 10, "score": 99.0, "metric": "fid"}) == "CONTINUE"
+    assert scheduler.on_trial_result(None, trial, scored(10, 99.0)) == "CONTINUE"
     assert list(ledger.curves()) == ["a"]

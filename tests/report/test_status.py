@@ -126,7 +126,7 @@ def test_a_restart_that_took_reports_back_is_followed(run):
     trial = add_trial(run, "a", "running", rows=[report(100, 2.0), report(200, 1.0)], seconds_ago=60)
     reader = StatusReader(run)
     assert reader.read(now=NOW).trials[0].images_seen == 200
-    trial.truncate_metrics(100)
+    trial.append_metrics(report(100, 2.0))
     assert (reader.read(now=NOW).trials[0].images_seen, reader.read(now=NOW).trials[0].score) == (100, 2.0)
 
 

@@ -29,6 +29,9 @@ class PixelMean:
     def __init__(self, checkpoint):
         self._value = float(checkpoint.tensors("ema")["dense.weight"].abs().mean())
 
+    def done(self):
+        return True
+
     def result(self):
         return {"metric": "mean_weight", "value": self._value, "protocol": {}}
 
@@ -39,7 +42,8 @@ def run_job(job, workers):
     rows, said, asked = [], [], []
 
     def report(given: Report):
-        rows.append(given.metrics | {"score": given.score, "checkpoint": given.checkpoint, "warnings": given.warnings})
+        scores = [[one.images_seen, one.document["value"]] for one in given.scores]
+        rows.append(given.metrics | {"scores": scores, "checkpoint": given.checkpoint, "warnings": given.warnings})
         if workers.rank == 0:
             Path(job["reports"]).write_text(json.dumps({"rows": rows, "log": said}))
         if given.metrics["images_seen"] == job.get("hang_at"):

@@ -8,7 +8,7 @@ import torch
 
 from framework.checkpoint import CheckpointStore, load_generator
 from framework.config import Experiment, with_overrides
-from framework.errors import CheckpointError, TrainingError
+from framework.errors import CheckpointError, EvaluationError, TrainingError
 from framework.models import derive_seed, sample_latents
 from framework.storage import open_folder
 from framework.training import WorkerGroup, train
@@ -45,10 +45,17 @@ FIGURES = {
 
 
 class Value:
-    def __init__(self, value):
-        self._value = value
+    """A score that is there once it was asked for `after` times, or waited for."""
+
+    def __init__(self, value, *, after=0):
+        self._value, self._left, self.waited_for = value, after, False
+
+    def done(self):
+        self._left -= 1
+        return self._left < 0
 
     def result(self):
+        self.waited_for = self._left >= 0
         return {"metric": "made_up", "value": self._value, "protocol": {}}
 
 
@@ -78,6 +85,11 @@ def run(images, tmp_path):
     return run
 
 
+def scored(reports):
+    """[(clock of the checkpoint, clock of the report that brings its score)]"""
+    return [(one.images_seen, report.metrics["images_seen"]) for report in reports for one in report.scores]
+
+
 def clocks(reports, what):
     return [report.metrics["images_seen"] for report in reports if what(report)]
 
@@ -89,7 +101,7 @@ def test_everything_comes_by_the_clock(run):
     assert clocks(reports, lambda _: True) == [0, 16, 32, 40, 48, 64, 80]
     assert clocks(reports, lambda report: report.samples is not None) == [0, 32, 64, 80]
     assert clocks(reports, lambda report: report.checkpoint is not None) == [40, 80]
-    assert clocks(reports, lambda report: report.score is not None) == [40, 80]
+    assert scored(reports) == [(40, 40), (80, 80)]
     assert store.best()[0].name == "000000000080"
     for report in reports[1:]:
         assert report.metrics.keys() >= FIGURES
@@ -125,8 +137,46 @@ def test_a_score_that_was_never_made_is_made_on_restart(run):
     with pytest.raises(RuntimeError, match="killed"):
         run(score=broken)
     _, reports, _, store = run(score=lambda _: Value(2.0))
-    assert clocks(reports, lambda report: report.score is not None) == [40, 80]
+    assert scored(reports) == [(40, 48), (80, 80)]
     assert store.best()[1]["value"] == 2.0
+
+
+def test_training_goes_on_while_a_score_is_made_and_waits_for_none_longer_than_an_interval(run):
+    made = []
+
+    def score(checkpoint):
+        # of 24: asked at 24, 32 and 48; those after it never come by themselves
+        made.append((checkpoint.images_seen, Value(1.0, after={24: 2}.get(checkpoint.images_seen, 1000))))
+        return made[-1][1]
+
+    _, reports, _, store = run(score=score, evaluation__every_images=24)
+    assert [images_seen for images_seen, _ in made] == [24, 48, 72, 80]
+    assert scored(reports) == [(24, 48), (48, 72), (72, 80), (80, 80)]
+    assert [handle.waited_for for _, handle in made] == [False, True, True, True]
+    assert [one.arrived_at_images_seen for report in reports for one in report.scores] == [48, 72, 80, 80]
+    assert all(store.has_score(checkpoint) for checkpoint in store.all())
+
+
+def test_a_score_on_its_way_when_it_was_stopped_is_made_by_the_next_life(run):
+    asked = iter([*[False] * 8, True])
+    never = Value(1.0, after=1000)
+    outcome, reports, _, store = run(score=lambda _: never, should_stop=lambda: next(asked))
+    assert (outcome.images_seen, scored(reports), store.best()) == (64, [], None)
+    assert not never.waited_for
+    begun = []
+    _, reports, _, store = run(score=lambda checkpoint: begun.append(checkpoint.images_seen) or Value(2.0))
+    assert begun == [40, 80]
+    assert scored(reports) == [(40, 80), (80, 80)]
+    assert store.best()[0].images_seen == 40  # of two that are equal the earlier
+
+
+def test_what_a_score_fails_of_ends_the_training(run):
+    class Broken(Value):
+        def result(self):
+            raise EvaluationError("features: not finite")
+
+    with pytest.raises(EvaluationError, match="not finite"):
+        run(score=lambda _: Broken(1.0))
 
 
 def test_stopping_before_the_first_step_leaves_nothing(run):
@@ -144,7 +194,7 @@ def test_stopped_after_any_step_it_is_saved_and_every_clock_is_reported_once(run
     assert store.newest(warn=print).images_seen == 8 * steps
     seen = clocks(reports, lambda _: True)
     assert seen == sorted({*[clock for clock in (0, 16, 32, 40, 48, 64) if clock < 8 * steps], 8 * steps})
-    assert clocks(reports, lambda report: report.score is not None) == [40] * (steps >= 5)
+    assert scored(reports) == [(40, 40)] * (steps >= 5)
     # Stopped again before it has moved: nothing is said twice, nor in the score's place.
     outcome, reports, _, _ = run(score=lambda _: Value(3.0), should_stop=lambda: True)
     assert (outcome.images_seen, reports) == (8 * steps, [])

@@ -116,7 +116,7 @@ def test_scores_come_by_the_clock_and_the_best_is_noted(ranks):
     overrides = {**LONG, "evaluation.every_images": 160, "compute.workers": 2}
     job = ranks.job("scored", score=True, overrides=overrides)
     ranks.run(job, world=2)
-    scored = [row for row in rows(job) if row["score"]]
-    assert [row["images_seen"] for row in scored] == [160, 320, 480, 640]
+    scores = [score for row in rows(job) for score in row["scores"]]
+    assert [images_seen for images_seen, _ in scores] == [160, 320, 480, 640]
     best = json.loads((Path(job["store"]) / "best.json").read_text())
-    assert best["value"] == min(row["score"]["value"] for row in scored)
+    assert best["value"] == min(value for _, value in scores)
