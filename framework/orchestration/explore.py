@@ -13,7 +13,7 @@ from framework.latents.artifacts import write_arithmetic, write_interpolation, w
 from framework.latents.subjects import Assessed, assess_latents, merge_assessed
 from framework.models.assessor import Assessor
 from framework.orchestration.loaded import loaded_assessor, loaded_generator
-from framework.orchestration.shards import SHARD_IMAGES, TaskResources, map_in_order, task_device
+from framework.orchestration.shards import SHARD_IMAGES, TaskResources, Tasks, task_device
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 from framework.storage import open_folder
@@ -36,8 +36,8 @@ def interpolate(study: Study, target: Target) -> dict[str, Any]:
     about = _about(study, target)
     if not _is_made(study, "interpolation.json", about):
         arguments = (target.location, study.run.artifacts.location, study.experiment.latents, about)
-        resources = TaskResources(workers=1)
-        list(map_in_order(_draw_walks, [arguments], resources=resources, name=f"interpolate {target.checkpoint}"))
+        one = Tasks(TaskResources(workers=1))
+        list(one.map(_draw_walks, [arguments], name=f"interpolate {target.checkpoint}"))
     return study.run.artifacts.read_json("interpolation.json")
 
 
@@ -95,12 +95,10 @@ def _assess_on_cluster(study: Study, target: Target, generator: str, latents: np
     folder = study.assessors.folder
     folders = str(folder / "finder"), str(folder / "measurer")
     shards = [latents[start : start + SHARD_IMAGES] for start in range(0, len(latents), SHARD_IMAGES)]
-    parts = map_in_order(
+    parts = Tasks(study.task_resources(), study.needs(*folders)).map(
         _assess_shard,
         [(target.location, generator, *folders, shard) for shard in shards],
-        resources=study.task_resources(),
         name=f"assess {target.checkpoint}",
-        needs=study.needs(*folders),
         done=study.watch.counter(f"samples assessed, by {SHARD_IMAGES}"),
     )
     return merge_assessed(list(parts))

@@ -1,23 +1,13 @@
-"""Moments of many images as Ray work: shards over tasks, merged in order."""
-
-from collections.abc import Callable
+"""Moments of many images as Ray work: shards over a crew, merged in order."""
 
 from framework.evaluation import FeatureSpec, merge_in_order, shards
 from framework.evaluation.sources import SourceSpec, source_shard_moments
 from framework.metrics import Moments
-from framework.orchestration.depot import Needs
-from framework.orchestration.shards import TaskResources, map_in_order, task_device
+from framework.orchestration.shards import Crew, Done, task_device
 
 
 def source_moments(
-    source: SourceSpec,
-    features: FeatureSpec,
-    *,
-    blocks: int,
-    resources: TaskResources,
-    name: str,
-    needs: Needs | None = None,
-    done: Callable[[int, int], None] | None = None,
+    source: SourceSpec, features: FeatureSpec, *, blocks: int, crew: Crew, name: str, done: Done | None = None
 ) -> Moments:
     """The moments of a source's features.
 
@@ -25,17 +15,12 @@ def source_moments(
         source: All its images.
         features: Of which features.
         blocks: Blocks of 32 images at a time.
-        resources: Of each task.
+        crew: Who computes them.
         name: Shown by Ray's dashboard.
-        needs: What the tasks read of the job's node.
         done: Called with (finished, all) after each shard.
     """
-    work = _shard_work(source, features, blocks=blocks)
-    return merge_in_order(map_in_order(_shard, work, resources=resources, name=name, needs=needs, done=done))
-
-
-def _shard_work(source: SourceSpec, features: FeatureSpec, *, blocks: int) -> list[tuple]:
-    return [(source, features, start, stop, blocks) for start, stop in shards(source.side.count)]
+    work = [(source, features, start, stop, blocks) for start, stop in shards(source.side.count)]
+    return merge_in_order(crew.map(_shard, work, name=name, done=done))
 
 
 def _shard(source: SourceSpec, features: FeatureSpec, start: int, stop: int, blocks: int) -> Moments:

@@ -19,7 +19,7 @@ from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
 from framework.orchestration.moments import source_moments
 from framework.orchestration.resources import Plan
-from framework.orchestration.shards import task_resources
+from framework.orchestration.shards import Tasks, task_resources
 from framework.orchestration.study import Study, Watch
 from framework.orchestration.target import Target
 from framework.orchestration.work import TrialScoring
@@ -46,9 +46,8 @@ def evaluate(study: Study, target: Target) -> list[dict[str, Any]]:
         source,
         features,
         blocks=settings.batch_size,
-        resources=study.task_resources(),
+        crew=Tasks(study.task_resources(), study.needs(features.path)),
         name=f"evaluate {target.checkpoint}",
-        needs=study.needs(features.path),
         done=study.watch.counter("samples scored, by 256"),
     )
     score = score_from_moments(real, fake, protocol) | {"checkpoint": target.checkpoint, "generator": generator.digest}
@@ -75,9 +74,8 @@ def evaluate_pair(
             source,
             features,
             blocks=settings.batch_size,
-            resources=task_resources(settings.workers, cluster),
+            crew=Tasks(task_resources(settings.workers, cluster, gpus=settings.gpus_per_worker), needs),
             name=f"measure {place}",
-            needs=needs,
             done=watch.counter("images measured, by 256"),
         )
         for place, source in zip((reference, scored), sources, strict=True)
@@ -113,9 +111,8 @@ def real_moments(study: Study, features: FeatureSpec) -> tuple[Moments, Path, Im
             source,
             features,
             blocks=study.experiment.evaluation.batch_size,
-            resources=study.task_resources(),
+            crew=Tasks(study.task_resources(), study.needs(features.path, study.images.path)),
             name="measure real images",
-            needs=study.needs(features.path, study.images.path),
             done=study.watch.counter("real images measured, by 256"),
         )
 

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import ray
 import torch
@@ -14,15 +14,34 @@ from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Needs
 
 SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
-_LOST_WORKER_RETRIES = 3
+LOST_WORKER_RETRIES = 3
+Done = Callable[[int, int], None]
+
+
+class Crew(Protocol):
+    """Whoever does shards of work: tasks, or actors that keep what they have loaded."""
+
+    def map(
+        self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
+    ) -> Iterator[Any]:
+        """`function(*arguments[i])` for each i, yielded in order.
+
+        Args:
+            function: Module-level; gets its arguments and runs on one torch thread, so that neither the number of
+                cores nor that of workers moves a rounding.
+            arguments: One tuple a shard.
+            name: Shown by Ray's dashboard.
+            done: Called with (finished, all) after each.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class TaskResources:
-    """What each task asks of Ray, and how many run at a time.
+    """What each task or actor asks of Ray, and how many run at a time.
 
     Args:
-        workers: Tasks at a time.
+        workers: At a time.
         cores: Cores each; 0 for work that shares what its trial has.
         gpus: GPUs each.
         node: Where they have to run; None for anywhere.
@@ -49,51 +68,62 @@ class TaskResources:
         return found
 
 
-def task_resources(workers: int | Literal["auto"], cluster: Cluster) -> TaskResources:
-    """`workers` tasks at a time, a core each, or a GPU where there are any; auto: as many as there are of these."""
-    gpu = 1.0 if cluster.gpus >= 1 else 0.0
-    at_once = cluster.gpus if gpu else cluster.cores
-    return TaskResources(workers=max(1, int(at_once)) if workers == "auto" else workers, gpus=gpu)
-
-
-def map_in_order(
-    function: Callable[..., Any],
-    arguments: Sequence[tuple],
-    *,
-    resources: TaskResources,
-    name: str,
-    needs: Needs | None = None,
-    done: Callable[[int, int], None] | None = None,
-) -> Iterator[Any]:
-    """`function(*arguments[i])` for each i as Ray tasks, yielded in order.
-
-    At most two tasks a worker are under way, so memory does not grow with their number. Ray runs a task again whose
-    process was lost.
+def task_resources(
+    workers: int | Literal["auto"], cluster: Cluster, *, gpus: float | Literal["auto"] = "auto"
+) -> TaskResources:
+    """`workers` at a time, a core each, or (a share of) a GPU where there are any; auto: as many as there are of these.
 
     Args:
-        function: Module-level; gets its arguments and runs on one torch thread, so that neither the number of cores
-            nor that of tasks moves a rounding.
-        arguments: One tuple a task.
-        resources: Of each task.
-        name: Shown by Ray's dashboard.
-        needs: Files and folders of the job's node that the tasks read.
-        done: Called with (finished, all) after each.
+        workers: How many.
+        cluster: What there is.
+        gpus: Share of a GPU each; auto: one where there are any.
     """
-    task = ray.remote(_on_one_thread).options(name=name, max_retries=_LOST_WORKER_RETRIES, **resources.options())
-    waiting = deque(arguments)
-    under_way: deque[Any] = deque()
-    most = 2 * resources.workers if resources.cores or resources.gpus else resources.workers
-    finished = 0
-    while waiting or under_way:
-        while waiting and len(under_way) < most:
-            under_way.append(task.remote(needs, function, waiting.popleft()))
-        try:
-            yield ray.get(under_way.popleft())
-        except RayTaskError as fault:
-            raise fault.cause from None  # what the function raised, not Ray's account of where
-        finished += 1
-        if done is not None:
-            done(finished, len(arguments))
+    share = gpus if gpus != "auto" else 1.0 if cluster.gpus >= 1 else 0.0
+    at_once = cluster.gpus / share if share else cluster.cores
+    return TaskResources(workers=max(1, int(at_once + 1e-9)) if workers == "auto" else workers, gpus=share)
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """A crew of Ray tasks; Ray runs one again whose process was lost.
+
+    At most two a worker are under way, so memory does not grow with their number.
+
+    Args:
+        resources: Of each task.
+        needs: Files and folders of the job's node that the tasks read.
+    """
+
+    resources: TaskResources
+    needs: Needs | None = None
+
+    def map(
+        self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
+    ) -> Iterator[Any]:
+        """See Crew."""
+        task = ray.remote(_after_bringing).options(
+            name=name, max_retries=LOST_WORKER_RETRIES, **self.resources.options()
+        )
+        waiting = deque(arguments)
+        under_way: deque[Any] = deque()
+        resources = self.resources
+        most = 2 * resources.workers if resources.cores or resources.gpus else resources.workers
+        finished = 0
+        while waiting or under_way:
+            while waiting and len(under_way) < most:
+                under_way.append(task.remote(self.needs, function, waiting.popleft()))
+            yield result_of(under_way.popleft())
+            finished += 1
+            if done is not None:
+                done(finished, len(arguments))
+
+
+def result_of(reference: Any) -> Any:
+    """What a task gave, or what it raised, without Ray's account of where."""
+    try:
+        return ray.get(reference)
+    except RayTaskError as fault:
+        raise fault.cause from None
 
 
 def task_device() -> str:
@@ -101,8 +131,13 @@ def task_device() -> str:
     return "cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES", "") else "cpu"
 
 
-def _on_one_thread(needs: Needs | None, function: Callable[..., Any], arguments: tuple) -> Any:
-    if needs is not None:
-        needs.bring()
+def on_one_thread(function: Callable[..., Any], arguments: tuple) -> Any:
+    """The call, as every member of a crew makes it."""
     torch.set_num_threads(1)
     return function(*arguments)
+
+
+def _after_bringing(needs: Needs | None, function: Callable[..., Any], arguments: tuple) -> Any:
+    if needs is not None:
+        needs.bring()
+    return on_one_thread(function, arguments)

@@ -91,7 +91,8 @@ class Study:
 
     def task_resources(self) -> TaskResources:
         """For the tasks of a job that has the cluster to itself: a core each, or a GPU where there are any."""
-        return task_resources(self.experiment.evaluation.workers, self.cluster)
+        settings = self.experiment.evaluation
+        return task_resources(settings.workers, self.cluster, gpus=settings.gpus_per_worker)
 
     def features(self) -> FeatureSpec:
         """Which features scores are made of: the config's, or what is at hand."""

@@ -14,7 +14,7 @@ from framework.evaluation.sources import SourceSpec
 from framework.metrics import Moments
 from framework.orchestration.moments import source_moments
 from framework.orchestration.nodes import this_node
-from framework.orchestration.shards import TaskResources, map_in_order
+from framework.orchestration.shards import TaskResources, Tasks
 from framework.orchestration.work import TrialScoring
 
 
@@ -57,18 +57,18 @@ def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) 
     side = scoring.protocol.fake.model_copy(update={"digest": load_generator(location).digest})
     source = SourceSpec("generator", location, side)
     on_gpu = device.type == "cuda"
-    resources = TaskResources(
-        workers=1 if on_gpu else scoring.tasks,
-        cores=0.0,
-        node=this_node() if on_gpu else None,
-        shared_gpus=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if on_gpu else None,
+    crew = Tasks(
+        TaskResources(
+            workers=1 if on_gpu else scoring.tasks,
+            cores=0.0,
+            node=this_node() if on_gpu else None,
+            shared_gpus=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if on_gpu else None,
+        ),
+        scoring.needs,
     )
-    fake = source_moments(
-        source, scoring.features, blocks=scoring.blocks, resources=resources, name=name, needs=scoring.needs
-    )
-    finish = [(Path(scoring.real), fake, scoring.protocol)]
-    here = TaskResources(workers=1, cores=0.0, node=this_node())
-    (score,) = map_in_order(_finish, finish, resources=here, name=name)
+    fake = source_moments(source, scoring.features, blocks=scoring.blocks, crew=crew, name=name)
+    here = Tasks(TaskResources(workers=1, cores=0.0, node=this_node()))
+    (score,) = here.map(_finish, [(Path(scoring.real), fake, scoring.protocol)], name=name)
     return score
 
 

@@ -1,0 +1,107 @@
+"""Actors that keep the extractor and the generator loaded, each with a share of the work."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from framework.errors import ClusterError
+from framework.orchestration.depot import Needs
+from framework.orchestration.shards import LOST_WORKER_RETRIES, Done, TaskResources, on_one_thread, result_of
+
+_EACH_UNDER_WAY = 2  # the next shard lies ready where one ends
+_AHEAD = 4  # results an actor that wait for an earlier one: memory holds no more
+
+
+class _Member:
+    """What an actor runs; what its process loads once stays in the caches of the functions it calls."""
+
+    def __init__(self, needs: Needs | None) -> None:
+        if needs is not None:
+            needs.bring()
+
+    def ready(self) -> bool:
+        return True
+
+    def call(self, function: Callable[..., Any], arguments: tuple) -> Any:
+        return on_one_thread(function, arguments)
+
+
+class Actors:
+    """A crew of actors, for the length of a block; Ray starts one anew whose process was lost, and its shard with it.
+
+    Only those that have started are given work, so a cluster that cannot hold all of them at a time does with fewer.
+
+    Args:
+        resources: Of each.
+        kind: How Ray's dashboard calls them.
+        needs: Files and folders of the job's node that they read.
+    """
+
+    def __init__(self, resources: TaskResources, *, kind: str, needs: Needs | None = None) -> None:
+        member = ray.remote(type(kind, (_Member,), {})).options(
+            max_restarts=LOST_WORKER_RETRIES, max_task_retries=LOST_WORKER_RETRIES, **resources.options()
+        )
+        self._all: list[Any] = [member.remote(needs) for _ in range(resources.workers)]
+        self._starting = {actor.ready.remote(): actor for actor in self._all}
+        self._started: list[Any] = []
+
+    def __enter__(self) -> "Actors":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for actor in self._all:
+            ray.kill(actor)
+
+    def map(
+        self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
+    ) -> Iterator[Any]:
+        """See Crew."""
+        waiting, under_way = deque(enumerate(arguments)), {}
+        finished: dict[int, Any] = {}
+        for place in range(len(arguments)):
+            while place not in finished:
+                self._hand_out(waiting, under_way, function, name, until=place + _AHEAD * len(self._all))
+                ready, _ = ray.wait([*under_way, *self._starting], num_returns=1)
+                for reference in ready:
+                    if reference in self._starting:
+                        self._welcome(reference)
+                    else:
+                        number, _ = under_way.pop(reference)
+                        finished[number] = reference
+            yield _result(finished.pop(place), name)
+            if done is not None:
+                done(place + 1, len(arguments))
+
+    def _hand_out(
+        self,
+        waiting: deque[tuple[int, tuple]],
+        under_way: dict[Any, tuple[int, Any]],
+        function: Callable[..., Any],
+        name: str,
+        *,
+        until: int,
+    ) -> None:
+        """Gives the next shards to those with the least to do, none further ahead than `until`."""
+        busy = [actor for _, actor in under_way.values()]
+        while self._started and waiting and waiting[0][0] < until:
+            actor = min(self._started, key=busy.count)
+            if busy.count(actor) >= _EACH_UNDER_WAY:
+                break
+            number, given = waiting.popleft()
+            busy.append(actor)
+            under_way[actor.call.options(name=name).remote(function, given)] = (number, actor)
+
+    def _welcome(self, reference: Any) -> None:
+        actor = self._starting.pop(reference)
+        _result(reference, "start")
+        self._started.append(actor)
+
+
+def _result(reference: Any, name: str) -> Any:
+    try:
+        return result_of(reference)
+    except RayActorError as fault:
+        raise ClusterError(f"{name}: a process was lost {LOST_WORKER_RETRIES + 1} times ({fault.error_msg})") from None
