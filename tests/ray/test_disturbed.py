@@ -60,7 +60,7 @@ class Disturbed:
 
         wait_until(there, seconds=600, what=f"{count} reports more")
 
-    def _reports(self) -> int:
+    def reports(self) -> int:
         return sum(len(file.read_text().splitlines()) for file in self.trials.glob("*/metrics.jsonl"))
 
     def kill_the_job(self) -> None:
