@@ -1,5 +1,6 @@
 """Results as lines for a terminal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from framework.checkpoint import RunFolder
@@ -15,10 +16,10 @@ def leaderboard_table(rows: list[dict[str, Any]]) -> str:
     columns = [*_SHOWN[:2], *searched, *_SHOWN[2:]]
     heads = {key: key.rsplit(".", 1)[-1] for key in columns} | {"score_images_seen": "at images"}
     cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max([len(heads[column]), *(len(line[index]) for line in cells)]) for index, column in enumerate(columns)]
-    lines = ["  ".join(heads[column].ljust(width) for column, width in zip(columns, widths, strict=True)).rstrip()]
-    for row, line in zip(rows, cells, strict=True):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    head, *table = aligned([heads[column] for column in columns], cells)
+    lines = [head]
+    for row, line in zip(rows, table, strict=True):
+        lines.append(line)
         lines += [f"      {name}: {row[name]}" for name in ("warnings", "error") if row.get(name)]
     return "\n".join(lines)
 
@@ -32,6 +33,27 @@ def said_results(run: RunFolder, rows: list[dict[str, Any]], console: Console) -
     return {"run": run.folder.location, "leaderboard": rows, "best": best, "scores": scores}
 
 
+def aligned(heads: list[str], cells: list[list[str]]) -> list[str]:
+    """A head and rows as lines, columns two blanks apart."""
+    widths = [max(len(line[index]) for line in (heads, *cells)) for index in range(len(heads))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (heads, *cells)
+    ]
+
+
+def score_value(score: Mapping[str, Any] | None) -> str:
+    """A score's value, with its standard deviation over latent seeds where it has one.
+
+    >>> score_value({"value": 0.27951}), score_value({"value": 12.0, "sd": 0.25}), score_value(None)
+    ('0.2795', '12 ± 0.25', '-')
+    """
+    if score is None:
+        return "-"
+    spread = f" ± {score['sd']:.2g}" if score.get("sd") is not None else ""
+    return f"{score['value']:.4g}{spread}"
+
+
 def score_lines(scores: list[dict[str, Any]]) -> str:
     """Each score with what makes its protocol."""
     return "\n".join(_score_line(score) for score in scores)
@@ -41,7 +63,7 @@ def _score_line(score: dict[str, Any]) -> str:
     protocol = score["protocol"]
     real, fake = protocol["real"], protocol["fake"]
     return (
-        f"{score['metric']} = {score['value']:.4g}  "
+        f"{score['metric']} = {score_value(score)}  "
         f"({protocol['features']['name']}, {protocol['tap']} features; "
         f"{fake['count']:,} images against {real['count']:,} of the reference)"
     )

@@ -1,7 +1,35 @@
 """Arrays in, numbers out: moments that merge, the distances between them, and which way a metric is better."""
 
 from framework.metrics.direction import cost, higher_is_better
+from framework.metrics.diversity import relative_diversity
+from framework.metrics.extrapolation import Extrapolation, extrapolate
 from framework.metrics.frechet import frechet_distance
+from framework.metrics.inception_score import inception_score
+from framework.metrics.kernel import KernelDistance, kernel_distance, subset_distance, subset_indices
+from framework.metrics.manifold import Cover, Radii, blocks, cover, manifold_scores, nearest, radii
+from framework.metrics.memorisation import Memorisation, memorisation
 from framework.metrics.moments import Moments
 
-__all__ = ["Moments", "cost", "frechet_distance", "higher_is_better"]
+__all__ = [
+    "Cover",
+    "Extrapolation",
+    "KernelDistance",
+    "Memorisation",
+    "Moments",
+    "Radii",
+    "blocks",
+    "cost",
+    "cover",
+    "extrapolate",
+    "frechet_distance",
+    "higher_is_better",
+    "inception_score",
+    "kernel_distance",
+    "manifold_scores",
+    "memorisation",
+    "nearest",
+    "radii",
+    "relative_diversity",
+    "subset_distance",
+    "subset_indices",
+]

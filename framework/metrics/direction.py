@@ -3,7 +3,7 @@
 import re
 
 # Distances, losses and errors shrink as images get better; these grow.
-_GROWING = re.compile(r"(^|_)(precision|recall|density|coverage|accuracy|auroc|share|inception_score)(_|$)")
+_GROWING = re.compile(r"(^|_)(precision|recall|density|coverage|diversity|accuracy|auroc|share|inception_score)(_|$)")
 
 
 def higher_is_better(metric: str) -> bool:
@@ -13,6 +13,8 @@ def higher_is_better(metric: str) -> bool:
     (False, False, False)
     >>> higher_is_better("precision"), higher_is_better("recall5k_768"), higher_is_better("latent_arithmetic_share")
     (True, True, True)
+    >>> higher_is_better("clean_diversity5k_768"), higher_is_better("memorisation5k_768")
+    (True, False)
     """
     return _GROWING.search(re.sub(r"[0-9.]+[km]?(?=_|$)", "", metric)) is not None
 

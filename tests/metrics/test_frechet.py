@@ -47,11 +47,12 @@ def test_full_rank_agrees_with_scipys_sqrtm(first, second):
     assert frechet_distance(a, b) == pytest.approx(by_scipy(a, b), rel=1e-9)
 
 
-def test_fewer_vectors_than_features():
+@pytest.mark.parametrize(("first", "second", "size", "decay"), [(20, 30, 64, 0.95), (100, 100, 768, 0.995)])
+def test_fewer_vectors_than_features(first, second, size, decay):
     """Rank n − 1. The nuclear norm of the product of centred data knows the answer without any d x d matrix."""
-    x, y = sample(20, 64, 1, decay=0.95), sample(30, 64, 2, decay=0.95)
+    x, y = sample(first, size, 1, decay=decay), sample(second, size, 2, decay=decay)
     a, b = Moments.of(x), Moments.of(y)
-    cx, cy = (x - x.mean(0)) / np.sqrt(19), (y - y.mean(0)) / np.sqrt(29)
+    cx, cy = (x - x.mean(0)) / np.sqrt(first - 1), (y - y.mean(0)) / np.sqrt(second - 1)
     shift = x.mean(0) - y.mean(0)
     overlap = np.linalg.svd(cx @ cy.T, compute_uv=False).sum()
     expected = shift @ shift + (cx**2).sum() + (cy**2).sum() - 2 * overlap

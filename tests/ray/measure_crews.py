@@ -1,0 +1,67 @@
+"""What tests/ray/test_crews.py runs: `python measure_crews.py RUN OUT`. A Ray of its own, crews of every kind.
+
+The moments of one generator's samples by crews of 1, 2 and 4 workers, 1, 2 and 5 blocks at a time, and with an actor
+killed halfway; each as the bytes of its arrays' sha256.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from framework.checkpoint import RunFolder, load_generator
+from framework.evaluation import resolve_features
+from framework.evaluation.sources import find_source
+from framework.orchestration.actors import Actors
+from framework.orchestration.cluster import connect
+from framework.orchestration.moments import source_moments
+from framework.orchestration.shards import TaskResources, Tasks
+from framework.orchestration.target import best_target
+
+SAMPLES = 1100  # four shards and a part of one
+
+
+def process_of():
+    return os.getpid()
+
+
+def digest(moments):
+    return hashlib.sha256(moments.mean.tobytes() + moments.scatter.tobytes()).hexdigest()
+
+
+def main(location, out):
+    run = RunFolder.open(location)
+    (assessor,) = (run.folder.parent / ".cache" / "assessors").list()
+    features = resolve_features(
+        run.experiment.evaluation, assessor_folder=Path(location).parent / ".cache/assessors" / assessor / "measurer"
+    )
+    source = find_source(best_target(run).location, samples=SAMPLES, seed=0)
+    assert load_generator(best_target(run).location).digest == source.side.digest
+    found, killed = {}, []
+    with connect("crews", verbose=False, say=print):
+
+        def measure(name, crew, *, blocks, done=None):
+            made = source_moments(source, features, blocks=blocks, crew=crew, name=name, done=done)
+            found[name] = [digest(made), made.count]
+
+        for workers, blocks in ((1, 1), (2, 2), (4, 5)):
+            resources = TaskResources(workers=workers, cores=0.2)
+            with Actors(resources, kind="Scorer") as crew:
+                measure(f"{workers} actors, {blocks} blocks", crew, blocks=blocks)
+            measure(f"{workers} tasks, {blocks} blocks", Tasks(resources), blocks=blocks)
+        with Actors(TaskResources(workers=2, cores=0.2), kind="Scorer") as crew:
+
+            def kill(done, total):
+                if done == total // 2:
+                    (victim,) = crew.map(process_of, [()], name="who")
+                    os.kill(victim, signal.SIGKILL)
+                    killed.append(victim)
+
+            measure("an actor killed", crew, blocks=1, done=kill)
+    Path(out).write_text(json.dumps({"found": found, "killed": killed}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
