@@ -40,7 +40,7 @@ def moments_here(source: SourceSpec, features: FeatureSpec, *, blocks: int) -> M
 
 
 def _shard_work(source: SourceSpec, features: FeatureSpec, *, blocks: int) -> list[tuple]:
-    return [(source, features, start, stop, blocks) for start, stop in shards(source.side.count)]
+    return [(source, features, start, stop, blocks) for start, stop in shards(source.count)]
 
 
 def _shard(source: SourceSpec, features: FeatureSpec, start: int, stop: int, blocks: int) -> Moments:
