@@ -37,6 +37,7 @@ class Family:
         needs_features: Whether it wants each image's features, where moments are not enough.
         has_real: Whether it has a real side.
         has_held_out: Whether it wants real images that training never sees too.
+        in_torchmetrics: Whether torchmetrics computes it.
     """
 
     name: FamilyName
@@ -47,6 +48,7 @@ class Family:
     needs_features: bool = True
     has_real: bool = True
     has_held_out: bool = False
+    in_torchmetrics: bool = False
 
     def settings_for(self, *, real: int | None, fake: int | None) -> Settings:
         """What it is made with, for so many images on each side."""
@@ -61,14 +63,28 @@ class Family:
 FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
-        Family("fid", "frechet_distance", "moments float64", needs_features=False),
+        Family("fid", "frechet_distance", "moments float64", needs_features=False, in_torchmetrics=True),
         Family("fid_infinity", "frechet_distance_infinity", "moments float64", in_auto=False),
-        Family("kid", "kernel_distance", "kernel float64", (("subsets", _SUBSETS), ("subset_seed", 0))),
+        Family(
+            "kid",
+            "kernel_distance",
+            "kernel float64",
+            settings=(("subsets", _SUBSETS), ("subset_seed", 0)),
+            in_torchmetrics=True,
+        ),
         Family("precision", "precision", "distances float64", (("k", 3),)),
         Family("recall", "recall", "distances float64", (("k", 3),)),
         Family("density", "density", "distances float64", (("k", 5),)),
         Family("coverage", "coverage", "distances float64", (("k", 5),)),
-        Family("inception_score", None, "entropies float64", (("splits", 10),), in_auto=False, has_real=False),
+        Family(
+            "inception_score",
+            None,
+            "entropies float64",
+            settings=(("splits", 10),),
+            in_auto=False,
+            has_real=False,
+            in_torchmetrics=True,
+        ),
         Family("memorisation", "memorisation", "distances float64", has_held_out=True),
         Family("diversity", "diversity", "moments float64", needs_features=False),
     )
