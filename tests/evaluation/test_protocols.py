@@ -129,7 +129,7 @@ def test_utkface_serves_for_5000_and_not_for_more():
     assert str(caught.value) == wanted
     (least,) = asked("fid1k_768")
     with pytest.raises(
-        EvaluationError, match="fid1k_768: wants at least 1,000 real images, and the reference has 300$"
+        EvaluationError, match=r"fid1k_768: wants at least 1,000 real images, and the reference has 300$"
     ):
         least.protocol(SPEC, fake=samples(1_000), real=UTKFACE.model_copy(update={"count": 300, "split": "all"}))
 
