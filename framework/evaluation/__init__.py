@@ -1,8 +1,11 @@
 """Scores: which features, from which images, under which protocol."""
 
+from framework.evaluation.families import FAMILIES
 from framework.evaluation.features import Extractor, FeatureSpec, build_extractor, resolve_features
+from framework.evaluation.passes import Pass, Request, pair_passes, passes
 from framework.evaluation.protocol import FeatureSource, ImageSide, Protocol, make_score
 from framework.evaluation.reference import load_moments, real_statistics, save_moments
+from framework.evaluation.requested import requested
 from framework.evaluation.score import (
     SHARD_IMAGES,
     image_shard_moments,
@@ -13,18 +16,31 @@ from framework.evaluation.score import (
     shard_moments,
     shards,
 )
-from framework.evaluation.sources import SourceSpec, find_source, open_source, source_shard_moments, store_spec
+from framework.evaluation.sources import (
+    SourceSpec,
+    drawn,
+    find_source,
+    open_source,
+    source_shard_moments,
+    statistics_moments,
+    store_spec,
+)
+from framework.evaluation.statistics_file import save_statistics
 from framework.evaluation.weights import find_weights, how_to_get_weights
 
 __all__ = [
+    "FAMILIES",
     "SHARD_IMAGES",
     "Extractor",
     "FeatureSource",
     "FeatureSpec",
     "ImageSide",
+    "Pass",
     "Protocol",
+    "Request",
     "SourceSpec",
     "build_extractor",
+    "drawn",
     "find_source",
     "find_weights",
     "how_to_get_weights",
@@ -34,13 +50,18 @@ __all__ = [
     "merge_in_order",
     "moments_of",
     "open_source",
+    "pair_passes",
+    "passes",
     "real_statistics",
+    "requested",
     "resolve_features",
     "sample_shard_moments",
     "save_moments",
+    "save_statistics",
     "score_from_moments",
     "shard_moments",
     "shards",
     "source_shard_moments",
+    "statistics_moments",
     "store_spec",
 ]

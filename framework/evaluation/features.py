@@ -32,12 +32,18 @@ class FeatureSpec:
         path: The file of weights, or the assessor's folder.
         digest: sha256 of the file, or the assessor's digest.
         tap: How many features, which for Inception says where they are taken.
+        resize_name: What happens to an image's size before; an assessor's images have the right one.
+        precision: Of the network.
+        logits: Whether the logits of the classes come with the features.
     """
 
     kind: Literal["inception", "assessor"]
     path: str
     digest: str
     tap: int
+    resize_name: Literal["tensorflow2015", "clean", "none"] = "tensorflow2015"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    logits: bool = False
 
     @property
     def name(self) -> str:

@@ -1,14 +1,17 @@
 """What a score was made of. There is no score without it, and scores compare where their protocols are equal."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from framework.errors import EvaluationError
+from framework.evaluation.families import FAMILIES, FamilyName, Setting, Settings, score_name
 from framework.evaluation.features import FeatureSpec
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=1)]
+Engine = Literal["latentscape", "torchmetrics"]
 PRECISION = "features float32, moments float64"
 
 
@@ -27,22 +30,35 @@ class ImageSide(_Frozen):
     """One side of a comparison.
 
     Attributes:
-        count: How many images.
-        split: training (held-out images left out), all (of a collection), or generated.
-        height: Pixels.
-        width: Pixels.
+        count: How many images; none where a file of statistics does not say.
+        split: training (held-out images left out), held_out, all (of a collection), generated, or statistics (a file
+            of moments, whose images are not at hand).
+        height: Pixels; none where the sizes are mixed or not at hand.
+        width: Likewise.
         channels: 3, or 1 for grey.
         digest: sha256 of the images' content; none for generated ones, which their checkpoint names.
         seed: Of the latents, for generated ones.
+        sampled_from: How many there are, where `count` of them were drawn.
+        sample_seed: Of that draw.
     """
 
-    count: Annotated[int, Field(ge=2)]
-    split: Literal["training", "all", "generated"]
-    height: Annotated[int, Field(ge=1)]
-    width: Annotated[int, Field(ge=1)]
+    count: Annotated[int, Field(ge=2)] | None
+    split: Literal["training", "held_out", "all", "generated", "statistics"]
+    height: Count | None
+    width: Count | None
     channels: Literal[1, 3]
     digest: Digest | None = None
     seed: int | None = None
+    sampled_from: Count | None = None
+    sample_seed: int | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.count is None and self.split != "statistics":
+            raise ValueError(f"count: wants a number of {self.split} images")
+        if (self.height is None) != (self.width is None):
+            raise ValueError("height and width: both, or neither where sizes are mixed")
+        return self
 
 
 class Protocol(_Frozen):
@@ -50,49 +66,99 @@ class Protocol(_Frozen):
 
     Attributes:
         name: The metric's, which says the features and the number of generated images: `fid5k_768`.
+        family: What is computed; `name` is one of its.
         features: The extractor.
         tap: How many features, which for Inception says where they are taken.
         resize: What happens to an image's size before.
-        real: The reference.
+        real: The reference; none for what looks at the samples alone.
         fake: What is scored.
+        held_out: Real images that the reference does not contain, where they are compared too.
         pixels: The values that are compared.
-        precision: Of features and moments.
+        precision: Of the features and of what is computed of them.
+        settings: What the family itself wants: neighbours, subsets, their seed.
+        seeds: How many latent seeds, counted up from the fake side's; the score is their mean.
+        engine: Whose arithmetic.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+    family: FamilyName = "fid"
     features: FeatureSource
     tap: int
     resize: str
-    real: ImageSide
+    real: ImageSide | None = None
     fake: ImageSide
+    held_out: ImageSide | None = None
     pixels: str
     precision: str = PRECISION
+    settings: dict[str, Setting] = {}
+    seeds: Count = 1
+    engine: Engine = "latentscape"
 
     @classmethod
-    def of(cls, features: FeatureSpec, *, real: ImageSide, fake: ImageSide) -> "Protocol":
-        """The protocol of the Fréchet distance between two sides."""
-        grey = (
-            "; grey repeated to 3 channels"
-            if features.kind == "inception" and 1 in (real.channels, fake.channels)
-            else ""
-        )
+    def of(
+        cls,
+        features: FeatureSpec,
+        *,
+        fake: ImageSide,
+        real: ImageSide | None = None,
+        held_out: ImageSide | None = None,
+        family: FamilyName = "fid",
+        settings: Settings | None = None,
+        seeds: int = 1,
+        engine: Engine = "latentscape",
+    ) -> "Protocol":
+        """The protocol of a family's score; `settings` are the family's own where none are given.
+
+        Raises:
+            EvaluationError: The family cannot be made of these sides or features.
+        """
+        made_of = FAMILIES[family]
+        sides = [side for side in (real, fake, held_out) if side is not None]
+        if (real is not None) != made_of.has_real:
+            raise EvaluationError(f"{family}: {'wants a real side' if made_of.has_real else 'has no real side'}")
+        if (held_out is not None) != made_of.has_held_out:
+            raise EvaluationError(f"{family}: {'wants' if made_of.has_held_out else 'has no'} held-out images")
+        if family != "fid" and any(side.split == "statistics" for side in sides):
+            raise EvaluationError(f"{family}: wants images on both sides; a file of statistics serves fid alone")
+        if settings is None:
+            settings = made_of.settings_for(real=None if real is None else real.count, fake=fake.count)
         return cls(
-            name=features.metric(fake.count),
+            name=_name(family, features, fake=fake),
+            family=family,
             features=FeatureSource(name=features.name, sha256=features.digest),
             tap=features.tap,
             resize=features.resize,
             real=real,
             fake=fake,
-            pixels=f"uint8, generated ones rounded and clipped{grey}",
+            held_out=held_out,
+            pixels=f"uint8, generated ones rounded and clipped{_repeated(features, sides)}",
+            precision=f"features {features.precision}, {made_of.arithmetic}",
+            settings=settings,
+            seeds=seeds,
+            engine=engine,
         )
 
     def document(self) -> dict[str, Any]:
-        """As JSON holds it; what does not apply is left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """As JSON holds it; what does not apply is left out, and so is what scores were made with before it could vary.
+
+        So the document of an older score equals that of the same score today.
+        """
+        found = self.model_dump(mode="json", exclude_none=True)
+        defaults = {"family": "fid", "settings": {}, "seeds": 1, "engine": "latentscape"}
+        return {key: value for key, value in found.items() if key not in defaults or value != defaults[key]}
 
 
-def make_score(metric: str, value: float, protocol: Protocol) -> dict[str, Any]:
-    """The one form of a score: `{"metric", "value", "protocol"}`.
+def make_score(
+    metric: str, value: float, protocol: Protocol, *, sd: float | None = None, detail: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The one form of a score: `{"metric", "value", "protocol"}`, and where there are some `sd` and `detail`.
+
+    Args:
+        metric: The protocol's name.
+        value: The score; over several seeds or subsets their mean.
+        protocol: How it was made.
+        sd: Over the seeds where there are several, else over the family's own subsets or splits.
+        detail: What stands behind the value, as a fit's points.
 
     Raises:
         EvaluationError: The protocol is none, or is another metric's; the value is not finite.
@@ -101,6 +167,21 @@ def make_score(metric: str, value: float, protocol: Protocol) -> dict[str, Any]:
         raise EvaluationError(f"{metric}: a score needs its protocol, not {type(protocol).__name__}")
     if metric != protocol.name:
         raise EvaluationError(f"{metric}: its protocol is that of {protocol.name}")
-    if not math.isfinite(value):
-        raise EvaluationError(f"{metric}: {value} is no score")
-    return {"metric": metric, "value": float(value), "protocol": protocol.document()}
+    for number in (value, 0.0 if sd is None else sd):
+        if not math.isfinite(number):
+            raise EvaluationError(f"{metric}: {number} is no score")
+    beside = {"sd": None if sd is None else float(sd), "detail": detail}
+    told = {key: kept for key, kept in beside.items() if kept is not None}
+    return {"metric": metric, "value": float(value), **told, "protocol": protocol.document()}
+
+
+def _name(family: FamilyName, features: FeatureSpec, *, fake: ImageSide) -> str:
+    if features.kind == "assessor" and FAMILIES[family].assessor_name is None:
+        raise EvaluationError(f"{family}: wants Inception's classes; an assessor has none")
+    clean = features.resize_name == "clean"
+    return score_name(family, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count)
+
+
+def _repeated(features: FeatureSpec, sides: list[ImageSide]) -> str:
+    grey = features.kind == "inception" and any(side.channels == 1 for side in sides)
+    return "; grey repeated to 3 channels" if grey else ""

@@ -16,7 +16,10 @@ from framework.evaluation.protocol import Protocol, make_score
 from framework.metrics import Moments, frechet_distance
 
 SHARD_IMAGES = 256
-Reader = Callable[[int, int], np.ndarray]
+Images = np.ndarray | list[np.ndarray]
+"""uint8 [n,h,w,c]; a list of [h,w,c] where their sizes are mixed."""
+Reader = Callable[[int, int], Images]
+"""(start, stop) -> those images."""
 
 
 class Sampler(Structure):
@@ -108,10 +111,11 @@ def score_from_moments(real: Moments, fake: Moments, protocol: Protocol) -> dict
         EvaluationError: The moments are not of what the protocol says, or have no distance.
     """
     for name, moments, side in (("real", real, protocol.real), ("fake", fake, protocol.fake)):
-        if (moments.count, moments.size) != (side.count, protocol.tap):
+        wanted = None if side is None else side.count
+        if (moments.count, moments.size) != (moments.count if wanted is None else wanted, protocol.tap):
             raise EvaluationError(
                 f"{protocol.name}: the {name} side has {moments.count} images with {moments.size} features, "
-                f"its protocol says {side.count} with {protocol.tap}"
+                f"its protocol says {'as many' if wanted is None else wanted} with {protocol.tap}"
             )
     try:
         return make_score(protocol.name, frechet_distance(real, fake), protocol)

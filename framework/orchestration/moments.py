@@ -19,7 +19,7 @@ def source_moments(
         name: Shown by Ray's dashboard.
         done: Called with (finished, all) after each shard.
     """
-    work = [(source, features, start, stop, blocks) for start, stop in shards(source.side.count)]
+    work = [(source, features, start, stop, blocks) for start, stop in shards(source.count)]
     return merge_in_order(crew.map(_shard, work, name=name, done=done))
 
 

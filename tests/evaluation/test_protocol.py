@@ -1,3 +1,5 @@
+import dataclasses
+import itertools
 import json
 import math
 
@@ -39,6 +41,79 @@ def test_a_protocol_says_all_and_no_path():
     assert Protocol.model_validate(json.loads(json.dumps(document))).document() == document
 
 
+def test_nothing_of_an_older_protocol_has_changed():
+    """A score that was kept before protocols could say more is still known by its protocol."""
+    document = Protocol.of(SPEC, real=REAL, fake=fake()).document()
+    assert document.keys() == {"name", "features", "tap", "resize", "real", "fake", "pixels", "precision"}
+    assert document["real"].keys() == {"count", "split", "height", "width", "channels", "digest"}
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "settings"),
+    [
+        ("kid", "kid5k_768", {"subsets": 100, "subset_size": 1000, "subset_seed": 0}),
+        ("recall", "recall5k_768", {"k": 3}),
+        ("coverage", "coverage5k_768", {"k": 5}),
+        ("diversity", "diversity5k_768", None),
+    ],
+)
+def test_each_family_says_what_it_is_made_with(family, name, settings):
+    document = Protocol.of(SPEC, real=REAL, fake=fake(), family=family).document()
+    assert (document["name"], document["family"], document.get("settings")) == (name, family, settings)
+    assert Protocol.model_validate(json.loads(json.dumps(document))).document() == document
+
+
+def test_a_kernel_distance_of_few_images_draws_smaller_subsets():
+    protocol = Protocol.of(SPEC, real=REAL.model_copy(update={"count": 300}), fake=fake(400), family="kid")
+    assert (protocol.name, protocol.settings["subset_size"]) == ("kid400_768", 300)
+
+
+def test_an_extrapolation_says_its_counts():
+    counts = Protocol.of(SPEC, real=REAL, fake=fake(50_000), family="fid_infinity").settings["counts"]
+    assert (counts[0], counts[-1], len(counts)) == (5_000, 50_000, 15)
+    steps = [b - a for a, b in itertools.pairwise(counts)]
+    assert max(steps) - min(steps) <= 1
+
+
+def test_names_say_tap_resize_and_assessor():
+    clean = dataclasses.replace(SPEC, resize_name="clean")
+    assessor = FeatureSpec("assessor", "", "a" * 64, 80, "none")
+    assert Protocol.of(clean, real=REAL, fake=fake(50_000), family="kid").name == "clean_kid50k_768"
+    assert Protocol.of(SPEC, fake=fake(50_000), family="inception_score").name == "inception_score50k"
+    names = [Protocol.of(assessor, real=REAL, fake=fake(), family=family).name for family in ("fid", "kid", "recall")]
+    assert names == ["assessor_frechet_distance", "assessor_kernel_distance", "assessor_recall"]
+
+
+def test_seeds_engine_precision_and_held_out_images_make_another_protocol():
+    plain = Protocol.of(SPEC, real=REAL, fake=fake()).document()
+    held_out = REAL.model_copy(update={"split": "held_out", "count": 500})
+    seeds = Protocol.of(SPEC, real=REAL, fake=fake(), seeds=3).document()
+    engine = Protocol.of(SPEC, real=REAL, fake=fake(), engine="torchmetrics").document()
+    rounded = Protocol.of(dataclasses.replace(SPEC, precision="bfloat16"), real=REAL, fake=fake()).document()
+    copied = Protocol.of(SPEC, real=REAL, fake=fake(), held_out=held_out, family="memorisation").document()
+    assert seeds == {**plain, "seeds": 3}
+    assert engine == {**plain, "engine": "torchmetrics"}
+    assert rounded == {**plain, "precision": "features bfloat16, moments float64"}
+    assert (copied["held_out"]["split"], copied["held_out"]["count"]) == ("held_out", 500)
+
+
+def test_sides_that_a_family_cannot_be_made_of_are_one_line():
+    statistics = REAL.model_copy(update={"split": "statistics", "count": None, "height": None, "width": None})
+    assessor = FeatureSpec("assessor", "", "a" * 64, 80, "none")
+    for family, spec, sides, words in (
+        ("kid", SPEC, {}, "kid: wants a real side"),
+        ("inception_score", SPEC, {"real": REAL}, "inception_score: has no real side"),
+        ("memorisation", SPEC, {"real": REAL}, "memorisation: wants held-out images"),
+        ("kid", SPEC, {"real": REAL, "held_out": REAL}, "kid: has no held-out images"),
+        ("recall", SPEC, {"real": statistics}, "recall: wants images on both sides; a file of statistics"),
+        ("inception_score", assessor, {}, "inception_score: wants Inception's classes; an assessor has none"),
+    ):
+        with pytest.raises(EvaluationError, match=words):
+            Protocol.of(spec, fake=fake(), family=family, **sides)
+    assert Protocol.of(SPEC, real=statistics, fake=fake()).name == "fid5k_768"
+    assert Protocol.of(SPEC, real=REAL, fake=statistics).name == "fid_768"
+
+
 def test_grey_says_that_it_was_repeated():
     assert "grey repeated to 3 channels" in Protocol.of(SPEC, real=REAL, fake=fake(channels=1)).pixels
 
@@ -52,6 +127,15 @@ def test_a_score_is_its_three_parts():
     assert make_score("fid5k_768", 12.5, protocol) == {
         "metric": "fid5k_768", "value": 12.5, "protocol": protocol.document(),
     }  # fmt: skip
+
+
+def test_a_spread_and_what_stands_behind_a_score_are_beside_it():
+    protocol = Protocol.of(SPEC, real=REAL, fake=fake())
+    score = make_score("fid5k_768", 12.5, protocol, sd=0.5, detail={"points": [1, 2]})
+    assert list(score) == ["metric", "value", "sd", "detail", "protocol"]
+    assert (score["sd"], score["detail"]) == (0.5, {"points": [1, 2]})
+    with pytest.raises(EvaluationError, match="inf is no score"):
+        make_score("fid5k_768", 12.5, protocol, sd=math.inf)
 
 
 def test_no_score_without_its_protocol():
@@ -74,3 +158,7 @@ def test_protocols_are_frozen_and_strict():
         ImageSide(count=1, split="all", height=1, width=1, channels=3)
     with pytest.raises(ValidationError):
         ImageSide(count=9, split="all", height=1, width=1, channels=3, digest="no digest")
+    with pytest.raises(ValidationError, match="wants a number of all images"):
+        ImageSide(count=None, split="all", height=1, width=1, channels=3)
+    with pytest.raises(ValidationError, match="both, or neither"):
+        ImageSide(count=9, split="all", height=1, width=None, channels=3)

@@ -12,7 +12,7 @@ from framework.config import DataConfig
 from framework.data import prepare
 from framework.errors import EvaluationError, LatentscapeError
 from framework.evaluation.features import build_extractor
-from framework.evaluation.sources import find_source, open_source, source_shard_moments, store_spec
+from framework.evaluation.sources import drawn, find_source, open_source, source_shard_moments, store_spec
 from framework.metrics import Moments
 
 
@@ -85,11 +85,58 @@ def test_images_are_seen_upright(tmp_path):
     assert np.array_equal(open_source(spec)(0, 1)[0], np.rot90(np.asarray(image), k=-1))
 
 
-def test_mixed_sizes_name_two_files(tmp_path):
+@pytest.fixture
+def mixed(tmp_path):
+    (tmp_path / "mixed").mkdir()
     for name, size in (("a", 16), ("b", 16), ("c", 20)):
-        (tmp_path / f"{name}.png").write_bytes(png(np.zeros((size, 16, 3), np.uint8)))
-    with pytest.raises(EvaluationError, match=r"differ in size: a\.png is 16x16, c\.png is 16x20; .*prepare_data"):
-        find_source(str(tmp_path), samples=9, seed=0)
+        (tmp_path / "mixed" / f"{name}.png").write_bytes(png(np.full((size, 16, 3), size, np.uint8)))
+    return str(tmp_path / "mixed")
+
+
+def test_mixed_sizes_name_two_files_and_what_to_do(mixed):
+    with pytest.raises(EvaluationError, match=r"differ in size: a\.png is 16x16, c\.png is 16x20; ") as caught:
+        find_source(mixed, samples=9, seed=0)
+    assert "evaluation.resize=clean (or tensorflow2015) resizes each to 299x299 by itself" in str(caught.value)
+    assert "prepare_data makes them one size" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_mixed_sizes_are_taken_where_a_resize_is_named(mixed):
+    spec = find_source(mixed, samples=9, seed=0, mixed=True)
+    assert (spec.side.count, spec.side.height, spec.side.width) == (3, None, None)
+    read = open_source(spec)(0, 3)
+    assert isinstance(read, list)
+    assert [image.shape for image in read] == [(16, 16, 3), (16, 16, 3), (20, 16, 3)]
+    assert [int(image[0, 0, 0]) for image in open_source(spec)(1, 3)] == [16, 20]
+
+
+def test_one_size_stays_one_array_where_a_resize_is_named(tmp_path, colours):
+    for k, image in enumerate(colours[:3]):
+        (tmp_path / f"{k}.png").write_bytes(png(image))
+    spec = find_source(str(tmp_path), samples=9, seed=0, mixed=True)
+    assert spec == find_source(str(tmp_path), samples=9, seed=0)
+    assert np.array_equal(open_source(spec)(0, 3), colours[:3])
+
+
+def test_a_draw_is_seeded_and_told(collection, colours):
+    """Fewer are the first of more, and without a draw they come in their own order."""
+    whole = find_source(str(collection), samples=9, seed=0)
+    images = by_name(colours)
+    few, more, every = (drawn(whole, count, seed=3) for count in (20, 50, 70))
+    assert few.side.model_dump(exclude_none=True) == {
+        **whole.side.model_dump(exclude_none=True),
+        "count": 20,
+        "sampled_from": 70,
+        "sample_seed": 3,
+    }
+    assert every.side == whole.side
+    assert np.array_equal(open_source(few)(0, 20), open_source(more)(0, 20))
+    assert np.array_equal(open_source(more)(30, 50), open_source(every)(30, 50))
+    order = np.random.RandomState(3).permutation(70)
+    assert np.array_equal(open_source(every)(0, 70), images[order])
+    assert not np.array_equal(open_source(drawn(whole, 20, seed=4))(0, 20), open_source(few)(0, 20))
+    with pytest.raises(EvaluationError, match="holds 70 images, and 71 are wanted"):
+        drawn(whole, 71, seed=0)
 
 
 @pytest.mark.parametrize("kind", ["empty", "no image", "truncated"])
@@ -136,6 +183,9 @@ def test_a_generator_is_a_source(generator_folder, inception_spec):
     expected = loaded.images(loaded.sample_latents(40, 5))
     assert np.array_equal(open_source(spec)(0, 40), expected)
     assert np.array_equal(open_source(spec)(32, 40), expected[32:])
+    more = drawn(spec, 50, seed=6)
+    assert (more.side.count, more.side.seed, more.side.sampled_from) == (50, 6, None)
+    assert np.array_equal(open_source(more)(40, 50), loaded.images(loaded.sample_latents(50, 6))[40:])
     (generator_folder / "config.json").unlink()
     with pytest.raises(LatentscapeError):
         find_source(str(generator_folder), samples=40, seed=5)
@@ -154,6 +204,21 @@ def test_packed_images_are_a_source(tmp_path, colours, inception_spec):
     training = store_spec(store, split="training")
     assert training.side.count == len(store.training_indices) < 70
     assert np.array_equal(open_source(training)(5, 9), store.images[store.training_indices[5:9]])
+    held_out = store_spec(store, split="held_out")
+    assert (held_out.side.count, held_out.side.split) == (70 - training.side.count, "held_out")
+    assert np.array_equal(open_source(held_out)(2, 5), store.images[store.held_out_indices[2:5]])
+    order = np.random.RandomState(1).permutation(training.side.count)[:9]
+    expected = store.images[store.training_indices[order]]
+    assert np.array_equal(open_source(drawn(training, 9, seed=1))(0, 9), expected)
+
+
+def test_a_held_out_part_of_nothing_is_said(tmp_path, colours):
+    for k, image in enumerate(colours):
+        (tmp_path / f"{k:03}.png").write_bytes(png(image))
+    config = DataConfig(source="folder", path=str(tmp_path), resolution=32, held_out=0.0)
+    store = prepare(config, cache=tmp_path / "cache", processes=1)
+    with pytest.raises(EvaluationError, match="its held-out part has 0 images; a score wants at least 2"):
+        store_spec(store, split="held_out")
 
 
 def test_another_collection_in_its_place_is_noticed(tmp_path, colours):
