@@ -5,6 +5,7 @@ from typing import Any
 
 from framework.orchestration.cluster import connect
 from framework.orchestration.scoring import evaluate, evaluate_pair
+from framework.orchestration.target import every_target
 from jobs.cli import Arguments, Job, run_job
 from jobs.opened import open_study
 from jobs.tables import score_lines
@@ -14,15 +15,16 @@ JOB = Job("evaluate", __doc__, "CHECKPOINT_OR_RUN | A B", ("evaluation", "storag
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Computes, keeps (for a run: scores.json) and prints scores with their protocol."""
-    console = arguments.console
-    if len(arguments.positionals) == 2:
+    console, places = arguments.console, arguments.positionals
+    if len(places) == 2:
         settings = arguments.settings().evaluation
-        title = arguments.title(" ".join(PurePath(place).name for place in arguments.positionals))
+        title = arguments.title(" ".join(PurePath(place).name for place in places))
         with connect(title, verbose=arguments.verbose, say=console.say) as cluster:
-            scores = [evaluate_pair(*arguments.positionals, settings=settings, cluster=cluster, watch=console)]
+            scores = evaluate_pair(*places, settings=settings, cluster=cluster, watch=console)
     else:
         with open_study(arguments) as (study, target):
-            scores = evaluate(study, target)
+            every = study.experiment.evaluation.checkpoints == "all"
+            scores = evaluate(study, every_target(places[0]) if every else [target])
     console.say(score_lines(scores))
     return {"scores": scores}
 

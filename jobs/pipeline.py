@@ -26,7 +26,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
         run = study.run
         rows = search(study)
         best = best_target(run)
-        scores = evaluate(study, best)
+        scores = evaluate(study, [best])
         interpolate(study, best)
         arithmetic(study, best)
         end_run(run)

@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic.fields import FieldInfo
 
 Resolution = Literal[32, 64, 128, 256]
+# fmt: off
+SearchMetric = Literal[
+    "auto", "fid", "kid", "precision", "recall", "density", "coverage", "memorisation", "diversity", "fid_infinity",
+    "inception_score", "assessor_frechet_distance",
+]
+# fmt: on
 
 
 class Section(BaseModel):
@@ -144,9 +150,7 @@ class SearchConfig(Section):
     scheduler: Literal["asha", "median", "pbt", "none"] = key(
         "asha", "asha, median (both end weak trials early), pbt (weak copy strong) or none"
     )
-    metric: Literal["auto", "fid", "assessor_frechet_distance"] = key(
-        "auto", "what trials are judged by; auto: by what evaluation.features makes"
-    )
+    metric: SearchMetric = key("auto", "what trials are judged by; auto: the Fréchet distance on evaluation.features")
     grace_images: int | None = key(None, "no trial ends before this; none: one evaluation", unit="images", ge=1)
     reduction_factor: int = key(3, "asha goes on with one in so many", ge=2)
     generation_images: int | None = key(None, "pbt compares so often; none: with each score", unit="images", ge=1)

@@ -44,6 +44,16 @@ class Request:
     named: NamedProtocol | None = None
 
     @property
+    def needs_features(self) -> bool:
+        """Whether each image's features are wanted; moments are enough else."""
+        return FAMILIES[self.family].needs_features
+
+    @property
+    def needs_held_out(self) -> bool:
+        """Whether real images are wanted that training never sees."""
+        return FAMILIES[self.family].has_held_out
+
+    @property
     def name(self) -> str:
         """As it was asked for."""
         return self.named.name if self.named else self.family
@@ -108,11 +118,6 @@ class Pass:
     def logits(self) -> bool:
         """Whether the logits are wanted beside the features."""
         return any(request.family == "inception_score" for request in self.requests)
-
-    @property
-    def needs_features(self) -> bool:
-        """Whether each image's features are wanted; moments are enough else."""
-        return any(FAMILIES[request.family].needs_features for request in self.requests)
 
     def features(self, config: EvaluationConfig, *, assessor_folder: str | Path | None) -> FeatureSpec:
         """Its extractor.

@@ -43,8 +43,8 @@ def shards(count: int) -> list[tuple[int, int]]:
     return [(start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
 
 
-def shard_moments(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> Moments:
-    """Moments of the features of images start to stop.
+def shard_features(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> np.ndarray:
+    """The features [n,d] of images start to stop.
 
     Args:
         read: (start, stop) -> images [n,h,w,c] uint8.
@@ -56,8 +56,12 @@ def shard_moments(read: Reader, extractor: Extractor, *, start: int, stop: int, 
     if start % BLOCK_IMAGES:
         raise ValueError(f"a shard begins at a multiple of {BLOCK_IMAGES}, not at {start}")
     step = blocks * BLOCK_IMAGES
-    parts = [extractor(read(at, min(at + step, stop))) for at in range(start, stop, step)]
-    return Moments.of(np.concatenate(parts))
+    return np.concatenate([extractor(read(at, min(at + step, stop))) for at in range(start, stop, step)])
+
+
+def shard_moments(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> Moments:
+    """Moments of these features."""
+    return Moments.of(shard_features(read, extractor, start=start, stop=stop, blocks=blocks))
 
 
 def sample_shard_moments(

@@ -7,6 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from framework.checkpoint import load_generator
 from framework.checkpoint.generator import generator_folder
 from framework.data import PackedStore, open_store
@@ -16,7 +18,7 @@ from framework.evaluation.files import ImageFiles
 from framework.evaluation.inception import SIDE
 from framework.evaluation.protocol import ImageSide
 from framework.evaluation.readers import files_reader, generator_reader, store_indices, store_reader
-from framework.evaluation.score import Reader, shard_moments
+from framework.evaluation.score import Reader, shard_features
 from framework.evaluation.statistics_file import check_statistics, read_statistics
 from framework.metrics import Moments
 
@@ -140,12 +142,19 @@ def statistics_moments(source: SourceSpec, features: FeatureSpec) -> Moments:
     return statistics.moments
 
 
+def source_shard_features(
+    source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
+) -> np.ndarray:
+    """Features of a shard, from two small specifications: what a worker on any node is given."""
+    reader, extractor = open_source(source, device), build_extractor(features, device)
+    return shard_features(reader, extractor, start=start, stop=stop, blocks=blocks)
+
+
 def source_shard_moments(
     source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
 ) -> Moments:
-    """Moments of a shard, from two small specifications: what a task on any node is given."""
-    reader, extractor = open_source(source, device), build_extractor(features, device)
-    return shard_moments(reader, extractor, start=start, stop=stop, blocks=blocks)
+    """Moments of these."""
+    return Moments.of(source_shard_features(source, features, start=start, stop=stop, blocks=blocks, device=device))
 
 
 def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:

@@ -7,6 +7,8 @@ and strictly smaller counts as within, as in the authors' package prdc, whose nu
 Everything goes by blocks of rows: memory is a block times a side, and who computes which block changes nothing.
 """
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ import torch
 
 BLOCK_ROWS = 256
 """A product's rounding may depend on its number of rows: always so many, the last ones filled up."""
+_CHUNK_COLUMNS = 4096
 
 
 def radii(points: Any, *, k: int, rows: tuple[int, int] | None = None) -> np.ndarray:
@@ -129,7 +132,7 @@ def cover(real: Any, fake: Any, balls: Radii, *, rows: tuple[int, int] | None = 
     """
     start, stop = rows or (0, len(real))
     parts = [_cover_block(real, fake, balls, at, min(at + BLOCK_ROWS, stop)) for at in range(start, stop, BLOCK_ROWS)]
-    return sum(parts[1:], parts[0])
+    return functools.reduce(operator.add, parts)
 
 
 def manifold_scores(real: Any, fake: Any, *, precision_k: int = 3, density_k: int = 5) -> dict[str, float]:
@@ -143,7 +146,7 @@ def manifold_scores(real: Any, fake: Any, *, precision_k: int = 3, density_k: in
 
 
 def pairwise_distances(block: np.ndarray, points: Any) -> torch.Tensor:
-    """Euclidean distances [b,n] float64 of a block's rows to all points.
+    """Euclidean distances [b,n] float64 of a block's rows to all points, whose features may lie in a mapped file.
 
     Raises:
         ValueError: Something is not finite, or the features differ.
@@ -152,12 +155,25 @@ def pairwise_distances(block: np.ndarray, points: Any) -> torch.Tensor:
         raise ValueError(f"features of {block.shape[1]} and of {np.shape(points)[1]} cannot be compared")
     filled = np.zeros((max(BLOCK_ROWS, len(block)), block.shape[1]))
     filled[: len(block)] = block
-    x, y = torch.from_numpy(filled), torch.tensor(np.asarray(points), dtype=torch.float64)
-    squares = (x * x).sum(dim=1, keepdim=True) + (y * y).sum(dim=1) - 2 * (x @ y.T)
+    x = torch.from_numpy(filled)
+    squares = torch.empty(len(x), len(points), dtype=torch.float64)
+    for start in range(0, len(points), _CHUNK_COLUMNS):
+        y = torch.tensor(np.asarray(points[start : start + _CHUNK_COLUMNS]), dtype=torch.float64)
+        squares[:, start : start + len(y)] = (y * y).sum(dim=1) - 2 * (x @ y.T)
+    squares += (x * x).sum(dim=1, keepdim=True)
     distances = squares[: len(block)].clamp_min_(0).sqrt_()
     if not bool(distances.isfinite().all()):
         raise ValueError("features that are not finite have no distances")
     return distances
+
+
+def memory_bytes(real: int, fake: int, size: int) -> int:
+    """What one process holds at most for a cover of so many images: a block of distances thrice, a chunk of features.
+
+    >>> memory_bytes(50_000, 50_000, 2048) // 2**20
+    424
+    """
+    return 8 * (3 * BLOCK_ROWS * max(real, fake) + 2 * _CHUNK_COLUMNS * size + BLOCK_ROWS * size)
 
 
 def _cover_block(real: Any, fake: Any, balls: Radii, start: int, stop: int) -> Cover:

@@ -1,5 +1,10 @@
-"""Scores of a run and of any two image collections, computed over the cluster."""
+"""Scores of a run's checkpoints and of any two image collections, computed over the cluster."""
 
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,119 +13,255 @@ from framework.config import EvaluationConfig
 from framework.evaluation import (
     FeatureSpec,
     ImageSide,
+    Pass,
     Protocol,
-    real_statistics,
+    Request,
+    SourceSpec,
+    find_source,
+    pair_passes,
+    passes,
+    requested,
     resolve_features,
-    score_from_moments,
+    statistics_moments,
+    store_spec,
 )
-from framework.evaluation.sources import SourceSpec, find_source, store_spec
-from framework.metrics import Moments
+from framework.orchestration.actors import Actors
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
-from framework.orchestration.moments import source_moments
+from framework.orchestration.gathering import Gatherer
+from framework.orchestration.measures import Sharer, Sides, combined, measure
 from framework.orchestration.resources import Plan
-from framework.orchestration.shards import Tasks, task_resources
+from framework.orchestration.shards import task_resources
 from framework.orchestration.study import Study, Watch
 from framework.orchestration.target import Target
 from framework.orchestration.work import TrialScoring
 from framework.storage import is_uri
 
 
-def evaluate(study: Study, target: Target) -> list[dict[str, Any]]:
-    """The score of a checkpoint by the run's evaluation settings, kept in scores.json; not computed a second time."""
+def evaluate(study: Study, targets: Sequence[Target]) -> list[dict[str, Any]]:
+    """The scores of checkpoints by the run's evaluation settings, kept in scores.json; none is computed twice.
+
+    Returns:
+        Checkpoint after checkpoint, each one's scores in the order of `evaluation.metrics`.
+
+    Raises:
+        EvaluationError: A metric that cannot be made here.
+    """
+    made = passes_of(study)
+    for one in made:
+        todo = [(target, wanted) for target in targets if (wanted := one.missing(target))]
+        if todo:
+            one.make(todo)
+    return [score for target in targets for one in made for score in one.known(target)]
+
+
+def passes_of(study: Study) -> list["RunPass"]:
+    """What `evaluation.metrics` asks for of a run's checkpoints.
+
+    Raises:
+        EvaluationError: A metric that cannot be made here.
+    """
     settings = study.experiment.evaluation
-    features = study.features()
-    real, _, real_side = real_moments(study, features)
-    generator = load_generator(target.location)
-    side = _generated(study, samples=settings.samples)
-    protocol = Protocol.of(features, real=real_side, fake=side)
-    known = [
-        score
-        for score in study.run.scores()
-        if (score["protocol"], score.get("generator")) == (protocol.document(), generator.digest)
-    ]
-    if known:
-        return known
-    source = SourceSpec("generator", target.location, side.model_copy(update={"digest": generator.digest}))
-    fake = source_moments(
-        source,
-        features,
-        blocks=settings.batch_size,
-        crew=Tasks(study.task_resources(), study.needs(features.path)),
-        name=f"evaluate {target.checkpoint}",
-        done=study.watch.counter("samples scored, by 256"),
-    )
-    score = score_from_moments(real, fake, protocol) | {"checkpoint": target.checkpoint, "generator": generator.digest}
-    study.run.add_scores([score])
-    return [score]
+    has_held_out = len(study.images.held_out_indices) > 1
+    asked = requested(settings, features=study.features(), has_held_out=has_held_out)
+    found = [RunPass(study, made, made.features(settings, assessor_folder=study.measurer)) for made in passes(asked)]
+    for one in found:
+        for request in one.made.requests:
+            one.protocol(request)  # a protocol that these images do not fill is refused before anything is computed
+    return found
+
+
+@dataclass(frozen=True)
+class RunPass:
+    """One pass over the images of a run, for any of its checkpoints.
+
+    Args:
+        study: The run's.
+        made: What is asked for.
+        features: Its extractor.
+    """
+
+    study: Study
+    made: Pass
+    features: FeatureSpec
+
+    def protocol(self, request: Request) -> Protocol:
+        """Of a request's score."""
+        images = self.study.images
+        held_out = store_spec(images, split="held_out").side if request.needs_held_out else None
+        fake = generated_side(self.study, samples=request.samples, seed=request.seed)
+        real = store_spec(images, split="training").side
+        return request.protocol(self.features, fake=fake, real=real, held_out=held_out)
+
+    def known(self, target: Target) -> list[dict[str, Any]]:
+        """What scores.json has of a checkpoint by this pass."""
+        digest = load_generator(target.location).digest
+        mine = [
+            score
+            for score in self.study.run.scores()
+            if (score.get("checkpoint"), score.get("generator")) == (target.checkpoint, digest)
+        ]
+        documents = [self.protocol(request).document() for request in self.made.requests]
+        return [score for document in documents for score in mine if score["protocol"] == document]
+
+    def missing(self, target: Target) -> list[Request]:
+        """The requests that no score of a checkpoint answers."""
+        known = [score["protocol"] for score in self.known(target)]
+        return [request for request in self.made.requests if self.protocol(request).document() not in known]
+
+    def make(self, todo: Sequence[tuple[Target, list[Request]]]) -> None:
+        """Makes and keeps scores of several checkpoints, which share the actors and the real side."""
+        with self._gatherer() as gatherer:
+            real, _ = self._real(gatherer, [request for _, wanted in todo for request in wanted])
+            for number, (target, wanted) in enumerate(todo, start=1):
+                which = f"{target.checkpoint} ({number} of {len(todo)})" if len(todo) > 1 else target.checkpoint
+                self._make(target, wanted, real, gatherer, which)
+
+    def real_side(self, wanted: Sequence[Request]) -> tuple[Sides, Path]:
+        """The real side alone, and the file of its moments."""
+        with self._gatherer() as gatherer:
+            return self._real(gatherer, wanted)
+
+    @contextlib.contextmanager
+    def _gatherer(self) -> Iterator[Gatherer]:
+        study = self.study
+        needs = study.needs(self.features.path, study.images.path)
+        with Actors(study.task_resources(), kind="Scorer", needs=needs) as crew:
+            yield Gatherer(crew, study.cache, study.experiment.evaluation.batch_size, study.watch.counter)
+
+    def _real(self, gatherer: Gatherer, wanted: Sequence[Request]) -> tuple[Sides, Path]:
+        """The real side, with what these requests want of it, and the file of its moments."""
+        plain = dataclasses.replace(self.features, logits=False)
+        training = store_spec(self.study.images, split="training")
+        rows = held_out = None
+        if any(request.needs_features for request in wanted):
+            rows, _ = gatherer.features(training, plain, name="real images measured")
+        moments, place = gatherer.kept_moments(training, plain, name="real images measured", rows=rows)
+        if any(request.needs_held_out for request in wanted):
+            source = store_spec(self.study.images, split="held_out")
+            held_out, _ = gatherer.features(source, plain, name="held-out images measured")
+        return Sides(real=moments, real_features=rows, held_out_features=held_out), place
+
+    def _make(self, target: Target, wanted: list[Request], real: Sides, gatherer: Gatherer, which: str) -> None:
+        study, digest = self.study, load_generator(target.location).digest
+        values, files = [], []
+        for seed in self.made.seeds:
+            side = generated_side(study, samples=max(request.samples for request in wanted), seed=seed)
+            source = SourceSpec("generator", target.location, side.model_copy(update={"digest": digest}))
+            sides = gather_fake(source, self.features, wanted, gatherer, real, name=f"{which}: samples")
+            needs = study.needs(*sides.files())
+            values.append(measure(wanted, sides, Sharer(gatherer.crew, f"score {target.checkpoint}", needs)))
+            files += sides.files(of_fake=True)
+        study.run.add_scores(
+            [
+                combined(self.protocol(request), [each[request] for each in values])
+                | {"checkpoint": target.checkpoint, "generator": digest}
+                for request in wanted
+            ]
+        )
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
+def gather_fake(
+    source: SourceSpec, features: FeatureSpec, wanted: Sequence[Request], gatherer: Gatherer, real: Sides, *, name: str
+) -> Sides:
+    """The real side, and beside it what these requests want of what is scored."""
+    if not (any(request.needs_features for request in wanted) or len({request.samples for request in wanted}) > 1):
+        return dataclasses.replace(real, fake=gatherer.moments(source, features, name=name))
+    rows, logits = gatherer.features(source, features, name=name)
+    return dataclasses.replace(real, fake_features=rows, logits=logits)
 
 
 def evaluate_pair(
     reference: str, scored: str, *, settings: EvaluationConfig, cluster: Cluster, watch: Watch
-) -> dict[str, Any]:
-    """The Fréchet distance of `scored` to `reference`, all their images; a generator makes `evaluation.samples`.
+) -> list[dict[str, Any]]:
+    """The scores of `scored` against `reference`: all their images, or as many as a named protocol wants.
 
     Raises:
-        EvaluationError: One of them holds no usable images, or the features are not at hand.
+        EvaluationError: One of them holds no usable images, or a metric cannot be made of them.
     """
     features = resolve_features(settings, assessor_folder=None)
-    sources = [find_source(place, samples=settings.samples, seed=settings.seed) for place in (reference, scored)]
-    places = (features.path, *(source.location for source in sources if not is_uri(source.location)))
-    needs = None if cluster.embedded else Needs(Depot.new(), places)
+    mixed = settings.resize != "auto"
+    sources = [
+        find_source(place, samples=settings.samples, seed=settings.seed, mixed=mixed) for place in (reference, scored)
+    ]
     for place, source in zip((reference, scored), sources, strict=True):
-        watch.say(f"{place}: all {source.side.count:,} images, {source.side.height}x{source.side.width}")
-    real, fake = (
-        source_moments(
-            source,
-            features,
-            blocks=settings.batch_size,
-            crew=Tasks(task_resources(settings.workers, cluster, gpus=settings.gpus_per_worker), needs),
-            name=f"measure {place}",
-            done=watch.counter("images measured, by 256"),
-        )
-        for place, source in zip((reference, scored), sources, strict=True)
-    )
-    return score_from_moments(real, fake, Protocol.of(features, real=sources[0].side, fake=sources[1].side))
+        watch.say(f"{place}: {_described(source)}")
+    has_images = all(source.kind != "statistics" for source in sources)
+    asked = requested(settings, features=features, has_images=has_images)
+    found = []
+    resources = task_resources(settings.workers, cluster, gpus=settings.gpus_per_worker)
+    places = (features.path, *(source.location for source in sources if not is_uri(source.location)))
+    depot = None if cluster.embedded else Depot.new()
+    with (
+        tempfile.TemporaryDirectory(prefix="latentscape-") as folder,
+        Actors(resources, kind="Scorer", needs=None if depot is None else Needs(depot, places)) as crew,
+    ):
+        gatherer = Gatherer(crew, Path(folder), settings.batch_size, watch.counter)
+        for made, real, fake in pair_passes(asked, reference=sources[0], scored=sources[1]):
+            spec = made.features(settings, assessor_folder=None)
+            protocols = {request: request.protocol(spec, fake=fake.side, real=real.side) for request in made.requests}
+            sides = _pair_sides(made.requests, spec, real, fake, gatherer)
+            needs = None if depot is None else Needs(depot, tuple(map(str, sides.files())))
+            values = measure(made.requests, sides, Sharer(crew, "compare", needs))
+            found += [combined(protocols[request], [values[request]]) for request in made.requests]
+    return found
+
+
+def _pair_sides(
+    wanted: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec, gatherer: Gatherer
+) -> Sides:
+    plain = dataclasses.replace(features, logits=False)
+    rows = None
+    if any(request.needs_features for request in wanted):
+        rows, _ = gatherer.features(real, plain, name="reference measured")
+    if real.kind == "statistics":
+        moments = statistics_moments(real, plain)
+    else:
+        moments, _ = gatherer.kept_moments(real, plain, name="reference measured", rows=rows)
+    sides = Sides(real=moments, real_features=rows)
+    if fake.kind == "statistics":
+        return dataclasses.replace(sides, fake=statistics_moments(fake, plain))
+    return gather_fake(fake, features, wanted, gatherer, sides, name="images measured")
+
+
+def _described(source: SourceSpec) -> str:
+    side = source.side
+    if source.kind == "statistics":
+        return "statistics" + ("" if side.count is None else f" of {side.count:,} images")
+    size = "of mixed sizes" if side.height is None else f"{side.height}x{side.width}"
+    return f"all {side.count:,} images, {size}"
 
 
 def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     """How the trials of a run are scored; the real side is made here, once for all of them."""
     settings = study.experiment.evaluation
     features = study.trial_features()
-    _, path, real_side = real_moments(study, features)
-    protocol = Protocol.of(features, real=real_side, fake=_generated(study, samples=settings.trial_samples))
+    one = {"metrics": [study.trial_family()], "samples": settings.trial_samples, "seeds": 1, "engine": "latentscape"}
+    (request,) = requested(
+        settings.model_copy(update=one), features=features, has_held_out=len(study.images.held_out_indices) > 1
+    )
+    (made,) = passes([request])
+    run = RunPass(study, made, made.features(settings, assessor_folder=study.measurer))
+    real, moments = run.real_side([request])
     tasks = (
         max(1, round(plan.fewest_workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
     )
     return TrialScoring(
-        features=features,
-        real=str(path),
-        protocol=protocol,
+        request=request,
+        features=run.features,
+        protocol=run.protocol(request),
+        moments=str(moments),
+        real=dataclasses.replace(real, real=None),
         blocks=settings.batch_size,
         tasks=tasks,
-        needs=study.needs(features.path),
+        needs=study.needs(run.features.path, moments, *real.files()),
     )
 
 
-def real_moments(study: Study, features: FeatureSpec) -> tuple[Moments, Path, ImageSide]:
-    """Moments of all training images, computed once for their content and these features, and where they are kept."""
-    source = store_spec(study.images, split="training")
-
-    def compute() -> Moments:
-        return source_moments(
-            source,
-            features,
-            blocks=study.experiment.evaluation.batch_size,
-            crew=Tasks(study.task_resources(), study.needs(features.path, study.images.path)),
-            name="measure real images",
-            done=study.watch.counter("real images measured, by 256"),
-        )
-
-    moments, path = real_statistics(features, source.side, compute=compute, cache=study.cache)
-    return moments, path, source.side
-
-
-def _generated(study: Study, *, samples: int) -> ImageSide:
+def generated_side(study: Study, *, samples: int, seed: int) -> ImageSide:
+    """So many samples of a run's generators."""
     images = study.images
     return ImageSide(
         count=samples,
@@ -128,5 +269,5 @@ def _generated(study: Study, *, samples: int) -> ImageSide:
         height=images.resolution,
         width=images.resolution,
         channels=study.experiment.data.channels,
-        seed=study.experiment.evaluation.seed,
+        seed=seed,
     )

@@ -155,7 +155,7 @@ def _template(study: "Study", made: Plan) -> TrialWork:
         plan=made,
         scoring=scoring,
         stop=study.stop,
-        needs=study.needs(study.images.path, scoring.real, scoring.features.path),
+        needs=study.needs(study.images.path, scoring.moments, scoring.features.path),
     )
 
 

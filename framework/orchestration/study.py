@@ -98,15 +98,24 @@ class Study:
         """Which features scores are made of: the config's, or what is at hand."""
         return self._features(self.experiment.evaluation)
 
+    def trial_family(self) -> str:
+        """Which family of metrics trials are judged by: that of `search.metric`."""
+        metric = self.experiment.search.metric
+        return "fid" if metric in ("auto", "assessor_frechet_distance") else metric
+
     def trial_features(self) -> FeatureSpec:
-        """Which features trials are judged by: those of `search.metric`."""
-        kinds = {"fid": "inception", "assessor_frechet_distance": "assessor"}
+        """Which features trials are judged by: those that `search.metric` says, else those of scores."""
+        kinds = {"fid": "inception", "inception_score": "inception", "assessor_frechet_distance": "assessor"}
         settings, metric = self.experiment.evaluation, self.experiment.search.metric
         return self._features(settings.model_copy(update={"features": kinds.get(metric, settings.features)}))
 
+    @property
+    def measurer(self) -> Path | None:
+        """The folder of the assessor that measures; None where there is none."""
+        return self.assessors.folder / "measurer" if self.assessors is not None else None
+
     def _features(self, settings: EvaluationConfig) -> FeatureSpec:
-        folder = self.assessors.folder / "measurer" if self.assessors is not None else None
-        return resolve_features(settings, assessor_folder=folder)
+        return resolve_features(settings, assessor_folder=self.measurer)
 
 
 def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from framework.checkpoint import RunFolder
+from framework.checkpoint.saved import is_name
 from framework.errors import CheckpointError
 from framework.storage import Folder, open_folder
 
@@ -37,18 +38,40 @@ def find_target(location: str) -> Target:
     folder = open_folder(location)
     if not folder.exists():
         raise CheckpointError(f"{location}: is not there")
-    run = _enclosing(folder)
-    inside = PurePosixPath(folder.location.partition("?")[0]).relative_to(PurePosixPath(run.location.partition("?")[0]))
-    steps = inside.parts
+    run = RunFolder.open(_enclosing(folder).location)
+    steps = _steps(folder, run)
     if len(steps) >= 4:  # trials/<id>/checkpoints/<name>
-        return Target(run.location, str(PurePosixPath(*steps[:4])))
+        return Target(run.folder.location, str(PurePosixPath(*steps[:4])))
     if len(steps) >= 2:  # trials/<id>
-        trial = RunFolder.open(run.location).trial(steps[1])
+        trial = run.trial(steps[1])
         best = trial.checkpoints.read_json("best.json") if trial.checkpoints.exists("best.json") else {}
         if not best.get("checkpoint"):
             raise CheckpointError(f"{location}: this trial has no scored checkpoint; name one of its checkpoints")
-        return Target(run.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")
-    return best_target(RunFolder.open(run.location))
+        return Target(run.folder.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")
+    return best_target(run)
+
+
+def every_target(location: str) -> list[Target]:
+    """Every kept checkpoint of every trial of a run, or of the trial, or the checkpoint alone; oldest first.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    folder = open_folder(location)
+    run = RunFolder.open(_enclosing(folder).location)
+    steps = _steps(folder, run)
+    if len(steps) >= 4:
+        return [find_target(location)]
+    trials = [run.trial(steps[1])] if len(steps) >= 2 else run.trials()
+    found = [
+        Target(run.folder.location, f"trials/{trial.id}/checkpoints/{name}")
+        for trial in trials
+        for name in trial.checkpoints.list()
+        if is_name(name)
+    ]
+    if not found:
+        raise CheckpointError(f"{location}: has no checkpoint yet")
+    return found
 
 
 def best_target(run: RunFolder) -> Target:
@@ -57,6 +80,12 @@ def best_target(run: RunFolder) -> Target:
     if best is None:
         raise CheckpointError(f"{run.folder.location}: this run has no scored checkpoint yet")
     return Target(run.folder.location, best["checkpoint"])
+
+
+def _steps(folder: Folder, run: RunFolder) -> tuple[str, ...]:
+    """The way from the run to what lies in it."""
+    inside, outside = (PurePosixPath(place.location.partition("?")[0]) for place in (folder, run.folder))
+    return inside.relative_to(outside).parts
 
 
 def _enclosing(folder: Folder) -> Folder:

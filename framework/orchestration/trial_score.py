@@ -1,5 +1,6 @@
 """The score of a trial's checkpoint, made while the trial trains on."""
 
+import dataclasses
 import os
 import threading
 from concurrent.futures import Future
@@ -9,10 +10,10 @@ from typing import Any
 import torch
 
 from framework.checkpoint import Checkpoint, load_generator
-from framework.evaluation import Protocol, load_moments, score_from_moments
+from framework.evaluation import load_moments
 from framework.evaluation.sources import SourceSpec
-from framework.metrics import Moments
-from framework.orchestration.moments import source_moments
+from framework.orchestration.measures import Sharer, combined, measure
+from framework.orchestration.moments import source_features, source_moments
 from framework.orchestration.nodes import this_node
 from framework.orchestration.shards import TaskResources, Tasks
 from framework.orchestration.work import TrialScoring
@@ -57,21 +58,22 @@ def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) 
     side = scoring.protocol.fake.model_copy(update={"digest": load_generator(location).digest})
     source = SourceSpec("generator", location, side)
     on_gpu = device.type == "cuda"
-    crew = Tasks(
-        TaskResources(
-            workers=1 if on_gpu else scoring.tasks,
-            cores=0.0,
-            node=this_node() if on_gpu else None,
-            shared_gpus=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if on_gpu else None,
-        ),
-        scoring.needs,
+    resources = TaskResources(
+        workers=1 if on_gpu else scoring.tasks,
+        cores=0.0,
+        node=this_node() if on_gpu else None,
+        shared_gpus=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if on_gpu else None,
     )
-    fake = source_moments(source, scoring.features, blocks=scoring.blocks, crew=crew, name=name)
-    here = Tasks(TaskResources(workers=1, cores=0.0, node=this_node()))
-    (score,) = here.map(_finish, [(Path(scoring.real), fake, scoring.protocol)], name=name)
-    return score
-
-
-def _finish(real: Path, fake: Moments, protocol: Protocol) -> dict[str, Any]:
-    """In a task too: it takes a second or more, and one thread, so that the trial's number of threads moves nothing."""
-    return score_from_moments(load_moments(real), fake, protocol)
+    crew, blocks = Tasks(resources, scoring.needs), scoring.blocks
+    sides = dataclasses.replace(scoring.real, real=load_moments(Path(scoring.moments)))
+    if scoring.request.needs_features:
+        rows, logits = source_features(source, scoring.features, blocks=blocks, crew=crew, name=name)
+        sides = dataclasses.replace(sides, fake_features=rows, logits=logits)
+    else:
+        fake = source_moments(source, scoring.features, blocks=blocks, crew=crew, name=name)
+        sides = dataclasses.replace(sides, fake=fake)
+    # In tasks too: one thread each, so that the trial's number of threads moves nothing.
+    values = measure(
+        [scoring.request], sides, Sharer(Tasks(TaskResources(scoring.tasks, cores=0.0), scoring.needs), name)
+    )
+    return combined(scoring.protocol, [values[scoring.request]])

@@ -18,17 +18,21 @@ class TrialScoring:
     """How a trial's checkpoints are scored while it trains.
 
     Args:
-        features: The evaluation layer's feature specification.
-        real: Where the real images' moments lie.
+        request: The evaluation layer's request of the score.
+        features: Its feature specification.
         protocol: The protocol of each score.
+        moments: Where the real images' moments lie.
+        real: The files of real features, where the score wants them.
         blocks: Blocks of 32 images at a time.
-        tasks: Ray tasks that share the samples; they run on the trial's own cores, whose workers wait meanwhile.
+        tasks: Ray tasks that share the samples; they run on the trial's own cores, beside its workers.
         needs: What these tasks read of the job's node.
     """
 
+    request: Any
     features: Any
-    real: str
     protocol: Any
+    moments: str
+    real: Any
     blocks: int
     tasks: int
     needs: "Needs | None" = None
