@@ -1,8 +1,9 @@
 """Scores: which features, from which images, under which protocol."""
 
-from framework.evaluation.features import Extractor, FeatureSpec, build_extractor, resolve_features
+from framework.evaluation.features import Extractor, FeatureSpec, build_extractor
 from framework.evaluation.protocol import FeatureSource, ImageSide, Protocol, make_score
 from framework.evaluation.reference import load_moments, real_statistics, save_moments
+from framework.evaluation.resolving import resolve_features
 from framework.evaluation.score import (
     SHARD_IMAGES,
     image_shard_moments,
