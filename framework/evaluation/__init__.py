@@ -1,11 +1,12 @@
 """Scores: which features, from which images, under which protocol."""
 
 from framework.evaluation.families import FAMILIES
-from framework.evaluation.features import Extractor, FeatureSpec, build_extractor, resolve_features
+from framework.evaluation.features import Extractor, FeatureSpec, build_extractor
 from framework.evaluation.passes import Pass, Request, pair_passes, passes
 from framework.evaluation.protocol import FeatureSource, ImageSide, Protocol, make_score
 from framework.evaluation.reference import load_moments, real_statistics, save_moments
 from framework.evaluation.requested import requested
+from framework.evaluation.resolving import resolve_features
 from framework.evaluation.score import (
     SHARD_IMAGES,
     image_shard_moments,

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  torch's own habit
 from torch import Tensor
 
-SIDE = 299
 TAPS = (64, 192, 768, 2048)
+CLASSES = 1008
 _NORM_EPSILON = 1e-3
 _STAGES = {
     "Conv2d_1": 64,
@@ -38,31 +38,46 @@ class Inception:
     Args:
         weights: torch-fidelity's state dict; what lies behind the tap is not looked at.
         tap: 64, 192, 768 or 2048: how many features, each a channel's mean over the picture.
+        logits: Whether the logits of the classes are wanted too, which takes all of the network.
         device: Where it computes.
 
     Raises:
         KeyError: Where weights are missing.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], *, tap: int, device: str | torch.device = "cpu") -> None:
+    def __init__(
+        self, weights: Mapping[str, Tensor], *, tap: int, logits: bool = False, device: str | torch.device = "cpu"
+    ) -> None:
         self.tap = tap
         self.device = torch.device(device)
+        self._head = weights["fc.weight"].to(self.device) if logits else None
+        self._end = TAPS[-1] if logits else tap
         self._units = {
             name.removesuffix(".conv.weight"): _folded(weights, name.removesuffix(".conv.weight"), device=self.device)
             for name in weights
-            if name.endswith(".conv.weight") and _stage(name) <= tap
+            if name.endswith(".conv.weight") and _stage(name) <= self._end
         }
 
+    @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        """Images uint8 [n,h,w,3] -> features [n,tap] float32."""
-        return next(features for tap, features in self.walk(images) if tap == self.tap)
+        """Images [n,299,299,3] float32 in [0,255] -> features [n,tap], then the logits [n,1008] where wanted."""
+        taps = dict(self.walk(images))
+        if self._head is None:
+            return taps[self.tap]
+        return torch.cat([taps[self.tap], self.logits(taps[self._end])], dim=1)
+
+    @torch.inference_mode()
+    def logits(self, last: Tensor) -> Tensor:
+        """The last tap's features [n,2048] -> [n,1008], without bias, as the Inception Score has always taken them."""
+        assert self._head is not None, "built without logits"
+        return last @ self._head.T
 
     @torch.inference_mode()
     def walk(self, images: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """(tap, features [n,tap]) of images uint8 [n,h,w,3], one tap after the other."""
-        x = resize_like_tensorflow((images.to(self.device).float() - 128) / 128).permute(0, 3, 1, 2)
+        """(tap, features [n,tap]) of images [n,299,299,3] float32 in [0,255], one tap after the other."""
+        x = ((images - 128) / 128).permute(0, 3, 1, 2)
         for tap, stage in zip(TAPS, (self._to_64, self._to_192, self._to_768, self._to_2048), strict=True):
-            if tap <= self.tap:
+            if tap <= self._end:
                 x = stage(x)
                 yield tap, x.mean(dim=(2, 3))
 
@@ -117,28 +132,6 @@ class Inception:
             padding = (0, 0) if halving or name in _UNPADDED else (weight.shape[2] // 2, weight.shape[3] // 2)
             x = F.conv2d(x, weight, bias, stride=2 if halving else 1, padding=padding).relu_()
         return x
-
-
-def resize_like_tensorflow(images: Tensor, side: int = SIDE) -> Tensor:
-    """Bilinear as TensorFlow's `resize_bilinear` of 2015: corners at 0, no antialias.
-
-    Rows, then columns: the same products in the same order as torch-fidelity, without its four gathers of full size.
-
-    Args:
-        images: [n,h,w,c] float32.
-        side: Height and width of the result.
-
-    Returns:
-        [n,side,side,c] float32.
-    """
-    for axis in (2, 1):
-        size = images.shape[axis]
-        places = torch.arange(side, dtype=torch.float32, device=images.device) * torch.tensor(size / side)
-        low = places.long()
-        share = (places - low).view(-1, *[1] * (3 - axis))
-        first = images.index_select(axis, low)
-        images = first + (images.index_select(axis, (low + 1).clamp_max(size - 1)) - first) * share
-    return images
 
 
 def _stage(name: str) -> float:

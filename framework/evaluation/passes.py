@@ -4,14 +4,15 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
 from framework.evaluation.families import FAMILIES, FamilyName
-from framework.evaluation.features import FeatureSpec, resolve_features
+from framework.evaluation.features import FeatureSpec
 from framework.evaluation.protocol import Engine, ImageSide, Protocol
 from framework.evaluation.protocols import NamedProtocol, smaller_protocol
+from framework.evaluation.resolving import resolve_features
 from framework.evaluation.sources import SourceSpec, drawn
 
 
@@ -126,14 +127,14 @@ class Pass:
             EvaluationError: It is not here, or not finite at this tap; the line begins with what was asked for.
         """
         first = self.requests[0]
-        made_with = {"features": first.kind, "tap": first.tap, "resize": first.resize, "precision": first.precision}
-        wanted = made_with if first.kind == "inception" else {"features": first.kind}
+        wanted: dict[str, Any] = {"features": first.kind, "metrics": [request.family for request in self.requests]}
+        if first.kind == "inception":
+            wanted |= {"tap": first.tap, "resize": first.resize, "precision": first.precision}
         try:
-            found = resolve_features(config.model_copy(update=wanted), assessor_folder=assessor_folder)
+            return resolve_features(config.model_copy(update=wanted), assessor_folder=assessor_folder)
         except EvaluationError as fault:
             names = ", ".join(request.name for request in self.requests)
             raise EvaluationError(f"{names}: {str(fault).replace('evaluation.tap: ', 'tap ')}") from None
-        return dataclasses.replace(found, logits=True) if self.logits else found
 
 
 def passes(requests: Iterable[Request]) -> list[Pass]:

@@ -10,7 +10,8 @@ from framework.data import PackedStore, open_store
 from framework.errors import EvaluationError
 from framework.evaluation.files import ImageFiles
 from framework.evaluation.protocol import ImageSide
-from framework.evaluation.score import Images, Reader
+from framework.evaluation.resizing import Images
+from framework.evaluation.score import Reader
 
 
 def generator_reader(location: str, side: ImageSide, *, device: str) -> Reader:

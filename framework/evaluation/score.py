@@ -13,11 +13,10 @@ import numpy as np
 from framework.errors import EvaluationError
 from framework.evaluation.features import BLOCK_IMAGES, Extractor
 from framework.evaluation.protocol import Protocol, make_score
+from framework.evaluation.resizing import Images
 from framework.metrics import Moments, frechet_distance
 
 SHARD_IMAGES = 256
-Images = np.ndarray | list[np.ndarray]
-"""uint8 [n,h,w,c]; a list of [h,w,c] where their sizes are mixed."""
 Reader = Callable[[int, int], Images]
 """(start, stop) -> those images."""
 

@@ -15,9 +15,9 @@ from framework.data import PackedStore, open_store
 from framework.errors import DataError, EvaluationError
 from framework.evaluation.features import FeatureSpec, build_extractor
 from framework.evaluation.files import ImageFiles
-from framework.evaluation.inception import SIDE
 from framework.evaluation.protocol import ImageSide
 from framework.evaluation.readers import files_reader, generator_reader, store_indices, store_reader
+from framework.evaluation.resizing import SIDE
 from framework.evaluation.score import Reader, shard_features
 from framework.evaluation.statistics_file import check_statistics, read_statistics
 from framework.metrics import Moments

@@ -9,7 +9,9 @@ from PIL import Image
 from framework.checkpoint.generator import LoadedGenerator
 from framework.checkpoint.saved import generator_files
 from framework.config import EvaluationConfig, ModelConfig
-from framework.evaluation.features import FeatureSpec, resolve_features
+from framework.evaluation.features import FeatureSpec
+from framework.evaluation.resolving import resolve_features
+from framework.evaluation.weights import read_weights
 from framework.models import build_generator
 from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
 
@@ -17,6 +19,23 @@ from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
 @pytest.fixture(scope="session")
 def inception_file(shared_data):
     return shared_data / "weights" / "inception-2015-12-05-to-mixed6e.pth"
+
+
+@pytest.fixture(scope="session")
+def filled_file(inception_file, tmp_path_factory):
+    """The same weights with random ones where the shared file has NaN: taps and logits are finite, and mean nothing."""
+    random = torch.Generator().manual_seed(0)
+    weights = {name: _filled(value, random) for name, value in read_weights(inception_file)[0].items()}
+    torch.save(weights, path := tmp_path_factory.mktemp("weights") / "filled.pth")
+    return path
+
+
+def _filled(value, random):
+    if value.isfinite().all():
+        return value
+    if value.ndim == 1:
+        return torch.rand(value.shape, generator=random) + 0.5
+    return torch.randn(value.shape, generator=random) * value[0].numel() ** -0.5
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +74,7 @@ def assessor_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def assessor_spec(assessor_folder):
     assessor = Assessor.load(assessor_folder)
-    return FeatureSpec("assessor", str(assessor_folder), assessor.digest, assessor.feature_size)
+    return FeatureSpec("assessor", str(assessor_folder), assessor.digest, assessor.feature_size, "none")
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,16 @@
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
-from framework.evaluation.features import FeatureSpec, build_extractor, resolve_features
+from framework.evaluation.features import FeatureSpec, build_extractor
+from framework.evaluation.resolving import resolve_features
 from framework.evaluation.weights import FILE, FILE_BYTES, FILE_SHA256, FILE_URL, read_weights
 
 
@@ -41,6 +44,58 @@ def test_a_tap_that_is_not_finite_is_refused(inception_file):
     with pytest.raises(EvaluationError) as caught:
         resolve_features(settings(weights=str(inception_file), tap=2048), assessor_folder=None)
     assert str(caught.value) == wanted
+
+
+@pytest.mark.parametrize(
+    ("keys", "resize_name", "words"),
+    [
+        ({}, "tensorflow2015", "bilinear as TensorFlow did it in 2015, no antialias"),
+        ({"resize": "tensorflow2015"}, "tensorflow2015", "bilinear as TensorFlow did it in 2015, no antialias"),
+        ({"resize": "clean"}, "clean", "Pillow bicubic with antialias, float32, clipped to [0, 255]"),
+    ],
+)
+def test_the_resize_is_the_configurations(inception_file, keys, resize_name, words):
+    spec = resolve_features(settings(weights=str(inception_file), tap=64, **keys), assessor_folder=None)
+    assert (spec.resize_name, spec.resize, spec.precision) == (resize_name, f"299x299, {words}", "float32")
+    assert not spec.logits
+
+
+@pytest.mark.parametrize(
+    ("keys", "named"),
+    [
+        ({"resize": "clean"}, "evaluation.resize: clean"),
+        ({"resize": "tensorflow2015"}, "evaluation.resize: tensorflow2015"),
+        ({"precision": "bfloat16"}, "evaluation.precision: bfloat16"),
+        ({"metrics": ["inception_score"]}, "evaluation.metrics: inception_score"),
+    ],
+)
+def test_what_only_inception_has_is_refused_with_the_assessor(assessor_folder, torch_home, keys, named):
+    for features in ("auto", "assessor"):
+        with pytest.raises(EvaluationError) as caught:
+            resolve_features(settings(features=features, **keys), assessor_folder=assessor_folder)
+        assert str(caught.value) == f"{named} is for Inception's features, and here the assessor gives them"
+
+
+def test_an_inception_score_wants_finite_logits(inception_file):
+    with pytest.raises(EvaluationError) as caught:
+        resolve_features(
+            settings(weights=str(inception_file), metrics=["fid", "inception_score"]), assessor_folder=None
+        )
+    message = f"evaluation.metrics: inception_score wants finite logits, and {inception_file} gives NaN instead; "
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_logits_come_with_the_features(filled_file):
+    config = settings(weights=str(filled_file), metrics=["inception_score5k"])
+    spec = resolve_features(config, assessor_folder=None)
+    assert (spec.tap, spec.logits) == (2048, True)
+    images = np.random.default_rng(0).integers(0, 256, size=(2, 40, 40, 3), dtype=np.uint8)
+    found = build_extractor(spec).with_logits(images)
+    names = ["2048", "logits_unbiased"]
+    peer = FeatureExtractorInceptionV3("peer", names, feature_extractor_weights_path=str(filled_file))
+    for ours, theirs in zip(found, peer(torch.from_numpy(images).permute(0, 3, 1, 2)), strict=True):
+        assert ours == pytest.approx(theirs.numpy(), rel=1e-4, abs=1e-4 * float(theirs.abs().max()))
 
 
 def test_auto_falls_back_to_the_assessor_and_never_calls_it_fid(assessor_folder, assessor_spec, torch_home):
@@ -147,6 +202,16 @@ def test_grey_is_repeated(inception_spec):
     assert np.array_equal(extractor(grey), extractor(grey.repeat(3, axis=3)))
 
 
+@pytest.mark.parametrize("how", ["tensorflow2015", "clean"])
+def test_images_may_differ_in_size(inception_spec, how):
+    extractor = build_extractor(replace(inception_spec, resize_name=how))
+    rng = np.random.default_rng(0)
+    small, large = (rng.integers(0, 256, size=(2, *size, 3), dtype=np.uint8) for size in ((24, 24), (48, 40)))
+    mixed = extractor([small[0], large[0], small[1], large[1]])
+    assert np.array_equal(mixed[::2], extractor(small))
+    assert np.array_equal(mixed[1::2], extractor(large))
+
+
 def test_built_once(inception_spec, assessor_spec):
     assert build_extractor(inception_spec) is build_extractor(inception_spec)
     assert build_extractor(assessor_spec).feature_size == assessor_spec.tap
@@ -156,8 +221,12 @@ def test_images_that_do_not_fit_are_refused(assessor_spec):
     extractor = build_extractor(assessor_spec)
     with pytest.raises(EvaluationError, match="takes images of 16x16x1, not of 32x32x3"):
         extractor(np.zeros((1, 32, 32, 3), np.uint8))
+    with pytest.raises(EvaluationError, match="takes images of 16x16x1, not of 16x20x1"):
+        extractor([np.zeros((16, 16, 1), np.uint8), np.zeros((16, 20, 1), np.uint8)])
     with pytest.raises(EvaluationError, match=r"want uint8 \[n,h,w,1 or 3\], not float32"):
         extractor(np.zeros((1, 16, 16, 1), np.float32))
+    with pytest.raises(EvaluationError, match=r"want uint8 \[h,w,1 or 3\] each, not uint8 \[16, 16\]"):
+        extractor([np.zeros((16, 16), np.uint8)])
 
 
 def test_another_assessor_is_noticed(assessor_folder):

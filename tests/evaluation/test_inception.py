@@ -6,11 +6,11 @@ import scipy.linalg
 import torch
 from PIL import Image, ImageFilter
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from framework.evaluation.features import FeatureSpec, build_extractor
-from framework.evaluation.inception import Inception, resize_like_tensorflow
+from framework.evaluation.inception import Inception
+from framework.evaluation.resizing import resize
 from framework.evaluation.score import image_shard_moments, merge_in_order, shards
 from framework.evaluation.weights import read_weights
 from framework.metrics import frechet_distance
@@ -87,42 +87,22 @@ def test_fid_agrees_on_many_images(read_faces, inception_file, count):
     assert ours == pytest.approx(others, rel=1e-4)
 
 
-def test_all_taps_agree_with_full_weights(inception_file):
-    """2048 too: the part that the shared weights lack is filled with random ones, on both sides."""
-    weights, _ = read_weights(inception_file)
-    random = torch.Generator().manual_seed(0)
-    filled = {name: _filled(value, random) for name, value in weights.items()}
-    names = ["64", "192", "768", "2048"]
-    peer = FeatureExtractorInceptionV3("peer", names, feature_extractor_weights_path=str(inception_file))
-    peer.load_state_dict(filled)
-    images = torch.randint(0, 256, (2, 80, 64, 3), generator=random, dtype=torch.uint8)
-    for (tap, ours), theirs in zip(
-        Inception(filled, tap=2048).walk(images), peer(images.permute(0, 3, 1, 2)), strict=True
-    ):
-        assert ours.shape == (2, tap)
-        assert float((ours - theirs).norm() / theirs.norm()) < 1e-5
-
-
-def _filled(value, random):
-    if value.isfinite().all():
-        return value
-    if value.ndim == 1:
-        return torch.rand(value.shape, generator=random) + 0.5
-    return torch.randn(value.shape, generator=random) * value[0].numel() ** -0.5
-
-
-@pytest.mark.parametrize("size", [(32, 32), (64, 48), (299, 299), (512, 301)])
-def test_resize_is_tensorflows_to_the_bit(size):
-    images = torch.randint(0, 256, (2, *size, 3), generator=torch.Generator().manual_seed(1)).float()
-    expected = interpolate_bilinear_2d_like_tensorflow1x(
-        images.permute(0, 3, 1, 2), size=(299, 299), align_corners=False
-    )
-    assert torch.equal(resize_like_tensorflow(images).permute(0, 3, 1, 2), expected)
+def test_all_taps_and_logits_agree_with_full_weights(filled_file):
+    """2048 and logits too: the part that the shared weights lack is random, on both sides."""
+    names = ["64", "192", "768", "2048", "logits_unbiased"]
+    peer = FeatureExtractorInceptionV3("peer", names, feature_extractor_weights_path=str(filled_file))
+    images = np.random.default_rng(0).integers(0, 256, size=(2, 80, 64, 3), dtype=np.uint8)
+    network = Inception(read_weights(filled_file)[0], tap=2048, logits=True)
+    found = dict(network.walk(resize(images, how="tensorflow2015", device=network.device)))
+    ours = [*found.values(), network.logits(found[2048])]
+    for a, b, size in zip(ours, peer(channels_first(images)), (*found, 1008), strict=True):
+        assert a.shape == b.shape == (2, size)
+        assert float((a - b).norm() / b.norm()) < 1e-5
 
 
 def test_nothing_behind_the_tap_is_kept_or_looked_at(inception_file):
     weights, _ = read_weights(inception_file)
     until = {name: value for name, value in weights.items() if name.startswith("Conv2d_1") or "Conv2d_2" in name}
     network = Inception(until, tap=64)
-    assert network(torch.zeros(1, 32, 32, 3, dtype=torch.uint8)).shape == (1, 64)
+    assert network(torch.zeros(1, 299, 299, 3)).shape == (1, 64)
     assert len(network._units) == 3

@@ -51,7 +51,7 @@ def test_nothing_of_an_older_protocol_has_changed():
 @pytest.mark.parametrize(
     ("family", "name", "settings"),
     [
-        ("kid", "kid5k_768", {"subsets": 100, "subset_size": 1000, "subset_seed": 0}),
+        ("kid", "kid5k_768", {"subsets": 100, "subset_size": 1000, "subset_seed": 2020}),
         ("recall", "recall5k_768", {"k": 3}),
         ("coverage", "coverage5k_768", {"k": 5}),
         ("diversity", "diversity5k_768", None),
