@@ -43,7 +43,7 @@ def shards(count: int) -> list[tuple[int, int]]:
 
 
 def shard_features(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> np.ndarray:
-    """The features [n,d] of images start to stop.
+    """The features [n,d] of images start to stop, and beside them [n,d+1008] the logits where the extractor has them.
 
     Args:
         read: (start, stop) -> images [n,h,w,c] uint8.
@@ -55,12 +55,16 @@ def shard_features(read: Reader, extractor: Extractor, *, start: int, stop: int,
     if start % BLOCK_IMAGES:
         raise ValueError(f"a shard begins at a multiple of {BLOCK_IMAGES}, not at {start}")
     step = blocks * BLOCK_IMAGES
-    return np.concatenate([extractor(read(at, min(at + step, stop))) for at in range(start, stop, step)])
+    parts = (read(at, min(at + step, stop)) for at in range(start, stop, step))  # one of them in memory at a time
+    if extractor.spec.logits:
+        return np.concatenate([np.concatenate(extractor.with_logits(images), axis=1) for images in parts])
+    return np.concatenate([extractor(images) for images in parts])
 
 
 def shard_moments(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> Moments:
-    """Moments of these features."""
-    return Moments.of(shard_features(read, extractor, start=start, stop=stop, blocks=blocks))
+    """Moments of these features; of no logits."""
+    features = shard_features(read, extractor, start=start, stop=stop, blocks=blocks)
+    return Moments.of(features[:, : extractor.feature_size])
 
 
 def sample_shard_moments(

@@ -153,8 +153,9 @@ def source_shard_features(
 def source_shard_moments(
     source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
 ) -> Moments:
-    """Moments of these."""
-    return Moments.of(source_shard_features(source, features, start=start, stop=stop, blocks=blocks, device=device))
+    """Moments of these; of no logits."""
+    found = source_shard_features(source, features, start=start, stop=stop, blocks=blocks, device=device)
+    return Moments.of(found[:, : features.tap])
 
 
 def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:

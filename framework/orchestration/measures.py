@@ -145,7 +145,9 @@ def _of_count(count: int, requests: Sequence[Request], sides: Sides, sharer: Sha
     wanted = {request.family: request for request in requests if request.samples == count}
     found: dict[str, Value] = {}
     real_count = sides.real.count if sides.real is not None else None
-    settings: dict[str, dict[str, Any]] = {family: FAMILIES[family].settings_for(real=real_count, fake=count) for family in wanted}
+    settings: dict[str, dict[str, Any]] = {
+        family: FAMILIES[family].settings_for(real=real_count, fake=count) for family in wanted
+    }
     if {"fid", "diversity", "fid_infinity"} & wanted.keys():
         fit = settings["fid_infinity"]["counts"] if "fid_infinity" in wanted else []
         found |= _by_moments(wanted.keys(), sides, count, list(fit), sharer)
