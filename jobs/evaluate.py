@@ -5,10 +5,12 @@ from typing import Any
 
 from framework.orchestration.cluster import connect
 from framework.orchestration.scoring import evaluate, evaluate_pair
-from framework.orchestration.target import every_target
-from jobs.cli import Arguments, Job, run_job
+from framework.orchestration.study import Study
+from framework.orchestration.target import Target, every_target
+from framework.report.score_table import Row, columns
+from jobs.cli import Arguments, Console, Job, run_job
 from jobs.opened import open_study
-from jobs.tables import score_lines
+from jobs.tables import comparison_table, score_lines
 
 JOB = Job("evaluate", __doc__, "CHECKPOINT_OR_RUN | A B", ("evaluation", "storage"), positionals=(1, 2))
 
@@ -23,10 +25,26 @@ def body(arguments: Arguments) -> dict[str, Any]:
             scores = evaluate_pair(*places, settings=settings, cluster=cluster, watch=console)
     else:
         with open_study(arguments) as (study, target):
-            every = study.experiment.evaluation.checkpoints == "all"
-            scores = evaluate(study, every_target(places[0]) if every else [target])
+            if study.experiment.evaluation.checkpoints == "all":
+                return _every_checkpoint(study, places[0], console)
+            scores = evaluate(study, [target])
     console.say(score_lines(scores))
     return {"scores": scores}
+
+
+def _every_checkpoint(study: Study, place: str, console: Console) -> dict[str, Any]:
+    targets = every_target(place)
+    scores = evaluate(study, targets)
+    rows = [
+        Row(target.checkpoint.split("/")[1], target.checkpoint, target.images_seen, _of(target, scores))
+        for target in targets
+    ]
+    console.say(comparison_table(rows, columns(rows)))
+    return {"scores": scores}
+
+
+def _of(target: Target, scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [score for score in scores if score["checkpoint"] == target.checkpoint]
 
 
 if __name__ == "__main__":

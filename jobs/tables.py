@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from framework.checkpoint import RunFolder
+from framework.report.score_table import Column, Row
 from jobs.cli import Console, shown
 
 _SHOWN = ("rank", "trial", "score", "score_images_seen", "last_score", "images_per_second", "state")
@@ -52,6 +53,26 @@ def score_value(score: Mapping[str, Any] | None) -> str:
         return "-"
     spread = f" ± {score['sd']:.2g}" if score.get("sd") is not None else ""
     return f"{score['value']:.4g}{spread}"
+
+
+def comparison_table(rows: list[Row], found: list[Column]) -> str:
+    """Checkpoints and their scores, a column a protocol; under it what sets protocols of one metric apart."""
+    heads = ["", "images seen", *(column.name for column in found)]
+    cells = [
+        [
+            row.name,
+            f"{row.images_seen:,}",
+            *(score_value(column.scores[number]) + " *" * (number in column.best) for column in found),
+        ]
+        for number, row in enumerate(rows)
+    ]
+    told = [
+        f"{column.name}: " + ", ".join(f"{name} {value}" for name, value in column.differs.items())
+        for column in found
+        if column.differs
+    ]
+    best = ["* the best of its column"] if any(column.best for column in found) else []
+    return "\n".join([*aligned(heads, cells), *([""] if best or told else []), *best, *told])
 
 
 def score_lines(scores: list[dict[str, Any]]) -> str:

@@ -90,3 +90,9 @@ def _is_whole(file: FeatureFile) -> bool:
     except EvaluationError:
         return False
     return True
+
+
+def delete_features(path: Path) -> None:
+    """A file of features, with what lies beside it."""
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink(missing_ok=True)

@@ -28,8 +28,9 @@ from framework.evaluation import (
 from framework.orchestration.actors import Actors
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
-from framework.orchestration.gathering import Gatherer
+from framework.orchestration.gathering import Gatherer, delete_features
 from framework.orchestration.measures import Sharer, Sides, combined, measure
+from framework.orchestration.nearest import write_nearest
 from framework.orchestration.resources import Plan
 from framework.orchestration.shards import task_resources
 from framework.orchestration.study import Study, Watch
@@ -52,7 +53,14 @@ def evaluate(study: Study, targets: Sequence[Target]) -> list[dict[str, Any]]:
         todo = [(target, wanted) for target in targets if (wanted := one.missing(target))]
         if todo:
             one.make(todo)
-    return [score for target in targets for one in made for score in one.known(target)]
+    found = {target: [score for one in made for score in one.known(target)] for target in targets}
+    best = study.run.best()
+    for target, scores in found.items():
+        if best is not None and target.checkpoint == best["checkpoint"]:
+            for score in scores:
+                if score["protocol"].get("family") == "memorisation":
+                    write_nearest(study, target, score)
+    return [score for scores in found.values() for score in scores]
 
 
 def passes_of(study: Study) -> list["RunPass"]:
@@ -159,8 +167,8 @@ class RunPass:
                 for request in wanted
             ]
         )
-        for file in files:
-            file.unlink(missing_ok=True)
+        for file in files:  # of the samples: whoever wants them again makes the same
+            delete_features(file)
 
 
 def gather_fake(

@@ -24,6 +24,11 @@ class Target:
     checkpoint: str
 
     @property
+    def images_seen(self) -> int:
+        """The checkpoint's clock."""
+        return int(PurePosixPath(self.checkpoint).name)
+
+    @property
     def location(self) -> str:
         """Where the checkpoint lies."""
         return (open_folder(self.run) / self.checkpoint).location

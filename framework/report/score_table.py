@@ -36,7 +36,7 @@ class Column:
         protocol: The protocol's document.
         differs: Key -> value, of what sets it apart from the other protocols of its metric.
         scores: One a row; None where the checkpoint has none.
-        best: Numbers of the rows whose value no other beats; none where there is one value.
+        best: Numbers of the rows whose value no other beats; none where all are equal.
     """
 
     name: str
@@ -87,7 +87,8 @@ def _newest(row: Row, metric: str, key: str) -> Mapping[str, Any] | None:
 
 def _best(metric: str, scores: Sequence[Mapping[str, Any] | None]) -> list[int]:
     costs = {number: cost(metric, score["value"]) for number, score in enumerate(scores) if score is not None}
-    return [number for number, value in costs.items() if value == min(costs.values())] if len(costs) > 1 else []
+    apart = len(set(costs.values())) > 1
+    return [number for number, value in costs.items() if value == min(costs.values())] if apart else []
 
 
 def _key(document: Any) -> str:
