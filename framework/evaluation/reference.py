@@ -1,25 +1,36 @@
-"""The real side: moments computed once and kept, found again by what they are of."""
+"""The real side: moments and features computed once and kept, found again by what they are of."""
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
+from framework.data.locking import locked
 from framework.errors import EvaluationError, StorageError
+from framework.evaluation.feature_file import FeatureFile
 from framework.evaluation.features import FeatureSpec
 from framework.evaluation.protocol import ImageSide
 from framework.metrics import Moments
 from framework.storage import open_folder
 
+_LATER = ("sampled_from", "sample_seed")
+# Shards -> (start, features [n,d]) of each, in any order.
+ComputeShards = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, np.ndarray]]]
+
 
 def statistics_name(features: FeatureSpec, side: ImageSide) -> str:
     """The file's name: a digest of the features and the images; no path goes into it."""
-    key = {"features": [features.name, features.digest, features.tap, features.resize], "images": side.model_dump()}
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32] + ".safetensors"
+    return f"{_key(features, side)}.safetensors"
+
+
+def features_name(features: FeatureSpec, side: ImageSide, *, part: Literal["features", "logits"] = "features") -> str:
+    """The same for the features of each image, or for the logits beside them."""
+    return f"{_key(features, side)}{'' if part == 'features' else f'-{part}'}.npy"
 
 
 def real_statistics(
@@ -36,8 +47,6 @@ def real_statistics(
     Raises:
         EvaluationError: The side has no digest to be found by, or `compute` gave moments of something else.
     """
-    if side.digest is None:
-        raise EvaluationError("moments are kept by the images' digest, and these have none")
     path = cache / "statistics" / statistics_name(features, side)
     kept = _kept(path)
     if kept is not None and (kept.count, kept.size) == (side.count, features.tap):
@@ -47,6 +56,47 @@ def real_statistics(
         raise EvaluationError(f"moments of {moments.count} images were made where {side.count} were wanted")
     save_moments(moments, path)
     return moments, path
+
+
+def real_features(
+    features: FeatureSpec,
+    side: ImageSide,
+    *,
+    compute: ComputeShards,
+    cache: Path,
+    part: Literal["features", "logits"] = "features",
+    size: int | None = None,
+) -> tuple[np.ndarray, Path]:
+    """The features of each image of a side, [n,d] float32, and the file that keeps them.
+
+    Computed are the shards that are missing: all, or what an interrupted pass has left. Two who want the same at once
+    compute it once.
+
+    Args:
+        features: The features.
+        side: The images; has a digest.
+        compute: Makes the features of shards.
+        cache: The cache folder, on this machine; they lie in its `features/`.
+        part: Features, or the logits beside them.
+        size: d, where it is not the tap.
+
+    Raises:
+        EvaluationError: The side has no digest to be found by, or `compute` gave what is not finite, or too little.
+        StorageError: They cannot be kept.
+    """
+    if side.count is None:
+        raise EvaluationError("a file of statistics has no features of each image")
+    path = cache / "features" / features_name(features, side, part=part)
+    size = features.tap if size is None else size
+    file = FeatureFile(path, count=side.count, size=size)
+    with locked(path.with_name(f".{path.stem}.lock")):
+        try:
+            return file.open(), path
+        except EvaluationError:
+            file = FeatureFile.create(path, count=side.count, size=size)
+        for start, found in compute(file.missing()):
+            file.write(start, found)
+        return file.finish(), path
 
 
 def save_moments(moments: Moments, path: Path) -> None:
@@ -66,6 +116,17 @@ def load_moments(path: Path) -> Moments:
         return Moments(int(arrays["count"][0]), arrays["mean"], arrays["scatter"])
     except (StorageError, KeyError, ValueError, safetensors.SafetensorError) as fault:
         raise EvaluationError(f"{path}: holds no moments that can be read ({fault}); delete it") from None
+
+
+def _key(features: FeatureSpec, side: ImageSide) -> str:
+    if side.digest is None:
+        raise EvaluationError("moments and features are kept by the images' digest, and these have none")
+    images = side.model_dump()
+    # What could not vary when the first files were kept is in a key only where it is not as it was then.
+    images = {name: value for name, value in images.items() if value is not None or name not in _LATER}
+    made = [features.name, features.digest, features.tap, features.resize]
+    key = {"features": made if features.precision == "float32" else [*made, features.precision], "images": images}
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _kept(path: Path) -> Moments | None:

@@ -42,8 +42,10 @@ def shards(count: int) -> list[tuple[int, int]]:
     return [(start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
 
 
-def shard_features(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> np.ndarray:
-    """The features [n,d] of images start to stop, and beside them [n,d+1008] the logits where the extractor has them.
+def shard_features(
+    read: Reader, extractor: Callable[[Images], np.ndarray], *, start: int, stop: int, blocks: int = 1
+) -> np.ndarray:
+    """The features [n,d] of images start to stop.
 
     Args:
         read: (start, stop) -> images [n,h,w,c] uint8.
@@ -55,16 +57,12 @@ def shard_features(read: Reader, extractor: Extractor, *, start: int, stop: int,
     if start % BLOCK_IMAGES:
         raise ValueError(f"a shard begins at a multiple of {BLOCK_IMAGES}, not at {start}")
     step = blocks * BLOCK_IMAGES
-    parts = (read(at, min(at + step, stop)) for at in range(start, stop, step))  # one of them in memory at a time
-    if extractor.spec.logits:
-        return np.concatenate([np.concatenate(extractor.with_logits(images), axis=1) for images in parts])
-    return np.concatenate([extractor(images) for images in parts])
+    return np.concatenate([extractor(read(at, min(at + step, stop))) for at in range(start, stop, step)])
 
 
 def shard_moments(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> Moments:
-    """Moments of these features; of no logits."""
-    features = shard_features(read, extractor, start=start, stop=stop, blocks=blocks)
-    return Moments.of(features[:, : extractor.feature_size])
+    """Moments of these features."""
+    return Moments.of(shard_features(read, extractor, start=start, stop=stop, blocks=blocks))
 
 
 def sample_shard_moments(
@@ -109,6 +107,12 @@ def moments_of(read: Reader, count: int, extractor: Extractor, *, blocks: int = 
     """Moments of `count` images, shard after shard in this process."""
     found = (shard_moments(read, extractor, start=start, stop=stop, blocks=blocks) for start, stop in shards(count))
     return merge_in_order(found)
+
+
+def feature_moments(features: np.ndarray, *, count: int | None = None) -> Moments:
+    """Moments of the first `count` rows of features [n,d] (all where none is given), bit for bit those of a pass."""
+    wanted = len(features) if count is None else count
+    return merge_in_order(Moments.of(np.asarray(features[start:stop])) for start, stop in shards(wanted))
 
 
 def score_from_moments(real: Moments, fake: Moments, protocol: Protocol) -> dict[str, Any]:

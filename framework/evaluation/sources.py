@@ -18,7 +18,7 @@ from framework.evaluation.files import ImageFiles
 from framework.evaluation.protocol import ImageSide
 from framework.evaluation.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.resizing import SIDE
-from framework.evaluation.score import Reader, shard_features
+from framework.evaluation.score import Images, Reader, shard_features
 from framework.evaluation.statistics_file import check_statistics, read_statistics
 from framework.metrics import Moments
 
@@ -145,15 +145,23 @@ def statistics_moments(source: SourceSpec, features: FeatureSpec) -> Moments:
 def source_shard_features(
     source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
 ) -> np.ndarray:
-    """Features of a shard, from two small specifications: what a worker on any node is given."""
+    """Features of a shard, from two small specifications: what a worker on any node is given.
+
+    Returns:
+        [n,d] float32; where the specification has logits [n,d+1008], they last.
+    """
     reader, extractor = open_source(source, device), build_extractor(features, device)
-    return shard_features(reader, extractor, start=start, stop=stop, blocks=blocks)
+
+    def both(images: Images) -> np.ndarray:
+        return np.concatenate(extractor.with_logits(images), axis=1)
+
+    return shard_features(reader, both if features.logits else extractor, start=start, stop=stop, blocks=blocks)
 
 
 def source_shard_moments(
     source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
 ) -> Moments:
-    """Moments of these; of no logits."""
+    """Moments of a shard's features."""
     found = source_shard_features(source, features, start=start, stop=stop, blocks=blocks, device=device)
     return Moments.of(found[:, : features.tap])
 

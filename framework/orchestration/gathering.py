@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from framework.data.locking import locked
 from framework.errors import EvaluationError
 from framework.evaluation import FeatureSpec, SourceSpec, real_statistics
 from framework.evaluation.feature_file import FeatureFile
 from framework.evaluation.inception import CLASSES
-from framework.evaluation.reference import statistics_name
+from framework.evaluation.reference import features_name
 from framework.metrics import Moments
 from framework.orchestration.measures import Sharer, prefix_moments
 from framework.orchestration.moments import shard_features, source_moments
@@ -63,14 +64,15 @@ class Gatherer:
 
         An interrupted pass goes on where it stood.
         """
-        place = self.cache / "features" / statistics_name(features, source.side).removesuffix(".safetensors")
-        files = [FeatureFile(place.with_suffix(".npy"), count=source.count, size=features.tap)]
+        folder = self.cache / "features"
+        files = [FeatureFile(folder / features_name(features, source.side), count=source.count, size=features.tap)]
         if features.logits:
-            files.append(FeatureFile(place.with_suffix(".logits.npy"), count=source.count, size=CLASSES))
-        if not all(_is_whole(file) for file in files):
-            self._fill(
-                [file.create(file.path, count=file.count, size=file.size) for file in files], source, features, name
-            )
+            place = folder / features_name(features, source.side, part="logits")
+            files.append(FeatureFile(place, count=source.count, size=CLASSES))
+        with locked(files[0].path.with_name(f".{files[0].path.stem}.lock")):  # two who want the same compute it once
+            if not all(_is_whole(file) for file in files):
+                begun = [file.create(file.path, count=file.count, size=file.size) for file in files]
+                self._fill(begun, source, features, name)
         return str(files[0].path), str(files[1].path) if features.logits else None
 
     def _fill(self, files: list[FeatureFile], source: SourceSpec, features: FeatureSpec, name: str) -> None:

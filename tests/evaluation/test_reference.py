@@ -1,10 +1,20 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from framework.errors import EvaluationError
 from framework.evaluation.features import FeatureSpec
 from framework.evaluation.protocol import ImageSide
-from framework.evaluation.reference import load_moments, real_statistics, save_moments, statistics_name
+from framework.evaluation.reference import (
+    features_name,
+    load_moments,
+    real_features,
+    real_statistics,
+    save_moments,
+    statistics_name,
+)
+from framework.evaluation.score import feature_moments, moments_of, shards
 from framework.metrics import Moments
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 5)
@@ -30,6 +40,11 @@ def test_computed_once_and_kept(tmp_path):
     assert np.array_equal(first.scatter, second.scatter)
 
 
+def test_what_is_kept_from_earlier_is_still_found():
+    """The name that files of these images had before sides could be drawn and features rounded."""
+    assert statistics_name(SPEC, SIDE) == "559c08fdd484f2c0cbd326a03039f48d.safetensors"
+
+
 def test_found_by_content_never_by_path():
     moved = FeatureSpec("inception", "/there/weights.pth", "a" * 64, 5)
     assert statistics_name(moved, SIDE) == statistics_name(SPEC, SIDE)
@@ -37,9 +52,14 @@ def test_found_by_content_never_by_path():
         statistics_name(FeatureSpec("inception", "", "c" * 64, 5), SIDE),
         statistics_name(FeatureSpec("inception", "", "a" * 64, 6), SIDE),
         statistics_name(FeatureSpec("assessor", "", "a" * 64, 5), SIDE),
+        statistics_name(dataclasses.replace(SPEC, resize_name="clean"), SIDE),
+        statistics_name(dataclasses.replace(SPEC, precision="bfloat16"), SIDE),
         *(
             statistics_name(SPEC, SIDE.model_copy(update=change))
-            for change in ({"digest": "d" * 64}, {"count": 13}, {"split": "all"}, {"height": 64}, {"channels": 1})
+            for change in (
+                *({"digest": "d" * 64}, {"count": 13}, {"split": "all"}, {"height": 64}, {"channels": 1}),
+                *({"sampled_from": 20}, {"sample_seed": 1}),
+            )
         ),
     ]
     assert len({statistics_name(SPEC, SIDE), *others}) == len(others) + 1
@@ -70,3 +90,88 @@ def test_moments_of_something_else_are_not_kept(tmp_path):
     assert not (tmp_path / "statistics").exists()
     with pytest.raises(EvaluationError, match="these have none"):
         real_statistics(SPEC, SIDE.model_copy(update={"digest": None}), compute=Maker(), cache=tmp_path)
+
+
+MANY = SIDE.model_copy(update={"count": 600})
+
+
+class ShardMaker:
+    """Gives up after so many shards."""
+
+    def __init__(self, until=9, size=5):
+        self.asked, self.until = [], until
+        self.features = np.random.default_rng(0).normal(size=(600, size)).astype(np.float32)
+
+    def __call__(self, wanted):
+        for start, stop in wanted[::-1]:  # in any order
+            if len(self.asked) == self.until:
+                raise KeyboardInterrupt
+            self.asked.append((start, stop))
+            yield start, self.features[start:stop]
+
+
+def test_features_are_computed_once_and_kept(tmp_path):
+    maker = ShardMaker()
+    first, path = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    second, again = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    assert (len(maker.asked), path, path.parent) == (3, again, tmp_path / "features")
+    assert np.array_equal(first, maker.features)
+    assert np.array_equal(second, maker.features)
+    assert isinstance(second, np.memmap)
+
+
+def test_features_go_on_where_they_were_interrupted(tmp_path):
+    maker = ShardMaker(until=1)
+    with pytest.raises(KeyboardInterrupt):
+        real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    maker.until = 9
+    found, _ = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    assert sorted(maker.asked) == shards(600)
+    assert np.array_equal(found, maker.features)
+
+
+def test_damaged_features_are_made_again(tmp_path):
+    maker = ShardMaker()
+    _, path = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    path.write_bytes(path.read_bytes()[:-4])
+    found, _ = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    assert len(maker.asked) == 6
+    assert np.array_equal(found, maker.features)
+
+
+def test_features_that_are_not_finite_are_not_kept(tmp_path):
+    maker = ShardMaker()
+    maker.features[300] = np.inf
+    with pytest.raises(EvaluationError, match="features of images 256 to 512 are not finite"):
+        real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    assert not list((tmp_path / "features").glob("*.npy"))
+    with pytest.raises(EvaluationError, match="shards are missing"):
+        real_features(SPEC, MANY, compute=lambda _: [], cache=tmp_path)
+
+
+def test_logits_are_kept_beside_features(tmp_path):
+    features, path = real_features(SPEC, MANY, compute=ShardMaker(), cache=tmp_path)
+    logits, beside = real_features(SPEC, MANY, compute=ShardMaker(size=11), cache=tmp_path, part="logits", size=11)
+    assert (features.shape, logits.shape) == ((600, 5), (600, 11))
+    assert path.name == features_name(SPEC, MANY)
+    assert beside.name == features_name(SPEC, MANY, part="logits") != path.name
+
+
+def test_nothing_is_kept_of_what_has_no_digest_or_no_images(tmp_path):
+    nameless = MANY.model_copy(update={"digest": None})
+    with pytest.raises(EvaluationError, match="these have none"):
+        real_features(SPEC, nameless, compute=ShardMaker(), cache=tmp_path)
+    statistics = MANY.model_copy(update={"split": "statistics", "count": None, "height": None, "width": None})
+    with pytest.raises(EvaluationError, match="a file of statistics has no features of each image"):
+        real_features(SPEC, statistics, compute=ShardMaker(), cache=tmp_path)
+
+
+def test_moments_of_kept_features_are_those_of_the_pass(tmp_path):
+    """Bit for bit: shard by shard, whatever made them."""
+    maker = ShardMaker()
+    kept, _ = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    passed = moments_of(lambda start, stop: maker.features[start:stop], 600, lambda images: images)
+    found = feature_moments(kept)
+    assert np.array_equal(found.mean, passed.mean)
+    assert np.array_equal(found.scatter, passed.scatter)
+    assert np.array_equal(feature_moments(kept, count=300).scatter, feature_moments(maker.features[:300]).scatter)
