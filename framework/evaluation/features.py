@@ -169,7 +169,7 @@ def _assessor_compute(assessor: Assessor) -> Compute:
             if image.shape != wanted:
                 names = ("x".join(map(str, shape)) for shape in (wanted, image.shape))
                 raise EvaluationError("the assessor takes images of {}, not of {}".format(*names))
-        return assessor.features(np.stack(block))
+        return assessor.features(np.stack(list(block)))
 
     return compute
 

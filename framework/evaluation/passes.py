@@ -141,7 +141,15 @@ def passes(requests: Iterable[Request]) -> list[Pass]:
     """Requests by the pass that makes them, in the order in which they were asked for."""
     groups: dict[tuple, list[Request]] = {}
     for request in requests:
-        key = (request.kind, request.tap, request.resize, request.precision, request.seed, request.seeds)
+        key = (
+            request.kind,
+            request.tap,
+            request.resize,
+            request.precision,
+            request.seed,
+            request.seeds,
+            request.engine,
+        )
         groups.setdefault(key, []).append(request)
     return [Pass(tuple(group)) for group in groups.values()]
 

@@ -58,7 +58,7 @@ def resize_clean(images: Tensor, side: int = SIDE) -> Tensor:
     for image, place in zip(images.cpu().numpy(), resized, strict=True):
         for channel in range(image.shape[2]):
             plane = Image.fromarray(image[:, :, channel].astype(np.float32))
-            place[:, :, channel] = plane.resize((side, side), Image.Resampling.BICUBIC)
+            place[:, :, channel] = np.asarray(plane.resize((side, side), Image.Resampling.BICUBIC))
     return torch.from_numpy(resized.clip(0, 255, out=resized)).to(images.device)
 
 

@@ -4,6 +4,7 @@ What is shared out is fixed by the number of images alone, each part runs on one
 their order: who computed which, and how many there were, moves no bit.
 """
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from framework.errors import EvaluationError
-from framework.evaluation import FAMILIES, Protocol, Request, make_score, shards
+from framework.evaluation import FAMILIES, FeatureSpec, Protocol, Request, SourceSpec, make_score, shards
 from framework.metrics import (
     Cover,
     KernelDistance,
@@ -129,6 +130,24 @@ def measure(requests: Sequence[Request], sides: Sides, sharer: Sharer) -> dict[R
         raise EvaluationError(f"{asked}: {fault}") from None
 
 
+def by_torchmetrics(
+    requests: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec, sharer: Sharer
+) -> dict[Request, Value]:
+    """The values of requests whose engine is torchmetrics, each family in a process of the crew."""
+    counts = [dataclasses.replace(fake, side=fake.side.model_copy(update={"count": each.samples})) for each in requests]
+    work = [([request.family], features, real, source) for request, source in zip(requests, counts, strict=True)]
+    told = sharer.map(_second_opinion, work, "torchmetrics")
+    return {request: Value(*values[request.family]) for request, values in zip(requests, told, strict=True)}
+
+
+def _second_opinion(
+    families: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
+) -> dict[str, tuple[float, float | None]]:
+    from framework.evaluation.second_opinion import second_opinion
+
+    return second_opinion(families, features, real=real, fake=fake)
+
+
 def combined(protocol: Protocol, values: Sequence[Value]) -> dict[str, Any]:
     """One score of one value a latent seed: their mean, with the standard deviation (by n − 1)."""
     first = values[0]
@@ -212,7 +231,8 @@ def _kid(sides: Sides, count: int, settings: dict[str, Any], sharer: Sharer) -> 
     work = [(*arguments, at, min(at + _SUBSETS_A_PART, subsets)) for at in range(0, subsets, _SUBSETS_A_PART)]
     values = itertools.chain.from_iterable(sharer.map(_subsets, work, "kid"))
     distance = KernelDistance.of(list(values))
-    return Value(distance.mean, sd=distance.sd)
+    is_whole = settings["subset_size"] == count == len(opened(arguments[0]))  # every subset is all there is
+    return Value(distance.mean, sd=None if is_whole else distance.sd)
 
 
 def _inception(sides: Sides, count: int, settings: dict[str, Any], sharer: Sharer) -> Value:

@@ -29,7 +29,7 @@ from framework.orchestration.actors import Actors
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
 from framework.orchestration.gathering import Gatherer, delete_features
-from framework.orchestration.measures import Sharer, Sides, combined, measure
+from framework.orchestration.measures import Sharer, Sides, by_torchmetrics, combined, measure
 from framework.orchestration.nearest import write_nearest
 from framework.orchestration.resources import Plan
 from framework.orchestration.shards import task_resources
@@ -120,7 +120,9 @@ class RunPass:
     def make(self, todo: Sequence[tuple[Target, list[Request]]]) -> None:
         """Makes and keeps scores of several checkpoints, which share the actors and the real side."""
         with self._gatherer() as gatherer:
-            real, _ = self._real(gatherer, [request for _, wanted in todo for request in wanted])
+            ours = self.made.requests[0].engine == "latentscape"
+            asked = [request for _, wanted in todo for request in wanted]
+            real = self._real(gatherer, asked)[0] if ours else Sides(real=None)
             for number, (target, wanted) in enumerate(todo, start=1):
                 which = f"{target.checkpoint} ({number} of {len(todo)})" if len(todo) > 1 else target.checkpoint
                 self._make(target, wanted, real, gatherer, which)
@@ -156,9 +158,14 @@ class RunPass:
         for seed in self.made.seeds:
             side = generated_side(study, samples=max(request.samples for request in wanted), seed=seed)
             source = SourceSpec("generator", target.location, side.model_copy(update={"digest": digest}))
+            name = f"score {target.checkpoint}"
+            if wanted[0].engine == "torchmetrics":
+                training = store_spec(study.images, split="training")
+                values.append(by_torchmetrics(wanted, self.features, training, source, Sharer(gatherer.crew, name)))
+                continue
             sides = gather_fake(source, self.features, wanted, gatherer, real, name=f"{which}: samples")
             needs = study.needs(*sides.files())
-            values.append(measure(wanted, sides, Sharer(gatherer.crew, f"score {target.checkpoint}", needs)))
+            values.append(measure(wanted, sides, Sharer(gatherer.crew, name, needs)))
             files += sides.files(of_fake=True)
         study.run.add_scores(
             [
@@ -210,6 +217,10 @@ def evaluate_pair(
         for made, real, fake in pair_passes(asked, reference=sources[0], scored=sources[1]):
             spec = made.features(settings, assessor_folder=None)
             protocols = {request: request.protocol(spec, fake=fake.side, real=real.side) for request in made.requests}
+            if made.requests[0].engine == "torchmetrics":
+                told = by_torchmetrics(made.requests, spec, real, fake, Sharer(crew, "compare"))
+                found += [combined(protocols[request], [told[request]]) for request in made.requests]
+                continue
             sides = _pair_sides(made.requests, spec, real, fake, gatherer)
             needs = None if depot is None else Needs(depot, tuple(map(str, sides.files())))
             values = measure(made.requests, sides, Sharer(crew, "compare", needs))

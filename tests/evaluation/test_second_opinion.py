@@ -1,0 +1,48 @@
+"""torchmetrics' own classes, its own network: the same scores."""
+
+import dataclasses
+
+import pytest
+from PIL import Image, ImageFilter
+
+from framework.evaluation import find_source
+from framework.evaluation.features import build_extractor
+from framework.evaluation.score import moments_of
+from framework.evaluation.second_opinion import second_opinion
+from framework.evaluation.sources import open_source
+from framework.metrics import frechet_distance, kernel_distance
+
+
+@pytest.fixture(scope="module")
+def faces(read_faces, tmp_path_factory):
+    """Sources of 60 real faces, and of the same blurred."""
+    folder = tmp_path_factory.mktemp("faces")
+    found = []
+    for name, change in (("sharp", lambda image: image), ("blurred", lambda i: i.filter(ImageFilter.GaussianBlur(2)))):
+        (folder / name).mkdir()
+        for number, pixels in enumerate(read_faces(60)):
+            change(Image.fromarray(pixels)).resize((64, 64)).save(folder / name / f"{number:03d}.png")
+        found.append(find_source(str(folder / name), samples=2, seed=0))
+    return found
+
+
+def features_of(source, spec):
+    return build_extractor(spec)(open_source(source)(0, source.count))
+
+
+def test_fid_and_kid_agree_with_its_own_network(faces, inception_spec):
+    real, fake = faces
+    found = second_opinion(["fid", "kid"], inception_spec, real=real, fake=fake)
+    ours = [moments_of(open_source(source), source.count, build_extractor(inception_spec)) for source in faces]
+    assert found["fid"][0] == pytest.approx(frechet_distance(*ours), rel=1e-4)
+    # Of 60 images a subset is all of them: its draws and ours are the same.
+    kernel = kernel_distance(*(features_of(source, inception_spec) for source in faces), subsets=1, subset_size=60)
+    assert found["kid"][0] == pytest.approx(kernel.mean, rel=1e-3)
+
+
+def test_of_a_resize_that_it_does_not_know_it_takes_our_features(faces, inception_spec):
+    clean = dataclasses.replace(inception_spec, resize_name="clean")
+    real, fake = faces
+    found = second_opinion(["fid"], clean, real=real, fake=fake)
+    ours = [moments_of(open_source(source), source.count, build_extractor(clean)) for source in faces]
+    assert found["fid"][0] == pytest.approx(frechet_distance(*ours), rel=1e-6)
