@@ -57,8 +57,10 @@ def test_trials_were_searched_and_one_ended_as_it_should(run):
 
 def test_every_score_travels_with_its_protocol(run):
     scores = [*run.scores(), run.best()["score"]]
-    assert [score["metric"] for score in scores] == ["assessor_frechet_distance"] * 2
-    assert [score["protocol"]["fake"]["count"] for score in scores] == [512, 256]
+    families = ("frechet_distance", "kernel_distance", "precision", "recall", "density", "coverage")
+    families += ("memorisation", "diversity", "frechet_distance")
+    assert [score["metric"] for score in scores] == [f"assessor_{family}" for family in families]
+    assert [score["protocol"]["fake"]["count"] for score in scores] == [512] * 8 + [256]
     assert all(score["protocol"]["real"]["digest"] == run.about["data"]["digest"] for score in scores)
 
 
@@ -133,12 +135,12 @@ def test_a_trial_ended_early_gives_its_cores_back_beside_another_ray(jobs, run):
 
 
 def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
-    (by_two,) = run.scores()  # of the pipeline: a task a core
+    by_two = run.scores()  # of the pipeline: an actor a core
     run.folder.delete("scores.json")
     overrides = ("evaluation.workers=1", "evaluation.batch_size=1")
-    ended = jobs.run("evaluate", f"{run.folder.location}/{by_two['checkpoint']}", *overrides, "--json")
+    ended = jobs.run("evaluate", f"{run.folder.location}/{by_two[0]['checkpoint']}", *overrides, "--json")
     assert ended.code == 0, ended.err
-    assert ended.document["scores"] == [by_two]
+    assert ended.document["scores"] == by_two
 
 
 def test_results_may_lie_in_a_bucket(jobs, run, storage, s3_location):
