@@ -1,11 +1,12 @@
 """Which curves the report draws, and in which colours."""
 
+import json
 from dataclasses import dataclass
 
 from framework.report import words
 from framework.report.chart import Chart, Line, Point, draw
 from framework.report.reading import Results
-from framework.report.trials import Trial
+from framework.report.trials import Trial, finite
 
 # Colours that can still be told apart; where there are more trials than that, only the first of them have one.
 _COLOURS = 8
@@ -36,11 +37,15 @@ class Key:
 
 @dataclass(frozen=True)
 class Curves:
-    """The page's curves: the score in a wide and a narrow drawing, the rest as small panels."""
+    """The page's curves: the score in a wide and a narrow drawing, the rest as small panels.
+
+    `measures` has one panel a protocol of the scores that were made of several checkpoints.
+    """
 
     score_wide: Chart | None
     score_narrow: Chart | None
     panels: list[Chart]
+    measures: list[Chart]
     legend: list[Key]
     others: int
 
@@ -67,6 +72,7 @@ def curves_of(results: Results) -> Curves:
         score_wide=_score(results, pairs, name="score-wide", size=(1120, 400)),
         score_narrow=_score(results, pairs, name="score-narrow", size=(400, 300)),
         panels=[panel for panel in panels if panel],
+        measures=_measures(results, pairs),
         legend=keys[:coloured],
         others=len(keys[coloured:]),
     )
@@ -83,6 +89,25 @@ def trial_label(trial: Trial) -> str:
 
 def _line(key: Key, points: list[Point]) -> Line:
     return Line(key.trial, key.style, points, key.label)
+
+
+def _measures(results: Results, pairs: list[tuple[Trial, Key]]) -> list[Chart]:
+    """Scores of unlike protocol never share a panel."""
+    found: dict[tuple[str, str], dict[str, list[Point]]] = {}
+    for score in results.scores:
+        steps = str(score.get("checkpoint", "")).split("/")
+        value = finite(score.get("value"))
+        if len(steps) != 4 or value is None:  # trials/<id>/checkpoints/<images seen>
+            continue
+        protocol = str(score.get("metric")), json.dumps(score.get("protocol"), sort_keys=True)
+        found.setdefault(protocol, {}).setdefault(steps[1], []).append((float(steps[3]), value))
+    charts = [
+        draw(f"measure-{number}", [_line(key, sorted(points.get(trial.id, []))) for trial, key in pairs],
+             title=words.metric_name(metric), caption=f"{metric}; {words.better(metric)}", dots=True, log_from=4.0)
+        for number, ((metric, _), points) in enumerate(found.items())
+        if max(len(clocks) for clocks in points.values()) > 1
+    ]  # fmt: skip
+    return [chart for chart in charts if chart]
 
 
 def _score(results: Results, pairs: list[tuple[Trial, Key]], *, name: str, size: tuple[int, int]) -> Chart | None:

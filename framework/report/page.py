@@ -71,7 +71,7 @@ def _content(results: Results) -> dict[str, Any]:
         "comparison": comparison_of(results),
         "better": words.better(results.metric),
         "film": sections.film(results),
-        "scores": [score for document in results.scores if (score := sections.shown_score(document))],
+        "scores": sections.final_scores(results),
         "pictures": sections.pictures(results),
         "interpolation": results.documents.get("interpolation.json", {}),
         "arithmetic": sections.arithmetic(results),

@@ -30,7 +30,7 @@ from framework.report.trials import Trial, finite, read_trial
 
 __all__ = ["PICTURES", "Results", "Trial", "changed_keys", "finite", "more_columns", "read_results", "searched_keys"]
 
-PICTURES = ("samples.png", "interpolation.png", "arithmetic.png", "sheet.png")
+PICTURES = ("samples.png", "interpolation.png", "arithmetic.png", "sheet.png", "nearest.png")
 
 
 @dataclass(frozen=True)

@@ -42,17 +42,31 @@ def shown_score(document: Any) -> dict[str, Any] | None:
     """A score document with its names in words; None where it is none."""
     if not isinstance(document, dict) or finite(document.get("value")) is None:
         return None
-    own = ("metric", "value", "protocol")
+    own = ("metric", "value", "protocol", "sd")
     return {
         "name": words.metric_name(str(document.get("metric", "score"))),
         "metric": str(document.get("metric", "score")),
         "value": document["value"],
-        "shown": (words.share if str(document.get("metric")).endswith("_share") else words.score)(document["value"]),
+        "shown": _shown(document),
         "words": words.score_in_words(document),
         "counts": words.images_in_words(as_dict(document.get("protocol"))),
         "protocol": as_dict(document.get("protocol")),
         "more": {key: value for key, value in document.items() if key not in own},
     }
+
+
+def _shown(document: dict[str, Any]) -> str:
+    """The value with its standard deviation, where it has one."""
+    value = (words.share if str(document.get("metric")).endswith("_share") else words.score)(document["value"])
+    deviation = finite(document.get("sd"))
+    return value if deviation is None else f"{value} ± {words.number(deviation, 2)}"
+
+
+def final_scores(results: Results) -> list[dict[str, Any]]:
+    """The best checkpoint's scores; before there is a best one, whatever scores there are."""
+    best = results.best.get("checkpoint") if results.best else None
+    mine = [score for score in results.scores if best is None or score.get("checkpoint", best) == best]
+    return [shown for document in mine if (shown := shown_score(document))]
 
 
 def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -94,6 +108,7 @@ def pictures(results: Results) -> dict[str, Picture | None]:
         "interpolation": "Two rows of pictures that change step by step from one sample to another",
         "arithmetic": f"{expression}: each group's members and the image of their mean, and the result".lstrip(": "),
         "sheet": "A contact sheet of numbered samples",
+        "nearest": "The samples closest to a training image, each beside that image",
     }
     return {
         name: picture(results.pictures[f"{name}.png"], alt=alt) if f"{name}.png" in results.pictures else None

@@ -9,6 +9,18 @@ from framework.metrics import higher_is_better
 from framework.report.ticks import short_number
 from framework.report.trials import finite
 
+_FAMILIES = {
+    "fid_infinity": "The Fréchet distance extrapolated to infinitely many samples",
+    "kid": "The kernel distance between the features of generated and of real images, over random subsets",
+    "precision": "Share of samples that lie among the real images",
+    "recall": "Share of real images that lie among the samples",
+    "density": "How many real images' neighbourhoods a sample lies in, as a multiple of what real images would",
+    "coverage": "Share of real images with a sample close by",
+    "inception_score": "How surely and how variously samples are told apart by class",
+    "memorisation": "Share of pairs in which a sample is nearer to the training images than an unseen photograph is; "
+    "50% is as near, towards 100% are copies",
+    "diversity": "How far apart samples lie, as a multiple of how far apart real images lie",
+}
 _FRECHET = "The Fréchet distance between the features of generated and of real images"
 
 
@@ -88,12 +100,19 @@ def _time(value: Any) -> datetime | None:
 def metric_name(metric: str) -> str:
     """A metric's name for a heading.
 
-    >>> metric_name("fid5k_768"), metric_name("assessor_frechet_distance")
-    ('FID-768', 'Assessor Fréchet distance')
+    >>> metric_name("fid5k_768"), metric_name("assessor_frechet_distance"), metric_name("clean_kid50k_2048")
+    ('FID-768', 'Assessor Fréchet distance', 'Clean KID-2048')
+    >>> metric_name("recall5k_768"), metric_name("fid_infinity5k_64"), metric_name("inception_score50k")
+    ('Recall-768', 'FID∞-64', 'Inception score')
     """
-    fid = re.fullmatch(r"fid[0-9.]*[km]?_(\w+)", metric)
-    if fid:
-        return f"FID-{fid[1]}"
+    known = re.fullmatch(r"(clean_)?(fid|kid)(_infinity)?[0-9.]*[km]?(?:_(\w+))?", metric)
+    if known:
+        clean, family, infinity, tap = known.groups()
+        name = f"{family.upper()}{'∞' if infinity else ''}{f'-{tap}' if tap else ''}"
+        return f"Clean {name}" if clean else name
+    counted = re.fullmatch(r"((?:clean_)?[a-z_]+?)[0-9.]+[km]?(?:_(\w+))?", metric)
+    if counted:
+        metric = f"{counted[1]}{f'-{counted[2]}' if counted[2] else ''}"
     name = metric.replace("_", " ").replace("frechet", "Fréchet")
     return name[:1].upper() + name[1:]
 
@@ -104,7 +123,7 @@ def is_distance(metric: str) -> bool:
     >>> is_distance("fid5k_768"), is_distance("assessor_frechet_distance"), is_distance("latent_arithmetic_share")
     (True, True, False)
     """
-    return metric.startswith("fid") or "frechet" in metric
+    return re.match(r"(clean_)?fid[0-9]", metric) is not None or metric in ("fid", "assessor_frechet_distance")
 
 
 def better(metric: str) -> str:
@@ -130,6 +149,9 @@ def score_in_words(score: Mapping[str, Any]) -> str:
             f"assessed as {plain(protocol.get('shows'))}, beside {share(protocol.get('random_share'))} of random "
             f"samples; {better(metric)}."
         )
+    family = str(protocol.get("family"))
+    if family in _FAMILIES:
+        return f"{_FAMILIES[family]}{f', {counts}' if counts else ''}; {better(metric)}."
     return (
         f"{counts[:1].upper()}{counts[1:]}; {better(metric)}." if counts else f"As its protocol says; {better(metric)}."
     )
