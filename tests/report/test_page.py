@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from framework.checkpoint import RunFolder
+
 SECTIONS = ("leaderboard", "curves", "growth", "scores", "interpolation", "arithmetic", "assessors", "about", "next")
 
 
@@ -241,3 +243,28 @@ def test_thirty_trials_have_five_colours_and_one_highlight(make_run, page_of, tm
     assert page.source.count('class="curve c0"') == 10
     last = page.source.split("<svg")[1].split("</svg>")[0].rsplit('class="curve ', 1)[1]
     assert last.startswith("c0")  # drawn last, over the others
+
+
+def test_scores_of_every_checkpoint_are_curves_a_panel_a_protocol(finished, page_of, tmp_path):
+    place = shutil.copytree(finished, tmp_path / "copy")
+    run = RunFolder.open(place)
+    trial = run.trials()[0].id
+    protocol = {"name": "recall5k_768", "family": "recall"}
+    run.add_scores(
+        [
+            {
+                "metric": "recall5k_768",
+                "value": value,
+                "sd": 0.01,
+                "protocol": {**protocol, "real": {"count": real}},
+                "checkpoint": f"trials/{trial}/checkpoints/{images_seen:012d}",
+            }
+            for real in (100, 90)
+            for images_seen, value in ((64, 0.1), (128, 0.3))
+        ]
+    )
+    page = page_of(place)
+    assert_whole(page)
+    assert page.source.count("<svg") == 12 + 2
+    assert "Scores of every checkpoint" in page.text
+    assert page.text.count("recall5k_768; higher is better") == 2
