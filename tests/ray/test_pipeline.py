@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,6 +142,29 @@ def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
     ended = jobs.run("evaluate", f"{run.folder.location}/{by_two[0]['checkpoint']}", *overrides, "--json")
     assert ended.code == 0, ended.err
     assert ended.document["scores"] == by_two
+
+
+def test_every_checkpoint_is_scored_once_and_compared(jobs, run):
+    arguments = ("evaluate", run.folder.location, "evaluation.checkpoints=all", "evaluation.metrics=[kid, recall]")
+    first = jobs.run(*arguments, "--json")
+    assert first.code == 0, first.err
+    checkpoints = [f"trials/{trial.id}/checkpoints/{name}" for trial in run.trials() for name in names_of(trial)]
+    assert [score["checkpoint"] for score in first.document["scores"][::2]] == checkpoints
+    again = jobs.run(*arguments)
+    assert again.code == 0, again.err
+    assert "samples, by 256" not in again.err  # all there
+    for checkpoint in checkpoints:
+        assert checkpoint.split("/")[1] in again.err
+    compared = jobs.run("compare", *(f"{run.folder.location}/{checkpoint}" for checkpoint in checkpoints[:2]))
+    assert compared.code == 0, compared.err
+    assert "assessor_kernel_distance" in compared.out.splitlines()[0]
+    assert len(compared.out.split("\n\n")[0].splitlines()) == 3
+    left = {path.suffix for path in (Path(run.folder.location).parent / ".cache" / "features").glob("*.part")}
+    assert not left
+
+
+def names_of(trial):
+    return [name for name in trial.checkpoints.list() if name.isdigit()]
 
 
 def test_results_may_lie_in_a_bucket(jobs, run, storage, s3_location):
