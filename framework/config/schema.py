@@ -150,7 +150,7 @@ class SearchConfig(Section):
     scheduler: Literal["asha", "median", "pbt", "none"] = key(
         "asha", "asha, median (both end weak trials early), pbt (weak copy strong) or none"
     )
-    metric: SearchMetric = key("auto", "what trials are judged by; auto: the Fréchet distance on evaluation.features")
+    metric: SearchMetric = key("auto", "what trials are judged by; auto: the Fréchet distance there is")
     grace_images: int | None = key(None, "no trial ends before this; none: one evaluation", unit="images", ge=1)
     reduction_factor: int = key(3, "asha goes on with one in so many", ge=2)
     generation_images: int | None = key(None, "pbt compares so often; none: with each score", unit="images", ge=1)

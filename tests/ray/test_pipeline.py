@@ -103,6 +103,7 @@ def test_a_second_call_does_nothing_twice(jobs, run):
     assert before == after
 
 
+@pytest.mark.slow
 def test_more_trials_are_added_to_a_search_that_had_ended(jobs, run):
     before = {trial.id: trial.folder.read_text("metrics.jsonl") for trial in run.trials()}
     more = jobs.run_tiny("search", "search.trials=3", "--json")
@@ -144,6 +145,7 @@ def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
     assert ended.document["scores"] == by_two
 
 
+@pytest.mark.slow
 def test_every_checkpoint_is_scored_once_and_compared(jobs, run):
     arguments = ("evaluate", run.folder.location, "evaluation.checkpoints=all", "evaluation.metrics=[kid, recall]")
     first = jobs.run(*arguments, "--json")
