@@ -96,8 +96,13 @@ class Disturbed:
         self.start()
 
     def _kill_one(self, title: str) -> None:
-        found = [one for one in map(psutil.Process, our_processes()) if title in _title(one)]
-        assert found, [_title(psutil.Process(pid)) for pid in our_processes()]
+        found: list[psutil.Process] = []
+
+        def there() -> bool:  # between two trials there is none for a moment
+            found[:] = [one for one in map(psutil.Process, our_processes()) if title in _title(one)]
+            return bool(found)
+
+        wait_until(there, seconds=120, what=f"a process called {title}")
         self.say(f"  {_title(found[0])}")
         found[0].kill()
 
