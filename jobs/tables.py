@@ -82,12 +82,22 @@ def score_lines(scores: list[dict[str, Any]]) -> str:
 
 def _score_line(score: dict[str, Any]) -> str:
     protocol = score["protocol"]
-    real, fake = protocol["real"], protocol["fake"]
+    sides = _side(protocol["fake"])
+    if "real" in protocol:
+        sides += f" against {_side(protocol['real'])} of the reference"
     return (
         f"{score['metric']} = {score_value(score)}  "
-        f"({protocol['features']['name']}, {protocol['tap']} features; "
-        f"{fake['count']:,} images against {real['count']:,} of the reference)"
+        f"({protocol['features']['name']}, {protocol['tap']} features; {sides})"
     )
+
+
+def _side(side: dict[str, Any]) -> str:
+    """How many images, where a file of statistics says so.
+
+    >>> _side({"count": 5000}), _side({"split": "statistics"})
+    ('5,000 images', 'the statistics')
+    """
+    return f"{side['count']:,} images" if "count" in side else "the statistics"
 
 
 def _cell(value: Any) -> str:

@@ -112,9 +112,6 @@ class EvaluationConfig(Section):
     resize: Literal["auto", "tensorflow2015", "clean"] = key(
         "auto", "tensorflow2015 (auto) or clean; where named, sizes may be mixed"
     )
-    precision: Literal["float32", "bfloat16"] = key(
-        "float32", "of Inception; bfloat16 shifts the scores, and says by how much"
-    )
     metrics: Literal["auto"] | list[str] = key(
         "auto", "names (fid, kid, recall, …) or protocols (fid50k); auto: all there are"
     )

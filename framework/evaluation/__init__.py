@@ -9,11 +9,8 @@ from framework.evaluation.requested import requested
 from framework.evaluation.resolving import resolve_features
 from framework.evaluation.score import (
     SHARD_IMAGES,
-    image_shard_moments,
     merge_in_order,
     moments_of,
-    sample_shard_moments,
-    score_from_moments,
     shard_moments,
     shards,
 )
@@ -45,7 +42,6 @@ __all__ = [
     "find_source",
     "find_weights",
     "how_to_get_weights",
-    "image_shard_moments",
     "load_moments",
     "make_score",
     "merge_in_order",
@@ -56,10 +52,8 @@ __all__ = [
     "real_statistics",
     "requested",
     "resolve_features",
-    "sample_shard_moments",
     "save_moments",
     "save_statistics",
-    "score_from_moments",
     "shard_moments",
     "shards",
     "source_shard_moments",

@@ -62,12 +62,6 @@ class FeatureSpec:
         """What happens to the size of an image first, as protocols say it."""
         return _RESIZES["none" if self.kind == "assessor" else self.resize_name]
 
-    def metric(self, generated: int) -> str:
-        """The name of the Fréchet distance on these features with so many generated images: `fid5k_768`."""
-        if self.kind == "assessor":
-            return "assessor_frechet_distance"
-        return f"fid{f'{generated // 1000}k' if generated % 1000 == 0 else generated}_{self.tap}"
-
 
 class Extractor:
     """Images uint8 -> features [n,d] float32. What it says of one does not depend on the others.

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import safetensors
@@ -14,6 +13,7 @@ from framework.data.locking import locked
 from framework.errors import EvaluationError, StorageError
 from framework.evaluation.feature_file import FeatureFile
 from framework.evaluation.features import FeatureSpec
+from framework.evaluation.inception import CLASSES
 from framework.evaluation.protocol import ImageSide
 from framework.metrics import Moments
 from framework.storage import open_folder
@@ -28,7 +28,7 @@ def statistics_name(features: FeatureSpec, side: ImageSide) -> str:
     return f"{_key(features, side)}.safetensors"
 
 
-def features_name(features: FeatureSpec, side: ImageSide, *, part: Literal["features", "logits"] = "features") -> str:
+def features_name(features: FeatureSpec, side: ImageSide, *, part: str = "features") -> str:
     """The same for the features of each image, or for the logits beside them."""
     return f"{_key(features, side)}{'' if part == 'features' else f'-{part}'}.npy"
 
@@ -58,16 +58,10 @@ def real_statistics(
     return moments, path
 
 
-def real_features(
-    features: FeatureSpec,
-    side: ImageSide,
-    *,
-    compute: ComputeShards,
-    cache: Path,
-    part: Literal["features", "logits"] = "features",
-    size: int | None = None,
-) -> tuple[np.ndarray, Path]:
-    """The features of each image of a side, [n,d] float32, and the file that keeps them.
+def kept_features(
+    features: FeatureSpec, side: ImageSide, *, compute: ComputeShards, cache: Path
+) -> tuple[Path, Path | None]:
+    """The file of the features of each image of a side, [n,d] float32, and of the logits where the extractor has them.
 
     Computed are the shards that are missing: all, or what an interrupted pass has left. Two who want the same at once
     compute it once.
@@ -75,10 +69,8 @@ def real_features(
     Args:
         features: The features.
         side: The images; has a digest.
-        compute: Makes the features of shards.
+        compute: Makes the features of shards, the logits beside them as further columns.
         cache: The cache folder, on this machine; they lie in its `features/`.
-        part: Features, or the logits beside them.
-        size: d, where it is not the tap.
 
     Raises:
         EvaluationError: The side has no digest to be found by, or `compute` gave what is not finite, or too little.
@@ -86,17 +78,20 @@ def real_features(
     """
     if side.count is None:
         raise EvaluationError("a file of statistics has no features of each image")
-    path = cache / "features" / features_name(features, side, part=part)
-    size = features.tap if size is None else size
-    file = FeatureFile(path, count=side.count, size=size)
-    with locked(path.with_name(f".{path.stem}.lock")):
-        try:
-            return file.open(), path
-        except EvaluationError:
-            file = FeatureFile.create(path, count=side.count, size=size)
-        for start, found in compute(file.missing()):
-            file.write(start, found)
-        return file.finish(), path
+    parts = {"features": features.tap} | ({"logits": CLASSES} if features.logits else {})
+    files = [
+        FeatureFile(cache / "features" / features_name(features, side, part=part), count=side.count, size=size)
+        for part, size in parts.items()
+    ]
+    with locked(files[0].path.with_name(f".{files[0].path.stem}.lock")):
+        if not all(_is_whole(file) for file in files):
+            begun = [FeatureFile.create(file.path, count=file.count, size=file.size) for file in files]
+            for start, rows in compute(sorted({span for file in begun for span in file.missing()})):
+                for file, columns in zip(begun, np.split(rows, [features.tap], axis=1), strict=False):
+                    file.write(start, columns)
+            for file in begun:
+                file.finish()
+    return files[0].path, files[1].path if features.logits else None
 
 
 def save_moments(moments: Moments, path: Path) -> None:
@@ -127,6 +122,14 @@ def _key(features: FeatureSpec, side: ImageSide) -> str:
     made = [features.name, features.digest, features.tap, features.resize]
     key = {"features": made if features.precision == "float32" else [*made, features.precision], "images": images}
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _is_whole(file: FeatureFile) -> bool:
+    try:
+        file.open()
+    except EvaluationError:
+        return False
+    return True
 
 
 def _kept(path: Path) -> Moments | None:

@@ -5,32 +5,17 @@ depends neither on batch size nor on who computed what, and memory holds a few b
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
-from typing import Protocol as Structure
 
 import numpy as np
 
 from framework.errors import EvaluationError
 from framework.evaluation.features import BLOCK_IMAGES, Extractor
-from framework.evaluation.protocol import Protocol, make_score
 from framework.evaluation.resizing import Images
-from framework.metrics import Moments, frechet_distance
+from framework.metrics import Moments
 
 SHARD_IMAGES = 256
 Reader = Callable[[int, int], Images]
 """(start, stop) -> those images."""
-
-
-class Sampler(Structure):
-    """What makes pictures; `framework.load_generator` gives one."""
-
-    def sample_latents(self, n: int, seed: int, *, start: int = 0) -> np.ndarray:
-        """[n,z] float32."""
-        ...
-
-    def images(self, latents: np.ndarray) -> np.ndarray:
-        """[n,h,w,c] uint8."""
-        ...
 
 
 def shards(count: int) -> list[tuple[int, int]]:
@@ -65,34 +50,6 @@ def shard_moments(read: Reader, extractor: Extractor, *, start: int, stop: int, 
     return Moments.of(shard_features(read, extractor, start=start, stop=stop, blocks=blocks))
 
 
-def sample_shard_moments(
-    generator: Sampler, extractor: Extractor, *, seed: int, start: int, stop: int, blocks: int = 1
-) -> Moments:
-    """Moments of samples start to stop of a seed."""
-
-    def read(first: int, last: int) -> np.ndarray:
-        return generator.images(generator.sample_latents(last - first, seed, start=first))
-
-    return shard_moments(read, extractor, start=start, stop=stop, blocks=blocks)
-
-
-def image_shard_moments(
-    images: np.ndarray,
-    extractor: Extractor,
-    *,
-    start: int,
-    stop: int,
-    indices: np.ndarray | None = None,
-    blocks: int = 1,
-) -> Moments:
-    """Moments of images start to stop of `images` [n,h,w,c] uint8 (may be memory-mapped), or of those at `indices`."""
-
-    def read(first: int, last: int) -> np.ndarray:
-        return images[first:last] if indices is None else images[indices[first:last]]
-
-    return shard_moments(read, extractor, start=start, stop=stop, blocks=blocks)
-
-
 def merge_in_order(parts: Iterable[Moments]) -> Moments:
     """The moments of all shards, given in the order of `shards`: rounding depends on the order."""
     merged: Moments | None = None
@@ -107,28 +64,3 @@ def moments_of(read: Reader, count: int, extractor: Extractor, *, blocks: int = 
     """Moments of `count` images, shard after shard in this process."""
     found = (shard_moments(read, extractor, start=start, stop=stop, blocks=blocks) for start, stop in shards(count))
     return merge_in_order(found)
-
-
-def feature_moments(features: np.ndarray, *, count: int | None = None) -> Moments:
-    """Moments of the first `count` rows of features [n,d] (all where none is given), bit for bit those of a pass."""
-    wanted = len(features) if count is None else count
-    return merge_in_order(Moments.of(np.asarray(features[start:stop])) for start, stop in shards(wanted))
-
-
-def score_from_moments(real: Moments, fake: Moments, protocol: Protocol) -> dict[str, Any]:
-    """The Fréchet distance as a score.
-
-    Raises:
-        EvaluationError: The moments are not of what the protocol says, or have no distance.
-    """
-    for name, moments, side in (("real", real, protocol.real), ("fake", fake, protocol.fake)):
-        wanted = None if side is None else side.count
-        if (moments.count, moments.size) != (moments.count if wanted is None else wanted, protocol.tap):
-            raise EvaluationError(
-                f"{protocol.name}: the {name} side has {moments.count} images with {moments.size} features, "
-                f"its protocol says {'as many' if wanted is None else wanted} with {protocol.tap}"
-            )
-    try:
-        return make_score(protocol.name, frechet_distance(real, fake), protocol)
-    except ValueError as fault:
-        raise EvaluationError(f"{protocol.name}: {fault}") from None

@@ -1,17 +1,13 @@
 """The features and moments of one side's images, computed by a crew, kept where they will be wanted again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from framework.data.locking import locked
-from framework.errors import EvaluationError
 from framework.evaluation import FeatureSpec, SourceSpec, real_statistics
-from framework.evaluation.feature_file import FeatureFile
-from framework.evaluation.inception import CLASSES
-from framework.evaluation.reference import features_name
+from framework.evaluation.reference import kept_features
 from framework.metrics import Moments
 from framework.orchestration.measures import Sharer, prefix_moments
 from framework.orchestration.moments import shard_features, source_moments
@@ -64,37 +60,18 @@ class Gatherer:
 
         An interrupted pass goes on where it stood.
         """
-        folder = self.cache / "features"
-        files = [FeatureFile(folder / features_name(features, source.side), count=source.count, size=features.tap)]
-        if features.logits:
-            place = folder / features_name(features, source.side, part="logits")
-            files.append(FeatureFile(place, count=source.count, size=CLASSES))
-        with locked(files[0].path.with_name(f".{files[0].path.stem}.lock")):  # two who want the same compute it once
-            if not all(_is_whole(file) for file in files):
-                begun = [file.create(file.path, count=file.count, size=file.size) for file in files]
-                self._fill(begun, source, features, name)
-        return str(files[0].path), str(files[1].path) if features.logits else None
 
-    def _fill(self, files: list[FeatureFile], source: SourceSpec, features: FeatureSpec, name: str) -> None:
-        missing = sorted({span for file in files for span in file.missing()})
-        work = [(source, features, start, stop, self.blocks) for start, stop in missing]
-        done = self.counter(f"{name}, by 256 images")
-        for (start, _), rows in zip(missing, self.crew.map(shard_features, work, name=name, done=done), strict=True):
-            for file, part in zip(files, np.split(rows, [features.tap], axis=1), strict=False):
-                file.write(start, part)
-        for file in files:
-            file.finish()
+        def compute(missing: Sequence[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
+            work = [(source, features, start, stop, self.blocks) for start, stop in missing]
+            done = self.counter(f"{name}, by 256 images")
+            starts = (start for start, _ in missing)
+            yield from zip(starts, self.crew.map(shard_features, work, name=name, done=done), strict=True)
 
-
-def _is_whole(file: FeatureFile) -> bool:
-    try:
-        file.open()
-    except EvaluationError:
-        return False
-    return True
+        rows, logits = kept_features(features, source.side, compute=compute, cache=self.cache)
+        return str(rows), None if logits is None else str(logits)
 
 
 def delete_features(path: Path) -> None:
-    """A file of features, with what lies beside it."""
-    for file in path.parent.glob(f"{path.name}*"):
+    """A file of features, with what lies beside it: checksums, a part of it, its lock."""
+    for file in (*path.parent.glob(f"{path.name}*"), *path.parent.glob(f".{path.stem}.lock")):
         file.unlink(missing_ok=True)

@@ -184,7 +184,7 @@ def _of_count(count: int, requests: Sequence[Request], sides: Sides, sharer: Sha
 def _by_moments(families: Any, sides: Sides, count: int, fit: list[int], sharer: Sharer) -> dict[str, Value]:
     """Fréchet distance, also at fewer samples, and diversity."""
     counts = sorted({*fit, count} if "fid_infinity" in families else {count})
-    if sides.fake is not None and counts == [sides.fake.count]:
+    if sides.fake is not None and counts == [count]:
         fakes = {count: sides.fake}
     else:
         fakes = prefix_moments(_there(sides.fake_features), counts, sharer)

@@ -11,7 +11,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from framework.evaluation.features import FeatureSpec, build_extractor
 from framework.evaluation.inception import Inception
 from framework.evaluation.resizing import resize
-from framework.evaluation.score import image_shard_moments, merge_in_order, shards
+from framework.evaluation.score import moments_of
 from framework.evaluation.weights import read_weights
 from framework.metrics import frechet_distance
 
@@ -34,10 +34,7 @@ def our_distances(sides, file):
     found = {}
     for tap in TAPS:
         extractor = build_extractor(FeatureSpec("inception", str(file), digest, tap))
-        of = [
-            merge_in_order(image_shard_moments(x, extractor, start=a, stop=b, blocks=2) for a, b in shards(len(x)))
-            for x in sides
-        ]
+        of = [moments_of(lambda a, b, x=x: x[a:b], len(x), extractor, blocks=2) for x in sides]
         found[tap] = frechet_distance(*of)
     return found
 

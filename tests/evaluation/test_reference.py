@@ -8,13 +8,13 @@ from framework.evaluation.features import FeatureSpec
 from framework.evaluation.protocol import ImageSide
 from framework.evaluation.reference import (
     features_name,
+    kept_features,
     load_moments,
-    real_features,
     real_statistics,
     save_moments,
     statistics_name,
 )
-from framework.evaluation.score import feature_moments, moments_of, shards
+from framework.evaluation.score import shards
 from framework.metrics import Moments
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 5)
@@ -112,66 +112,53 @@ class ShardMaker:
 
 def test_features_are_computed_once_and_kept(tmp_path):
     maker = ShardMaker()
-    first, path = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
-    second, again = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
-    assert (len(maker.asked), path, path.parent) == (3, again, tmp_path / "features")
-    assert np.array_equal(first, maker.features)
-    assert np.array_equal(second, maker.features)
-    assert isinstance(second, np.memmap)
+    path, _ = kept_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    again, logits = kept_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    assert (len(maker.asked), path, path.parent, logits) == (3, again, tmp_path / "features", None)
+    assert np.array_equal(np.load(path), maker.features)
 
 
 def test_features_go_on_where_they_were_interrupted(tmp_path):
     maker = ShardMaker(until=1)
     with pytest.raises(KeyboardInterrupt):
-        real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+        kept_features(SPEC, MANY, compute=maker, cache=tmp_path)
     maker.until = 9
-    found, _ = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    path, _ = kept_features(SPEC, MANY, compute=maker, cache=tmp_path)
     assert sorted(maker.asked) == shards(600)
-    assert np.array_equal(found, maker.features)
+    assert np.array_equal(np.load(path), maker.features)
 
 
 def test_damaged_features_are_made_again(tmp_path):
     maker = ShardMaker()
-    _, path = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    path, _ = kept_features(SPEC, MANY, compute=maker, cache=tmp_path)
     path.write_bytes(path.read_bytes()[:-4])
-    found, _ = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    kept_features(SPEC, MANY, compute=maker, cache=tmp_path)
     assert len(maker.asked) == 6
-    assert np.array_equal(found, maker.features)
+    assert np.array_equal(np.load(path), maker.features)
 
 
 def test_features_that_are_not_finite_are_not_kept(tmp_path):
     maker = ShardMaker()
     maker.features[300] = np.inf
-    with pytest.raises(EvaluationError, match="features of images 256 to 512 are not finite"):
-        real_features(SPEC, MANY, compute=maker, cache=tmp_path)
+    with pytest.raises(EvaluationError, match="not finite"):
+        kept_features(SPEC, MANY, compute=maker, cache=tmp_path)
     assert not list((tmp_path / "features").glob("*.npy"))
     with pytest.raises(EvaluationError, match="shards are missing"):
-        real_features(SPEC, MANY, compute=lambda _: [], cache=tmp_path)
+        kept_features(SPEC, MANY, compute=lambda _: [], cache=tmp_path)
 
 
 def test_logits_are_kept_beside_features(tmp_path):
-    features, path = real_features(SPEC, MANY, compute=ShardMaker(), cache=tmp_path)
-    logits, beside = real_features(SPEC, MANY, compute=ShardMaker(size=11), cache=tmp_path, part="logits", size=11)
-    assert (features.shape, logits.shape) == ((600, 5), (600, 11))
-    assert path.name == features_name(SPEC, MANY)
-    assert beside.name == features_name(SPEC, MANY, part="logits") != path.name
+    maker = ShardMaker(size=5 + 1008)
+    path, beside = kept_features(dataclasses.replace(SPEC, logits=True), MANY, compute=maker, cache=tmp_path)
+    assert np.array_equal(np.hstack([np.load(path), np.load(beside)]), maker.features)
+    assert (path.name, beside.name) == (features_name(SPEC, MANY), features_name(SPEC, MANY, part="logits"))
+    assert np.load(path).shape == (600, 5)
 
 
 def test_nothing_is_kept_of_what_has_no_digest_or_no_images(tmp_path):
     nameless = MANY.model_copy(update={"digest": None})
     with pytest.raises(EvaluationError, match="these have none"):
-        real_features(SPEC, nameless, compute=ShardMaker(), cache=tmp_path)
+        kept_features(SPEC, nameless, compute=ShardMaker(), cache=tmp_path)
     statistics = MANY.model_copy(update={"split": "statistics", "count": None, "height": None, "width": None})
     with pytest.raises(EvaluationError, match="a file of statistics has no features of each image"):
-        real_features(SPEC, statistics, compute=ShardMaker(), cache=tmp_path)
-
-
-def test_moments_of_kept_features_are_those_of_the_pass(tmp_path):
-    """Bit for bit: shard by shard, whatever made them."""
-    maker = ShardMaker()
-    kept, _ = real_features(SPEC, MANY, compute=maker, cache=tmp_path)
-    passed = moments_of(lambda start, stop: maker.features[start:stop], 600, lambda images: images)
-    found = feature_moments(kept)
-    assert np.array_equal(found.mean, passed.mean)
-    assert np.array_equal(found.scatter, passed.scatter)
-    assert np.array_equal(feature_moments(kept, count=300).scatter, feature_moments(maker.features[:300]).scatter)
+        kept_features(SPEC, statistics, compute=ShardMaker(), cache=tmp_path)

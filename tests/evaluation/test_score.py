@@ -8,23 +8,20 @@ from PIL import Image
 
 from framework.errors import EvaluationError
 from framework.evaluation.features import build_extractor
-from framework.evaluation.protocol import ImageSide, Protocol
-from framework.evaluation.score import (
-    image_shard_moments,
-    merge_in_order,
-    moments_of,
-    sample_shard_moments,
-    score_from_moments,
-    shards,
-)
+from framework.evaluation.score import merge_in_order, moments_of, shard_moments, shards
 from framework.evaluation.sources import find_source, source_shard_moments
-from framework.metrics import Moments, frechet_distance
+from framework.metrics import Moments
 
 SEED = 3
 
 
 def same_bits(a, b):
     return a.count == b.count and np.array_equal(a.mean, b.mean) and np.array_equal(a.scatter, b.scatter)
+
+
+def samples(generator):
+    """(start, stop) -> a seed's samples of these numbers."""
+    return lambda start, stop: generator.images(generator.sample_latents(stop - start, SEED, start=start))
 
 
 def test_shards_cover_all_once():
@@ -36,7 +33,7 @@ def test_shards_cover_all_once():
 def test_blocks_at_a_time_move_no_bit(generator, inception_spec):
     extractor = build_extractor(inception_spec)
     one, two, five = (
-        sample_shard_moments(generator, extractor, seed=SEED, start=0, stop=100, blocks=blocks) for blocks in (1, 2, 5)
+        shard_moments(samples(generator), extractor, start=0, stop=100, blocks=blocks) for blocks in (1, 2, 5)
     )
     assert same_bits(one, two)
     assert same_bits(one, five)
@@ -68,18 +65,11 @@ def test_shards_merge_to_the_whole(pictures, assessor_spec):
     np.testing.assert_allclose(merged.mean, whole.mean, rtol=1e-9, atol=1e-12)
 
 
-def test_chosen_images_only(pictures, assessor_spec):
-    images, extractor = pictures(80), build_extractor(assessor_spec)
-    indices = np.array([70, 3, 4, 41])
-    chosen = image_shard_moments(images, extractor, indices=indices, start=0, stop=4)
-    assert same_bits(chosen, image_shard_moments(images[indices], extractor, start=0, stop=4))
-
-
 def test_samples_are_those_of_the_seed(generator, inception_spec):
     """A shard's samples are the seed's samples of those numbers, whoever makes them."""
     extractor = build_extractor(inception_spec)
     images = generator.images(generator.sample_latents(320, SEED))
-    shard = sample_shard_moments(generator, extractor, seed=SEED, start=256, stop=320)
+    shard = shard_moments(samples(generator), extractor, start=256, stop=320)
     assert same_bits(shard, Moments.of(extractor(images[256:])))
 
 
@@ -95,38 +85,6 @@ def test_memory_does_not_grow_with_the_samples(pictures, assessor_spec):
     assert peaks[2] - peaks[1] < 0.1 * 4096 * 16 * 16  # a tenth of the images
 
 
-def sides(real, fake, **of_fake):
-    made = [
-        ImageSide(count=n, split="all", height=16, width=16, channels=1, digest=d * 64)
-        for n, d in ((real, "a"), (fake, "b"))
-    ]
-    return {"real": made[0], "fake": made[1].model_copy(update=of_fake)}
-
-
-def test_a_score_has_value_and_protocol(pictures, assessor_spec):
-    extractor = build_extractor(assessor_spec)
-    a, b = (Moments.of(extractor(pictures(n, seed=n))) for n in (90, 70))
-    protocol = Protocol.of(assessor_spec, **sides(90, 70))
-    score = score_from_moments(a, b, protocol)
-    assert score["metric"] == "assessor_frechet_distance"
-    assert score["value"] == frechet_distance(a, b) > 0
-    assert score["protocol"]["real"]["count"] == 90
-
-
-def test_moments_of_something_else_are_refused(pictures, assessor_spec):
-    moments = Moments.of(build_extractor(assessor_spec)(pictures(40)))
-    with pytest.raises(EvaluationError, match=r"fake side has 40 images with .* its protocol says 41"):
-        score_from_moments(moments, moments, Protocol.of(assessor_spec, **sides(40, 41)))
-
-
-def test_a_broken_generator_has_no_score(assessor_spec):
-    size = assessor_spec.tap
-    good = Moments(9, np.zeros(size), np.eye(size))
-    bad = Moments(9, np.full(size, np.nan), np.eye(size))
-    with pytest.raises(EvaluationError, match="not finite"):
-        score_from_moments(good, bad, Protocol.of(assessor_spec, **sides(9, 9)))
-
-
 def test_nothing_to_score():
     with pytest.raises(EvaluationError, match="no images to score"):
         merge_in_order([])
@@ -134,4 +92,4 @@ def test_nothing_to_score():
 
 def test_a_shard_begins_at_a_block(pictures, assessor_spec):
     with pytest.raises(ValueError, match="multiple of 32"):
-        image_shard_moments(pictures(40), build_extractor(assessor_spec), start=5, stop=40)
+        shard_moments(lambda a, b: pictures(40)[a:b], build_extractor(assessor_spec), start=5, stop=40)

@@ -8,7 +8,6 @@ import pytest
 from framework.errors import EvaluationError
 from framework.evaluation.features import FeatureSpec
 from framework.evaluation.protocol import Protocol
-from framework.evaluation.score import score_from_moments
 from framework.evaluation.sources import drawn, find_source, open_source, statistics_moments
 from framework.evaluation.statistics_file import read_statistics, save_statistics
 from framework.metrics import Moments, frechet_distance
@@ -61,11 +60,11 @@ def test_of_how_many_images_nobody_knows(theirs):
     paths = theirs(), theirs("b.npz", mu=moments(1).mean)
     sides = [find_source(str(path), samples=9, seed=0) for path in paths]
     protocol = Protocol.of(SPEC, real=sides[0].side, fake=sides[1].side)
-    score = score_from_moments(*(statistics_moments(side, SPEC) for side in sides), protocol)
+    distance = frechet_distance(*(statistics_moments(side, SPEC) for side in sides))
     shift = moments().mean - moments(1).mean
-    assert score["value"] == pytest.approx(shift @ shift, rel=1e-9)
-    assert score["metric"] == "fid_64"
-    assert score["protocol"]["real"] == {"split": "statistics", "channels": 3, "digest": sides[0].side.digest}
+    assert distance == pytest.approx(shift @ shift, rel=1e-9)
+    assert protocol.name == "fid_64"
+    assert protocol.document()["real"] == {"split": "statistics", "channels": 3, "digest": sides[0].side.digest}
 
 
 def test_float32_that_is_symmetric_but_for_rounding_is_taken(theirs):
