@@ -9,6 +9,7 @@ from framework.orchestration.study import Study
 from framework.orchestration.target import Target, every_target
 from framework.report.score_table import Row, columns
 from jobs.cli import Arguments, Console, Job, run_job
+from jobs.forecast_scores import forecast_pair, forecast_run
 from jobs.opened import open_study
 from jobs.tables import comparison_table, score_lines
 
@@ -18,6 +19,8 @@ JOB = Job("evaluate", __doc__, "CHECKPOINT_OR_RUN | A B", ("evaluation", "storag
 def body(arguments: Arguments) -> dict[str, Any]:
     """Computes, keeps (for a run: scores.json) and prints scores with their protocol."""
     console, places = arguments.console, arguments.positionals
+    if arguments.dry_run:
+        return forecast_pair(arguments) if len(places) == 2 else forecast_run(arguments)
     if len(places) == 2:
         settings = arguments.settings().evaluation
         title = arguments.title(" ".join(PurePath(place).name for place in places))

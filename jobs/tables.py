@@ -85,9 +85,16 @@ def _score_line(score: dict[str, Any]) -> str:
     sides = _side(protocol["fake"])
     if "real" in protocol:
         sides += f" against {_side(protocol['real'])} of the reference"
-    return (
+    line = (
         f"{score['metric']} = {score_value(score)}  "
         f"({protocol['features']['name']}, {protocol['tap']} features; {sides})"
+    )
+    shift = (score.get("detail") or {}).get("shift")
+    if shift is None:
+        return line
+    return (
+        f"{line}\n  bfloat16 features: on {shift['images']:,} images of each side {shift['bfloat16']:.5g}, "
+        f"where float32 gives {shift['float32']:.5g}"
     )
 
 

@@ -112,6 +112,9 @@ class EvaluationConfig(Section):
     resize: Literal["auto", "tensorflow2015", "clean"] = key(
         "auto", "tensorflow2015 (auto) or clean; where named, sizes may be mixed"
     )
+    precision: Literal["float32", "bfloat16"] = key(
+        "float32", "of Inception; bfloat16 where it is fast: moves scores, by how much is measured"
+    )
     metrics: Literal["auto"] | list[str] = key(
         "auto", "names (fid, kid, recall, …) or protocols (fid50k); auto: all there are"
     )

@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framework.data.packing import Survey, prepare, survey
+    from framework.data.packing import Survey, find_prepared, prepare, survey
     from framework.data.prefetch import Prefetcher
     from framework.data.store import PackedStore, open_store
     from framework.data.stream import TrainingStream
@@ -17,12 +17,13 @@ _HOMES = {
     "Prefetcher": "prefetch",
     "Survey": "packing",
     "TrainingStream": "stream",
+    "find_prepared": "packing",
     "open_store": "store",
     "prepare": "packing",
     "survey": "packing",
 }
 
-__all__ = ["PackedStore", "Prefetcher", "Survey", "TrainingStream", "open_store", "prepare", "survey"]
+__all__ = ["PackedStore", "Prefetcher", "Survey", "TrainingStream", "find_prepared", "open_store", "prepare", "survey"]
 
 
 def __getattr__(name: str) -> Any:

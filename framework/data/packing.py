@@ -72,6 +72,15 @@ def prepare(
     return store
 
 
+def find_prepared(config: DataConfig, *, cache: Path) -> PackedStore | None:
+    """What `prepare` would open; None where it would have to pack. Writes nothing.
+
+    Raises:
+        DataError: The source is missing.
+    """
+    return _found(cache.absolute() / "data" / _folder_name(config))
+
+
 def _folder_name(config: DataConfig) -> str:
     """Of the settings and the source as it looks now; a changed source gets another store."""
     settings = config.model_dump(exclude=_NOT_PACKED)

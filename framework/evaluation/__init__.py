@@ -2,6 +2,7 @@
 
 from framework.evaluation.families import FAMILIES
 from framework.evaluation.features import Extractor, FeatureSpec, build_extractor
+from framework.evaluation.inception import CLASSES
 from framework.evaluation.passes import Pass, Request, pair_passes, passes
 from framework.evaluation.protocol import FeatureSource, ImageSide, Protocol, make_score
 from framework.evaluation.reference import load_moments, real_statistics, save_moments
@@ -27,6 +28,7 @@ from framework.evaluation.statistics_file import save_statistics
 from framework.evaluation.weights import find_weights, how_to_get_weights
 
 __all__ = [
+    "CLASSES",
     "FAMILIES",
     "SHARD_IMAGES",
     "Extractor",

@@ -143,7 +143,7 @@ def load_assessor(folder: str | Path, device: str = "cpu") -> Assessor:
 def _inception_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, device: str) -> Compute:
     assert spec.resize_name != "none", "Inception takes one size only"
     how: ResizeName = spec.resize_name
-    network = Inception(weights, tap=spec.tap, logits=spec.logits, device=device)
+    network = Inception(weights, tap=spec.tap, logits=spec.logits, dtype=getattr(torch, spec.precision), device=device)
     size = BLOCK_IMAGES if network.device.type == "cuda" else _CPU_SLICE_IMAGES
 
     def compute(block: Images) -> np.ndarray:

@@ -39,6 +39,7 @@ class Inception:
         weights: torch-fidelity's state dict; what lies behind the tap is not looked at.
         tap: 64, 192, 768 or 2048: how many features, each a channel's mean over the picture.
         logits: Whether the logits of the classes are wanted too, which takes all of the network.
+        dtype: Of the convolutions; means and logits are float32 in any case.
         device: Where it computes.
 
     Raises:
@@ -46,14 +47,20 @@ class Inception:
     """
 
     def __init__(
-        self, weights: Mapping[str, Tensor], *, tap: int, logits: bool = False, device: str | torch.device = "cpu"
+        self,
+        weights: Mapping[str, Tensor],
+        *,
+        tap: int,
+        logits: bool = False,
+        dtype: torch.dtype = torch.float32,
+        device: str | torch.device = "cpu",
     ) -> None:
         self.tap = tap
-        self.device = torch.device(device)
+        self.device, self._dtype = torch.device(device), dtype
         self._head = weights["fc.weight"].to(self.device) if logits else None
         self._end = TAPS[-1] if logits else tap
         self._units = {
-            name.removesuffix(".conv.weight"): _folded(weights, name.removesuffix(".conv.weight"), device=self.device)
+            name.removesuffix(".conv.weight"): _folded(weights, name.removesuffix(".conv.weight"), dtype, self.device)
             for name in weights
             if name.endswith(".conv.weight") and _stage(name) <= self._end
         }
@@ -75,11 +82,11 @@ class Inception:
     @torch.inference_mode()
     def walk(self, images: Tensor) -> Iterator[tuple[int, Tensor]]:
         """(tap, features [n,tap]) of images [n,299,299,3] float32 in [0,255], one tap after the other."""
-        x = ((images - 128) / 128).permute(0, 3, 1, 2)
+        x = ((images - 128) / 128).permute(0, 3, 1, 2).to(self._dtype)
         for tap, stage in zip(TAPS, (self._to_64, self._to_192, self._to_768, self._to_2048), strict=True):
             if tap <= self._end:
                 x = stage(x)
-                yield tap, x.mean(dim=(2, 3))
+                yield tap, x.float().mean(dim=(2, 3))
 
     def _to_64(self, x: Tensor) -> Tensor:
         x = self._chain(x, "Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
@@ -103,10 +110,15 @@ class Inception:
         return self._fork(x, "Mixed_7c", F.max_pool2d(x, 3, stride=1, padding=1))
 
     def _block(self, x: Tensor, block: str, *branches: list[str]) -> Tensor:
-        """Branches of convolutions and one that pools, side by side."""
-        pooled = F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+        """Branches of convolutions and one that pools, side by side.
+
+        That one's 1x1 convolution comes before its average, not after: both are linear, and it leaves a quarter of the
+        channels to average.
+        """
         parts = [self._chain(x, *(f"{block}.branch{name}" for name in names)) for names in branches]
-        return torch.cat([*parts, self._chain(pooled, f"{block}.branch_pool")], dim=1)
+        last = F.conv2d(x, *self._units[f"{block}.branch_pool"])
+        pooled = F.avg_pool2d(last, 3, stride=1, padding=1, count_include_pad=False).relu_()
+        return torch.cat([*parts, pooled], dim=1)
 
     def _halve(self, x: Tensor, block: str, *branches: list[str]) -> Tensor:
         """Branches of convolutions, the last of each with stride 2, and a pool."""
@@ -139,10 +151,12 @@ def _stage(name: str) -> float:
     return next((tap for prefix, tap in _STAGES.items() if name.startswith(prefix)), float("inf"))
 
 
-def _folded(weights: Mapping[str, Tensor], name: str, *, device: torch.device) -> tuple[Tensor, Tensor]:
+def _folded(
+    weights: Mapping[str, Tensor], name: str, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
     """Convolution and batch norm as one: weight [out,in,kh,kw], bias [out], folded in float64."""
     norm = {key: weights[f"{name}.bn.{key}"].double() for key in ("weight", "bias", "running_mean", "running_var")}
     scale = norm["weight"] / torch.sqrt(norm["running_var"] + _NORM_EPSILON)
-    weight = (weights[f"{name}.conv.weight"].double() * scale.view(-1, 1, 1, 1)).float()
-    bias = (norm["bias"] - norm["running_mean"] * scale).float()
+    weight = (weights[f"{name}.conv.weight"].double() * scale.view(-1, 1, 1, 1)).to(dtype)
+    bias = (norm["bias"] - norm["running_mean"] * scale).to(dtype)
     return weight.to(device).contiguous(memory_format=torch.channels_last), bias.to(device)

@@ -129,7 +129,7 @@ class Pass:
         first = self.requests[0]
         wanted: dict[str, Any] = {"features": first.kind, "metrics": [request.family for request in self.requests]}
         if first.kind == "inception":
-            wanted |= {"tap": first.tap, "resize": first.resize}
+            wanted |= {"tap": first.tap, "resize": first.resize, "precision": first.precision}
         try:
             return resolve_features(config.model_copy(update=wanted), assessor_folder=assessor_folder)
         except EvaluationError as fault:

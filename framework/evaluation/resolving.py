@@ -74,6 +74,7 @@ def _inception_spec(path: Path, config: EvaluationConfig) -> FeatureSpec:
         digest,
         max(finite) if config.tap == "auto" else config.tap,
         resize_name="tensorflow2015" if config.resize == "auto" else config.resize,
+        precision=config.precision,
         logits=logits,
     )
 
@@ -81,6 +82,8 @@ def _inception_spec(path: Path, config: EvaluationConfig) -> FeatureSpec:
 def _refuse_what_only_inception_has(config: EvaluationConfig) -> None:
     if config.resize != "auto":
         named = f"evaluation.resize: {config.resize}"
+    elif config.precision != "float32":
+        named = f"evaluation.precision: {config.precision}"
     elif _wants_logits(config):
         named = "evaluation.metrics: inception_score"
     else:

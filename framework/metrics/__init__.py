@@ -6,7 +6,7 @@ from framework.metrics.extrapolation import Extrapolation, extrapolate
 from framework.metrics.frechet import frechet_distance
 from framework.metrics.inception_score import inception_score
 from framework.metrics.kernel import KernelDistance, kernel_distance, subset_distance, subset_indices
-from framework.metrics.manifold import Cover, Radii, blocks, cover, manifold_scores, nearest, radii
+from framework.metrics.manifold import Cover, Radii, blocks, cover, cover_bytes, manifold_scores, nearest, radii
 from framework.metrics.memorisation import Memorisation, memorisation
 from framework.metrics.moments import Moments
 
@@ -20,6 +20,7 @@ __all__ = [
     "blocks",
     "cost",
     "cover",
+    "cover_bytes",
     "extrapolate",
     "frechet_distance",
     "higher_is_better",

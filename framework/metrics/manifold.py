@@ -167,10 +167,10 @@ def pairwise_distances(block: np.ndarray, points: Any) -> torch.Tensor:
     return distances
 
 
-def memory_bytes(real: int, fake: int, size: int) -> int:
+def cover_bytes(real: int, fake: int, size: int) -> int:
     """What one process holds at most for a cover of so many images: a block of distances thrice, a chunk of features.
 
-    >>> memory_bytes(50_000, 50_000, 2048) // 2**20
+    >>> cover_bytes(50_000, 50_000, 2048) // 2**20
     424
     """
     return 8 * (3 * BLOCK_ROWS * max(real, fake) + 2 * _CHUNK_COLUMNS * size + BLOCK_ROWS * size)

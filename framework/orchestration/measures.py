@@ -9,7 +9,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from framework.errors import EvaluationError
-from framework.evaluation import FAMILIES, FeatureSpec, Protocol, Request, SourceSpec, make_score, shards
+from framework.evaluation import (
+    CLASSES,
+    FAMILIES,
+    SHARD_IMAGES,
+    FeatureSpec,
+    Protocol,
+    Request,
+    SourceSpec,
+    make_score,
+    shards,
+)
 from framework.metrics import (
     Cover,
     KernelDistance,
@@ -26,6 +36,7 @@ from framework.metrics import (
     Radii,
     blocks,
     cover,
+    cover_bytes,
     extrapolate,
     frechet_distance,
     inception_score,
@@ -44,6 +55,8 @@ Features = str | np.ndarray
 _SUBSETS_A_PART = 10
 _BALLS = ("precision", "recall", "density", "coverage", "memorisation")
 CLOSEST = 16
+# Float64 matrices that live at once within a distance of moments and within a kernel; copies of a split's logits.
+_MATRICES, _KERNELS, _LOGITS = 12, 4, 5
 _T = TypeVar("_T")
 
 
@@ -128,6 +141,30 @@ def measure(requests: Sequence[Request], sides: Sides, sharer: Sharer) -> dict[R
     except ValueError as fault:
         asked = ", ".join(dict.fromkeys(request.name for request in requests))
         raise EvaluationError(f"{asked}: {fault}") from None
+
+
+def memory_bytes(families: Collection[str], *, real: int, fake: int, size: int) -> int:
+    """What one process holds at most for these families, beside the features that it maps from their files.
+
+    Args:
+        families: Of one pass.
+        real: Real images.
+        fake: Samples.
+        size: Features of an image.
+
+    >>> memory_bytes(["fid"], real=5_000, fake=5_000, size=768) == memory_bytes(["fid"], real=50, fake=50_000, size=768)
+    True
+    """
+    parts = [_MATRICES * 8 * size**2 + 2 * 8 * SHARD_IMAGES * size]  # moments, and the distance between two of them
+    if "kid" in families:
+        subset = FAMILIES["kid"].settings_for(real=real, fake=fake)["subset_size"]
+        assert isinstance(subset, int)
+        parts.append(8 * (_KERNELS * subset**2 + 2 * subset * size))
+    if "inception_score" in families:
+        parts.append(_LOGITS * 8 * fake * CLASSES // 10)
+    if set(_BALLS) & set(families):
+        parts.append(cover_bytes(real, fake, size))
+    return max(parts)
 
 
 def by_torchmetrics(

@@ -12,9 +12,6 @@ from framework.checkpoint import load_generator
 from framework.config import EvaluationConfig
 from framework.evaluation import (
     FeatureSpec,
-    ImageSide,
-    Pass,
-    Protocol,
     Request,
     SourceSpec,
     find_source,
@@ -31,7 +28,9 @@ from framework.orchestration.depot import Depot, Needs
 from framework.orchestration.gathering import Gatherer, delete_features
 from framework.orchestration.measures import Sharer, Sides, by_torchmetrics, combined, measure
 from framework.orchestration.nearest import write_nearest
+from framework.orchestration.precision_shift import SHIFT_IMAGES, check_gain, precision_shift, with_shift
 from framework.orchestration.resources import Plan
+from framework.orchestration.run_requests import RunRequests, RunSides, run_requests
 from framework.orchestration.shards import task_resources
 from framework.orchestration.study import Study, Watch
 from framework.orchestration.target import Target
@@ -48,12 +47,12 @@ def evaluate(study: Study, targets: Sequence[Target]) -> list[dict[str, Any]]:
     Raises:
         EvaluationError: A metric that cannot be made here.
     """
-    made = passes_of(study)
-    for one in made:
-        todo = [(target, wanted) for target in targets if (wanted := one.missing(target))]
+    asked = run_requests(study.run, RunSides.of_store(study.images), assessor_folder=study.measurer)
+    for one in asked:
+        todo = one.todo(targets)
         if todo:
-            one.make(todo)
-    found = {target: [score for one in made for score in one.known(target)] for target in targets}
+            RunPass(study, one).make(todo)
+    found = {target: [score for one in asked for score in one.known(target)] for target in targets}
     best = study.run.best()
     for target, scores in found.items():
         if best is not None and target.checkpoint == best["checkpoint"]:
@@ -63,69 +62,28 @@ def evaluate(study: Study, targets: Sequence[Target]) -> list[dict[str, Any]]:
     return [score for scores in found.values() for score in scores]
 
 
-def passes_of(study: Study) -> list["RunPass"]:
-    """What `evaluation.metrics` asks for of a run's checkpoints.
-
-    Raises:
-        EvaluationError: A metric that cannot be made here.
-    """
-    settings = study.experiment.evaluation
-    has_held_out = len(study.images.held_out_indices) > 1
-    asked = requested(settings, features=study.features(), has_held_out=has_held_out)
-    found = [RunPass(study, made, made.features(settings, assessor_folder=study.measurer)) for made in passes(asked)]
-    for one in found:
-        for request in one.made.requests:
-            one.protocol(request)  # a protocol that these images do not fill is refused before anything is computed
-    return found
-
-
 @dataclass(frozen=True)
 class RunPass:
     """One pass over the images of a run, for any of its checkpoints.
 
     Args:
         study: The run's.
-        made: What is asked for.
-        features: Its extractor.
+        wanted: What is asked for.
     """
 
     study: Study
-    made: Pass
-    features: FeatureSpec
-
-    def protocol(self, request: Request) -> Protocol:
-        """Of a request's score."""
-        images = self.study.images
-        held_out = store_spec(images, split="held_out").side if request.needs_held_out else None
-        fake = generated_side(self.study, samples=request.samples, seed=request.seed)
-        real = store_spec(images, split="training").side
-        return request.protocol(self.features, fake=fake, real=real, held_out=held_out)
-
-    def known(self, target: Target) -> list[dict[str, Any]]:
-        """What scores.json has of a checkpoint by this pass."""
-        digest = load_generator(target.location).digest
-        mine = [
-            score
-            for score in self.study.run.scores()
-            if (score.get("checkpoint"), score.get("generator")) == (target.checkpoint, digest)
-        ]
-        documents = [self.protocol(request).document() for request in self.made.requests]
-        return [score for document in documents for score in mine if score["protocol"] == document]
-
-    def missing(self, target: Target) -> list[Request]:
-        """The requests that no score of a checkpoint answers."""
-        known = [score["protocol"] for score in self.known(target)]
-        return [request for request in self.made.requests if self.protocol(request).document() not in known]
+    wanted: RunRequests
 
     def make(self, todo: Sequence[tuple[Target, list[Request]]]) -> None:
         """Makes and keeps scores of several checkpoints, which share the actors and the real side."""
         with self._gatherer() as gatherer:
-            ours = self.made.requests[0].engine == "latentscape"
-            asked = [request for _, wanted in todo for request in wanted]
+            ours = self.wanted.made.requests[0].engine == "latentscape"
+            asked = list(dict.fromkeys(request for _, wanted in todo for request in wanted))
+            shifts = self._shifts(asked, todo[0][0], gatherer) if ours else {}
             real = self._real(gatherer, asked)[0] if ours else Sides(real=None)
             for number, (target, wanted) in enumerate(todo, start=1):
                 which = f"{target.checkpoint} ({number} of {len(todo)})" if len(todo) > 1 else target.checkpoint
-                self._make(target, wanted, real, gatherer, which)
+                self._make(target, wanted, real, gatherer, which, shifts)
 
     def real_side(self, wanted: Sequence[Request]) -> tuple[Sides, Path]:
         """The real side alone, and the file of its moments."""
@@ -135,13 +93,13 @@ class RunPass:
     @contextlib.contextmanager
     def _gatherer(self) -> Iterator[Gatherer]:
         study = self.study
-        needs = study.needs(self.features.path, study.images.path)
+        needs = study.needs(self.wanted.features.path, study.images.path)
         with Actors(study.task_resources(), kind="Scorer", needs=needs) as crew:
             yield Gatherer(crew, study.cache, study.experiment.evaluation.batch_size, study.watch.counter)
 
     def _real(self, gatherer: Gatherer, wanted: Sequence[Request]) -> tuple[Sides, Path]:
         """The real side, with what these requests want of it, and the file of its moments."""
-        plain = dataclasses.replace(self.features, logits=False)
+        plain = dataclasses.replace(self.wanted.features, logits=False)
         training = store_spec(self.study.images, split="training")
         rows = held_out = None
         if any(request.needs_features for request in wanted):
@@ -152,27 +110,55 @@ class RunPass:
             held_out, _ = gatherer.features(source, plain, name="held-out images measured")
         return Sides(real=moments, real_features=rows, held_out_features=held_out), place
 
-    def _make(self, target: Target, wanted: list[Request], real: Sides, gatherer: Gatherer, which: str) -> None:
-        study, digest = self.study, load_generator(target.location).digest
-        values, files = [], []
-        for seed in self.made.seeds:
-            side = generated_side(study, samples=max(request.samples for request in wanted), seed=seed)
-            source = SourceSpec("generator", target.location, side.model_copy(update={"digest": digest}))
+    def _shifts(self, asked: list[Request], target: Target, gatherer: Gatherer) -> dict[Request, dict[str, Any]]:
+        """What bfloat16 moves each score by, measured on one checkpoint for all; nothing in float32."""
+        features, images = self.wanted.features, self.study.images
+        if features.precision == "float32":
+            return {}
+        gain = check_gain(features, gatherer.crew)
+        self.study.watch.say(f"bfloat16: {gain:.1f} times float32's speed here; what it moves is measured first")
+        needs_held_out = any(request.needs_held_out for request in asked)
+        found = precision_shift(
+            asked,
+            features,
+            real=store_spec(images, split="training"),
+            fake=self._samples(target, samples=SHIFT_IMAGES, seed=asked[0].seed),
+            held_out=store_spec(images, split="held_out") if needs_held_out else None,
+            gatherer=gatherer,
+        )
+        return {request: {"checkpoint": target.checkpoint, **shift} for request, shift in found.items()}
+
+    def _samples(self, target: Target, *, samples: int, seed: int) -> SourceSpec:
+        side = self.wanted.sides.generated(samples=samples, seed=seed)
+        digest = load_generator(target.location).digest
+        return SourceSpec("generator", target.location, side.model_copy(update={"digest": digest}))
+
+    def _make(
+        self,
+        target: Target,
+        wanted: list[Request],
+        real: Sides,
+        gatherer: Gatherer,
+        which: str,
+        shifts: dict[Request, dict[str, Any]],
+    ) -> None:
+        study = self.study
+        features, values, files = self.wanted.features, [], []
+        for seed in self.wanted.made.seeds:
+            source = self._samples(target, samples=max(request.samples for request in wanted), seed=seed)
             name = f"score {target.checkpoint}"
             if wanted[0].engine == "torchmetrics":
                 training = store_spec(study.images, split="training")
-                values.append(by_torchmetrics(wanted, self.features, training, source, Sharer(gatherer.crew, name)))
+                values.append(by_torchmetrics(wanted, features, training, source, Sharer(gatherer.crew, name)))
                 continue
-            sides = gather_fake(source, self.features, wanted, gatherer, real, name=f"{which}: samples")
+            sides = gather_fake(source, features, wanted, gatherer, real, name=f"{which}: samples")
             needs = study.needs(*sides.files())
             values.append(measure(wanted, sides, Sharer(gatherer.crew, name, needs)))
             files += sides.files(of_fake=True)
+        about = {"checkpoint": target.checkpoint, "generator": load_generator(target.location).digest}
+        scores = [combined(self.wanted.protocol(request), [each[request] for each in values]) for request in wanted]
         study.run.add_scores(
-            [
-                combined(self.protocol(request), [each[request] for each in values])
-                | {"checkpoint": target.checkpoint, "generator": digest}
-                for request in wanted
-            ]
+            [with_shift(score, shifts.get(request)) | about for request, score in zip(wanted, scores, strict=True)]
         )
         for file in files:  # of the samples: whoever wants them again makes the same
             delete_features(file)
@@ -188,10 +174,10 @@ def gather_fake(
     return dataclasses.replace(real, fake_features=rows, logits=logits)
 
 
-def evaluate_pair(
-    reference: str, scored: str, *, settings: EvaluationConfig, cluster: Cluster, watch: Watch
-) -> list[dict[str, Any]]:
-    """The scores of `scored` against `reference`: all their images, or as many as a named protocol wants.
+def pair_requests(
+    reference: str, scored: str, *, settings: EvaluationConfig, watch: Watch
+) -> tuple[list[Request], list[SourceSpec]]:
+    """What is asked for of two collections, and these; computes nothing.
 
     Raises:
         EvaluationError: One of them holds no usable images, or a metric cannot be made of them.
@@ -204,27 +190,49 @@ def evaluate_pair(
     for place, source in zip((reference, scored), sources, strict=True):
         watch.say(f"{place}: {_described(source)}")
     has_images = all(source.kind != "statistics" for source in sources)
-    asked = requested(settings, features=features, has_images=has_images)
+    return requested(settings, features=features, has_images=has_images), sources
+
+
+def evaluate_pair(
+    reference: str, scored: str, *, settings: EvaluationConfig, cluster: Cluster, watch: Watch
+) -> list[dict[str, Any]]:
+    """The scores of `scored` against `reference`: all their images, or as many as a named protocol wants.
+
+    Raises:
+        EvaluationError: One of them holds no usable images, or a metric cannot be made of them.
+    """
+    asked, sources = pair_requests(reference, scored, settings=settings, watch=watch)
     found = []
+    prepared = [
+        (made, made.features(settings, assessor_folder=None), real, fake)
+        for made, real, fake in pair_passes(asked, reference=sources[0], scored=sources[1])
+    ]
     resources = task_resources(settings.workers, cluster, gpus=settings.gpus_per_worker)
-    places = (features.path, *(source.location for source in sources if not is_uri(source.location)))
+    weights = {spec.path for _, spec, _, _ in prepared}
+    places = (*weights, *(source.location for source in sources if not is_uri(source.location)))
     depot = None if cluster.embedded else Depot.new()
     with (
         tempfile.TemporaryDirectory(prefix="latentscape-") as folder,
         Actors(resources, kind="Scorer", needs=None if depot is None else Needs(depot, places)) as crew,
     ):
         gatherer = Gatherer(crew, Path(folder), settings.batch_size, watch.counter)
-        for made, real, fake in pair_passes(asked, reference=sources[0], scored=sources[1]):
-            spec = made.features(settings, assessor_folder=None)
+        for made, spec, real, fake in prepared:
             protocols = {request: request.protocol(spec, fake=fake.side, real=real.side) for request in made.requests}
             if made.requests[0].engine == "torchmetrics":
                 told = by_torchmetrics(made.requests, spec, real, fake, Sharer(crew, "compare"))
                 found += [combined(protocols[request], [told[request]]) for request in made.requests]
                 continue
+            shifts: dict[Request, dict[str, Any]] = {}
+            if spec.precision != "float32" and "statistics" not in (real.kind, fake.kind):
+                check_gain(spec, crew)
+                shifts = precision_shift(made.requests, spec, real=real, fake=fake, held_out=None, gatherer=gatherer)
             sides = _pair_sides(made.requests, spec, real, fake, gatherer)
             needs = None if depot is None else Needs(depot, tuple(map(str, sides.files())))
             values = measure(made.requests, sides, Sharer(crew, "compare", needs))
-            found += [combined(protocols[request], [values[request]]) for request in made.requests]
+            found += [
+                with_shift(combined(protocols[request], [values[request]]), shifts.get(request))
+                for request in made.requests
+            ]
     return found
 
 
@@ -262,31 +270,19 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
         settings.model_copy(update=one), features=features, has_held_out=len(study.images.held_out_indices) > 1
     )
     (made,) = passes([request])
-    run = RunPass(study, made, made.features(settings, assessor_folder=study.measurer))
-    real, moments = run.real_side([request])
+    features = made.features(settings, assessor_folder=study.measurer)
+    wanted = RunRequests(study.run, RunSides.of_store(study.images), made, features)
+    real, moments = RunPass(study, wanted).real_side([request])
     tasks = (
         max(1, round(plan.fewest_workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
     )
     return TrialScoring(
         request=request,
-        features=run.features,
-        protocol=run.protocol(request),
+        features=features,
+        protocol=wanted.protocol(request),
         moments=str(moments),
         real=dataclasses.replace(real, real=None),
         blocks=settings.batch_size,
         tasks=tasks,
-        needs=study.needs(run.features.path, moments, *real.files()),
-    )
-
-
-def generated_side(study: Study, *, samples: int, seed: int) -> ImageSide:
-    """So many samples of a run's generators."""
-    images = study.images
-    return ImageSide(
-        count=samples,
-        split="generated",
-        height=images.resolution,
-        width=images.resolution,
-        channels=study.experiment.data.channels,
-        seed=seed,
+        needs=study.needs(features.path, moments, *real.files()),
     )

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from framework.checkpoint import RunFolder, cache_folder
 from framework.checkpoint.lease import lease
 from framework.checkpoint.run import now, run_place
-from framework.config import EvaluationConfig, Experiment
+from framework.config import Experiment
 from framework.data import PackedStore, prepare
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
@@ -94,10 +94,6 @@ class Study:
         settings = self.experiment.evaluation
         return task_resources(settings.workers, self.cluster, gpus=settings.gpus_per_worker)
 
-    def features(self) -> FeatureSpec:
-        """Which features scores are made of: the config's, or what is at hand."""
-        return self._features(self.experiment.evaluation)
-
     def trial_family(self) -> str:
         """Which family of metrics trials are judged by: that of `search.metric`."""
         metric = self.experiment.search.metric
@@ -107,15 +103,13 @@ class Study:
         """Which features trials are judged by: those that `search.metric` says, else those of scores."""
         kinds = {"fid": "inception", "inception_score": "inception", "assessor_frechet_distance": "assessor"}
         settings, metric = self.experiment.evaluation, self.experiment.search.metric
-        return self._features(settings.model_copy(update={"features": kinds.get(metric, settings.features)}))
+        asked = settings.model_copy(update={"features": kinds.get(metric, settings.features)})
+        return resolve_features(asked, assessor_folder=self.measurer)
 
     @property
     def measurer(self) -> Path | None:
         """The folder of the assessor that measures; None where there is none."""
         return self.assessors.folder / "measurer" if self.assessors is not None else None
-
-    def _features(self, settings: EvaluationConfig) -> FeatureSpec:
-        return resolve_features(settings, assessor_folder=self.measurer)
 
 
 def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:

@@ -85,6 +85,7 @@ class Chart:
     mark_text: str = ""
     mark_anchor: str = "start"
     references: list[tuple[float, str]] = field(default_factory=list)
+    against: str = "images seen"
 
 
 def draw(
@@ -100,6 +101,7 @@ def draw(
     references: Sequence[tuple[float, str]] = (),
     most_points: int = 240,
     log_from: float = 20.0,
+    against: str = "images seen",
 ) -> Chart | None:
     """The chart of these lines, or None where not one value is finite.
 
@@ -114,6 +116,7 @@ def draw(
         mark: A point to ring and what to write beside it.
         references: Horizontal lines (value, text).
         most_points: A line with more is averaged over equal spans, to that many.
+        against: What lies on the horizontal axis.
         log_from: The axis is logarithmic where the highest value is so many times the lowest (and that above 0).
     """
     drawn = [(line, [point for point in line.points if math.isfinite(point[0])]) for line in lines]
@@ -121,7 +124,8 @@ def draw(
     values = np.array([y for _, points in drawn for _, y in points if math.isfinite(y)])
     if not len(values):
         return None
-    x, y = _axes(values, max(px for _, points in drawn for px, _ in points), size=size, fixed=fixed, log_from=log_from)
+    last = max(px for _, points in drawn for px, _ in points)
+    x, y = _axes(values, last, size=size, fixed=fixed, log_from=log_from)
     curves = [_curve(line, thinned(points, most_points), x, y, dots=dots) for line, points in drawn]
     place = (round(x.place(mark[0][0]), 1), round(y.place(mark[0][1]), 1)) if mark else None
     return Chart(
@@ -129,6 +133,7 @@ def draw(
         mark=place, mark_text=mark[1] if mark else "",
         mark_anchor="end" if place and place[0] > (x.start + x.end) / 2 else "start",
         references=[(round(y.place(value), 1), text) for value, text in references if y.low <= value <= y.high],
+        against=against,
     )  # fmt: skip
 
 

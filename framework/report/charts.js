@@ -35,8 +35,8 @@
       }
       page.point(nearest?.trial ?? null);
       if (nearest === null) return page.hideTip();
-      const images = xLow + ((nearest.x - xStart) / (xEnd - xStart)) * (xHigh - xLow);
-      page.showTip(event, amount.format(value(nearest.y)), `${nearest.label} · ${count.format(images)} images`);
+      const along = xLow + ((nearest.x - xStart) / (xEnd - xStart)) * (xHigh - xLow);
+      page.showTip(event, amount.format(value(nearest.y)), `${nearest.label} · ${count.format(along)} ${svg.dataset.against}`);
     });
     svg.addEventListener("pointerleave", () => {
       page.hideTip();

@@ -1,6 +1,7 @@
 """Which curves the report draws, and in which colours."""
 
 import json
+import math
 from dataclasses import dataclass
 
 from framework.report import words
@@ -11,6 +12,7 @@ from framework.report.trials import Trial, finite
 # Colours that can still be told apart; where there are more trials than that, only the first of them have one.
 _COLOURS = 8
 _COLOURS_IN_A_CROWD = 5
+_FIT_UNIT = 100_000  # samples
 _POINTS_A_CHART = 12_000  # in all lines together, so that 200 trials stay light
 
 _PANELS = [
@@ -39,13 +41,15 @@ class Key:
 class Curves:
     """The page's curves: the score in a wide and a narrow drawing, the rest as small panels.
 
-    `measures` has one panel a protocol of the scores that were made of several checkpoints.
+    `measures` has one panel a protocol of the scores that were made of several checkpoints, `fits` the lines by which
+    the best checkpoint's distances were extrapolated.
     """
 
     score_wide: Chart | None
     score_narrow: Chart | None
     panels: list[Chart]
     measures: list[Chart]
+    fits: list[Chart]
     legend: list[Key]
     others: int
 
@@ -73,6 +77,7 @@ def curves_of(results: Results) -> Curves:
         score_narrow=_score(results, pairs, name="score-narrow", size=(400, 300)),
         panels=[panel for panel in panels if panel],
         measures=_measures(results, pairs),
+        fits=_fits(results),
         legend=keys[:coloured],
         others=len(keys[coloured:]),
     )
@@ -107,6 +112,33 @@ def _measures(results: Results, pairs: list[tuple[Trial, Key]]) -> list[Chart]:
         for number, ((metric, _), points) in enumerate(found.items())
         if max(len(clocks) for clocks in points.values()) > 1
     ]  # fmt: skip
+    return [chart for chart in charts if chart]
+
+
+def _fits(results: Results) -> list[Chart]:
+    """Distances at fewer and more samples against 1/samples, and the line that leads to infinitely many."""
+    if results.best is None:
+        return []
+    charts = []
+    for score in results.scores:
+        detail = score.get("detail") or {}
+        if score.get("checkpoint") != results.best.get("checkpoint") or not {"slope", "counts"} <= detail.keys():
+            continue
+        metric, trial = str(score["metric"]), str(results.best["trial"])
+        points = [
+            (_FIT_UNIT / count, value) for count, value in zip(detail["counts"], detail["distances"], strict=True)
+        ]
+        last = max(x for x, _ in points)
+        line = [(0.0, score["value"]), (last, score["value"] + detail["slope"] * last / _FIT_UNIT)]
+        apart = [each for x, y in points for each in ((x, y), (x, math.nan))]  # dots that no line connects
+        name = words.metric_name(metric)
+        charts.append(
+            draw(f"fit-{len(charts)}", [Line(trial, "c-rest", line, "line"), Line(trial, "c0", apart, "measured")],
+                 title=f"{name}, the fit", size=(560, 240), against="100,000 / samples", log_from=math.inf,
+                 references=[(score["value"], f"{name} {words.score(score['value'])}")],
+                 caption=f"against 100,000 / samples: 0 stands for infinitely many; the line explains "
+                 f"{words.number(100 * detail['r_squared'], 3)}% of the variance")
+        )  # fmt: skip
     return [chart for chart in charts if chart]
 
 

@@ -15,7 +15,8 @@
   function sort(column) {
     const heading = headings[column];
     const numeric = heading.dataset.sort === "number";
-    const direction = heading.ariaSort === "ascending" ? -1 : 1;
+    const before = heading.ariaSort ?? (heading.dataset.first === "descending" ? "ascending" : "descending");
+    const direction = before === "ascending" ? -1 : 1;
     headings.forEach((other) => other.removeAttribute("aria-sort"));
     heading.ariaSort = direction === 1 ? "ascending" : "descending";
     const keys = new Map(rows.map((row) => [row, key(row, column, numeric)]));

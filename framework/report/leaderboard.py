@@ -1,10 +1,11 @@
 """The leaderboard as columns and cells: what is read, and by what it is sorted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.report import words
+from framework.metrics import higher_is_better
+from framework.report import score_table, words
 from framework.report.reading import Results, more_columns, searched_keys
 from framework.report.trials import Trial, finite
 
@@ -14,12 +15,13 @@ _MORE_TITLES = {"score_mean": "Mean score", "score_sd": "± sd", "within_noise":
 
 @dataclass(frozen=True)
 class Column:
-    """A heading; `numeric` says how its cells are sorted and on which side they stand."""
+    """A heading; `numeric` says how its cells are sorted and on which side they stand, `high_first` which way first."""
 
     title: str
     section: str = ""
     key: str = ""
     numeric: bool = True
+    high_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,17 +55,55 @@ class Leaderboard:
 def leaderboard_of(results: Results) -> Leaderboard:
     """The table of all trials; columns that other versions wrote are shown as they are."""
     trials = results.trials
-    keys, more = searched_keys(trials), more_columns(trials)
+    keys, more, measured = searched_keys(trials), more_columns(trials), measured_columns(results)
+    high_first = results.higher_is_better
     # The scores stand before the settings: a narrow screen shows the first columns only.
-    columns = [Column("Best score"), *(_more_column(name, trials) for name in more)]
+    columns = [Column("Best score", high_first=high_first), *(_more_column(name, trials) for name in more)]
+    columns += [_measured_column(column) for column in measured]
     columns += [_searched_column(key, trials) for key in keys]
-    columns += [Column(title) for title in ("at images", "Last score", "Images seen", "Images/s")]
-    return Leaderboard(columns, [_row(trial, keys, more, best=trial is results.best_trial) for trial in trials])
+    columns += [Column("at images"), Column("Last score", high_first=high_first), Column("Images seen")]
+    columns += [Column("Images/s")]
+    rows = [
+        _row(trial, keys, more, [column.scores[number] for column in measured], best=trial is results.best_trial)
+        for number, trial in enumerate(trials)
+    ]
+    return Leaderboard(columns, rows)
 
 
-def _row(trial: Trial, keys: Sequence[str], more: Sequence[str], *, best: bool) -> Row:
+def measured_columns(results: Results) -> list[score_table.Column]:
+    """The scores of the trials' best checkpoints that several trials have, one column a protocol."""
+    kept: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for score in results.scores:
+        steps = str(score.get("checkpoint")).split("/")  # trials/<id>/checkpoints/<images seen>
+        if len(steps) == 4 and steps[3].isdigit() and finite(score.get("value")) is not None:
+            kept.setdefault((steps[1], int(steps[3])), []).append(score)
+    rows = [
+        score_table.Row(trial.id, "", clock, kept.get((trial.id, clock), []))
+        for trial in results.trials
+        for clock in [trial.score_images_seen or 0]
+    ]
+    found = score_table.columns(rows)
+    return [column for column in found if sum(score is not None for score in column.scores) > 1]
+
+
+def _measured_column(column: score_table.Column) -> Column:
+    letter = column.name.removeprefix(column.metric)  # of several protocols of one metric
+    high_first = higher_is_better(column.metric)
+    return Column(f"{words.metric_name(column.metric)}{letter}", key=column.metric, high_first=high_first)
+
+
+def _row(
+    trial: Trial,
+    keys: Sequence[str],
+    more: Sequence[str],
+    measured: Sequence[Mapping[str, Any] | None],
+    *,
+    best: bool,
+) -> Row:
     cells = [Cell(words.score(trial.score), sorted_by(trial.score), strong=True)]
     cells += [_more_cell(name, trial.extra.get(name)) for name in more]
+    values = [None if score is None else score["value"] for score in measured]
+    cells += [Cell(words.score(value), sorted_by(value)) for value in values]
     cells += [Cell(words.setting(trial.params.get(key)), sorted_by(trial.params.get(key))) for key in keys]
     cells.append(_counted(trial.score_images_seen))
     cells.append(Cell(words.score(trial.last_score), sorted_by(trial.last_score)))

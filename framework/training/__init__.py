@@ -7,7 +7,7 @@ from framework.training.reporting import Outcome, Report, Scored, ScoreHandle
 from framework.training.workers import WorkerGroup
 
 if TYPE_CHECKING:
-    from framework.training.assessor import AssessorPair, train_assessors
+    from framework.training.assessor import AssessorPair, find_assessors, train_assessors
 
 __all__ = [
     "AssessorPair",
@@ -16,13 +16,18 @@ __all__ = [
     "ScoreHandle",
     "Scored",
     "WorkerGroup",
+    "find_assessors",
     "train",
     "train_assessors",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("AssessorPair", "train_assessors"):  # lazily: it takes torchmetrics, which a worker can do without
+    if name in (
+        "AssessorPair",
+        "find_assessors",
+        "train_assessors",
+    ):  # lazily: it takes torchmetrics, which a worker can do without
         from framework.training import assessor
 
         return getattr(assessor, name)

@@ -57,12 +57,11 @@ def train_assessors(
         ConfigError: Where `assessor.attributes` names a label that the data has not.
         DataError: Where the data has no label that could be learned.
     """
+    kept = find_assessors(images, config, cache=cache)
+    if kept is not None:
+        return kept
     folder = cache / "assessors" / _key(images, config)
-    if folder.exists():
-        try:
-            return _load(folder)
-        except CheckpointError:
-            shutil.rmtree(folder)  # damaged, and it can be made again
+    shutil.rmtree(folder, ignore_errors=True)  # damaged, and it can be made again
     halves, held_out = split(images, seed=config.seed)
     labels, left_out = usable_labels(images, config, halves=halves)
     total = 2 * config.images
@@ -73,6 +72,15 @@ def train_assessors(
         trained[part] = finished(network, images, labels, indices=halves[k], held_out=held_out, width=config.width)
     _keep(folder, trained, left_out)
     return _load(folder)
+
+
+def find_assessors(images: PackedStore, config: AssessorConfig, *, cache: Path) -> AssessorPair | None:
+    """What `train_assessors` would load; None where it would have to train. Writes nothing."""
+    folder = cache / "assessors" / _key(images, config)
+    try:
+        return _load(folder) if folder.exists() else None
+    except CheckpointError:
+        return None
 
 
 def split(images: PackedStore, *, seed: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:

@@ -1,0 +1,171 @@
+"""What `jobs.evaluate --dry-run` says of passes, images and memory, and that it leaves no file."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from framework import load_generator
+from framework.checkpoint import CheckpointStore, RunFolder
+from framework.config import Experiment, with_overrides
+from framework.models import build_generator
+from framework.orchestration.measures import memory_bytes
+from jobs import evaluate
+from jobs.cli import run_job
+
+SHAPE = {"resolution": 32, "channels": 3}
+DATA = {"source": "drawn faces", "images": 100, "training": 80, "held_out": 20, "digest": "c1" * 32, **SHAPE}
+
+
+@pytest.fixture(scope="module")
+def weights(shared_data):
+    return shared_data / "weights" / "inception-2015-12-05-to-mixed6e.pth"
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with two kept checkpoints of one trial; its images are nowhere."""
+    settings = {"data.source": "drawn_faces", "data.resolution": 32, "model.width": 4, "name": "faces"}
+    experiment = with_overrides(Experiment(), {**settings, "storage.path": str(tmp_path / "runs")})
+    run = RunFolder.create(experiment, ["python"], data=DATA)
+    store = CheckpointStore(run.trial("000-ab12").checkpoints, digest="d", learned={}, keep=9)
+    network = build_generator(experiment.model, resolution=32, channels=3, seed=0)
+    config = {**experiment.model.model_dump(), **SHAPE}
+    for images_seen in (100, 200):
+        store.save({}, info={}, images_seen=images_seen, generator=(network.state_dict(), config))
+    run.write_best({"trial": "000-ab12", "checkpoint": "trials/000-ab12/checkpoints/000000000200"})
+    return run
+
+
+@pytest.fixture
+def called(capsys, tmp_path):
+    def call(*arguments):
+        before = set(tmp_path.rglob("*"))
+        with pytest.raises(SystemExit) as ended:
+            run_job(evaluate.JOB, evaluate.body, [*map(str, arguments), "--dry-run", "--json"])
+        said = capsys.readouterr()
+        assert set(tmp_path.rglob("*")) == before
+        return ended.value.code, said.out, said.err
+
+    return call
+
+
+def test_a_run_s_passes_are_told(run, called, weights):
+    code, out, err = called(
+        run.folder.location, f"evaluation.weights={weights}", "evaluation.checkpoints=all", "evaluation.samples=400",
+        "evaluation.metrics=[fid, kid, memorisation, fid1k_64]", "evaluation.seeds=3", "evaluation.workers=2",
+    )  # fmt: skip
+    assert code == 2  # 80 training images are too few for a protocol of 1k
+    assert "fid1k_64: wants at least 1,000 real images, and the training part has 80" in err
+    code, out, err = called(
+        run.folder.location, f"evaluation.weights={weights}", "evaluation.checkpoints=all", "evaluation.samples=400",
+        "evaluation.metrics=[fid, kid, memorisation]", "evaluation.seeds=3", "evaluation.workers=2",
+    )  # fmt: skip
+    assert code == 0
+    document = json.loads(out)
+    (plan,) = document["passes"]
+    assert plan["metrics"] == ["fid400_768", "kid400_768", "memorisation400_768"]
+    assert plan["images"] == 80 + 20 + 2 * 3 * 400
+    assert plan["disk_bytes"] == 4 * 768 * (80 + 20 + 400)
+    assert "images through the network: 2,500 at most (80 real and 20 held out once" in err
+    assert "Images: are to be packed first" in err
+    assert "2 processes" in err
+
+
+def test_what_is_scored_is_not_counted(run, called, weights):
+    from framework.orchestration.run_requests import RunSides, run_requests
+
+    keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid"], "evaluation.samples": 400}
+    settled = RunFolder(run.folder, with_overrides(run.experiment, keys))
+    (asked,) = run_requests(settled, RunSides.of_run(run), assessor_folder=None)
+    checkpoint = "trials/000-ab12/checkpoints/000000000100"
+    digest = load_generator(f"{run.folder.location}/{checkpoint}").digest
+    protocol = asked.protocol(asked.made.requests[0]).document()
+    run.add_scores([{"metric": "fid400_768", "value": 1.0, "protocol": protocol, "checkpoint": checkpoint,
+                     "generator": digest}])  # fmt: skip
+    overrides = [f"evaluation.weights={weights}", "evaluation.metrics=[fid]", "evaluation.samples=400"]
+    code, out, err = called(run.folder.location, *overrides, "evaluation.checkpoints=all")
+    assert code == 0
+    (plan,) = json.loads(out)["passes"]
+    assert (plan["done"], plan["todo"], plan["images"], plan["disk_bytes"]) == (1, 1, 480, 0)
+    assert "x 1; 1 there already)" in err
+    code, _, err = called(f"{run.folder.location}/{checkpoint}", *overrides)
+    assert code == 0
+    assert "all there already" in err
+
+
+def test_without_weights_an_assessor_comes_first(run, called, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+    code, _, err = called(run.folder.location)
+    assert code == 0
+    assert "Assessor: is to be trained first" in err
+
+
+def test_two_folders(called, tmp_path, weights):
+    for name, count in (("a", 4), ("b", 3)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            Image.fromarray(np.full((16, 16, 3), number * 40, np.uint8)).save(tmp_path / name / f"{number}.png")
+    places = tmp_path / "a", tmp_path / "b"
+    code, out, _ = called(*places, f"evaluation.weights={weights}", "evaluation.metrics=[fid, diversity]")
+    assert code == 0
+    (plan,) = json.loads(out)["passes"]
+    assert (plan["real"], plan["samples"], plan["images"], plan["disk_bytes"]) == (4, 3, 7, 0)
+    shutil.rmtree(tmp_path / "b")
+    (tmp_path / "b").mkdir()
+    code, _, err = called(*places, f"evaluation.weights={weights}")
+    assert code == 2
+    assert "Traceback" not in err
+
+
+MEASURE = """
+import resource, sys
+import numpy as np
+import torch
+torch.set_num_threads(1)
+from framework.metrics import Moments, Radii, cover, frechet_distance, subset_distance
+
+what, real, fake, size = sys.argv[1], *map(int, sys.argv[2:5])
+rows = np.lib.format.open_memmap(sys.argv[5], "w+", np.float32, (max(real, fake), size))
+rng = np.random.default_rng(0)
+for start in range(0, len(rows), 1000):
+    rows[start : start + 1000] = rng.normal(size=rows[start : start + 1000].shape)
+small = rows[:300].copy()
+work = {
+    "fid": lambda x, y: frechet_distance(Moments.of(x[:600]), Moments.of(y[:600])),
+    "kid": lambda x, y: subset_distance(x[:1000], y[:1000]),
+    "recall": lambda x, y: cover(x, y, Radii(np.ones(len(x)), np.ones(len(x)), np.ones(len(y))), rows=(0, 256)),
+}[what]
+work(small[:, :8], small[:, :8])
+def resident():
+    return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in open("/proc/self/status") if "kB" in line}
+before = resident()["RssAnon"]
+import threading, time
+highest, over = 0, False
+def watch():
+    global highest
+    while not over:
+        highest = max(highest, resident()["RssAnon"])
+        time.sleep(0.001)
+thread = threading.Thread(target=watch)
+thread.start()
+work(rows[:real], rows[:fake])
+over = True
+thread.join()
+print(highest - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="resident memory is read from /proc")
+@pytest.mark.parametrize(
+    ("family", "real", "fake", "size"), [("fid", 600, 600, 768), ("kid", 1000, 1000, 768), ("recall", 9000, 12000, 192)]
+)
+def test_the_memory_that_is_told_is_enough_and_not_far_more(family, real, fake, size, tmp_path):
+    command = [sys.executable, "-c", MEASURE, family, *map(str, (real, fake, size)), str(tmp_path / "rows.npy")]
+    told = memory_bytes([family], real=real, fake=fake, size=size)
+    taken = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert 0.3 * told < taken < 1.1 * told
