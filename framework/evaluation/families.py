@@ -39,6 +39,7 @@ class Family:
         has_real: Whether it has a real side.
         has_held_out: Whether it wants real images that training never sees too.
         in_torchmetrics: Whether torchmetrics computes it.
+        least_images: That each of its sides has.
     """
 
     name: FamilyName
@@ -50,6 +51,7 @@ class Family:
     has_real: bool = True
     has_held_out: bool = False
     in_torchmetrics: bool = False
+    least_images: int = 2
 
     def settings_for(self, *, real: int | None, fake: int | None) -> Settings:
         """What it is made with, for so many images on each side."""
@@ -65,7 +67,7 @@ FAMILIES: dict[str, Family] = {
     family.name: family
     for family in (
         Family("fid", "frechet_distance", "moments float64", needs_features=False, in_torchmetrics=True),
-        Family("fid_infinity", "frechet_distance_infinity", "moments float64", in_auto=False),
+        Family("fid_infinity", "frechet_distance_infinity", "moments float64", in_auto=False, least_images=20),
         Family(
             "kid",
             "kernel_distance",
@@ -73,10 +75,10 @@ FAMILIES: dict[str, Family] = {
             settings=(("subsets", _SUBSETS), ("subset_seed", _SEED)),
             in_torchmetrics=True,
         ),
-        Family("precision", "precision", "distances float64", (("k", 3),)),
-        Family("recall", "recall", "distances float64", (("k", 3),)),
-        Family("density", "density", "distances float64", (("k", 5),)),
-        Family("coverage", "coverage", "distances float64", (("k", 5),)),
+        Family("precision", "precision", "distances float64", (("k", 3),), least_images=4),
+        Family("recall", "recall", "distances float64", (("k", 3),), least_images=4),
+        Family("density", "density", "distances float64", (("k", 5),), least_images=6),
+        Family("coverage", "coverage", "distances float64", (("k", 5),), least_images=6),
         Family(
             "inception_score",
             None,
@@ -85,6 +87,7 @@ FAMILIES: dict[str, Family] = {
             in_auto=False,
             has_real=False,
             in_torchmetrics=True,
+            least_images=10,
         ),
         Family("memorisation", "memorisation", "distances float64", (("copy_quantile", 0.01),), has_held_out=True),
         Family("diversity", "diversity", "moments float64", needs_features=False),

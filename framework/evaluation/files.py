@@ -83,5 +83,7 @@ class ImageFiles:
             raise self._damaged(number, fault) from None
 
     def _damaged(self, number: int, fault: BaseException) -> EvaluationError:
-        reason = " ".join(str(fault).split())[:200] or type(fault).__name__
+        said = " ".join(str(fault).split())[:200]
+        # Pillow names the object that it was given.
+        reason = "no image format" if "BytesIO" in said else said or type(fault).__name__
         return EvaluationError(f"{self.path}: {self.names[number]} is no image that can be read ({reason})")

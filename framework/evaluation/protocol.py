@@ -120,6 +120,10 @@ class Protocol(_Frozen):
             raise EvaluationError(f"{family}: {'wants' if made_of.has_held_out else 'has no'} held-out images")
         if family != "fid" and any(side.split == "statistics" for side in sides):
             raise EvaluationError(f"{family}: wants images on both sides; a file of statistics serves fid alone")
+        for which, side in (("the reference", real), ("what is scored", fake), ("the held-out part", held_out)):
+            if side is not None and side.count is not None and side.count < made_of.least_images:
+                least = f"wants at least {made_of.least_images} images on each side"
+                raise EvaluationError(f"{family}: {least}, and {which} has {side.count}")
         if settings is None:
             settings = made_of.settings_for(real=None if real is None else real.count, fake=fake.count)
         return cls(

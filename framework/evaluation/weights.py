@@ -64,10 +64,16 @@ def read_weights(path: str | Path, *, digest: str | None = None) -> tuple[dict[s
     """
     try:
         data = Path(path).read_bytes()
+    except OSError as fault:
+        raise EvaluationError(f"{path}: cannot be read ({fault.strerror or fault})") from None
+    found = hashlib.sha256(data).hexdigest()
+    try:
         weights = _parsed(data, safe=str(path).endswith(".safetensors"))
     except _UNREADABLE as fault:
-        raise EvaluationError(f"{path}: is damaged or holds no weights ({_first_line(fault)})") from None
-    found = hashlib.sha256(data).hexdigest()
+        raise EvaluationError(
+            f"{path}: is damaged or holds no weights ({_first_line(fault)}); "
+            f"its {len(data):,} bytes have sha256 {found}, the published {FILE_BYTES:,} have {FILE_SHA256}"
+        ) from None
     if (Path(path).name, len(data)) == (FILE, FILE_BYTES) and found != FILE_SHA256:
         raise EvaluationError(f"{path}: is damaged (its sha256 is {found}, published is {FILE_SHA256})")
     if digest is not None and found != digest:
@@ -95,6 +101,8 @@ def _parsed(data: bytes, *, safe: bool) -> dict[str, Tensor]:
 
 
 def _first_line(fault: BaseException) -> str:
+    if isinstance(fault, KeyError):  # of what torch takes for pickle's codes
+        return "no file of torch.save"
     return (str(fault).strip() or type(fault).__name__).split("\n", 1)[0].split(". ", 1)[0][:200]
 
 

@@ -12,6 +12,7 @@ from framework.orchestration.depot import Needs
 from framework.orchestration.shards import LOST_WORKER_RETRIES, Done, TaskResources, on_one_thread, result_of
 
 _EACH_UNDER_WAY = 2  # the next shard lies ready where one ends
+_LAST_SHARD_SECONDS = 30.0
 _AHEAD = 4  # results an actor that wait for an earlier one: memory holds no more
 
 
@@ -47,11 +48,15 @@ class Actors:
         self._all: list[Any] = [member.remote(needs) for _ in range(resources.workers)]
         self._starting = {actor.ready.remote(): actor for actor in self._all}
         self._started: list[Any] = []
+        self._under_way: dict[Any, tuple[int, Any]] = {}
 
     def __enter__(self) -> "Actors":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._under_way and kind is not None and issubclass(kind, Exception):
+            # What one shard has ended: Ray complains of each other that is killed while it is computed.
+            ray.wait([*self._under_way], num_returns=len(self._under_way), timeout=_LAST_SHARD_SECONDS)
         for actor in self._all:
             ray.kill(actor)
 
@@ -59,7 +64,8 @@ class Actors:
         self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
     ) -> Iterator[Any]:
         """See Crew."""
-        waiting, under_way = deque(enumerate(arguments)), {}
+        waiting, self._under_way = deque(enumerate(arguments)), {}
+        under_way = self._under_way
         finished: dict[int, Any] = {}
         for place in range(len(arguments)):
             while place not in finished:

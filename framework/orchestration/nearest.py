@@ -11,6 +11,7 @@ from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 
 _PAIRS_A_ROW = 4
+_LINE_CHARACTERS = 18  # of a caption under a tile of 128 pixels
 SHEET, DOCUMENT = "nearest.png", "nearest.json"
 
 
@@ -31,7 +32,7 @@ def write_nearest(study: Study, target: Target, score: dict[str, Any]) -> None:
     for pair in document["pairs"]:
         latent = generator.sample_latents(1, seed, start=pair["sample"])
         tiles += [generator.images(latent)[0], images.images[images.training_indices[pair["training"]]]]
-        captions += [f"sample {pair['sample'] + 1:,}\ndistance {pair['distance']:.3g}", pair["name"]]
+        captions += [f"sample {pair['sample'] + 1:,}\ndistance {pair['distance']:.3g}", _two_lines(pair["name"])]
     title = (
         f"The {len(document['pairs'])} of {score['protocol']['fake']['count']:,} samples that are nearest to a "
         f"training image, each with that image at its right. Of pairs with an unseen photograph the sample is the "
@@ -40,6 +41,16 @@ def write_nearest(study: Study, target: Target, score: dict[str, Any]) -> None:
     picture = labelled_sheet(np.stack(tiles), captions, columns=2 * _PAIRS_A_ROW, title=title)
     artifacts.write_bytes(SHEET, png_bytes(picture))
     artifacts.write_json(DOCUMENT, document)
+
+
+def _two_lines(name: str) -> str:
+    r"""A file's name as a caption: one that a tile is too narrow for is broken behind an underscore.
+
+    >>> _two_lines("face_01.png"), _two_lines("26_0_2_20170104020946389.jpg")
+    ('face_01.png', '26_0_2_\n20170104020946389.jpg')
+    """
+    head, line, tail = name.rpartition("_")
+    return f"{head}_\n{tail}" if line and len(name) > _LINE_CHARACTERS else name
 
 
 def training_names(images: PackedStore) -> list[str]:

@@ -1,3 +1,4 @@
+import hashlib
 import pickle
 from dataclasses import replace
 
@@ -151,6 +152,8 @@ def test_damaged_and_wrong_files_are_one_line_that_names_them(inception_file, tm
     assert str(caught.value).startswith(f"{file}: ")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 700
+    if kind in ("truncated", "flipped", "text", "empty"):
+        assert f"have sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}, the published" in str(caught.value)
     assert capsys.readouterr().out == ""
 
 

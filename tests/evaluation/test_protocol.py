@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from framework.errors import EvaluationError
+from framework.evaluation.families import FAMILIES
 from framework.evaluation.features import FeatureSpec
 from framework.evaluation.protocol import ImageSide, Protocol, make_score
 
@@ -75,6 +76,18 @@ def test_an_extrapolation_says_its_counts():
     assert max(steps) - min(steps) <= 1
 
 
+@pytest.mark.parametrize("family", [family for family in FAMILIES.values() if not family.has_held_out])
+def test_the_least_number_of_images_is_enough_and_no_fewer(family):
+    real = REAL.model_copy(update={"count": family.least_images}) if family.has_real else None
+    few = fake(family.least_images)
+    assert Protocol.of(SPEC, real=real, fake=few, family=family.name).fake.count == family.least_images
+    if family.least_images > 2:
+        fewer = few.model_copy(update={"count": family.least_images - 1})
+        wanted = f"{family.name}: wants at least {family.least_images} images on each side, and what is scored has"
+        with pytest.raises(EvaluationError, match=wanted):
+            Protocol.of(SPEC, real=real, fake=fewer, family=family.name)
+
+
 def test_names_say_tap_resize_and_assessor():
     clean = dataclasses.replace(SPEC, resize_name="clean")
     assessor = FeatureSpec("assessor", "", "a" * 64, 80, "none")
@@ -97,6 +110,9 @@ def test_seeds_engine_precision_and_held_out_images_make_another_protocol():
     assert (copied["held_out"]["split"], copied["held_out"]["count"]) == ("held_out", 500)
 
 
+FEW = REAL.model_copy(update={"count": 3})
+
+
 def test_sides_that_a_family_cannot_be_made_of_are_one_line():
     statistics = REAL.model_copy(update={"split": "statistics", "count": None, "height": None, "width": None})
     assessor = FeatureSpec("assessor", "", "a" * 64, 80, "none")
@@ -107,6 +123,7 @@ def test_sides_that_a_family_cannot_be_made_of_are_one_line():
         ("kid", SPEC, {"real": REAL, "held_out": REAL}, "kid: has no held-out images"),
         ("recall", SPEC, {"real": statistics}, "recall: wants images on both sides; a file of statistics"),
         ("inception_score", assessor, {}, "inception_score: wants Inception's classes; an assessor has none"),
+        ("recall", SPEC, {"real": FEW}, "recall: wants at least 4 images on each side, and the reference has 3"),
     ):
         with pytest.raises(EvaluationError, match=words):
             Protocol.of(spec, fake=fake(), family=family, **sides)

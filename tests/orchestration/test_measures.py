@@ -1,5 +1,7 @@
 """Values of a pass: those of the metrics on whole arrays, from files as from memory, for any number of samples."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -146,3 +148,11 @@ def test_several_seeds_are_a_mean_with_its_deviation():
     assert (score["value"], score["sd"]) == (3.0, pytest.approx(7**0.5))
     assert score["detail"]["values"] == [1.0, 2.0, 6.0]
     assert "sd" not in combined(protocol, [Value(1.0)])
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES.values() if family.has_real])
+def test_as_few_images_as_a_family_says_give_it_a_value(family):
+    few = {name: features(family.least_images, seed) for seed, name in enumerate(("real", "fake", "held_out"))}
+    asked = [dataclasses.replace(request, samples=family.least_images) for request in requests(family.name)]
+    found = values(asked, sides(few))
+    assert np.isfinite(found[family.name].value)

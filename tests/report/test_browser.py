@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from framework.checkpoint import RunFolder
+
 pytestmark = pytest.mark.browser
 
 WIDE, NARROW = 1280, 500
@@ -38,6 +40,15 @@ def pages(make_run, page_of, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     runs = {trials: make_run(folder, trials=trials, name=f"trials-{trials}", **more) for trials, more in TRIALS.items()}
     runs["population"] = make_run(folder, trials=16, name="population", lineage=True)
+    runs["scored"] = make_run(folder, trials=5, failed=0, name="scored")
+    run = RunFolder.open(runs["scored"])
+    run.add_scores(
+        [
+            {"metric": "recall5k_768", "value": 0.1 + 0.7 * number % 0.4, "protocol": {"name": "recall5k_768"},
+             "checkpoint": f"trials/{row['trial']}/checkpoints/{row['score_images_seen']:012d}"}
+            for number, row in enumerate(run.leaderboard())
+        ]
+    )  # fmt: skip
     for run in runs.values():
         page_of(run)
     return {name: f"file://{run}/report.html" for name, run in runs.items()}
@@ -103,6 +114,15 @@ def test_nothing_is_wider_than_the_screen_and_no_script_complains(opened, name, 
 def test_the_200_trials_page_answers_soon(opened):
     timing = opened(200).execute_script("return performance.getEntriesByType('navigation')[0].duration")
     assert timing < 20_000  # milliseconds; it takes under one on an idle machine
+
+
+def test_what_is_better_high_comes_high_first(opened):
+    driver = opened("scored")
+    found = shown_values(driver, sort_by(driver, "Recall-768"))
+    assert found == sorted(found, reverse=True)
+    assert len(set(found)) > 2
+    found = shown_values(driver, sort_by(driver, "Recall-768"))
+    assert found == sorted(found)
 
 
 @pytest.mark.parametrize("name", [12, 200])

@@ -268,3 +268,49 @@ def test_scores_of_every_checkpoint_are_curves_a_panel_a_protocol(finished, page
     assert page.source.count("<svg") == 12 + 2
     assert "Scores of every checkpoint" in page.text
     assert page.text.count("recall5k_768; higher is better") == 2
+
+
+def scored(run, metric, value, checkpoint, **more):
+    protocol = {"name": metric, "family": metric.rstrip("0123456789k_"), **more.pop("protocol", {})}
+    run.add_scores([{"metric": metric, "value": value, "protocol": protocol, "checkpoint": checkpoint, **more}])
+
+
+def test_scores_that_several_trials_have_are_columns_to_sort_by(finished, page_of, tmp_path):
+    place = shutil.copytree(finished, tmp_path / "copy")
+    run = RunFolder.open(place)
+    rows = [row for row in run.leaderboard() if row["score"] is not None]
+    for number, row in enumerate(rows[:2]):
+        best = f"trials/{row['trial']}/checkpoints/{row['score_images_seen']:012d}"
+        scored(run, "recall5k_768", 0.125 + number / 8, best)
+        scored(run, "recall5k_768", 0.9, best.replace(f"{row['score_images_seen']:012d}", f"{16:012d}"))
+    scored(run, "fid5k_768", 0.5, f"trials/{rows[0]['trial']}/checkpoints/{rows[0]['score_images_seen']:012d}")
+    page = page_of(place)
+    assert_whole(page)
+    board = page.source.split('<table class="leaderboard">')[1].split("</table>")[0]
+    assert 'data-first="descending" title="recall5k_768">Recall-768</th>' in board
+    cells = [re.search(r'data-value="(0\.[0-9]+)">0\.[0-9]{4}</td>', line)[1] for line in board.split("<tr ")[1:3]]
+    assert cells == ["0.125", "0.25"]
+    assert "0.9000" not in board  # of another checkpoint than the trial's best
+    assert "fid5k_768" not in board  # one trial alone has it
+
+
+def test_an_extrapolated_distance_shows_its_fit(finished, page_of, tmp_path):
+    place = shutil.copytree(finished, tmp_path / "copy")
+    run = RunFolder.open(place)
+    counts = [500, 1000, 2000, 5000]
+    detail = {"slope": 300.0, "r_squared": 0.9876, "counts": counts, "distances": [2 + 300 / n for n in counts]}
+    best = run.best()["checkpoint"]
+    scored(run, "fid_infinity5k_768", 2.0, best, protocol={"family": "fid_infinity"}, detail=detail)
+    page = page_of(place)
+    assert_whole(page)
+    chart = page.source.split('id="chart-fit-0"')[1].split("</figure>")[0]
+    assert "98.8% of the variance" in chart
+    assert "FID∞-768 2.000" in chart
+    assert chart.count("<circle") == len(counts)
+    ends = [tuple(map(float, point.split(","))) for point in re.search(r'polyline points="([^"]+)"', chart)[1].split()]
+    dots = [tuple(map(float, dot)) for dot in re.findall(r'circle cx="([^"]+)" cy="([^"]+)"', chart)]
+    (x0, y0), (x1, y1) = ends
+    for x, y in dots:  # all on the line
+        assert y == pytest.approx(y0 + (x - x0) / (x1 - x0) * (y1 - y0), abs=0.2)
+    level = float(re.search(r'class="reference"><path d="M[0-9.]+ ([0-9.]+)H', chart)[1])
+    assert level == pytest.approx(y0, abs=0.2)  # where the line meets infinitely many samples
