@@ -95,6 +95,9 @@ class RunPass:
         study = self.study
         needs = study.needs(self.wanted.features.path, study.images.path)
         with Actors(study.task_resources(), kind="Scorer", needs=needs) as crew:
+            if self.wanted.features.precision != "float32":
+                gain = check_gain(self.wanted.features, crew)
+                study.watch.say(f"bfloat16: {gain:.1f} times float32's speed here")
             yield Gatherer(crew, study.cache, study.experiment.evaluation.batch_size, study.watch.counter)
 
     def _real(self, gatherer: Gatherer, wanted: Sequence[Request]) -> tuple[Sides, Path]:
@@ -115,8 +118,6 @@ class RunPass:
         features, images = self.wanted.features, self.study.images
         if features.precision == "float32":
             return {}
-        gain = check_gain(features, gatherer.crew)
-        self.study.watch.say(f"bfloat16: {gain:.1f} times float32's speed here; what it moves is measured first")
         needs_held_out = any(request.needs_held_out for request in asked)
         found = precision_shift(
             asked,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
@@ -188,3 +189,27 @@ def test_results_may_lie_in_a_bucket(jobs, run, storage, s3_location):
 
 def _is_result(name: str) -> bool:
     return name.startswith(("trials/", "artifacts/")) or name in ("scores.json", "best.json", "leaderboard.csv")
+
+
+def test_bfloat16_features_say_what_they_move_or_are_refused(jobs, shared_data, tmp_path):
+    """Which of both depends on the machine: on some it is emulated."""
+    for name, seed in (("real", 0), ("fake", 1)):
+        (tmp_path / name).mkdir()
+        for number, pixels in enumerate(np.random.default_rng(seed).integers(0, 256, (40, 32, 32, 3), np.uint8)):
+            Image.fromarray(pixels // (1 + seed)).save(tmp_path / name / f"{number:02d}.png")
+    weights = shared_data / "weights" / "inception-2015-12-05-to-mixed6e.pth"
+    arguments = ("evaluate", str(tmp_path / "real"), str(tmp_path / "fake"), f"evaluation.weights={weights}",
+                 "evaluation.tap=64", "evaluation.metrics=[fid, recall]", "evaluation.workers=2", "--json")  # fmt: skip
+    exact = {score["metric"]: score for score in jobs.run(*arguments).document["scores"]}
+    ended = jobs.run(*arguments, "evaluation.precision=bfloat16")
+    if ended.code == 2:
+        assert "error: evaluation.precision: bfloat16 is no quicker here" in ended.err
+        return
+    fid, recall = ended.document["scores"]
+    assert fid["protocol"]["precision"] == "features bfloat16, moments float64"
+    told = fid["detail"]["shift"]
+    # All 40 images of a side are fewer than the 500 it takes, so it tells the scores themselves.
+    assert (told["images"], told["float32"]) == (40, pytest.approx(exact["fid40_64"]["value"], rel=1e-9))
+    assert told["bfloat16"] == pytest.approx(fid["value"], rel=1e-9) == pytest.approx(told["float32"], rel=0.05)
+    assert recall["detail"]["shift"]["bfloat16"] == recall["value"]
+    assert f"bfloat16 features: on 40 images of each side {told['bfloat16']:.5g}" in ended.err
