@@ -72,7 +72,7 @@ def rises(values):
 
 
 def test_distances_rise(read_faces, inception_file):
-    found = measured(read_faces, inception_file, count=60, tap=64)
+    found = measured(read_faces, inception_file, count=40, tap=64)
     for way, steps in found.items():
         for metric in ("fid", "kid"):
             values = [step[metric] for step in steps]

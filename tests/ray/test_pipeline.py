@@ -191,6 +191,7 @@ def _is_result(name: str) -> bool:
     return name.startswith(("trials/", "artifacts/")) or name in ("scores.json", "best.json", "leaderboard.csv")
 
 
+@pytest.mark.slow
 def test_bfloat16_features_say_what_they_move_or_are_refused(jobs, shared_data, tmp_path):
     """Which of both depends on the machine: on some it is emulated."""
     for name, seed in (("real", 0), ("fake", 1)):
