@@ -35,9 +35,9 @@ def dropped(images, kept):
 
 
 WAYS = {
-    "blur": (blurred, (0.8, 1.6, 3.2)),
+    "blur": (blurred, (1.6, 2.4, 3.2)),
     "noise": (noisy, (10, 25, 60)),
-    "jpeg": (compressed, (40, 15, 5)),
+    "jpeg": (compressed, (20, 10, 5)),
     "mode dropping": (dropped, (0.5, 0.2, 0.05)),
 }
 
