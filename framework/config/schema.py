@@ -113,7 +113,7 @@ class EvaluationConfig(Section):
         "auto", "tensorflow2015 (auto) or clean; where named, sizes may be mixed"
     )
     precision: Literal["float32", "bfloat16"] = key(
-        "float32", "of Inception; bfloat16 where it is fast: moves scores, by how much is measured"
+        "float32", "of Inception; bfloat16: faster, and tells what it moves"
     )
     metrics: Literal["auto"] | list[str] = key(
         "auto", "names (fid, kid, recall, …) or protocols (fid50k); auto: all there are"

@@ -44,13 +44,13 @@ def write_nearest(study: Study, target: Target, score: dict[str, Any]) -> None:
 
 
 def _two_lines(name: str) -> str:
-    r"""A file's name as a caption: one that a tile is too narrow for is broken behind an underscore.
+    r"""A file's name as a caption: one that a tile is too narrow for is broken in the middle.
 
     >>> _two_lines("face_01.png"), _two_lines("26_0_2_20170104020946389.jpg")
-    ('face_01.png', '26_0_2_\n20170104020946389.jpg')
+    ('face_01.png', '26_0_2_2017010\n4020946389.jpg')
     """
-    head, line, tail = name.rpartition("_")
-    return f"{head}_\n{tail}" if line and len(name) > _LINE_CHARACTERS else name
+    half = -(-len(name) // 2)
+    return name if len(name) <= _LINE_CHARACTERS else f"{name[:half]}\n{name[half:]}"
 
 
 def training_names(images: PackedStore) -> list[str]:
