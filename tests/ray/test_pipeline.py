@@ -170,6 +170,7 @@ def names_of(trial):
     return [name for name in trial.checkpoints.list() if name.isdigit()]
 
 
+@pytest.mark.slow
 def test_results_may_lie_in_a_bucket(jobs, run, storage, s3_location):
     keys = {name: os.environ[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     here = Jobs(storage, {**jobs.environment, **keys, "AWS_EC2_METADATA_DISABLED": "true"})
