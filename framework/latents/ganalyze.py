@@ -1,0 +1,123 @@
+"""GANalyze (Goetschalckx et al. 2019, "GANalyze: toward visual definitions of cognitive image properties").
+
+A direction θ is trained so that moving a latent by αθ moves an assessor's score of its image by α; the moved latent is
+brought back to its own length, as the paper does, since a generator knows latents of that length. The paper's assessors
+give scores of its own scale; ours are asked for logits, in which equal steps mean the same near 0 and near 1.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framework.errors import LatentsError
+from framework.latents.direction import unit
+
+Generate = Callable[[Tensor], Tensor]
+"""Latents [n,z] -> images [n,c,h,w] in [-1,1], differentiable."""
+Score = Callable[[Tensor], Tensor]
+"""Images [n,c,h,w] in [-1,1] -> [n], differentiable."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained direction.
+
+    Attributes:
+        vector: [z] float32 of length 1.
+        natural_step: Length of a latent's move that is to change the score by 1.
+        losses: Of each step, squared error of the score.
+    """
+
+    vector: np.ndarray
+    natural_step: float
+    losses: list[float]
+
+
+class Descent:
+    """Adam with one second moment for the whole vector.
+
+    Latents have no axes of their own, and Adam's steps by entry would add to a direction what the gradient has nothing
+    of: where a generator does not hear some dimensions, a part that means nothing and never goes.
+
+    Args:
+        vector: [z], moved in place.
+        learning_rate: Length of a step at the beginning, over the square root of z.
+        steps: How many there will be; the last ones are shorter, along half a cosine.
+    """
+
+    def __init__(self, vector: Tensor, *, learning_rate: float, steps: int) -> None:
+        self._vector, self._rate, self._steps = vector, learning_rate, max(1, steps)
+        self._mean, self._square, self._taken = torch.zeros_like(vector), 0.0, 0
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether any gradient was other than 0."""
+        return self._square > 0
+
+    def step(self, loss: Tensor) -> float:
+        """One step down a loss of the vector; the loss."""
+        (gradient,) = torch.autograd.grad(loss, [self._vector])
+        self._taken += 1
+        self._mean = 0.9 * self._mean + 0.1 * gradient
+        self._square = 0.99 * self._square + 0.01 * float(gradient.square().mean())
+        mean = self._mean / (1 - 0.9**self._taken)
+        scale = (self._square / (1 - 0.99**self._taken)) ** 0.5 + 1e-12
+        rate = self._rate * 0.5 * (1 + math.cos(math.pi * (self._taken - 1) / self._steps))
+        with torch.no_grad():
+            self._vector -= rate * mean / scale
+        return float(loss.detach())
+
+
+def ganalyze(
+    generate: Generate,
+    score: Score,
+    latents: np.ndarray,
+    *,
+    batch_size: int = 32,
+    learning_rate: float = 0.02,
+    most: float = 3.0,
+    seed: int = 0,
+) -> Trained:
+    """Trains θ on latents, each once, in their order.
+
+    Args:
+        generate: Makes images.
+        score: Assesses them, in logits.
+        latents: [n,z], used in batches.
+        batch_size: Latents a step.
+        learning_rate: See Descent.
+        most: α is drawn between −most and most.
+        seed: Of θ's beginning and of the α.
+
+    Raises:
+        LatentsError: The score does not depend on the latent, or training does not keep finite.
+    """
+    random = np.random.default_rng(seed)
+    size = latents.shape[1]
+    theta = torch.from_numpy((random.normal(size=size) * size**-0.5 * 0.1).astype(np.float32)).requires_grad_()
+    steps = len(latents) // batch_size
+    descent = Descent(theta, learning_rate=learning_rate, steps=steps)
+    losses: list[float] = []
+    for number in range(steps):
+        z = torch.from_numpy(np.ascontiguousarray(latents[number * batch_size :][:batch_size], np.float32))
+        alpha = torch.from_numpy(random.uniform(-most, most, size=len(z)).astype(np.float32))
+        with torch.no_grad():
+            before = score(generate(z))
+        after = score(generate(moved(z, alpha, theta)))
+        losses.append(descent.step(((after - before - alpha) ** 2).mean()))
+        if not np.isfinite(losses[-1]):
+            raise LatentsError(f"ganalyze: the loss is {losses[-1]} at step {len(losses)}; lower latents.learning_rate")
+    if not descent.has_moved:
+        raise LatentsError("ganalyze: the score does not change with the latent")
+    found = theta.detach().numpy()
+    return Trained(unit(found), float(np.linalg.norm(found)), losses)
+
+
+def moved(latents: Tensor, alpha: Tensor, theta: Tensor) -> Tensor:
+    """[n,z] moved by alpha [n] along theta [z], each brought back to its own length."""
+    away = latents + alpha[:, None] * theta
+    return away * (latents.norm(dim=1, keepdim=True) / away.norm(dim=1, keepdim=True).clamp_min(1e-12))
