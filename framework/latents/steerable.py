@@ -125,10 +125,10 @@ def _finite(value: float) -> float:
 
 def _network(size: int) -> nn.Sequential:
     hidden = _HIDDEN_OF_SIZE * size
-    network = nn.Sequential(nn.Linear(size, hidden), nn.ReLU(), nn.Linear(hidden, size))
-    nn.init.zeros_(network[2].weight)  # a walk begins by standing still
-    nn.init.zeros_(network[2].bias)
-    return network
+    last = nn.Linear(hidden, size)
+    nn.init.zeros_(last.weight)  # a walk begins by standing still
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(size, hidden), nn.ReLU(), last)
 
 
 def _walk(network: nn.Sequential) -> Walk:
