@@ -174,6 +174,21 @@ class LatentsConfig(Section):
     group_size: int = key(3, "samples a group where the assessor chooses", unit="images", ge=1)
     candidates: int = key(2_000, "samples the assessor chooses from, at most", unit="images", ge=50)
     repeats: int = key(100, "repeats, with other samples, that measure the arithmetic", unit="repeats", ge=100)
+    method: Literal["difference", "interfacegan", "compass", "ganalyze", "sefa", "ganspace", "steerable"] = key(
+        "interfacegan", "what finds directions: difference, interfacegan, compass, ganalyze, sefa, ganspace, steerable"
+    )
+    name: str | None = key(None, "of the one direction that compass finds", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    attributes: list[str] | None = key(None, "attributes to find; none named: all that the assessor knows")
+    fixed: list[str] = key([], "attributes held fixed along interfacegan's directions")
+    samples: int = key(10_000, "latents that a method learns from", unit="latents", ge=64)
+    side: int = key(500, "surest samples a side (difference, interfacegan)", unit="latents", ge=2)
+    components: int = key(8, "directions that sefa and ganspace give", unit="directions", ge=1)
+    edits: list[Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]] = key(
+        ["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"], "that steerable imitates"
+    )
+    walk: Literal["linear", "nonlinear"] = key("linear", "of steerable: one vector, or a small network a sense")
+    learning_rate: float = key(0.02, "of ganalyze and steerable", gt=0.0, le=1.0)
+    piles: str | None = key(None, "compass: CSV with number and pile (low, high) of samples on the sheet")
     seed: int = key(0, "seed of the latents", ge=0)
 
 

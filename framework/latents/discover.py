@@ -1,0 +1,289 @@
+"""Finds directions: one function a method, all with the same tools, all giving `Direction`s.
+
+A method looks at `latents.samples` latents of `latents.seed`, so that effects can be measured on others. What an
+assessor says is the finder's; the measurer never finds.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from framework.config.schema import LatentsConfig
+from framework.errors import LatentsError
+from framework.latents.boundary import boundary_normal, conditional, difference_normal, surest
+from framework.latents.direction import Direction
+from framework.latents.edits import EDITS
+from framework.latents.effects import logits
+from framework.latents.ganalyze import Generate, Score, ganalyze
+from framework.latents.ganspace import ganspace
+from framework.latents.sefa import first_weight, sefa
+from framework.latents.steerable import steer_linear, steer_nonlinear
+from framework.latents.subjects import Scores
+
+BATCH = 32
+_PART = 2_000  # latents at a time for principal components
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """Something an assessor tells: a binary label, or one class of several.
+
+    Attributes:
+        name: `smiling`, or the class's, `old`.
+        label: The label's name.
+        column: The class's place; None for a binary label.
+    """
+
+    name: str
+    label: str
+    column: int | None = None
+
+    def values(self, scores: Scores) -> np.ndarray:
+        """[n] logits of what an assessor says."""
+        found = scores[self.label]
+        return logits(found if self.column is None else found[:, self.column])
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What methods work with.
+
+    Attributes:
+        latent_size: Numbers in a latent.
+        digest: The generator's.
+        sample: (n, start) -> latents [n,z] of the seed.
+        assess: Latents -> what the finder says of their images; None where there is no assessor.
+        generate: Differentiable; None where the generator is a foreign function.
+        network: The generator's own; None likewise.
+        score: Attribute -> the finder's differentiable logit of images; None where there is no assessor.
+        made_of: What the direction file says of data and assessor.
+    """
+
+    latent_size: int
+    digest: str
+    sample: Callable[[int, int], np.ndarray]
+    assess: Callable[[np.ndarray], Scores] | None
+    generate: Generate | None
+    network: nn.Module | None
+    score: Callable[[Attribute], Score] | None
+    made_of: Mapping[str, Any]
+
+
+def attributes_of(labels: Mapping[str, Sequence[str] | None], wanted: Sequence[str] | None) -> list[Attribute]:
+    """The attributes of an assessor, or those that are named: binary labels, and each class of the others.
+
+    Raises:
+        LatentsError: A name that is none.
+    """
+    every = {}
+    for label, classes in labels.items():
+        if classes is None:
+            every[label] = Attribute(label, label)
+        else:
+            every |= {name: Attribute(name, label, column) for column, name in enumerate(classes)}
+    unknown = [name for name in wanted or () if name not in every]
+    if unknown:
+        known = ", ".join(every) or "none, for there is no assessor"
+        raise LatentsError(f"latents.attributes: no attribute {', '.join(unknown)}; known: {known}")
+    return list(every.values()) if wanted is None else [every[name] for name in wanted]
+
+
+def discover(tools: Tools, config: LatentsConfig, labels: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+    """The directions that `latents.method` finds.
+
+    Raises:
+        LatentsError: The method wants what is not here.
+    """
+    return _METHODS[config.method](tools, config, labels)
+
+
+def _by_sides(tools: Tools, config: LatentsConfig, labels: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+    """Difference of means and InterFaceGAN: the samples that the finder is surest of, on either side."""
+    if tools.assess is None:
+        raise LatentsError(f"latents.method: {config.method} wants an assessor, and the data has no labels")
+    latents = tools.sample(config.samples, 0)
+    scores = tools.assess(latents)
+    wanted = attributes_of(labels, config.attributes)
+    fixed = attributes_of(labels, config.fixed)
+    normals = {}
+    for attribute in dict.fromkeys([*wanted, *fixed]):
+        values = attribute.values(scores)
+        low, high = surest(values, count=config.side)
+        normal = (
+            difference_normal(latents[low], latents[high])
+            if config.method == "difference"
+            else boundary_normal(latents[low], latents[high], soft=False)
+        )
+        normals[attribute] = normal
+    found = []
+    for attribute in wanted:
+        others = [normals[other] for other in fixed if other != attribute]
+        found.append(_direction(tools, config, attribute.name, conditional(normals[attribute], others), 1.0))
+    return found
+
+
+def _compass(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+    """Latent Compass: two piles of numbered samples, sorted by a person."""
+    if config.piles is None:
+        raise LatentsError("latents.piles: wants the CSV in which samples are sorted, with the columns number and pile")
+    piles = read_piles(config.piles, samples=config.sheet_samples)
+    latents = tools.sample(config.sheet_samples, 0)
+    low, high = (latents[[number - 1 for number in piles[name]]] for name in ("low", "high"))
+    return [_direction(tools, config, config.name or "compass", boundary_normal(low, high, soft=True), 1.0)]
+
+
+def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
+    """Numbers of samples by pile, `low` and `high`; rows without a pile are left out.
+
+    Raises:
+        LatentsError: It cannot be read, has a number that is none of the sheet's, or a pile too few.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except OSError as fault:
+        raise LatentsError(f"latents.piles: {path}: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise LatentsError(f"latents.piles: {path}: is no text") from None
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    if not rows or not {"number", "pile"} <= rows[0].keys():
+        raise LatentsError(f"latents.piles: {path}: wants the columns number and pile")
+    piles: dict[str, list[int]] = {"low": [], "high": []}
+    for line, row in enumerate(rows, start=2):
+        number, pile = (row.get("number") or "").strip(), (row.get("pile") or "").strip().lower()
+        if not pile:
+            continue
+        if pile not in piles:
+            raise LatentsError(f"latents.piles: {path}, line {line}: a pile is low or high, not {pile!r}")
+        if not number.isdigit() or not 1 <= int(number) <= samples:
+            raise LatentsError(
+                f"latents.piles: {path}, line {line}: wants a number from 1 to {samples}, not {number!r}"
+            )
+        piles[pile].append(int(number))
+    both = set(piles["low"]) & set(piles["high"])
+    if both:
+        raise LatentsError(f"latents.piles: {path}: number {min(both)} lies in both piles")
+    for name, numbers in piles.items():
+        if len(numbers) < 2:
+            raise LatentsError(f"latents.piles: {path}: pile {name} has {len(numbers)} samples, and 2 are the least")
+    return piles
+
+
+def _ganalyze(tools: Tools, config: LatentsConfig, labels: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+    if tools.score is None:
+        raise LatentsError("latents.method: ganalyze wants an assessor, and the data has no labels")
+    generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
+    found = []
+    for attribute in attributes_of(labels, config.attributes):
+        trained = ganalyze(
+            generate, tools.score(attribute), latents, batch_size=BATCH, learning_rate=config.learning_rate,
+            seed=config.seed,
+        )  # fmt: skip
+        found.append(_direction(tools, config, attribute.name, trained.vector, trained.natural_step))
+    return found
+
+
+def _sefa(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+    if tools.network is None:
+        raise LatentsError("latents.method: sefa reads the first layer, and this generator shows none")
+    parts = sefa(first_weight(tools.network, tools.latent_size), count=config.components)
+    return [
+        _direction(tools, config, f"sefa_{number}", vector, 1.0, share=float(share))
+        for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
+    ]
+
+
+def _ganspace(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+    if tools.network is None:
+        raise LatentsError("latents.method: ganspace reads an early layer, and this generator shows none")
+    parts = ganspace(_Activations(tools, tools.network, config.samples), count=config.components)
+    return [
+        _direction(tools, config, f"ganspace_{number}", vector, 1.0, share=float(share))
+        for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
+    ]
+
+
+class _Activations:
+    """Latents and what the first layer behind its nonlinearity makes of them, part by part, as often as wanted."""
+
+    def __init__(self, tools: Tools, network: nn.Module, samples: int) -> None:
+        self._tools, self._samples = tools, samples
+        self._layer = next(
+            (module for module in network.modules() if isinstance(module, (nn.ConvTranspose2d, nn.Conv2d))), None
+        )
+        self._network = network
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        if self._layer is None:
+            raise LatentsError("latents.method: ganspace wants a layer of maps, and the generator has none")
+        for start in range(0, self._samples, _PART):
+            latents = self._tools.sample(min(_PART, self._samples - start), start)
+            kept: list[Tensor] = []
+
+            def keep(_: nn.Module, given: tuple[Tensor, ...], kept: list[Tensor] = kept) -> None:
+                kept.append(given[0].detach().flatten(1))
+
+            handle = self._layer.register_forward_pre_hook(keep)
+            try:
+                with torch.inference_mode():
+                    for part in torch.from_numpy(latents).split(256):
+                        self._network(part)
+            finally:
+                handle.remove()
+            yield latents, torch.cat(kept).float().numpy()
+
+
+def _steerable(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+    generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
+    steer = steer_linear if config.walk == "linear" else steer_nonlinear
+    found = []
+    for name in config.edits:
+        rate = config.learning_rate if config.walk == "linear" else config.learning_rate / 20
+        walk = steer(generate, EDITS[name], latents, batch_size=BATCH, learning_rate=rate, seed=config.seed)
+        found.append(
+            _direction(
+                tools, config, name, walk.vector, walk.natural_step, forward=walk.forward, backward=walk.backward
+            )
+        )
+    return found
+
+
+_METHODS: dict[str, Callable[[Tools, LatentsConfig, Mapping[str, Sequence[str] | None]], list[Direction]]] = {
+    "difference": _by_sides,
+    "interfacegan": _by_sides,
+    "compass": _compass,
+    "ganalyze": _ganalyze,
+    "sefa": _sefa,
+    "ganspace": _ganspace,
+    "steerable": _steerable,
+}
+
+
+def _differentiable(tools: Tools, config: LatentsConfig) -> Generate:
+    if tools.generate is None:
+        raise LatentsError(f"latents.method: {config.method} wants a generator that gradients go through")
+    return tools.generate
+
+
+def _direction(
+    tools: Tools, config: LatentsConfig, name: str, vector: np.ndarray, natural_step: float, **more: Any
+) -> Direction:
+    settings = {"seed": config.seed, "samples": config.samples}
+    if "share" in more:
+        settings["share"] = more.pop("share")
+    return Direction(
+        name=name,
+        method=config.method,
+        vector=vector,
+        natural_step=natural_step,
+        generator=tools.digest,
+        settings=settings,
+        made_of=tools.made_of,
+        **more,
+    )

@@ -1,0 +1,152 @@
+"""Each method through its one door, on a toy whose image is its latent and whose attributes are known planes."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from framework.config import LatentsConfig
+from framework.errors import LatentsError
+from framework.latents.discover import Attribute, Tools, attributes_of, discover, read_piles
+from framework.models import sample_latents
+
+SIZE = 16
+LABELS = {"smiling": None, "age": ["young", "old"]}
+PLANES = np.linalg.qr(np.random.default_rng(2).normal(size=(SIZE, 3)))[0].T.astype(np.float32)
+"""Of smiling, and of old (young is its opposite); the third is smiling's and old's common neighbour."""
+
+
+def probabilities(latents):
+    smiling, old = (1 / (1 + np.exp(-2 * latents @ plane)) for plane in PLANES[:2])
+    return {"smiling": smiling, "age": np.stack([1 - old, old], axis=1)}
+
+
+class Network(nn.Module):
+    """A dense layer and one of maps; images are the latents themselves."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(SIZE, SIZE)
+        self.up = nn.ConvTranspose2d(SIZE, SIZE, 1)
+        with torch.no_grad():
+            factors = np.linalg.qr(np.random.default_rng(3).normal(size=(SIZE, SIZE)))[0]
+            self.dense.weight.copy_(torch.from_numpy(factors * 2.0 ** -np.arange(SIZE)[:, None]).float())
+            self.dense.bias.zero_()
+        self.factors = factors
+
+    def forward(self, latents):
+        return self.up(self.dense(latents)[:, :, None, None])
+
+
+@pytest.fixture
+def tools():
+    def score(attribute):
+        plane = torch.from_numpy(PLANES[0 if attribute.name == "smiling" else 1])
+        sign = -1.0 if attribute.name == "young" else 1.0
+        return lambda images: sign * 2 * images.flatten(1) @ plane
+
+    network = Network()
+    return Tools(
+        latent_size=SIZE,
+        digest="a" * 64,
+        sample=lambda n, start: sample_latents(n, SIZE, seed=0, start=start),
+        assess=probabilities,
+        generate=lambda z: z[:, :, None, None],
+        network=network,
+        score=score,
+        made_of={"assessor": "b" * 64},
+    )
+
+
+def found_by(tools, method, **keys):
+    return {one.name: one for one in discover(tools, LatentsConfig(method=method, **keys), LABELS)}
+
+
+@pytest.mark.parametrize("method", ["difference", "interfacegan", "ganalyze"])
+def test_an_assessors_attributes_are_found(tools, method):
+    found = found_by(tools, method)
+    assert list(found) == ["smiling", "young", "old"]
+    for name, plane in (("smiling", PLANES[0]), ("old", PLANES[1]), ("young", -PLANES[1])):
+        assert found[name].vector @ plane >= 0.97, name
+        assert (found[name].method, found[name].generator) == (method, "a" * 64)
+        assert found[name].made_of == {"assessor": "b" * 64}
+    assert list(found_by(tools, method, attributes=["old"])) == ["old"]
+    with pytest.raises(LatentsError, match="no attribute beard; known: smiling, young, old"):
+        found_by(tools, method, attributes=["beard"])
+
+
+def test_what_is_held_fixed_is_not_moved(tools):
+    free = found_by(tools, "interfacegan", attributes=["smiling", "old"], samples=2_000, side=20)
+    held = found_by(tools, "interfacegan", attributes=["smiling"], fixed=["old"], samples=2_000, side=20)
+    assert abs(free["smiling"].vector @ free["old"].vector) > 1e-3
+    assert abs(held["smiling"].vector @ free["old"].vector) < 1e-6
+
+
+def test_a_compass_of_a_labels_file(tools, tmp_path):
+    latents = sample_latents(100, SIZE, seed=0)
+    order = np.argsort(latents @ PLANES[0])
+    rows = [f"{k + 1},low" for k in order[:10]] + [f"{k + 1},High" for k in order[-10:]] + [f"{order[50] + 1},"]
+    (tmp_path / "piles.csv").write_text("number,pile\n" + "\n".join(rows))
+    (found,) = found_by(tools, "compass", piles=str(tmp_path / "piles.csv"), name="cheerful").values()
+    assert (found.name, found.method) == ("cheerful", "compass")
+    assert found.vector @ PLANES[0] >= 0.6
+
+
+@pytest.mark.parametrize("method", ["sefa", "ganspace"])
+def test_the_layers_own_factors_are_found(tools, method):
+    found = found_by(tools, method, components=3)
+    assert list(found) == [f"{method}_{number}" for number in (1, 2, 3)]
+    for one, factor in zip(found.values(), tools.network.factors, strict=False):
+        assert abs(one.vector @ factor) >= 0.99
+    shares = [one.settings["share"] for one in found.values()]
+    assert shares == sorted(shares, reverse=True)
+
+
+def test_a_walk_each_edit(tools):
+    found = found_by(tools, "steerable", edits=["brightness"], samples=640)
+    assert list(found) == ["brightness"]
+    assert found["brightness"].forward is None
+    bent = found_by(tools, "steerable", edits=["brightness"], walk="nonlinear", samples=640)["brightness"]
+    assert bent.forward is not None
+    assert bent.backward is not None
+
+
+def test_what_a_method_lacks_is_one_line(tools):
+    import dataclasses
+
+    bare = dataclasses.replace(tools, assess=None, score=None, network=None, generate=None)
+    for method, said in (
+        ("interfacegan", "wants an assessor, and the data has no labels"),
+        ("ganalyze", "wants an assessor"),
+        ("sefa", "reads the first layer, and this generator shows none"),
+        ("ganspace", "reads an early layer"),
+        ("steerable", "wants a generator that gradients go through"),
+        ("compass", "latents.piles: wants the CSV"),
+    ):
+        with pytest.raises(LatentsError, match=said):
+            found_by(bare, method)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("number\n1\n", "wants the columns number and pile"),
+        ("number,pile\n1,low\n2,low\n", "pile high has 0 samples, and 2 are the least"),
+        ("number,pile\n1,low\n2,middle\n", "line 3: a pile is low or high, not 'middle'"),
+        ("number,pile\n1,low\n101,high\n", "line 3: wants a number from 1 to 100, not '101'"),
+        ("number,pile\nx,low\n", "line 2: wants a number from 1 to 100, not 'x'"),
+        ("number,pile\n1,low\n2,low\n1,high\n3,high\n", "number 1 lies in both piles"),
+    ],
+)
+def test_a_labels_file_that_is_none_names_its_line(tmp_path, text, said):
+    (tmp_path / "piles.csv").write_text(text)
+    with pytest.raises(LatentsError, match=said):
+        read_piles(str(tmp_path / "piles.csv"), samples=100)
+    with pytest.raises(LatentsError, match=r"nowhere\.csv: No such file"):
+        read_piles("nowhere.csv", samples=100)
+
+
+def test_attributes_are_labels_and_classes():
+    assert attributes_of(LABELS, None) == [
+        Attribute("smiling", "smiling"), Attribute("young", "age", 0), Attribute("old", "age", 1)
+    ]  # fmt: skip
