@@ -188,6 +188,13 @@ class LatentsConfig(Section):
     )
     walk: Literal["linear", "nonlinear"] = key("linear", "of steerable: one vector, or a small network a sense")
     learning_rate: float = key(0.02, "of ganalyze and steerable", gt=0.0, le=1.0)
+    directions: list[str] = key([], "files or names of directions to steer along; none named: all of the run")
+    strengths: list[float] = key(
+        [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0], "how far along a direction", unit="natural steps"
+    )
+    strip_samples: int = key(4, "samples that a strip and a film show", unit="images", ge=1, le=16)
+    effect_samples: int = key(1_000, "latents that an effect is measured on", unit="latents", ge=1_000)
+    random_directions: int = key(100, "random directions that it is laid beside", unit="directions", ge=100)
     piles: str | None = key(None, "compass: CSV with number and pile (low, high) of samples on the sheet")
     seed: int = key(0, "seed of the latents", ge=0)
 

@@ -1,0 +1,85 @@
+"""Along a direction: measured on a toy whose attributes answer with a known slope, and drawn."""
+
+import numpy as np
+import pytest
+
+from framework.latents.direction import Direction
+from framework.latents.discover import attributes_of
+from framework.latents.effects import random_directions
+from framework.latents.groups import labels_of
+from framework.latents.steer import Moved, draw_film, draw_strip, effect_of, move_and_assess, table_of
+
+STRENGTHS = [-1.0, -0.5, 0.0, 0.5, 1.0]
+
+
+@pytest.fixture
+def smiling():
+    return Direction("smiling", "difference", np.eye(10, dtype=np.float32)[1], 0.5, "a" * 64)
+
+
+@pytest.fixture
+def measured(toy, make_judges, smiling):
+    """(direction) -> what it does on 300 latents, and the attributes."""
+    measurer = make_judges().measurer
+    attributes = attributes_of(labels_of(measurer), ["glasses", "smiling", "female"])
+
+    def measure(direction=smiling, parts=1):
+        latents = toy.sample_latents(300, 7)
+        split = [move_and_assess(toy, measurer, attributes, direction, part, STRENGTHS)
+                 for part in np.array_split(latents, parts)]  # fmt: skip
+        return Moved.merged(split)
+
+    return measure
+
+
+def test_slopes_are_the_toys(measured):
+    """Its smile is 4 logits a unit of latent 1; a natural step here is half of one. Grey levels round."""
+    effect = effect_of(measured(), STRENGTHS, {name: np.zeros(100) for name in ("glasses", "smiling", "female")})
+    assert effect.slopes["smiling"].mean == pytest.approx(2.0, rel=0.02)
+    assert effect.slopes["smiling"].right_share == 1.0
+    low, high = effect.slopes["smiling"].interval
+    assert low < 2.0 < high or high - low < 0.05
+    for name in ("glasses", "female"):
+        assert effect.slopes[name].mean == 0
+        assert effect.leakage("smiling")[name] == 0
+    # A quarter of the picture moves by 15 grey levels a strength of 1.
+    assert effect.image_change == pytest.approx([15 / 4, 7.5 / 4, 0, 7.5 / 4, 15 / 4], abs=0.15)
+    assert effect.random_rank("smiling") == 1.0
+
+
+def test_parts_of_the_latents_are_the_whole(measured):
+    whole, parts = measured(), measured(parts=7)
+    for name, values in whole.values.items():
+        assert np.array_equal(values, parts.values[name])
+    assert np.array_equal(whole.changes, parts.changes)
+
+
+def test_a_random_direction_moves_a_smile_by_its_part_of_it(measured):
+    """Of a random direction of length 1 the part along latent 1 is its entry there."""
+    slopes, entries = [], random_directions(10, count=20, seed=1)
+    for vector in entries:
+        moved = measured(Direction("random", "random", vector, 0.5, "a" * 64))
+        slopes.append(effect_of(moved, STRENGTHS, {}).slopes["smiling"].mean)
+    np.testing.assert_allclose(slopes, 2 * entries[:, 1], atol=0.05)
+
+
+def test_strips_and_films_keep_their_geometry(toy, smiling):
+    latents = toy.sample_latents(3, 0)
+    picture = draw_strip(toy, smiling, latents, STRENGTHS)
+    assert picture.dtype == np.uint8
+    assert picture.shape == draw_strip(toy, smiling, latents + 1, STRENGTHS).shape
+    film = draw_film(toy, smiling, latents, STRENGTHS)
+    assert len(film) == 2 * 24 - 2
+    assert np.array_equal(film[1], film[-1])
+    assert not np.array_equal(film[0], film[23])
+
+
+def test_the_table_names_what_a_direction_is_for():
+    answers = {
+        "smiling": {"slope": 0.8, "random_rank": 1.0}, "hat": {"slope": -2.0, "random_rank": 0.5}
+    }  # fmt: skip
+    effects = {
+        "a": {"method": "difference", "target": "smiling", "attributes": answers},
+        "b": {"method": "sefa", "target": None, "attributes": answers},
+    }
+    assert [(row["file"], row["attribute"]) for row in table_of(effects)] == [("a", "smiling"), ("b", "hat")]
