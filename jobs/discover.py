@@ -1,0 +1,23 @@
+"""Find directions in a generator's latent space: latents.method says how; RUN/directions/ holds them."""
+
+from typing import Any
+
+from framework.orchestration.directions import discover_directions
+from jobs.cli import Arguments, Job, run_job, shown
+from jobs.opened import open_study
+
+JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN", ("latents", "assessor", "storage"))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Finds them and writes a file each."""
+    with open_study(arguments) as (study, target):
+        files = discover_directions(study, target)
+        place = shown(study.run.directions.location)
+        for file in files:
+            arguments.console.say(f"Direction: {place}/{file}")
+    return {"directions": files}
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)

@@ -1,0 +1,41 @@
+"""Move samples along directions: strips, films, and what each direction does, measured beside random ones."""
+
+from typing import Any
+
+from framework.latents.steer import table_of
+from framework.orchestration.directions import steer
+from jobs.cli import Arguments, Job, run_job, shown
+from jobs.opened import open_study
+from jobs.tables import aligned
+
+JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN", ("latents", "assessor", "storage"))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Draws, measures, and prints a table."""
+    with open_study(arguments) as (study, target):
+        effects = steer(study, target)
+        if effects:
+            arguments.console.say(_table(effects))
+        arguments.console.say(f"Pictures and films: {shown(study.run.artifacts.location)}")
+    return {"effects": effects}
+
+
+def _table(effects: dict[str, dict[str, Any]]) -> str:
+    heads = ["direction", "attribute", "slope (95%)", "right way", "beats random", "99% of random under"]
+    cells = [
+        [
+            row["file"].removesuffix(".safetensors"),
+            row["attribute"],
+            f"{row['slope']:+.3f} ({row['interval'][0]:+.3f} to {row['interval'][1]:+.3f})",
+            f"{100 * max(row['right_share'], 1 - row['right_share']):.0f}%",
+            f"{100 * row['random_rank']:.0f}%",
+            f"{row['random_99th']:.3f}",
+        ]
+        for row in table_of(effects)
+    ]
+    return "\n".join(aligned(heads, cells))
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)
