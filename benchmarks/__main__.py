@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-MEASUREMENTS = ("training_step", "ray_overhead", "search_overhead", "trial_start", "data_preparation", "features")
+MEASUREMENTS = ("training_step", "ray_overhead", "search_overhead", "trial_start", "data_preparation", "features", "rendering")
 
 if __name__ == "__main__":
     failed = []

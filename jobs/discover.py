@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from framework.orchestration.directions import discover_directions
+from framework.checkpoint import RunFolder
+from framework.latents.discover import read_piles
+from framework.orchestration.discovering import discover_directions
+from framework.orchestration.target import Target
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
 
@@ -11,12 +14,18 @@ JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN", ("latents", "assessor", "sto
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Finds them and writes a file each."""
-    with open_study(arguments) as (study, target):
+    with open_study(arguments, check=_check) as (study, target):
         files = discover_directions(study, target)
         place = shown(study.run.directions.location)
         for file in files:
             arguments.console.say(f"Direction: {place}/{file}")
     return {"directions": files}
+
+
+def _check(run: RunFolder, _: Target) -> None:
+    settings = run.experiment.latents
+    if settings.piles is not None and settings.method in ("compass", "difference"):
+        read_piles(settings.piles, samples=settings.sheet_samples)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Every node is asked for the results' folder here, before anything is left to it.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from framework.checkpoint import RunFolder
 from framework.config import Experiment, with_overrides
@@ -28,12 +28,21 @@ def begin_study(arguments: Arguments, experiment: Experiment) -> Iterator[Study]
 
 
 @contextlib.contextmanager
-def open_study(arguments: Arguments) -> Iterator[tuple[Study, Target]]:
-    """For the jobs that take CHECKPOINT_OR_RUN: its run, overrides laid over the run's own settings."""
+def open_study(
+    arguments: Arguments, *, check: Callable[[RunFolder, Target], None] | None = None
+) -> Iterator[tuple[Study, Target]]:
+    """For the jobs that take CHECKPOINT_OR_RUN: its run, overrides laid over the run's own settings.
+
+    Args:
+        arguments: As typed.
+        check: Refuses what can be refused before images are prepared and Ray is there.
+    """
     target = find_target(arguments.positionals[0])
     console = arguments.console
     run = RunFolder.open(target.run)
     run = RunFolder(run.folder, with_overrides(run.experiment, arguments.overrides))
+    if check is not None:
+        check(run, target)
     images = prepare_images(run.experiment, console)
     assessors = train_assessors(run, images, console)
     with connect(arguments.title(run.folder.name), verbose=arguments.verbose, say=console.say) as cluster:

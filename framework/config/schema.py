@@ -177,7 +177,11 @@ class LatentsConfig(Section):
     method: Literal["difference", "interfacegan", "compass", "ganalyze", "sefa", "ganspace", "steerable"] = key(
         "interfacegan", "what finds directions: difference, interfacegan, compass, ganalyze, sefa, ganspace, steerable"
     )
-    name: str | None = key(None, "of the one direction that compass finds", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    name: str | None = key(
+        None,
+        "of a direction by latents.piles, or by latents.expression (difference)",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+    )
     attributes: list[str] | None = key(None, "attributes to find; none named: all that the assessor knows")
     fixed: list[str] = key([], "attributes held fixed along interfacegan's directions")
     samples: int = key(10_000, "latents that a method learns from", unit="latents", ge=64)
@@ -195,7 +199,10 @@ class LatentsConfig(Section):
     strip_samples: int = key(4, "samples that a strip and a film show", unit="images", ge=1, le=16)
     effect_samples: int = key(1_000, "latents that an effect is measured on", unit="latents", ge=1_000)
     random_directions: int = key(100, "random directions that it is laid beside", unit="directions", ge=100)
-    piles: str | None = key(None, "compass: CSV with number and pile (low, high) of samples on the sheet")
+    piles: str | None = key(None, "compass, difference: CSV with number and pile (low, high) of samples on the sheet")
+    projection_starts: int = key(4, "descents a photograph, side by side", ge=1, le=64)
+    projection_steps: int = key(300, "steps of each", ge=1)
+    projection_controls: int = key(8, "generated images that are to be found back", unit="images", ge=1, le=256)
     seed: int = key(0, "seed of the latents", ge=0)
 
 

@@ -5,6 +5,8 @@ are written whole or not at all, and are checked when they are read: another lat
 of the same size a warning.
 """
 
+import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,6 +63,8 @@ class Direction:
         made_of: Digests of the data and of the assessor that found it, the number of samples, their seed.
         backward, forward: Nonlinear walks in both senses, where it is one.
         effect: What was measured; empty until then.
+        target: The attribute or edit that it was made for; empty where it was found before anybody knew what it does.
+        keeps_length: Whether moved latents are brought back to their own length.
     """
 
     name: str
@@ -73,11 +77,26 @@ class Direction:
     forward: Walk | None = None
     backward: Walk | None = None
     effect: Mapping[str, Any] = field(default_factory=dict)
+    target: str = ""
+    keeps_length: bool = False
+
+    @property
+    def digest(self) -> str:
+        """sha256 of where it leads: all numbers that `moved` uses."""
+        found = hashlib.sha256(f"{self.natural_step} {self.keeps_length}".encode() + self.vector.tobytes())
+        for walk in (self.forward, self.backward):
+            for name in _WALK if walk is not None else ():
+                found.update(getattr(walk, name).tobytes())
+        return found.hexdigest()
 
     @property
     def latent_size(self) -> int:
         """Numbers in a latent."""
         return len(self.vector)
+
+    def named(self, name: str) -> "Direction":
+        """The same by another name."""
+        return dataclasses.replace(self, name=name)
 
     def moved(self, latents: np.ndarray, strength: float) -> np.ndarray:
         """Latents [n,z] moved by a strength, in natural steps; negative ones go the other way.
@@ -85,7 +104,11 @@ class Direction:
         A nonlinear walk takes whole steps and then the rest of one.
         """
         if self.forward is None or self.backward is None:
-            return (latents + strength * self.natural_step * self.vector).astype(np.float32)
+            away = latents + strength * self.natural_step * self.vector
+            if self.keeps_length:
+                lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (latents, away)]
+                away = away * (lengths[0] / np.maximum(lengths[1], 1e-12))
+            return away.astype(np.float32)
         walk, left = (self.forward if strength > 0 else self.backward), abs(strength)
         here = latents.astype(np.float32)
         while left > 0:
@@ -141,6 +164,8 @@ def save_direction(direction: Direction, folder: Folder) -> str:
         "settings": dict(direction.settings),
         "made_of": dict(direction.made_of),
         "effect": dict(direction.effect),
+        "target": direction.target,
+        "keeps_length": direction.keeps_length,
     }
     file = f"{direction.name}{SUFFIX}"
     folder.write_bytes(file, safetensors.numpy.save(tensors, {"direction": json.dumps(about, sort_keys=True)}))
@@ -173,6 +198,8 @@ def load_direction(folder: Folder, file: str) -> Direction:
             settings=about["settings"],
             made_of=about["made_of"],
             effect=about["effect"],
+            target=str(about["target"]),
+            keeps_length=bool(about["keeps_length"]),
             **walks,
         )
     except (KeyError, ValueError, TypeError, safetensors.SafetensorError) as fault:

@@ -18,11 +18,13 @@ from torch import Tensor, nn
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.boundary import boundary_normal, conditional, difference_normal, surest
-from framework.latents.direction import Direction
+from framework.latents.direction import Direction, unit
 from framework.latents.edits import EDITS
 from framework.latents.effects import logits
+from framework.latents.expression import format_expression, parse_expression
 from framework.latents.ganalyze import Generate, Score, ganalyze
 from framework.latents.ganspace import ganspace
+from framework.latents.groups import Labels, known_names, resolve_group
 from framework.latents.sefa import first_weight, sefa
 from framework.latents.steerable import steer_linear, steer_nonlinear
 from framework.latents.subjects import Scores
@@ -76,7 +78,7 @@ class Tools:
     made_of: Mapping[str, Any]
 
 
-def attributes_of(labels: Mapping[str, Sequence[str] | None], wanted: Sequence[str] | None) -> list[Attribute]:
+def attributes_of(labels: Labels, wanted: Sequence[str] | None, *, key: str = "attributes") -> list[Attribute]:
     """The attributes of an assessor, or those that are named: binary labels, and each class of the others.
 
     Raises:
@@ -91,11 +93,11 @@ def attributes_of(labels: Mapping[str, Sequence[str] | None], wanted: Sequence[s
     unknown = [name for name in wanted or () if name not in every]
     if unknown:
         known = ", ".join(every) or "none, for there is no assessor"
-        raise LatentsError(f"latents.attributes: no attribute {', '.join(unknown)}; known: {known}")
+        raise LatentsError(f"latents.{key}: no attribute {', '.join(unknown)}; known: {known}")
     return list(every.values()) if wanted is None else [every[name] for name in wanted]
 
 
-def discover(tools: Tools, config: LatentsConfig, labels: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+def discover(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """The directions that `latents.method` finds.
 
     Raises:
@@ -104,39 +106,73 @@ def discover(tools: Tools, config: LatentsConfig, labels: Mapping[str, Sequence[
     return _METHODS[config.method](tools, config, labels)
 
 
-def _by_sides(tools: Tools, config: LatentsConfig, labels: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+def _by_sides(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """Difference of means and InterFaceGAN: the samples that the finder is surest of, on either side."""
+    if config.method == "difference" and config.piles is not None:
+        return _by_piles(tools, config, labels)
+    if config.method == "difference" and config.name is not None:
+        return _by_expression(tools, config, labels)
     if tools.assess is None:
         raise LatentsError(f"latents.method: {config.method} wants an assessor, and the data has no labels")
+    wanted, fixed = attributes_of(labels, config.attributes), attributes_of(labels, config.fixed, key="fixed")
     latents = tools.sample(config.samples, 0)
     scores = tools.assess(latents)
-    wanted = attributes_of(labels, config.attributes)
-    fixed = attributes_of(labels, config.fixed)
     normals = {}
     for attribute in dict.fromkeys([*wanted, *fixed]):
-        values = attribute.values(scores)
-        low, high = surest(values, count=config.side)
-        normal = (
-            difference_normal(latents[low], latents[high])
-            if config.method == "difference"
-            else boundary_normal(latents[low], latents[high], soft=False)
-        )
-        normals[attribute] = normal
+        low, high = surest(attribute.values(scores), count=config.side)
+        normals[attribute] = _normal(config, latents[low], latents[high])
     found = []
     for attribute in wanted:
         others = [normals[other] for other in fixed if other != attribute]
-        found.append(_direction(tools, config, attribute.name, conditional(normals[attribute], others), 1.0))
+        vector = conditional(normals[attribute], others)
+        name = "_".join([attribute.name, *(["without", *config.fixed] if others else [])])
+        found.append(_direction(tools, config, name, vector, 1.0, target=attribute.name))
     return found
 
 
-def _compass(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str] | None]) -> list[Direction]:
-    """Latent Compass: two piles of numbered samples, sorted by a person."""
-    if config.piles is None:
-        raise LatentsError("latents.piles: wants the CSV in which samples are sorted, with the columns number and pile")
+def _by_piles(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    """Latent Compass, and the difference of means between piles: numbered samples, sorted by a person."""
+    assert config.piles is not None
     piles = read_piles(config.piles, samples=config.sheet_samples)
     latents = tools.sample(config.sheet_samples, 0)
     low, high = (latents[[number - 1 for number in piles[name]]] for name in ("low", "high"))
-    return [_direction(tools, config, config.name or "compass", boundary_normal(low, high, soft=True), 1.0)]
+    name = config.name or config.method
+    target = name if name in {attribute.name for attribute in attributes_of(labels, None)} else ""
+    return [_direction(tools, config, name, _normal(config, low, high), 1.0, target=target, settings=piles)]
+
+
+def _by_expression(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    """`latents.expression` as a direction: the signed sum of its groups' means, by numbers or by the finder."""
+    known = known_names(config, labels)
+    terms = parse_expression(config.expression, known=known)
+    latents = tools.sample(config.samples, 0)
+    scores = tools.assess(latents) if tools.assess is not None else None
+    total = np.zeros(tools.latent_size)
+    for term in terms:
+        group = resolve_group(term.group, config, labels)
+        if group.numbers is not None:
+            chosen = tools.sample(max(group.numbers), 0)[[number - 1 for number in group.numbers]]
+        elif scores is not None and group.condition is not None:
+            order = np.argsort(-group.condition.probability(scores), kind="stable")
+            chosen = latents[order[: config.side]]
+        else:
+            raise LatentsError(f"latents.expression: {term.group} wants numbers in latents.groups, or an assessor")
+        total += (1 if term.sign == "+" else -1) * chosen.mean(axis=0, dtype=np.float64)
+    assert config.name is not None
+    text = {"expression": format_expression(terms)}
+    return [_direction(tools, config, config.name, unit(total), 1.0, settings=text)]
+
+
+def _normal(config: LatentsConfig, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    if config.method == "difference":
+        return difference_normal(low, high)
+    return boundary_normal(low, high, soft=config.method == "compass")
+
+
+def _compass(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    if config.piles is None:
+        raise LatentsError("latents.piles: wants the CSV in which samples are sorted, with the columns number and pile")
+    return _by_piles(tools, config, labels)
 
 
 def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
@@ -175,7 +211,7 @@ def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
     return piles
 
 
-def _ganalyze(tools: Tools, config: LatentsConfig, labels: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
     if tools.score is None:
         raise LatentsError("latents.method: ganalyze wants an assessor, and the data has no labels")
     generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
@@ -185,26 +221,36 @@ def _ganalyze(tools: Tools, config: LatentsConfig, labels: Mapping[str, Sequence
             generate, tools.score(attribute), latents, batch_size=BATCH, learning_rate=config.learning_rate,
             seed=config.seed,
         )  # fmt: skip
-        found.append(_direction(tools, config, attribute.name, trained.vector, trained.natural_step))
+        found.append(
+            _direction(
+                tools,
+                config,
+                attribute.name,
+                trained.vector,
+                trained.natural_step,
+                target=attribute.name,
+                keeps_length=True,
+            )
+        )
     return found
 
 
-def _sefa(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+def _sefa(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
     if tools.network is None:
         raise LatentsError("latents.method: sefa reads the first layer, and this generator shows none")
     parts = sefa(first_weight(tools.network, tools.latent_size), count=config.components)
     return [
-        _direction(tools, config, f"sefa_{number}", vector, 1.0, share=float(share))
+        _direction(tools, config, f"sefa_{number}", vector, 1.0, settings={"share": float(share)})
         for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
     ]
 
 
-def _ganspace(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+def _ganspace(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
     if tools.network is None:
         raise LatentsError("latents.method: ganspace reads an early layer, and this generator shows none")
     parts = ganspace(_Activations(tools, tools.network, config.samples), count=config.components)
     return [
-        _direction(tools, config, f"ganspace_{number}", vector, 1.0, share=float(share))
+        _direction(tools, config, f"ganspace_{number}", vector, 1.0, settings={"share": float(share)})
         for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
     ]
 
@@ -239,7 +285,7 @@ class _Activations:
             yield latents, torch.cat(kept).float().numpy()
 
 
-def _steerable(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str] | None]) -> list[Direction]:
+def _steerable(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
     generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
     steer = steer_linear if config.walk == "linear" else steer_nonlinear
     found = []
@@ -248,13 +294,20 @@ def _steerable(tools: Tools, config: LatentsConfig, _: Mapping[str, Sequence[str
         walk = steer(generate, EDITS[name], latents, batch_size=BATCH, learning_rate=rate, seed=config.seed)
         found.append(
             _direction(
-                tools, config, name, walk.vector, walk.natural_step, forward=walk.forward, backward=walk.backward
+                tools,
+                config,
+                name,
+                walk.vector,
+                walk.natural_step,
+                target=name,
+                forward=walk.forward,
+                backward=walk.backward,
             )
         )
     return found
 
 
-_METHODS: dict[str, Callable[[Tools, LatentsConfig, Mapping[str, Sequence[str] | None]], list[Direction]]] = {
+_METHODS: dict[str, Callable[[Tools, LatentsConfig, Labels], list[Direction]]] = {
     "difference": _by_sides,
     "interfacegan": _by_sides,
     "compass": _compass,
@@ -265,6 +318,17 @@ _METHODS: dict[str, Callable[[Tools, LatentsConfig, Mapping[str, Sequence[str] |
 }
 
 
+_LISTENS_TO: dict[str, tuple[str, ...]] = {
+    "difference": ("samples", "side"),
+    "interfacegan": ("samples", "side", "fixed"),
+    "compass": ("sheet_samples",),
+    "ganalyze": ("samples", "learning_rate"),
+    "sefa": (),
+    "ganspace": ("samples",),
+    "steerable": ("samples", "learning_rate", "walk"),
+}
+
+
 def _differentiable(tools: Tools, config: LatentsConfig) -> Generate:
     if tools.generate is None:
         raise LatentsError(f"latents.method: {config.method} wants a generator that gradients go through")
@@ -272,18 +336,27 @@ def _differentiable(tools: Tools, config: LatentsConfig) -> Generate:
 
 
 def _direction(
-    tools: Tools, config: LatentsConfig, name: str, vector: np.ndarray, natural_step: float, **more: Any
+    tools: Tools,
+    config: LatentsConfig,
+    name: str,
+    vector: np.ndarray,
+    natural_step: float,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Direction:
-    settings = {"seed": config.seed, "samples": config.samples}
-    if "share" in more:
-        settings["share"] = more.pop("share")
     return Direction(
         name=name,
         method=config.method,
         vector=vector,
         natural_step=natural_step,
         generator=tools.digest,
-        settings=settings,
+        settings=settings_of(config) | dict(settings or {}),
         made_of=tools.made_of,
         **more,
     )
+
+
+def settings_of(config: LatentsConfig) -> dict[str, Any]:
+    """The keys of `latents` that `latents.method` listens to, as a direction's file has them."""
+    return {name: getattr(config, name) for name in ("seed", *_LISTENS_TO[config.method])}

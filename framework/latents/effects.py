@@ -4,6 +4,7 @@ Attributes are taken as logits, in which equal steps mean the same near 0 and ne
 the direction, on latents it was not found on. All is a function of arrays; whoever has a cluster shares the images out.
 """
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 import scipy.stats
 
 from framework.errors import LatentsError
+from framework.latents.limits import Reach
 
 LEAST_LATENTS = 1_000
 RANDOM_DIRECTIONS = 100
@@ -84,6 +86,7 @@ class Effect:
         random: Attribute -> [k] mean slopes of random directions of the same length.
         image_change: [s] mean absolute change of a pixel, of the range from 0 to 255.
         data_distance: [s] mean distance of the images' features to the nearest real one, over that of the unmoved.
+        reach: How much of its edit a steerable direction reaches.
     """
 
     strengths: Sequence[float]
@@ -92,6 +95,7 @@ class Effect:
     random: Mapping[str, np.ndarray]
     image_change: np.ndarray | None = None
     data_distance: np.ndarray | None = None
+    reach: Reach | None = None
 
     def random_rank(self, attribute: str) -> float:
         """Share of random directions whose mean slope is nearer to 0 than this one's.
@@ -151,6 +155,8 @@ class Effect:
             values = getattr(self, name)
             if values is not None:
                 found[name] = [float(value) for value in values]
+        if self.reach is not None:
+            found["reach"] = dataclasses.asdict(self.reach)
         return found
 
 

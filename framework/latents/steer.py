@@ -1,20 +1,26 @@
 """Along a direction: what it looks like, and what of it is measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
-from framework.images import Row, labelled_sheet, strips
+from framework.images import Row, labelled_sheet, strips, to_model_range
 from framework.latents.direction import Direction
 from framework.latents.discover import Attribute
+from framework.latents.edits import EDITS, Edit
 from framework.latents.effects import Effect, Slopes, latent_slopes
 from framework.latents.films import FRAMES_A_SECOND, there_and_back
+from framework.latents.limits import nearest_amounts, reach_of, spread_of
 from framework.latents.subjects import AssessorLike, GeneratorLike
 
 _FILM_SECONDS = 2  # from one end to the other
-EFFECT_SEED_OFFSET = 1  # of latents that no method has looked at: another seed
+
+
+Distances = Callable[[np.ndarray], np.ndarray]
+"""Images [n,h,w,c] uint8 -> [n] how far their features are from those of the nearest real image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,21 +30,23 @@ class Moved:
     Attributes:
         values: Attribute's name -> [s,n] logits.
         changes: [s,n] mean absolute change of a pixel against strength 0.
-        distances: [s,n] distance of the features to the nearest real one; None without real features.
+        distances: [s,n] distance of the features to the nearest real one; None where not asked for.
+        amounts: [s,n] how much of its edit a steerable direction reached; None for another.
     """
 
     values: Mapping[str, np.ndarray]
     changes: np.ndarray
-    distances: np.ndarray | None
+    distances: np.ndarray | None = None
+    amounts: np.ndarray | None = None
 
     @classmethod
     def merged(cls, parts: Sequence["Moved"]) -> "Moved":
         """Parts of the latents, in their order, as one."""
-        distances = [part.distances for part in parts if part.distances is not None]
         return cls(
             {name: np.concatenate([part.values[name] for part in parts], axis=1) for name in parts[0].values},
             np.concatenate([part.changes for part in parts], axis=1),
-            np.concatenate(distances, axis=1) if len(distances) == len(parts) else None,
+            _joined([part.distances for part in parts]),
+            _joined([part.amounts for part in parts]),
         )
 
 
@@ -49,27 +57,51 @@ def move_and_assess(
     direction: Direction,
     latents: np.ndarray,
     strengths: Sequence[float],
+    *,
+    distances: Distances | None = None,
 ) -> Moved:
     """Moves latents [n,z] by each strength and asks the measurer of each image; a pure function of each latent."""
-    start = generator.images(latents).astype(np.int16)
+    start, edit = generator.images(latents), edit_of(direction)
     values: dict[str, list[np.ndarray]] = {attribute.name: [] for attribute in attributes}
-    changes = []
+    changes, far, amounts = [], [], []
     for strength in strengths:
         images = generator.images(direction.moved(latents, strength))
         scores = assessor.predict(images)
         for attribute in attributes:
             values[attribute.name].append(attribute.values(scores))
-        changes.append(np.abs(images - start).mean(axis=(1, 2, 3)))
-    return Moved({name: np.stack(rows) for name, rows in values.items()}, np.stack(changes), None)
+        changes.append(np.abs(images.astype(np.int16) - start).mean(axis=(1, 2, 3)))
+        if distances is not None:
+            far.append(distances(images))
+        if edit is not None:
+            amounts.append(nearest_amounts(_in_model_range(start), _in_model_range(images), edit))
+    return Moved(
+        {name: np.stack(rows) for name, rows in values.items()},
+        np.stack(changes),
+        np.stack(far) if far else None,
+        np.stack(amounts) if amounts else None,
+    )
 
 
-def effect_of(moved: Moved, strengths: Sequence[float], random: Mapping[str, np.ndarray]) -> Effect:
+def edit_of(direction: Direction) -> Edit | None:
+    """What a steerable direction imitates."""
+    return EDITS.get(direction.target) if direction.method == "steerable" else None
+
+
+def edit_spread(images: np.ndarray, edit: Edit) -> float:
+    """How much real images [n,h,w,c] uint8 differ by an edit: see `limits.spread_of`."""
+    return spread_of(_in_model_range(images), edit)
+
+
+def effect_of(
+    moved: Moved, strengths: Sequence[float], random: Mapping[str, np.ndarray], *, spread: float | None = None
+) -> Effect:
     """What the moved latents say of their direction.
 
     Args:
         moved: All latents.
         strengths: Of its rows.
         random: Attribute -> [k] mean slopes of random directions of the same length.
+        spread: Of real images by the direction's edit, where it has one.
     """
     slopes = {name: Slopes.of(latent_slopes(values, strengths)) for name, values in moved.values.items()}
     distance = None
@@ -83,19 +115,24 @@ def effect_of(moved: Moved, strengths: Sequence[float], random: Mapping[str, np.
         random=random,
         image_change=moved.changes.mean(axis=1),
         data_distance=distance,
+        reach=None if moved.amounts is None else reach_of(moved.amounts, strengths, data_spread=spread),
     )
 
 
 def draw_strip(
-    generator: GeneratorLike, direction: Direction, latents: np.ndarray, strengths: Sequence[float]
+    generator: GeneratorLike,
+    direction: Direction,
+    latents: np.ndarray,
+    strengths: Sequence[float],
+    names: Sequence[str],
 ) -> np.ndarray:
-    """A row a latent, the strengths under the pictures, the start marked: [H,W,3] uint8."""
+    """A row a latent, its name above it, the strengths under the pictures, the start marked: [H,W,3] uint8."""
     captions = [f"{strength:+g}" if strength else "0, the start" for strength in strengths]
     rows = []
-    for latent in latents:
+    for latent, name in zip(latents, names, strict=True):
         walk = np.concatenate([direction.moved(latent[None], strength) for strength in strengths])
-        rows.append(Row(generator.images(walk), captions, ""))
-    return strips(rows, title=f"{direction.name} ({direction.method})")
+        rows.append(Row(generator.images(walk), captions, name))
+    return strips(rows, title=title_of(direction))
 
 
 def draw_film(
@@ -108,11 +145,33 @@ def draw_film(
             generator.images(direction.moved(latents, float(strength))),
             [""] * len(latents),
             columns=len(latents),
-            title=f"{direction.name} {strength:+.1f}",
+            title=f"{title_of(direction)} {strength:+.1f}",
         )
         for strength in way
     ]
     return there_and_back(np.stack(frames))
+
+
+def title_of(direction: Direction) -> str:
+    """What a direction is called in pictures.
+
+    >>> title_of(Direction("smiling-ganalyze", "ganalyze", np.ones(1), 1.0, ""))
+    'smiling (ganalyze)'
+    >>> title_of(Direction("sefa_1", "sefa", np.ones(1), 1.0, ""))
+    'sefa 1'
+    """
+    bare = direction.name.removesuffix(f"-{direction.method}")
+    words = bare.replace("_", " ")
+    return words if bare.startswith(direction.method) else f"{words} ({direction.method})"
+
+
+def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there, axis=1) if len(there) == len(parts) else None
+
+
+def _in_model_range(images: np.ndarray) -> torch.Tensor:
+    return to_model_range(torch.from_numpy(np.ascontiguousarray(images)))
 
 
 def table_of(effects: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:

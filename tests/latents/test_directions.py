@@ -200,3 +200,16 @@ def test_a_damaged_or_missing_file_is_one_line(tmp_path):
         (tmp_path / "smiling.safetensors").write_bytes(damaged)
         with pytest.raises(LatentsError, match=r"smiling\.safetensors: "):
             load_direction(folder, "smiling.safetensors")
+
+
+def test_moved_latents_may_keep_their_length():
+    latents = np.random.default_rng(0).normal(size=(20, 10)).astype(np.float32)
+    free = Direction("a", "ganalyze", np.eye(10, dtype=np.float32)[0], 2.0, "")
+    held = dataclasses.replace(free, keeps_length=True)
+    moved = held.moved(latents, 1.5)
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), np.linalg.norm(latents, axis=1), rtol=1e-6)
+    away = latents + 3 * free.vector
+    cosines = (moved * away).sum(axis=1) / np.linalg.norm(moved, axis=1) / np.linalg.norm(away, axis=1)
+    assert cosines == pytest.approx(1, abs=1e-6)
+    assert np.array_equal(free.moved(latents, 1.5), away)
+    assert held.digest != free.digest == dataclasses.replace(free, name="b", effect={"x": 1}).digest

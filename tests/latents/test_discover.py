@@ -69,6 +69,8 @@ def test_an_assessors_attributes_are_found(tools, method):
     for name, plane in (("smiling", PLANES[0]), ("old", PLANES[1]), ("young", -PLANES[1])):
         assert found[name].vector @ plane >= 0.97, name
         assert (found[name].method, found[name].generator) == (method, "a" * 64)
+        assert (found[name].target, found[name].keeps_length) == (name, method == "ganalyze")
+        assert found[name].settings["samples"] == 10_000
         assert found[name].made_of == {"assessor": "b" * 64}
     assert list(found_by(tools, method, attributes=["old"])) == ["old"]
     with pytest.raises(LatentsError, match="no attribute beard; known: smiling, young, old"):
@@ -79,7 +81,7 @@ def test_what_is_held_fixed_is_not_moved(tools):
     free = found_by(tools, "interfacegan", attributes=["smiling", "old"], samples=2_000, side=20)
     held = found_by(tools, "interfacegan", attributes=["smiling"], fixed=["old"], samples=2_000, side=20)
     assert abs(free["smiling"].vector @ free["old"].vector) > 1e-3
-    assert abs(held["smiling"].vector @ free["old"].vector) < 1e-6
+    assert abs(held["smiling_without_old"].vector @ free["old"].vector) < 1e-6
 
 
 def test_a_compass_of_a_labels_file(tools, tmp_path):
@@ -90,6 +92,27 @@ def test_a_compass_of_a_labels_file(tools, tmp_path):
     (found,) = found_by(tools, "compass", piles=str(tmp_path / "piles.csv"), name="cheerful").values()
     assert (found.name, found.method) == ("cheerful", "compass")
     assert found.vector @ PLANES[0] >= 0.6
+
+
+def test_a_difference_of_piles_is_that_of_their_means(tools, tmp_path):
+    (tmp_path / "piles.csv").write_text("number,pile\n1,low\n2,low\n3,high\n4,high\n")
+    (found,) = found_by(tools, "difference", piles=str(tmp_path / "piles.csv"), name="smiling").values()
+    latents = sample_latents(4, SIZE, seed=0)
+    apart = latents[2:].mean(axis=0) - latents[:2].mean(axis=0)
+    assert found.vector == pytest.approx(apart / np.linalg.norm(apart), abs=1e-6)
+    assert (found.target, found.settings["low"], found.settings["high"]) == ("smiling", [1, 2], [3, 4])
+
+
+def test_a_signed_sum_of_groups_by_numbers_and_by_the_finder(tools):
+    keys = {"groups": {"mine": [3, 5]}, "expression": "mine - smiling", "name": "away", "samples": 1000, "side": 40}
+    (found,) = found_by(tools, "difference", **keys).values()
+    latents = sample_latents(1000, SIZE, seed=0)
+    surest = latents[np.argsort(-(latents @ PLANES[0]), kind="stable")[:40]]
+    total = latents[[2, 4]].mean(axis=0) - surest.mean(axis=0)
+    assert found.vector == pytest.approx(total / np.linalg.norm(total), abs=1e-5)
+    assert found.settings["expression"] == "mine - smiling"
+    with pytest.raises(LatentsError, match="no group 'beard'; known: mine, smiling"):
+        found_by(tools, "difference", **(keys | {"expression": "mine - beard"}))
 
 
 @pytest.mark.parametrize("method", ["sefa", "ganspace"])

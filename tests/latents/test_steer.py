@@ -9,6 +9,7 @@ from framework.latents.effects import random_directions
 from framework.latents.groups import labels_of
 from framework.latents.steer import Moved, draw_film, draw_strip, effect_of, move_and_assess, table_of
 
+NAMES = ["sample 1", "sample 2", "me"]
 STRENGTHS = [-1.0, -0.5, 0.0, 0.5, 1.0]
 
 
@@ -63,11 +64,34 @@ def test_a_random_direction_moves_a_smile_by_its_part_of_it(measured):
     np.testing.assert_allclose(slopes, 2 * entries[:, 1], atol=0.05)
 
 
+def test_how_far_images_leave_the_data_is_measured(toy, make_judges, smiling):
+    """Of features that are the mean grey, the nearest real image is as far as the picture is bright."""
+    measurer = make_judges().measurer
+    attributes = attributes_of(labels_of(measurer), ["smiling"])
+    moved = move_and_assess(toy, measurer, attributes, smiling, toy.sample_latents(50, 7), STRENGTHS,
+                            distances=lambda images: images.mean(axis=(1, 2, 3)))  # fmt: skip
+    distance = effect_of(moved, STRENGTHS, {"smiling": np.zeros(100)}).data_distance
+    grey = np.array([(128 * 4 + 15 * strength) / 4 for strength in STRENGTHS])
+    assert distance == pytest.approx(grey / grey[2], rel=0.02)
+
+
+def test_how_much_of_its_edit_a_walk_reaches_is_measured(toy, make_judges):
+    """All four quarters 15 grey levels brighter a strength of 1: in tenths of the range from black to white 0.59."""
+    vector = np.zeros(10, np.float32)
+    vector[:4] = 0.5
+    walk = Direction("brightness-steerable", "steerable", vector, 1.0, "a" * 64, target="brightness")
+    measurer = make_judges().measurer
+    moved = move_and_assess(toy, measurer, [], walk, toy.sample_latents(20, 7) / 4, STRENGTHS)
+    reach = effect_of(moved, STRENGTHS, {}, spread=0.5).reach
+    assert reach.reached == pytest.approx([strength * 15 / 25.5 for strength in STRENGTHS], abs=0.03)
+    assert (reach.saturates_at, reach.data_spread) == (None, 0.5)
+
+
 def test_strips_and_films_keep_their_geometry(toy, smiling):
     latents = toy.sample_latents(3, 0)
-    picture = draw_strip(toy, smiling, latents, STRENGTHS)
+    picture = draw_strip(toy, smiling, latents, STRENGTHS, NAMES)
     assert picture.dtype == np.uint8
-    assert picture.shape == draw_strip(toy, smiling, latents + 1, STRENGTHS).shape
+    assert picture.shape == draw_strip(toy, smiling, latents + 1, STRENGTHS, NAMES).shape
     film = draw_film(toy, smiling, latents, STRENGTHS)
     assert len(film) == 2 * 24 - 2
     assert np.array_equal(film[1], film[-1])

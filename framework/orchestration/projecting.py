@@ -1,0 +1,202 @@
+"""Photographs brought into latent space as Ray work, a task each, beside what tells whether that means anything."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+from torch import Tensor
+
+from framework.checkpoint import LoadedGenerator, load_generator
+from framework.config import LatentsConfig
+from framework.data.decoding import RejectedError, decode
+from framework.errors import DataError, LatentsError
+from framework.images import labelled_sheet, png_bytes, to_model_range
+from framework.latents.projection import Features, Projected, in_levels, project
+from framework.orchestration.places import Place, crew_of, place_of
+from framework.orchestration.study import Study
+from framework.orchestration.target import Target
+
+PROJECTIONS, PICTURE, DOCUMENT = "projections", "projected.png", "projections.json"
+_CONTROL_SEED = 2_000_003  # generated images that have to be found back: no candidate is of this seed
+FOUND_BACK_LEVELS = 5.0  # root mean square of 0 to 255; what looks the same
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One picture to be found.
+
+    Attributes:
+        name: The file's, without its ending.
+        pixels: [h,w,c] uint8, as the generator's images are.
+        sha256: Of the file.
+    """
+
+    name: str
+    pixels: np.ndarray
+    sha256: str
+
+
+def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]:
+    """Photographs as training would see them: upright, the centre square, at the generator's resolution.
+
+    Raises:
+        DataError: One cannot be read or is no image, or two have the same name.
+    """
+    found: list[Photo] = []
+    resolution, channels = generator.resolution, generator.channels
+    for path in paths:
+        file = Path(path).expanduser()
+        try:
+            data = file.read_bytes()
+            pixels = np.frombuffer(decode(data, resolution=resolution, channels=channels), np.uint8)
+        except OSError as fault:
+            raise DataError(f"{path}: cannot be read ({fault.strerror})") from None
+        except RejectedError as fault:
+            raise DataError(f"{path}: {fault}") from None
+        name = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in file.stem)
+        if name in {photo.name for photo in found}:
+            raise DataError(f"{path}: another photograph is called {name} too; their latents would be one file")
+        found.append(Photo(name, pixels.reshape(resolution, resolution, channels), hashlib.sha256(data).hexdigest()))
+    return found
+
+
+def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dict[str, Any]:
+    """Writes projections/NAME.safetensors of each photograph, and artifacts/projected.png and projections.json.
+
+    Beside each error stand that of the nearest of many random samples and that of images the generator made itself,
+    from latents of another seed: these must be found back, or the search, not the generator, is what falls short.
+
+    Raises:
+        LatentsError: The generator gives no gradients.
+    """
+    settings, place = study.experiment.latents, place_of(study, target)
+    generator = load_generator(target.location)
+    controls = generator.sample_latents(settings.projection_controls, _CONTROL_SEED)
+    made = [Photo(f"generated {number}", image, "") for number, image in enumerate(generator.images(controls), start=1)]
+    crew = crew_of(study, place)
+    work = [(place, photo, settings) for photo in [*photos, *made]]
+    done = study.watch.counter("projected")
+    found: list[_Found] = list(crew.map(_project, work, name=f"project {target.checkpoint}", done=done))
+    for photo, one in zip(photos, found, strict=False):
+        about = {
+            "photo_sha256": photo.sha256,
+            "generator": place.generator,
+            "pixel_error": f"{one.best.pixel_error:.4f}",
+        }
+        tensors = {"latent": np.ascontiguousarray(one.best.latent, np.float32)}
+        data = safetensors.numpy.save(tensors, about)
+        (study.run.folder / PROJECTIONS).write_bytes(f"{photo.name}.safetensors", data)
+    document = {
+        "checkpoint": target.checkpoint,
+        "generator": place.generator,
+        "features": _features_name(place),
+        "starts": settings.projection_starts,
+        "steps": settings.projection_steps,
+        "photos": [one.row(photo) for photo, one in zip(photos, found, strict=False)],
+        "held_out_generated": _about_controls(found[len(photos) :], controls),
+    }
+    artifacts = study.run.artifacts
+    artifacts.write_bytes(PICTURE, png_bytes(_picture(generator.images, photos, found[: len(photos)])))
+    artifacts.write_json(DOCUMENT, document)
+    return document
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """One projection and what it is laid beside.
+
+    Attributes:
+        best: The latent and its errors.
+        nearest: [z] of the nearest of the random samples.
+        nearest_error: Its pixel error, of 0 to 255.
+        random_error: Median pixel error of random samples.
+    """
+
+    best: Projected
+    nearest: np.ndarray
+    nearest_error: float
+    random_error: float
+
+    def row(self, photo: Photo) -> dict[str, Any]:
+        """As projections.json has it."""
+        return {
+            "name": photo.name,
+            "pixel_error": self.best.pixel_error,
+            "feature_error": self.best.feature_error,
+            "nearest_random_error": self.nearest_error,
+            "random_error": self.random_error,
+            "start_errors": self.best.start_errors,
+            "latent_norm": float(np.linalg.norm(self.best.latent)),
+        }
+
+
+def _about_controls(found: Sequence[_Found], latents: np.ndarray) -> dict[str, Any]:
+    errors = [one.best.pixel_error for one in found]
+    cosines = [
+        float(one.best.latent @ z / (np.linalg.norm(one.best.latent) * np.linalg.norm(z)))
+        for one, z in zip(found, latents, strict=True)
+    ]
+    return {
+        "count": len(found),
+        "pixel_error_median": float(np.median(errors)),
+        "found_back": sum(error <= FOUND_BACK_LEVELS for error in errors),
+        "found_back_below": FOUND_BACK_LEVELS,
+        "latent_cosine_median": float(np.median(cosines)),
+    }
+
+
+def _project(place: Place, photo: Photo, settings: LatentsConfig) -> _Found:
+    generator = place.open_generator()
+    if generator.network is None:
+        raise LatentsError("project: wants a generator that gradients go through")
+    target = _as_tensor(photo.pixels[None])[0]
+    candidates = generator.sample_latents(settings.candidates, settings.seed)
+    images = _as_tensor(generator.images(candidates))
+    errors = ((images - target) ** 2).mean(dim=(1, 2, 3))
+    nearest = int(errors.argmin())
+    best = project(
+        generator.network,
+        target,
+        candidates,
+        features=_features(place),
+        starts=settings.projection_starts,
+        steps=settings.projection_steps,
+    )
+    return _Found(best, candidates[nearest], in_levels(float(errors[nearest])), in_levels(float(errors.median())))
+
+
+def _features(place: Place) -> Features | None:
+    """The finder's: the measurer has to judge what is done with the latent."""
+    if place.finder is None:
+        return None
+    network = place.open_finder().network
+    return lambda images: network(images)[1]
+
+
+def _features_name(place: Place) -> str:
+    return "pixels" if place.finder is None else "pixels and the finder's features"
+
+
+def _as_tensor(images: np.ndarray) -> Tensor:
+    return to_model_range(torch.from_numpy(np.ascontiguousarray(images)))
+
+
+def _picture(images: Any, photos: Sequence[Photo], found: Sequence[_Found]) -> np.ndarray:
+    """A row a photograph: itself, what was found, the nearest of the random samples."""
+    tiles, captions = [], []
+    for photo, one in zip(photos, found, strict=True):
+        shown = images(np.stack([one.best.latent, one.nearest]))
+        tiles += [photo.pixels, *shown]
+        captions += [
+            f"{photo.name}\nphotograph",
+            f"projected\noff by {one.best.pixel_error:.1f}",
+            f"nearest sample\noff by {one.nearest_error:.1f}",
+        ]
+    return labelled_sheet(
+        np.stack(tiles), captions, columns=3, title="Photographs in latent space (off by: root mean square of 0 to 255)"
+    )

@@ -1,0 +1,39 @@
+"""Find the latent of real photographs: RUN/projections/ holds them, for latents.start of the other jobs."""
+
+from typing import Any
+
+from framework.checkpoint import RunFolder, load_generator
+from framework.orchestration.projecting import FOUND_BACK_LEVELS, project_photos, read_photos
+from framework.orchestration.target import Target
+from jobs.cli import Arguments, Job, run_job, shown
+from jobs.opened import open_study
+
+JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN PHOTO…", ("latents", "assessor", "storage"), (2, 65))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Projects each, and says how well."""
+    photos = []
+
+    def check(_: RunFolder, target: Target) -> None:
+        photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
+
+    with open_study(arguments, check=check) as (study, target):
+        document = project_photos(study, target, photos)
+        samples = f"{study.experiment.latents.candidates:,}"
+        for row in document["photos"]:
+            arguments.console.say(
+                f"{row['name']}: off by {row['pixel_error']:.1f} of 255, the nearest of {samples} samples by "
+                f"{row['nearest_random_error']:.1f}, a random one by {row['random_error']:.1f}"
+            )
+        made = document["held_out_generated"]
+        arguments.console.say(
+            f"Generated images, for comparison: off by {made['pixel_error_median']:.1f} (median), "
+            f"{made['found_back']} of {made['count']} found back to within {FOUND_BACK_LEVELS:g}"
+        )
+        arguments.console.say(f"Projected: {shown(study.run.artifacts.location)}/projected.png")
+    return document
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)

@@ -1,0 +1,152 @@
+"""Latent studies on Ray: any number of workers gives the same, nothing is done twice, files are what is said."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from framework.checkpoint import RunFolder, load_generator
+from framework.data.store import open_store
+from framework.latents.direction import Direction, save_direction
+from jobs.cli import run_job
+from tests.ray.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def studied(run, jobs, tmp_path_factory):
+    """A copy of the run, with what the script found in it; the copy lies beside the first run's cache."""
+    folder = tmp_path_factory.mktemp("studied")
+    place = Path(run.folder.location).parent / "studied"
+    shutil.copytree(run.folder.location, place, ignore=shutil.ignore_patterns("directions", "projections"))
+    store = open_store(next((place.parent / ".cache").glob("**/manifest.json")).parent)
+    Image.fromarray(np.array(store.images[store.held_out_indices[0]])).save(folder / "somebody.png")
+    script, out = Path(__file__).with_name("measure_directions.py"), folder / "found.json"
+    command = [sys.executable, str(script), str(place), str(out), str(folder / "somebody.png")]
+    ended = subprocess.run(
+        command, env={**jobs.environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=500
+    )
+    assert ended.returncode == 0, ended.stderr
+    yield RunFolder.open(place), json.loads(out.read_text())
+    shutil.rmtree(place)
+
+
+def test_every_method_finds_the_same_with_another_number_of_workers(studied):
+    _, found = studied
+    one, two = found["discovered"]
+    assert one == two
+    assert set(one) == {
+        *(f"{method}_{number}.safetensors" for method in ("sefa", "ganspace") for number in (1, 2)),
+        *("glasses-interfacegan.safetensors", "smiling_without_glasses-interfacegan.safetensors"),
+        *("smiling-difference.safetensors", "smiling-ganalyze.safetensors", "brightness-steerable.safetensors"),
+    }
+
+
+def test_what_was_found_is_not_found_again(studied):
+    said, steps = studied[1]["asked again"]
+    assert said == ["Direction: smiling-ganalyze.safetensors is there already"]
+    assert not steps
+
+
+def test_effects_are_the_same_with_another_number_of_workers_and_are_kept(studied):
+    (one, steps), (two, _), (kept, later) = studied[1]["steered"]
+    assert one == two == kept
+    assert any(step.startswith("random directions") for step in steps)
+    assert later == ["directions drawn"]
+    for effect in one.values():
+        assert effect["latents"] == 1000
+        assert set(effect["attributes"]) == {"glasses", "smiling"}
+        for answer in effect["attributes"].values():
+            assert answer["interval"][0] <= answer["slope"] <= answer["interval"][1]
+            assert answer["random_directions"] == 100
+            assert answer["random_99th"] > 0
+        assert effect["image_change"][1] == 0
+        assert effect["data_distance"][1] == 1
+    bright = one["brightness-steerable.safetensors"]["reach"]
+    assert bright["reached"][0] < 0 < bright["reached"][2]
+    assert bright["data_spread"] > 0
+
+
+def test_pictures_lie_where_the_report_looks_for_them(studied):
+    run, _ = studied
+    names = set((run.artifacts / "directions").list())
+    assert names == {
+        f"{name}.{kind}" for name in ("smiling-difference", "brightness-steerable") for kind in ("png", "gif", "mp4")
+    }
+    assert run.artifacts.read_json("effects.json").keys() == studied[1]["steered"][0][0].keys()
+
+
+def test_a_photograph_is_projected_the_same_by_any_number_of_workers(studied):
+    run, found = studied
+    one, two = found["projected"]
+    assert one == two
+    (photo,) = one["photos"]
+    assert photo["name"] == "somebody"
+    assert photo["pixel_error"] < photo["nearest_random_error"] < photo["random_error"]
+    assert one["held_out_generated"]["count"] == 2
+    latent = load_file(Path(run.folder.location) / "projections" / "somebody.safetensors")["latent"]
+    assert np.linalg.norm(latent) == pytest.approx(photo["latent_norm"], rel=1e-6)
+
+
+@pytest.fixture
+def refused(run, monkeypatch, capsys, tmp_path):
+    """Calls a job in this process, which has to refuse before it starts Ray; gives what it said."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name, *arguments):
+        job = importlib.import_module(f"jobs.{name}")
+        with pytest.raises(SystemExit) as ended:
+            run_job(job.JOB, job.body, [run.folder.location, *arguments])
+        said = capsys.readouterr().err
+        assert ended.value.code == 2, said
+        assert "Traceback" not in said
+        assert "Ray:" not in said
+        return said.splitlines()[-1]
+
+    return call
+
+
+def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
+    asked = ("latents.method=compass", "latents.piles=piles.csv")
+    assert refused("discover", *asked) == "error: latents.piles: piles.csv: No such file or directory"
+    for rows, said in (
+        ("1,low\n2,low", "pile high has 0 samples, and 2 are the least"),
+        ("1,low\n2,low\n3,high", "pile high has 1 samples, and 2 are the least"),
+        ("1,low\n2,low\n3,high\n1000,high", "line 5: wants a number from 1 to 100, not '1000'"),
+    ):
+        (tmp_path / "piles.csv").write_text(f"number,pile\n{rows}\n")
+        assert said in refused("discover", *asked)
+
+
+def test_directions_that_cannot_be_used(refused, run):
+    assert "latents.directions: there are none yet; python -m jobs.discover finds some" in refused("steer")
+    size = load_generator(run.folder.location).latent_size
+    other = Direction("other", "difference", np.eye(size + 1, dtype=np.float32)[0], 1.0, "a" * 64)
+    save_direction(other, run.directions)
+    try:
+        assert f"other.safetensors: is for latents of {size + 1} numbers, and the generator's have {size}" in refused(
+            "steer"
+        )
+        assert "latents.directions: no direction smile; there are other" in refused(
+            "steer", "latents.directions=[smile]"
+        )
+        run.directions.write_bytes("other.safetensors", b"no direction")
+        assert "other.safetensors: holds no direction that can be read" in refused("steer")
+    finally:
+        run.folder.delete("directions")
+
+
+def test_a_photograph_that_is_none(refused, tmp_path):
+    (tmp_path / "text.jpg").write_text("not an image")
+    assert refused("project", "nowhere.jpg") == "error: nowhere.jpg: cannot be read (No such file or directory)"
+    assert refused("project", "text.jpg") == "error: text.jpg: not an image"
+    (tmp_path / "more").mkdir()
+    for place in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
+        Image.new("RGB", (64, 64)).save(place)
+    assert "more/me.png: another photograph is called me too" in refused("project", "me.png", "more/me.png")
