@@ -3,7 +3,15 @@
 import subprocess
 import sys
 
-MEASUREMENTS = ("training_step", "ray_overhead", "search_overhead", "trial_start", "data_preparation", "features", "rendering")
+MEASUREMENTS = (
+    "training_step",
+    "ray_overhead",
+    "search_overhead",
+    "trial_start",
+    "data_preparation",
+    "features",
+    "rendering",
+)
 
 if __name__ == "__main__":
     failed = []

@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.checkpoint import RunFolder, load_generator
-from framework.orchestration.projecting import FOUND_BACK_LEVELS, project_photos, read_photos
+from framework.orchestration.projecting import FOUND_BACK_LEVELS, features_of, project_photos, read_photos
 from framework.orchestration.target import Target
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
@@ -15,7 +15,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
     """Projects each, and says how well."""
     photos = []
 
-    def check(_: RunFolder, target: Target) -> None:
+    def check(run: RunFolder, target: Target) -> None:
+        features_of(run.experiment, assessed=True)  # whether there is an assessor is not known before it is trained
         photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
 
     with open_study(arguments, check=check) as (study, target):

@@ -200,6 +200,9 @@ class LatentsConfig(Section):
     effect_samples: int = key(1_000, "latents that an effect is measured on", unit="latents", ge=1_000)
     random_directions: int = key(100, "random directions that it is laid beside", unit="directions", ge=100)
     piles: str | None = key(None, "compass, difference: CSV with number and pile (low, high) of samples on the sheet")
+    projection_features: Literal["auto", "pixels", "assessor", "inception"] = key(
+        "auto", "beside pixels: the assessor's (auto: where there is one), Inception's (tap 192), or pixels alone"
+    )
     projection_starts: int = key(4, "descents a photograph, side by side", ge=1, le=64)
     projection_steps: int = key(300, "steps of each", ge=1)
     projection_controls: int = key(8, "generated images that are to be found back", unit="images", ge=1, le=256)

@@ -82,6 +82,13 @@ class Inception:
     @torch.inference_mode()
     def walk(self, images: Tensor) -> Iterator[tuple[int, Tensor]]:
         """(tap, features [n,tap]) of images [n,299,299,3] float32 in [0,255], one tap after the other."""
+        yield from self._taps(images)
+
+    def differentiable(self, images: Tensor) -> Tensor:
+        """Images [n,299,299,3] float32 in [0,255], through which gradients go -> features [n,tap]."""
+        return dict(self._taps(images))[self.tap]
+
+    def _taps(self, images: Tensor) -> Iterator[tuple[int, Tensor]]:
         x = ((images - 128) / 128).permute(0, 3, 1, 2).to(self._dtype)
         for tap, stage in zip(TAPS, (self._to_64, self._to_192, self._to_768, self._to_2048), strict=True):
             if tap <= self._end:

@@ -18,6 +18,7 @@ from torch import Tensor
 from framework.errors import LatentsError
 from framework.latents.ganalyze import Generate
 
+_SPREAD_SAMPLES = 64  # of which the features' usual distance is taken
 Features = Callable[[Tensor], Tensor]
 """Images [n,c,h,w] in [-1,1] -> [n,d], differentiable."""
 
@@ -79,7 +80,7 @@ def project(
     wanted, spread = None, 1.0
     if features is not None:
         with torch.no_grad():
-            wanted, every = features(target[None]), features(images)
+            wanted, every = features(target[None]), features(images[:_SPREAD_SAMPLES])
         spread = float(((every - wanted) ** 2).mean().clamp_min(1e-12))
     z = torch.from_numpy(np.ascontiguousarray(candidates, np.float32))[chosen].clone().requires_grad_()
     optimizer = torch.optim.Adam([z], lr=learning_rate)

@@ -1,5 +1,6 @@
 """Photographs brought into latent space as Ray work, a task each, beside what tells whether that means anything."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +13,12 @@ import torch
 from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
-from framework.config import LatentsConfig
+from framework.config import Experiment, LatentsConfig
 from framework.data.decoding import RejectedError, decode
 from framework.errors import DataError, LatentsError
+from framework.evaluation.inception import Inception
+from framework.evaluation.resizing import resize_like_tensorflow
+from framework.evaluation.weights import find_weights, how_to_get_weights, read_weights
 from framework.images import labelled_sheet, png_bytes, to_model_range
 from framework.latents.projection import Features, Projected, in_levels, project
 from framework.orchestration.places import Place, crew_of, place_of
@@ -22,6 +26,7 @@ from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 
 PROJECTIONS, PICTURE, DOCUMENT = "projections", "projected.png", "projections.json"
+_INCEPTION_TAP = 192
 _CONTROL_SEED = 2_000_003  # generated images that have to be found back: no candidate is of this seed
 FOUND_BACK_LEVELS = 5.0  # root mean square of 0 to 255; what looks the same
 
@@ -78,8 +83,10 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
     generator = load_generator(target.location)
     controls = generator.sample_latents(settings.projection_controls, _CONTROL_SEED)
     made = [Photo(f"generated {number}", image, "") for number, image in enumerate(generator.images(controls), start=1)]
-    crew = crew_of(study, place)
-    work = [(place, photo, settings) for photo in [*photos, *made]]
+    named, weights = features_of(study.experiment, assessed=place.finder is not None)
+    heard = dataclasses.replace(place, finder=None) if named == "pixels" else place
+    work = [(heard, photo, settings, weights) for photo in [*photos, *made]]
+    crew = crew_of(study, place, *([weights] if weights else []))
     done = study.watch.counter("projected")
     found: list[_Found] = list(crew.map(_project, work, name=f"project {target.checkpoint}", done=done))
     for photo, one in zip(photos, found, strict=False):
@@ -94,7 +101,7 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
     document = {
         "checkpoint": target.checkpoint,
         "generator": place.generator,
-        "features": _features_name(place),
+        "features": named,
         "starts": settings.projection_starts,
         "steps": settings.projection_steps,
         "photos": [one.row(photo) for photo, one in zip(photos, found, strict=False)],
@@ -150,7 +157,7 @@ def _about_controls(found: Sequence[_Found], latents: np.ndarray) -> dict[str, A
     }
 
 
-def _project(place: Place, photo: Photo, settings: LatentsConfig) -> _Found:
+def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str | None) -> _Found:
     generator = place.open_generator()
     if generator.network is None:
         raise LatentsError("project: wants a generator that gradients go through")
@@ -163,23 +170,41 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig) -> _Found:
         generator.network,
         target,
         candidates,
-        features=_features(place),
+        features=_features(place, weights),
         starts=settings.projection_starts,
         steps=settings.projection_steps,
     )
     return _Found(best, candidates[nearest], in_levels(float(errors[nearest])), in_levels(float(errors.median())))
 
 
-def _features(place: Place) -> Features | None:
-    """The finder's: the measurer has to judge what is done with the latent."""
+def _features(place: Place, weights: str | None) -> Features | None:
+    """Inception's; else the finder's, for the measurer has to judge what is done with the latent; else none."""
+    if weights is not None:
+        network = Inception(read_weights(weights)[0], tap=_INCEPTION_TAP)
+        return lambda images: network.differentiable(
+            resize_like_tensorflow((images + 1).mul(127.5).permute(0, 2, 3, 1)).expand(-1, -1, -1, 3)
+        )
     if place.finder is None:
         return None
-    network = place.open_finder().network
-    return lambda images: network(images)[1]
+    finder = place.open_finder().network
+    return lambda images: finder(images)[1]
 
 
-def _features_name(place: Place) -> str:
-    return "pixels" if place.finder is None else "pixels and the finder's features"
+def features_of(experiment: Experiment, *, assessed: bool) -> tuple[str, str | None]:
+    """What `latents.projection_features` stands for here, in words, and the file of Inception's weights.
+
+    Raises:
+        LatentsError: What is asked for is not here.
+    """
+    asked = experiment.latents.projection_features
+    if asked == "inception":
+        weights = find_weights(experiment.evaluation.weights)
+        if weights is None:
+            raise LatentsError(f"latents.projection_features: inception, but {how_to_get_weights()}")
+        return f"pixels and Inception's at tap {_INCEPTION_TAP}", str(weights)
+    if asked == "assessor" and not assessed:
+        raise LatentsError("latents.projection_features: assessor, but there is none (the data has no labels)")
+    return "pixels" if asked == "pixels" or not assessed else "pixels and the finder's", None
 
 
 def _as_tensor(images: np.ndarray) -> Tensor:
