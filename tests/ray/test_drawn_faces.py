@@ -77,7 +77,7 @@ def test_directions_beat_random_ones_and_come_near_the_best_linear_one(demo, par
             most = effect_of(moved, strengths, {}).slopes[attribute.name].mean
             effect = demo[1][file]["attributes"][attribute.name]
             print(
-                f"{attribute.name:>12} by {method:<12} {effect['slope']:+.3f} logits a step of {found.natural_step:.3f}, "
+                f"{attribute.name} by {method}: {effect['slope']:+.3f} logits a step of {found.natural_step:.3f}, "
                 f"ridge {most:+.3f}, 99% of random under {effect['random_99th']:.3f}"
             )
             assert effect["slope"] > effect["random_99th"], (attribute.name, method)
