@@ -29,7 +29,7 @@ def begin_study(arguments: Arguments, experiment: Experiment) -> Iterator[Study]
 
 @contextlib.contextmanager
 def open_study(
-    arguments: Arguments, *, check: Callable[[RunFolder, Target], None] | None = None
+    arguments: Arguments, *, check: Callable[[RunFolder, Target], object] | None = None
 ) -> Iterator[tuple[Study, Target]]:
     """For the jobs that take CHECKPOINT_OR_RUN: its run, overrides laid over the run's own settings.
 

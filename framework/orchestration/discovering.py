@@ -80,7 +80,9 @@ def _parts(settings: LatentsConfig, labels: Labels) -> list[tuple[LatentsConfig,
     """What can be found apart from the rest, an attribute or an edit each, and the file's name where that is known."""
     if settings.method == "ganalyze":
         wanted = [attribute.name for attribute in attributes_of(labels, settings.attributes)]
-        parts = [(settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in wanted]
+        parts: list[tuple[LatentsConfig, str | None]] = [
+            (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in wanted
+        ]
         return parts or [(settings, None)]
     if settings.method == "steerable":
         return [
