@@ -10,10 +10,10 @@ from framework.images import Row, labelled_sheet, strips
 from framework.latents.direction import Direction
 from framework.latents.discover import Attribute
 from framework.latents.effects import Effect, Slopes, latent_slopes
-from framework.latents.films import FRAMES_A_SECOND, there_and_back
+from framework.latents.films import there_and_back
 from framework.latents.subjects import AssessorLike, GeneratorLike
 
-_FILM_SECONDS = 2  # from one end to the other
+_FILM_FRAMES = 49  # from one end to the other: 2 seconds; there and back are 96, of which a GIF shows every third
 EFFECT_SEED_OFFSET = 1  # of latents that no method has looked at: another seed
 
 
@@ -102,15 +102,12 @@ def draw_film(
     generator: GeneratorLike, direction: Direction, latents: np.ndarray, strengths: Sequence[float]
 ) -> np.ndarray:
     """Frames [s,H,W,3] from the least strength to the greatest and back, all latents side by side."""
-    way = np.linspace(min(strengths), max(strengths), _FILM_SECONDS * FRAMES_A_SECOND)
+    way = np.linspace(min(strengths), max(strengths), _FILM_FRAMES)
+    moved = np.concatenate([direction.moved(latents, float(strength)) for strength in way])
+    shown = np.split(generator.images(moved), len(way))
     frames = [
-        labelled_sheet(
-            generator.images(direction.moved(latents, float(strength))),
-            [""] * len(latents),
-            columns=len(latents),
-            title=f"{direction.name} {strength:+.1f}",
-        )
-        for strength in way
+        labelled_sheet(images, [""] * len(latents), columns=len(latents), title=f"{direction.name} {strength:+.1f}")
+        for images, strength in zip(shown, way, strict=True)
     ]
     return there_and_back(np.stack(frames))
 
