@@ -1,4 +1,4 @@
-"""Walk between two latents of a checkpoint or a run's best: pictures of the way, linear and spherical."""
+"""Walk between latents of a checkpoint or a run's best: straight and round, a looping film, a sheet between four."""
 
 from typing import Any
 
@@ -6,14 +6,16 @@ from framework.orchestration.explore import interpolate
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
 
-JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN", ("latents", "storage"))
+JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN", ("latents", "assessor", "storage"))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Writes samples.png, interpolation.png and interpolation.json into the run's artifacts."""
+    """Writes samples, corners, loop and interpolation into the run's artifacts."""
     with open_study(arguments) as (study, target):
         document = interpolate(study, target)
-        arguments.console.say(f"Interpolation: {shown(study.run.artifacts.location)}/interpolation.png")
+        place = shown(study.run.artifacts.location)
+        film = ", loop.gif and loop.mp4" if study.experiment.latents.loop_samples else ""
+        arguments.console.say(f"Interpolation: {place}/interpolation.png, corners.png{film}")
     return document
 
 

@@ -35,6 +35,7 @@ class RunFolder:
         self.experiment = experiment
         self.artifacts = folder / "artifacts"
         self.directions = folder / "directions"
+        self.projections = folder / "projections"
 
     @classmethod
     def create(cls, experiment: Experiment, command: list[str], *, data: dict[str, Any] | None = None) -> Self:

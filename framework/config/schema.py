@@ -165,6 +165,8 @@ class LatentsConfig(Section):
     """Interpolation and arithmetic."""
 
     interpolation_steps: int = key(6, "pictures from one latent to the other", unit="images", ge=2)
+    loop_samples: int = key(6, "samples that the looping film visits; 0: no film", unit="images", ge=0, le=64)
+    corner_steps: int = key(7, "side of the sheet between four corners", unit="images", ge=2, le=16)
     sheet_samples: int = key(100, "numbered samples on the contact sheet", unit="images", ge=4, le=1000)
     groups: dict[str, list[int] | dict[str, str]] = key(
         {}, "name: [numbers on the sheet, from 1] or {attribute: glasses, at: low}"
@@ -207,6 +209,7 @@ class LatentsConfig(Section):
     projection_steps: int = key(300, "steps of each", ge=1)
     projection_controls: int = key(8, "generated images that are to be found back", unit="images", ge=1, le=256)
     seed: int = key(0, "seed of the latents", ge=0)
+    start: list[str] = key([], "projected photographs (RUN/projections) that studies start from, in place of samples")
 
 
 class CheckpointConfig(Section):
@@ -333,6 +336,8 @@ def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
             share = getattr(compute, name)
             if share != "auto" and share != int(share):
                 yield f"compute.{name}: {share:g} beside a range of workers; wants whole ones"
+    if latents.loop_samples == 1:
+        yield "latents.loop_samples: wants 0 (no film) or from 2 to 64, not 1"
     for name, members in latents.groups.items():
         if isinstance(members, dict) and set(members) != {"attribute", "at"}:
             yield f"latents.groups.{name}: wants a list of numbers or {{attribute: …, at: …}}, not {members}"

@@ -2,7 +2,7 @@
 
 from framework.images.equation import Term, equation
 from framework.images.grids import as_color, enlarge, grid
-from framework.images.layout import Row, at_side, labelled_sheet, strip, strips
+from framework.images.layout import Row, at_side, corner_sheet, labelled_sheet, strip, strips
 from framework.images.png import png_bytes
 from framework.images.ranges import to_model_range, to_pixels
 
@@ -11,6 +11,7 @@ __all__ = [
     "Term",
     "as_color",
     "at_side",
+    "corner_sheet",
     "enlarge",
     "equation",
     "grid",

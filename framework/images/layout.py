@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from framework.images.grids import enlarge
+from framework.images.grids import enlarge, grid
 from framework.images.scene import INK, QUIET, Scene
 from framework.images.text import line_height
 
@@ -48,6 +48,7 @@ def labelled_sheet(
     columns: int,
     title: str | None = None,
     scale: int | None = None,
+    side: int = TILE,
 ) -> np.ndarray:
     """A contact sheet, read like text, a caption under each tile.
 
@@ -56,12 +57,28 @@ def labelled_sheet(
         captions: n captions, such as the numbers from 1; a line break makes a second line.
         columns: Tiles a row.
         title: A line or more above the tiles.
-        scale: Whole-number enlargement; none: tiles of 128 pixels, whatever their resolution.
+        scale: Whole-number enlargement; none: tiles of `side` pixels, whatever their resolution.
+        side: Of a tile, where there is no scale.
 
     Returns:
         [H, W, 3] uint8, the same geometry for any resolution where `scale` is none.
     """
-    return sheet_scene(images, captions, columns=columns, title=title, scale=scale).render(margin=MARGIN)
+    return sheet_scene(images, captions, columns=columns, title=title, scale=scale, side=side).render(margin=MARGIN)
+
+
+def corner_sheet(images: np.ndarray, captions: Sequence[str], *, columns: int, title: str | None = None) -> np.ndarray:
+    """Tiles edge to edge, read like text, with words outside at the four corners alone.
+
+    Args:
+        images: [n, h, w, c] uint8 with c 1 or 3, in whole rows.
+        captions: Of the first and the last tile of the first row, then of those of the last.
+        columns: Tiles a row.
+        title: A line or more above.
+
+    Returns:
+        [H, W, 3] uint8, the same geometry for any resolution.
+    """
+    return corner_scene(images, captions, columns=columns, title=title).render(margin=MARGIN)
 
 
 def strip(
@@ -77,14 +94,34 @@ def strips(rows: Sequence[Row], *, title: str | None = None, scale: int | None =
 
 
 def sheet_scene(
-    images: np.ndarray, captions: Sequence[str], *, columns: int, title: str | None, scale: int | None
+    images: np.ndarray,
+    captions: Sequence[str],
+    *,
+    columns: int,
+    title: str | None,
+    scale: int | None,
+    side: int = TILE,
 ) -> Scene:
     """The layout of `labelled_sheet`."""
-    tiles = enlarge(images, scale) if scale else at_side(images, TILE)
+    tiles = enlarge(images, scale) if scale else at_side(images, side)
     scene = Scene()
     top = _title(scene, title, width=columns * (tiles.shape[2] + GAP) - GAP)
     for first in range(0, len(tiles), columns):
         top = _row(scene, tiles[first : first + columns], captions[first : first + columns], top=top) + GAP
+    return scene
+
+
+def corner_scene(images: np.ndarray, captions: Sequence[str], *, columns: int, title: str | None) -> Scene:
+    """The layout of `corner_sheet`."""
+    whole = grid(at_side(images, TILE), columns=columns, padding=0)
+    side = whole.shape[1] // columns
+    scene = Scene()
+    top = _title(scene, title, width=whole.shape[1])
+    box = scene.tile(whole, left=MARGIN, top=top + line_height(CAPTION_SIZE) + CAPTION_GAP)
+    for number, caption in enumerate(captions):
+        left = box.right - side if number % 2 else box.left
+        row = box.bottom + CAPTION_GAP if number >= 2 else top
+        scene.label(caption, left=left, top=row, width=side, size=CAPTION_SIZE)
     return scene
 
 

@@ -7,6 +7,7 @@ networks" (2016), section 6.3.2: means of three samples, added raw.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ def run_arithmetic(
     assess: Assess | None = None,
     target: str = "RUN",
     fallback: bool = True,
+    photographs: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> ArithmeticResult:
     """Run `latents.expression`, or what there is in its place, and measure it.
 
@@ -66,6 +68,7 @@ def run_arithmetic(
         assess: Judges latents in place of this process, such as over a cluster; must give what
             `subjects.assess_latents` gives.
         target: What the user calls the run or checkpoint, for the command in the notes.
+        photographs: Name -> latent [z] of projected photographs, each a group of its own in the expression.
         fallback: Whether `latents.fallback_expression` is run where the expression's groups are unknown.
 
     Raises:
@@ -75,7 +78,7 @@ def run_arithmetic(
     labels = labels_of(judges.finder if judges else None)
     if judges and labels_of(judges.measurer) != labels:
         raise LatentsError("latents: the two assessors know other labels; train both on the same data")
-    plan = plan_of(config, labels, target=target, fallback=fallback)
+    plan = plan_of(config, labels, target=target, fallback=fallback, photographs=photographs)
     if not plan.terms:
         document = {"expression": "", "requested_expression": config.expression, "measured": [], "notes": plan.notes}
         return ArithmeticResult(picture=None, document=document, latent=None)
@@ -102,16 +105,18 @@ def _study(
     if assess is not None and (sought or measurable):
         candidates = _candidates(generator, config, conditions if measurable else sought, assess, measurable=measurable)
     chosen = choose(candidates, sought, size=config.group_size) if candidates and sought else {}
-    indices = {name: chosen.get(name) or [number - 1 for number in groups[name].numbers or ()] for name in groups}
-    latents = generator.sample_latents(1 + max(max(members) for members in indices.values()), config.seed)
+    numbered = [name for name, group in groups.items() if group.latent is None]
+    indices = {name: chosen.get(name) or [number - 1 for number in groups[name].numbers or ()] for name in numbered}
+    latents = generator.sample_latents(1 + max((max(m) for m in indices.values()), default=0), config.seed)
+    parts = {n: latents[indices[n]] if g.latent is None else g.latent[None] for n, g in groups.items()}
     if candidates and measurable and assess is not None:
         pictured = [index for members in indices.values() for index in members]
         measured = _measure(config, terms, conditions, candidates, assess, without=pictured)
-    result = combine(terms, {name: latents[members].mean(axis=0) for name, members in indices.items()})
+    result = combine(terms, {name: part.mean(axis=0) for name, part in parts.items()})
     judged = None
     if assess is not None:  # the members one after the other, then the result
-        judged = assess(np.concatenate([*(latents[members] for members in indices.values()), result[None]]))
-    members = _members(groups, indices, latents, judged)
+        judged = assess(np.concatenate([*parts.values(), result[None]]))
+    members = _members(groups, indices, parts, judged)
     return Study(config, terms, groups, members, judges, candidates, judged and judged.last(), measured)
 
 
@@ -151,16 +156,15 @@ def _measure(
 def _members(
     groups: Mapping[str, Group],
     indices: Mapping[str, list[int]],
-    latents: np.ndarray,
+    parts: Mapping[str, np.ndarray],
     judged: Assessed | None,
 ) -> dict[str, Members]:
     """Each group's samples, with the finder's scores of them; `judged` has them in the groups' order."""
     members, first = {}, 0
     for name, group in groups.items():
-        numbers = [index + 1 for index in indices[name]]
-        scores = None
+        latents, scores = parts[name], None
         if judged is not None and group.condition is not None:
-            scores = group.condition.probability(judged.finder)[first : first + len(numbers)]
-        members[name] = Members(numbers=numbers, latents=latents[indices[name]], scores=scores)
-        first += len(numbers)
+            scores = group.condition.probability(judged.finder)[first : first + len(latents)]
+        members[name] = Members([index + 1 for index in indices.get(name, [])], latents, scores)
+        first += len(latents)
     return members

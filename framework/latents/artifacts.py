@@ -1,6 +1,6 @@
 """The studies' files, in a run's `artifacts/`: pictures as PNG, figures as JSON, latents as safetensors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,16 @@ from safetensors.numpy import load, save
 from framework.config.schema import LatentsConfig
 from framework.images import png_bytes
 from framework.latents.arithmetic import ArithmeticResult
+from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.sheet import make_sheet, sample_grid
 from framework.latents.subjects import GeneratorLike
-from framework.latents.walks import interpolate
+from framework.latents.walks import Features, draw_corners, draw_loop, interpolate
 from framework.storage import Folder
 
 SAMPLES = "samples.png"
 INTERPOLATION = "interpolation.png", "interpolation.json"
+CORNERS = "corners.png"
+LOOP = "loop.gif", "loop.mp4"
 SHEET = "sheet.png", "sheet_latents.safetensors"
 ARITHMETIC = "arithmetic.png", "arithmetic.json"
 
@@ -26,11 +29,35 @@ def write_samples(folder: Folder, generator: GeneratorLike, config: LatentsConfi
     return [SAMPLES]
 
 
+def write_corners(folder: Folder, generator: GeneratorLike, config: LatentsConfig) -> list[str]:
+    """The sheet between four samples."""
+    folder.write_bytes(CORNERS, png_bytes(draw_corners(generator, config)))
+    return [CORNERS]
+
+
+def write_loop(folder: Folder, generator: GeneratorLike, config: LatentsConfig) -> list[str]:
+    """The film round many samples, twice; where none is wanted, no old one stays."""
+    if not config.loop_samples:
+        for name in LOOP:
+            folder.delete(name)
+        return []
+    film = draw_loop(generator, config)
+    for name, data in zip(LOOP, (gif_bytes(film), mp4_bytes(film)), strict=True):
+        folder.write_bytes(name, data)
+    return list(LOOP)
+
+
 def write_interpolation(
-    folder: Folder, generator: GeneratorLike, config: LatentsConfig, *, about: Mapping[str, Any] | None = None
+    folder: Folder,
+    generator: GeneratorLike,
+    config: LatentsConfig,
+    *,
+    starts: Sequence[tuple[str, np.ndarray]] = (),
+    features: Features | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> list[str]:
-    """Both walks; `about` joins the document, such as the checkpoint."""
-    made = interpolate(generator, config)
+    """Both walks, as `interpolate` makes them; `about` joins the document, such as the checkpoint."""
+    made = interpolate(generator, config, starts=starts, features=features)
     picture, document = INTERPOLATION
     folder.write_bytes(picture, png_bytes(made.picture))
     folder.write_json(document, {**made.document, **(about or {})})

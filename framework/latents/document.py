@@ -58,7 +58,7 @@ def _score(study: Study, row: dict[str, Any], protocol: dict[str, Any]) -> dict[
 def _group(study: Study, name: str) -> dict[str, Any]:
     group, members, hands = study.groups[name], study.members[name], study.hands_of(name)
     found: dict[str, Any] = {
-        "chosen_by": "assessor" if group.numbers is None else "person",
+        "chosen_by": "photograph" if group.latent is not None else "assessor" if group.numbers is None else "person",
         "numbers": members.numbers,
         "scores": None if members.scores is None else [round(float(score), 4) for score in members.scores],
         "condition": group.condition.to_json() if group.condition else None,

@@ -58,11 +58,16 @@ class Condition:
 
 @dataclass(frozen=True)
 class Group:
-    """A resolved group: numbers, or a condition, or both (chosen by a person, and known to the assessor by name)."""
+    """A resolved group.
+
+    Numbers, or a condition, or both (chosen by a person, and known to the assessor by name); or the latent [z] of a
+    photograph.
+    """
 
     name: str
     numbers: tuple[int, ...] | None
     condition: Condition | None
+    latent: np.ndarray | None = None
 
 
 class UnknownGroupError(LatentsError):

@@ -29,6 +29,8 @@ def draw(study: Study, generator: GeneratorLike) -> np.ndarray:
 
 def _captions(study: Study, name: str) -> list[str]:
     members = study.members[name]
+    if not members.numbers:
+        return ["photograph"]
     if members.scores is None:
         return [str(number) for number in members.numbers]
     return [f"{number}\n{score:.2f}" for number, score in zip(members.numbers, members.scores, strict=True)]
@@ -45,7 +47,8 @@ def _result(study: Study) -> str:
 def _lines(study: Study) -> list[str]:
     seed = f"samples of seed {study.config.seed}"
     by_person = [name for name, group in study.groups.items() if group.numbers is not None]
-    by_assessor = [name for name in study.groups if name not in by_person]
+    photographs = [name for name, group in study.groups.items() if group.latent is not None]
+    by_assessor = [name for name in study.groups if name not in (*by_person, *photographs)]
     has_scores = any(members.scores is not None for members in study.members.values())
     scored = "; under each its number" + (" and the assessor's score" if has_scores else "")
     lines = []
@@ -54,6 +57,8 @@ def _lines(study: Study) -> list[str]:
         lines.append(f"{what}: the surest of {len(study.candidates):,} {seed}, chosen by the assessor{scored}.")
     if by_person:
         lines.append(f"{', '.join(by_person)}: chosen by a person from the numbered {seed}{'' if lines else scored}.")
+    if photographs:
+        lines.append(f"{', '.join(photographs)}: a photograph each, as projection found it.")
     if study.measured:
         row = study.measured.rows[0]
         low, high = row["interval"]

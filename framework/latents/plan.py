@@ -3,6 +3,9 @@
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
 
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
@@ -28,40 +31,51 @@ class Plan:
     notes: list[Note]
 
 
-def plan_of(config: LatentsConfig, labels: Labels, *, target: str = "RUN", fallback: bool = True) -> Plan:
+def plan_of(
+    config: LatentsConfig,
+    labels: Labels,
+    *,
+    target: str = "RUN",
+    fallback: bool = True,
+    photographs: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Plan:
     """The first of `latents.expression` and `latents.fallback_expression` whose groups are all known.
 
     Args:
         config: The section `latents`.
         labels: What the assessor knows.
         target: What the user calls the run or checkpoint, for the command.
+        photographs: Name -> latent [z], each a group of its own.
         fallback: False raises where the expression's own groups are unknown.
 
     Raises:
         LatentsError: An expression is none, or a group is said wrongly; also where one is unknown and `fallback` is
             False.
     """
-    known = known_names(config, labels)
+    known = [*photographs, *known_names(config, labels)]
     terms = parse_expression(config.expression, known=known)
-    groups, faults = _resolved(terms, config, labels)
+    groups, faults = _resolved(terms, config, labels, photographs)
     if not faults:
         return Plan(terms, groups, [])
     if not fallback:
         raise LatentsError("; ".join(faults.values()))
     instead = parse_expression(config.fallback_expression, known=known, where="latents.fallback_expression")
-    groups, still = _resolved(instead, config, labels)
+    groups, still = _resolved(instead, config, labels, photographs)
     done = "only the numbered sheet was made" if still else f"{config.fallback_expression!r} was run instead"
     note = {"text": _what_is_missing(config, faults, known, done), "command": _command(config, faults, target)}
     return Plan([], {}, [note]) if still else Plan(instead, groups, [note])
 
 
 def _resolved(
-    terms: list[SignedGroup], config: LatentsConfig, labels: Labels
+    terms: list[SignedGroup], config: LatentsConfig, labels: Labels, photographs: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Group], dict[str, str]]:
     """The groups by name, and what is wrong with those that are unknown."""
     groups: dict[str, Group] = {}
     faults: dict[str, str] = {}
     for name in dict.fromkeys(term.group for term in terms):
+        if name in photographs:
+            groups[name] = Group(name, None, None, photographs[name])
+            continue
         try:
             groups[name] = resolve_group(name, config, labels)
         except UnknownGroupError as fault:

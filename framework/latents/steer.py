@@ -12,12 +12,11 @@ from framework.latents.direction import Direction
 from framework.latents.discover import Attribute
 from framework.latents.edits import EDITS, Edit
 from framework.latents.effects import Effect, Slopes, latent_slopes
-from framework.latents.films import FRAMES_A_SECOND, there_and_back
+from framework.latents.films import there_and_back
 from framework.latents.limits import nearest_amounts, reach_of, spread_of
 from framework.latents.subjects import AssessorLike, GeneratorLike
 
-_FILM_SECONDS = 2  # from one end to the other
-
+_FILM_FRAMES = 49  # from one end to the other: 2 seconds; there and back are 96, of which a GIF shows every third
 
 Distances = Callable[[np.ndarray], np.ndarray]
 """Images [n,h,w,c] uint8 -> [n] how far their features are from those of the nearest real image."""
@@ -139,15 +138,12 @@ def draw_film(
     generator: GeneratorLike, direction: Direction, latents: np.ndarray, strengths: Sequence[float]
 ) -> np.ndarray:
     """Frames [s,H,W,3] from the least strength to the greatest and back, all latents side by side."""
-    way = np.linspace(min(strengths), max(strengths), _FILM_SECONDS * FRAMES_A_SECOND)
+    way = np.linspace(min(strengths), max(strengths), _FILM_FRAMES)
+    moved = np.concatenate([direction.moved(latents, float(strength)) for strength in way])
+    shown, name = np.split(generator.images(moved), len(way)), title_of(direction)
     frames = [
-        labelled_sheet(
-            generator.images(direction.moved(latents, float(strength))),
-            [""] * len(latents),
-            columns=len(latents),
-            title=f"{title_of(direction)} {strength:+.1f}",
-        )
-        for strength in way
+        labelled_sheet(images, [""] * len(latents), columns=len(latents), title=f"{name} {strength:+.1f}")
+        for images, strength in zip(shown, way, strict=True)
     ]
     return there_and_back(np.stack(frames))
 

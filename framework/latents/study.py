@@ -20,7 +20,7 @@ class Members:
     """The samples that stand for a group in the picture.
 
     Attributes:
-        numbers: From 1, as on the sheet.
+        numbers: From 1, as on the sheet; none of a photograph.
         latents: [k, z] float32.
         scores: [k] the finder's probabilities of what the group stands for; None where it does not know.
     """
@@ -134,6 +134,9 @@ class Study:
     def _why_not_measured(self) -> str:
         if self.judges is None:
             return "not measured: there is no assessor, for the data has no labels"
+        photographs = [name for name, group in self.groups.items() if group.latent is not None]
+        if photographs:
+            return f"not measured over repeats: there is one {' and one '.join(photographs)} only"
         unknown = [name for name, group in self.groups.items() if group.condition is None]
         if unknown:
             return f"not measured: the assessor knows nothing of {', '.join(unknown)}"

@@ -1,14 +1,24 @@
-"""From one latent to another: straight on, or along the sphere on which normal latents lie."""
+"""Ways between latents: straight on or along the sphere on which normal latents lie, round many, between four."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from framework.config.schema import LatentsConfig
-from framework.images import Row, strips
+from framework.errors import LatentsError
+from framework.images import Row, corner_sheet, strips
+from framework.latents.effects import path_length
+from framework.latents.films import draw_frames
 from framework.latents.subjects import GeneratorLike, typical_norm
 
+Features = Callable[[np.ndarray], np.ndarray]
+"""Images [n,h,w,c] uint8 -> [n,d]."""
+
+LEG_FRAMES = 30  # from one sample to the next: 1.2 seconds
+PATH_STEPS = 65  # latents that a path is measured on, however many are drawn
+_LABELS = {"lerp": "linear (lerp)", "slerp": "spherical (slerp)"}
 _NO_PLANE = 1e-6  # radians; two directions closer than this to equal or opposite span no plane
 
 
@@ -65,25 +75,120 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     return _with_ends(((1 - t) * norms[0] + t * norms[1]) * directions, a, b)
 
 
-def interpolate(generator: GeneratorLike, config: LatentsConfig) -> Interpolation:
-    """Both walks from the first sample of `latents.seed` to the second, in `latents.interpolation_steps` pictures."""
-    ends = generator.sample_latents(2, config.seed)
+def loop(latents: np.ndarray, steps: int) -> np.ndarray:
+    """By slerp from each latent to the next and from the last to the first, `steps` a leg: [n,z] -> [n * steps, z].
+
+    Each leg begins with its own latent exactly and ends one step before the next, so that nothing comes twice however
+    often it is gone round.
+    """
+    ends = zip(latents, np.roll(latents, -1, axis=0), strict=True)
+    return np.concatenate([slerp(a, b, steps + 1)[:-1] for a, b in ends])
+
+
+def between_corners(corners: np.ndarray, steps: int) -> np.ndarray:
+    """A sheet of latents between four: left and right of the first row, then of the last: [4,z] -> [steps, steps, z].
+
+    Slerps of slerps: first along the first row and the last one, then down each column from the one to the other. So
+    corners are exact and all four edges are slerps between theirs; a row within is no great circle.
+    """
+    first, last = slerp(corners[0], corners[1], steps), slerp(corners[2], corners[3], steps)
+    return np.stack([slerp(a, b, steps) for a, b in zip(first, last, strict=True)], axis=1)
+
+
+def interpolate(
+    generator: GeneratorLike,
+    config: LatentsConfig,
+    *,
+    starts: Sequence[tuple[str, np.ndarray]] = (),
+    features: Features | None = None,
+) -> Interpolation:
+    """Both walks from one latent to another, in `latents.interpolation_steps` pictures.
+
+    Args:
+        generator: Makes the images.
+        config: Its seed's samples 1 and 2 are walked between where nothing else is named.
+        starts: Names and latents [z]: from the first to the second, or to sample 1 where there is one alone.
+        features: In which the walks' lengths are measured; none: in pixels.
+
+    Raises:
+        LatentsError: There are more than two starts.
+    """
+    samples = generator.sample_latents(2, config.seed)
+    ends = [*starts, ("sample 1", samples[0]), ("sample 2", samples[1])][: max(2, len(starts))]
+    if len(ends) > 2:
+        raise LatentsError(f"latents.start: a walk has two ends, and {len(ends)} are named")
+    (from_name, a), (to_name, b) = ends
     steps = config.interpolation_steps
-    latents = {"lerp": lerp(ends[0], ends[1], steps), "slerp": slerp(ends[0], ends[1], steps)}
+    latents = {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps)}
+    lengths = path_lengths(generator, a, b, features)
     t = [round(float(value), 6) for value in np.linspace(0.0, 1.0, steps)]
     captions = [f"t = {value:.2g}" for value in t]
-    labels = {"lerp": "linear (lerp)", "slerp": "spherical (slerp)"}
-    rows = [Row(generator.images(walk), captions, labels[name]) for name, walk in latents.items()]
+    captions[0], captions[-1] = f"{captions[0]}\n{from_name}", f"{captions[-1]}\n{to_name}"
+    rows = [Row(generator.images(walk), captions, _label(name, lengths)) for name, walk in latents.items()]
     document = {
         "seed": config.seed,
-        "from_sample": 1,
-        "to_sample": 2,
+        "from": from_name,
+        "to": to_name,
         "t": t,
         "latent_norms": {name: np.linalg.norm(walk, axis=1).round(4).tolist() for name, walk in latents.items()},
         "typical_norm": round(typical_norm(generator.latent_size), 4),
+        "path_length": lengths,
     }
-    picture = strips(rows, title=f"From sample 1 to sample 2 of seed {config.seed}")
+    seed = f" of seed {config.seed}" if len(starts) < 2 else ""
+    picture = strips(rows, title=f"From {from_name} to {to_name}{seed}")
     return Interpolation(picture=picture, document=document, latents=latents)
+
+
+def path_lengths(
+    generator: GeneratorLike, a: np.ndarray, b: np.ndarray, features: Features | None
+) -> dict[str, float | int | str]:
+    """How far the images change on both ways from a to b, and between the ends: as interpolation.json holds it.
+
+    Args:
+        generator: Makes the images.
+        a: [z].
+        b: [z].
+        features: Of the images; none: pixels, as the root of their mean squared change in levels from 0 to 255.
+    """
+    found: dict[str, float | int | str] = {}
+    for name, walk in (("lerp", lerp), ("slerp", slerp)):
+        images = generator.images(walk(a, b, PATH_STEPS))
+        points = _in_pixels(images) if features is None else features(images)
+        found[name] = path_length(points)
+        found["straight"] = path_length(points[[0, -1]])  # the ends are the same on both ways
+    return found | {"features": "pixels" if features is None else "measurer", "steps": PATH_STEPS}
+
+
+def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
+    """Frames [s,H,W,3] of the loop through the first `latents.loop_samples` samples of `latents.seed`, at least 2."""
+    count = config.loop_samples
+    legs = np.split(loop(generator.sample_latents(count, config.seed), LEG_FRAMES), count)
+    captions = [f"sample {number} → {number % count + 1}" for number in range(1, count + 1) for _ in range(LEG_FRAMES)]
+    return draw_frames((image for leg in legs for image in generator.images(leg)), captions)
+
+
+def draw_corners(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
+    """The sheet between samples 1 to 4 of `latents.seed`, [H,W,3] uint8."""
+    steps = config.corner_steps
+    sheet = between_corners(generator.sample_latents(4, config.seed), steps)
+    return corner_sheet(
+        generator.images(sheet.reshape(steps * steps, -1)),
+        [f"sample {number}" for number in range(1, 5)],
+        columns=steps,
+        title=f"Between samples 1 to 4 of seed {config.seed}",
+    )
+
+
+def _in_pixels(images: np.ndarray) -> np.ndarray:
+    """[n,h,w,c] -> [n,d] whose distances are root mean squares over an image's values."""
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    return flat / np.sqrt(flat.shape[1])
+
+
+def _label(walk: str, lengths: dict[str, Any]) -> str:
+    if not lengths["straight"]:  # the ends look the same
+        return _LABELS[walk]
+    return f"{_LABELS[walk]}, path {lengths[walk] / lengths['straight']:.2f} times the straight way"
 
 
 def _with_ends(walk: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,19 +1,29 @@
-"""Latent artifacts of a checkpoint as Ray work: samples, interpolation, numbered sheet, arithmetic."""
+"""Latent artifacts of a checkpoint as Ray work: samples, walks, numbered sheet, arithmetic."""
 
 import functools
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from framework.checkpoint import load_generator
+from framework.checkpoint import LoadedGenerator, load_generator
 from framework.config import LatentsConfig
 from framework.latents.arithmetic import run_arithmetic
-from framework.latents.artifacts import write_arithmetic, write_interpolation, write_samples, write_sheet
+from framework.latents.artifacts import (
+    write_arithmetic,
+    write_corners,
+    write_interpolation,
+    write_loop,
+    write_samples,
+    write_sheet,
+)
+from framework.latents.starts import read_starts
 from framework.latents.subjects import Assessed, assess_latents, merge_assessed
 from framework.models.assessor import Assessor
 from framework.orchestration.loaded import loaded_assessor, loaded_generator
-from framework.orchestration.shards import SHARD_IMAGES, TaskResources, Tasks, task_device
+from framework.orchestration.shards import SHARD_IMAGES, Tasks
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 from framework.storage import open_folder
@@ -28,16 +38,29 @@ class _Judges:
 
 
 def interpolate(study: Study, target: Target) -> dict[str, Any]:
-    """Writes samples.png, interpolation.png and interpolation.json of a checkpoint into the run's artifacts.
+    """Writes samples, corners, loop and interpolation of a checkpoint into the run's artifacts.
 
     Returns:
         The document, interpolation.json; the one that is there where nothing has changed since.
+
+    Raises:
+        LatentsError: `latents.start` names what cannot be walked between.
     """
-    about = _about(study, target)
+    settings, generator = study.experiment.latents, load_generator(target.location)
+    starts = read_starts(study.run.projections, settings.start, latent_size=generator.latent_size)
+    measurer = str(study.measurer) if study.assessors else None
+    about = _about(study, target, generator) | {
+        "assessor": study.assessors.measurer.digest if study.assessors else None,
+        "starts": _digests(starts),
+    }
     if not _is_made(study, "interpolation.json", about):
-        arguments = (target.location, study.run.artifacts.location, study.experiment.latents, about)
-        one = Tasks(TaskResources(workers=1))
-        list(one.map(_draw_walks, [arguments], name=f"interpolate {target.checkpoint}"))
+        crew = Tasks(study.task_resources(), study.needs(measurer) if measurer else None)
+        place = (target.location, generator.digest, study.run.artifacts.location, settings)
+        pictures = [(write, *place) for write in (write_loop, write_corners, write_samples)]
+        study.run.artifacts.delete("interpolation.json")
+        list(crew.map(_draw, pictures, name=f"draw {target.checkpoint}"))
+        # The document comes last, for it says that all are there.
+        list(crew.map(_draw_walks, [(*place, measurer, starts, about)], name=f"interpolate {target.checkpoint}"))
     return study.run.artifacts.read_json("interpolation.json")
 
 
@@ -49,9 +72,10 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
     """
     pair = study.assessors
     digests = {"finder": pair.finder.digest, "measurer": pair.measurer.digest} if pair else {}
-    about = _about(study, target) | {"assessors": digests}
+    generator = load_generator(target.location)
+    starts = read_starts(study.run.projections, study.experiment.latents.start, latent_size=generator.latent_size)
+    about = _about(study, target, generator) | {"assessors": digests, "starts": _digests(starts)}
     if not _is_made(study, "arithmetic.json", about):
-        generator = load_generator(target.location)
         metadata = {"generator": generator.digest, "checkpoint": target.checkpoint}
         write_sheet(study.run.artifacts, generator, study.experiment.latents, about=metadata)
         result = run_arithmetic(
@@ -60,6 +84,7 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
             judges=pair,
             assess=functools.partial(_assess_on_cluster, study, target, generator.digest) if pair else None,
             target=study.run.folder.location,
+            photographs=dict(starts),
         )
         write_arithmetic(study.run.artifacts, result, about=about)
     document = study.run.artifacts.read_json("arithmetic.json")
@@ -67,13 +92,17 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
     return document
 
 
-def _about(study: Study, target: Target) -> dict[str, Any]:
+def _about(study: Study, target: Target, generator: LoadedGenerator) -> dict[str, Any]:
     """What an artifact was made of: the same again makes the same."""
     return {
         "checkpoint": target.checkpoint,
-        "generator": load_generator(target.location).digest,
+        "generator": generator.digest,
         "settings": study.experiment.latents.model_dump(),
     }
+
+
+def _digests(starts: Sequence[tuple[str, np.ndarray]]) -> dict[str, str]:
+    return {name: hashlib.sha256(latent.tobytes()).hexdigest() for name, latent in starts}
 
 
 def _is_made(study: Study, name: str, about: dict[str, Any]) -> bool:
@@ -83,10 +112,29 @@ def _is_made(study: Study, name: str, about: dict[str, Any]) -> bool:
     return all(document.get(key) == value for key, value in about.items())
 
 
-def _draw_walks(checkpoint: str, artifacts: str, settings: LatentsConfig, about: dict[str, Any]) -> None:
-    generator = load_generator(checkpoint, task_device())
-    write_samples(open_folder(artifacts), generator, settings)
-    write_interpolation(open_folder(artifacts), generator, settings, about=about)
+def _draw(
+    write: Callable[..., list[str]], checkpoint: str, generator: str, artifacts: str, settings: LatentsConfig
+) -> None:
+    write(open_folder(artifacts), loaded_generator(checkpoint, generator), settings)
+
+
+def _draw_walks(
+    checkpoint: str,
+    generator: str,
+    artifacts: str,
+    settings: LatentsConfig,
+    measurer: str | None,
+    starts: Sequence[tuple[str, np.ndarray]],
+    about: dict[str, Any],
+) -> None:
+    write_interpolation(
+        open_folder(artifacts),
+        loaded_generator(checkpoint, generator),
+        settings,
+        starts=starts,
+        features=loaded_assessor(measurer).features if measurer else None,
+        about=about,
+    )
 
 
 def _assess_on_cluster(study: Study, target: Target, generator: str, latents: np.ndarray) -> Assessed:

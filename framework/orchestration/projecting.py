@@ -25,7 +25,7 @@ from framework.orchestration.places import Place, crew_of, place_of
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 
-PROJECTIONS, PICTURE, DOCUMENT = "projections", "projected.png", "projections.json"
+PICTURE, DOCUMENT = "projected.png", "projections.json"
 _INCEPTION_TAP = 192
 _CONTROL_SEED = 2_000_003  # generated images that have to be found back: no candidate is of this seed
 FOUND_BACK_LEVELS = 5.0  # root mean square of 0 to 255; what looks the same
@@ -97,7 +97,7 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
         }
         tensors = {"latent": np.ascontiguousarray(one.best.latent, np.float32)}
         data = safetensors.numpy.save(tensors, about)
-        (study.run.folder / PROJECTIONS).write_bytes(f"{photo.name}.safetensors", data)
+        study.run.projections.write_bytes(f"{photo.name}.safetensors", data)
     document = {
         "checkpoint": target.checkpoint,
         "generator": place.generator,

@@ -19,12 +19,16 @@ from framework.latents.discover import Attribute, attributes_of
 from framework.latents.effects import Effect, latent_slopes, random_directions
 from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.groups import labels_of
+from framework.latents.starts import read_starts
 from framework.latents.steer import Moved, draw_film, draw_strip, edit_of, edit_spread, effect_of, move_and_assess
 from framework.orchestration.places import Place, crew_of, place_of
 from framework.orchestration.shards import SHARD_IMAGES, Tasks
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 from framework.storage import open_folder
+
+Start = tuple[str, np.ndarray]
+"""A projected photograph's name and its latent [z]."""
 
 EFFECTS, PICTURES = "effects.json", "directions"
 _CHANCE = "random_effects.json"
@@ -62,7 +66,8 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
     """
     settings, place = study.experiment.latents, place_of(study, target)
     directions = chosen_directions(study.run, target, say=study.watch.say)
-    _draw_all(study, place, directions, settings)
+    starts = read_starts(study.run.projections, settings.start, latent_size=load_generator(target.location).latent_size)
+    _draw_all(study, place, directions, starts)
     artifacts = study.run.artifacts
     effects = artifacts.read_json(EFFECTS) if artifacts.exists(EFFECTS) else {}
     if place.measurer is None or study.assessors is None:
@@ -133,12 +138,17 @@ def chosen_directions(
         if told is not None and say is not None:
             say(f"Warning: {told}")
         found[file] = direction
+    read_starts(run.projections, run.experiment.latents.start, latent_size=generator.latent_size)  # refuses early
     return found
 
 
-def _draw_all(study: Study, place: Place, directions: Mapping[str, Direction], settings: LatentsConfig) -> None:
-    """Pictures of each, made anew: they are quick, and whoever asks again may have asked for others."""
-    work = [(place, direction, settings, study.run.artifacts.location) for direction in directions.values()]
+def _draw_all(study: Study, place: Place, directions: Mapping[str, Direction], starts: Sequence[Start]) -> None:
+    """Pictures of each, made anew: they are quick, and whoever asks again may have asked for others.
+
+    Those from photographs lie beside those from samples, as NAME-from-PHOTO.
+    """
+    settings = study.experiment.latents
+    work = [(place, direction, settings, starts, study.run.artifacts.location) for direction in directions.values()]
     done = study.watch.counter("directions drawn")
     for _ in crew_of(study, place).map(_draw, work, name="steer: pictures", done=done):
         pass
@@ -220,11 +230,15 @@ def _real_features(images: str, place: Place) -> np.ndarray:
     return place.open_measurer().features(chosen)
 
 
-def _draw(place: Place, direction: Direction, settings: LatentsConfig, artifacts: str) -> None:
+def _draw(place: Place, direction: Direction, settings: LatentsConfig, starts: Sequence[Start], artifacts: str) -> None:
     generator = place.open_generator()
-    latents = generator.sample_latents(settings.strip_samples, settings.seed)
-    names = [f"sample {number}" for number in range(1, len(latents) + 1)]
-    folder, stem = open_folder(artifacts) / PICTURES, direction.name
+    if starts:
+        names, latents = [name for name, _ in starts], np.stack([latent for _, latent in starts])
+        stem = "-".join([direction.name, "from", *names])
+    else:
+        latents, stem = generator.sample_latents(settings.strip_samples, settings.seed), direction.name
+        names = [f"sample {number}" for number in range(1, len(latents) + 1)]
+    folder = open_folder(artifacts) / PICTURES
     strip = draw_strip(generator, direction, latents, settings.strengths, names)
     folder.write_bytes(f"{stem}.png", png_bytes(strip))
     film = draw_film(generator, direction, latents, settings.strengths)

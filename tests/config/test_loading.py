@@ -76,6 +76,8 @@ def test_all_faults_come_out_together():
             "objective.augmentations[1]: wants color, translation or cutout, not 'blur'",
         ),
         ("latents: {groups: {g: 3}}", "latents.groups.g: wants a list of whole numbers or a mapping, not 3"),
+        ("latents: {loop_samples: 1}", "latents.loop_samples: wants 0 (no film) or from 2 to 64, not 1"),
+        ("latents: {loop_samples: 65}", "latents.loop_samples: wants a whole number from 0 to 64, not 65"),
         ("latents: {groups: {g: [1, x]}}", "latents.groups.g[1]: wants a whole number, not 'x'"),
         (
             "latents: {groups: {g: [0]}}",

@@ -3,9 +3,9 @@ import itertools
 import numpy as np
 import pytest
 
-from framework.images import Row, Term, at_side, equation, grid, labelled_sheet, strip, strips
+from framework.images import Row, Term, at_side, corner_sheet, equation, grid, labelled_sheet, strip, strips
 from framework.images.equation import equation_scene
-from framework.images.layout import MARGIN, sheet_scene, strips_scene
+from framework.images.layout import MARGIN, corner_scene, sheet_scene, strips_scene
 from framework.images.scene import CARD, Box, Card, Label, Mark, Tile
 from framework.images.text import SMALLEST, fit, font, printable, text_width, wrap
 
@@ -73,6 +73,27 @@ def test_a_sheet_has_one_geometry_and_its_captions_under_the_tiles(resolution, c
         assert (label.box.left, label.box.width) == (tile.left, tile.width)
         assert 0 <= label.box.top - tile.bottom < 8
         assert ink(picture, label.box) > 5
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("columns", [2, 7])
+def test_a_corner_sheet_has_one_geometry_and_words_outside_its_corners_alone(resolution, columns):
+    images = drawings(columns * columns, resolution)
+    captions = [f"sample {number}" for number in range(1, 5)]
+    scene = corner_scene(images, captions, columns=columns, title="Between four")
+    picture = corner_sheet(images, captions, columns=columns, title="Between four")
+    check(scene, picture)
+    (tile,) = [item.box for item in scene.items if isinstance(item, Tile)]
+    assert (tile.width, tile.height) == (columns * 128, columns * 128)
+    assert picture.shape == (2 * MARGIN + 29 + 12 + 2 * (21 + 3) + tile.height, 2 * MARGIN + tile.width, 3)
+    labels = [item for item in scene.items if isinstance(item, Label)][1:]
+    assert [(label.text, label.box.left == tile.left, label.box.bottom < tile.top) for label in labels] == [
+        ("sample 1", True, True), ("sample 2", False, True), ("sample 3", True, False), ("sample 4", False, False)
+    ]  # fmt: skip
+    assert all(ink(picture, label.box) > 5 for label in labels)
+    side = 128
+    last = at_side(images[-1:], side)[0]
+    assert (picture[tile.bottom - side : tile.bottom, tile.right - side : tile.right] == last).all()
 
 
 def test_a_sheet_may_be_of_one_tile_and_at_a_given_scale():

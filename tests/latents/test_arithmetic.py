@@ -211,3 +211,21 @@ def test_a_score_names_its_protocol(usual):
 
 def test_grey_images(grey_toy, make_judges, config):
     assert run_arithmetic(grey_toy, config, judges=make_judges()).picture.shape[2] == 3
+
+
+def test_a_photograph_is_a_group_of_its_own(toy, make_judges):
+    """me + smiling - no_smiling, and me alone where nothing is asked of an assessor."""
+    me = toy.sample_latents(1, 99)[0]
+    config = LatentsConfig(expression="me + smiling - no_smiling", candidates=200)
+    found = run_arithmetic(toy, config, judges=make_judges(), photographs={"me": me})
+    groups = found.document["groups"]
+    assert (groups["me"]["chosen_by"], groups["me"]["numbers"]) == ("photograph", [])
+    chosen = [
+        toy.sample_latents(200, 0)[[number - 1 for number in groups[name]["numbers"]]].mean(axis=0)
+        for name in ("smiling", "no_smiling")
+    ]
+    np.testing.assert_allclose(found.latent, me + chosen[0] - chosen[1], atol=1e-5)
+    assert found.document["measured"] == []
+    assert "not measured over repeats: there is one me only" in found.document["notes"][-1]["text"]
+    alone = run_arithmetic(toy, LatentsConfig(expression="me"), judges=None, photographs={"me": me})
+    assert np.array_equal(alone.latent, me)

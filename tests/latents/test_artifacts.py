@@ -10,7 +10,9 @@ from framework.latents.arithmetic import run_arithmetic
 from framework.latents.artifacts import (
     read_sheet_latents,
     write_arithmetic,
+    write_corners,
     write_interpolation,
+    write_loop,
     write_samples,
     write_sheet,
 )
@@ -27,8 +29,10 @@ def picture(folder, name):
 
 
 def test_all_files_of_a_run(toy, make_judges, folder, tmp_path):
-    config = LatentsConfig(seed=2)
+    config = LatentsConfig(seed=2, loop_samples=2, corner_steps=2)
     names = write_samples(folder, toy, config)
+    names += write_corners(folder, toy, config)
+    names += write_loop(folder, toy, config)
     names += write_interpolation(folder, toy, config, about={"checkpoint": "000000128000"})
     names += write_sheet(folder, toy, config, about={"generator": "abc"})
     made = run_arithmetic(toy, config, judges=make_judges())
@@ -54,6 +58,13 @@ def test_a_tile_of_the_sheet_is_the_image_of_its_latent(toy, folder):
         tops = [top for top in range(sheet.shape[0] - 127) if (sheet[top : top + 128, left : left + 128] == tile).all()]
         assert len(tops) == 1
         assert (tops[0] - 24 - 41) // 164 == (number - 1) // 5
+
+
+def test_no_old_film_stays_where_none_is_wanted(toy, folder):
+    write_loop(folder, toy, LatentsConfig(loop_samples=2))
+    assert folder.list() == ["loop.gif", "loop.mp4"]
+    assert write_loop(folder, toy, LatentsConfig(loop_samples=0)) == []
+    assert folder.list() == []
 
 
 def test_no_old_equation_stays_beside_a_document_without_one(toy, make_judges, folder):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from framework.errors import LatentsError
-from framework.latents.films import gif_bytes, mp4_bytes, there_and_back
+from framework.latents.films import draw_frames, gif_bytes, mp4_bytes, there_and_back
 
 
 @pytest.fixture
@@ -26,6 +26,40 @@ def test_a_gif_loops_and_shows_each_frame(frames):
     for number, frame in enumerate(frames):
         image.seek(number)
         assert np.abs(np.asarray(image.convert("RGB")).astype(int) - frame).max() <= 8
+
+
+def test_a_gif_of_a_smooth_film_shows_every_third_frame_in_the_same_time(frames):
+    image = Image.open(io.BytesIO(gif_bytes(frames[:9])))
+    assert (image.n_frames, image.info["duration"]) == (3, 120)  # 9 frames of 25 a second: 0.36 s
+    for number, frame in enumerate(frames[:9:3]):
+        image.seek(number)
+        assert np.abs(np.asarray(image.convert("RGB")).astype(int) - frame).max() <= 8
+
+
+def test_a_pixel_of_a_gif_stays_until_it_really_changes():
+    """Noise of 3 levels is not shown; a drift of a level a frame is, and never lags by more than what may stay."""
+    noise = np.random.default_rng(0).integers(97, 104, (12, 40, 40, 3)).astype(np.uint8)
+    assert Image.open(io.BytesIO(gif_bytes(noise, frames_a_second=10))).n_frames == 1
+    drift = np.tile(np.arange(60, 140, dtype=np.uint8)[:, None, None, None], (1, 40, 40, 3))
+    film = Image.open(io.BytesIO(gif_bytes(drift, frames_a_second=10)))
+    at, seconds = 0, 0
+    for number in range(film.n_frames):
+        film.seek(number)
+        shown = int(np.asarray(film.convert("RGB"))[0, 0, 0])
+        assert abs(shown - int(drift[at, 0, 0, 0])) <= 8
+        at += film.info["duration"] // 100
+        seconds += film.info["duration"]
+    assert seconds == 80 * 100
+
+
+@pytest.mark.parametrize("resolution", [32, 64, 128, 256])
+def test_frames_have_one_geometry_and_their_words_below(resolution):
+    images = np.full((2, resolution, resolution, 3), 90, np.uint8)
+    film = draw_frames(images, ["sample 1 → 2", "sample 2 → 1"])
+    assert film.shape == (2, 328, 304, 3)
+    assert (film[:, 24:280, 24:280] == 90).all()
+    assert (film[:, :24] == 255).all()
+    assert not np.array_equal(film[0, 280:], film[1, 280:])
 
 
 def test_an_mp4_is_h264_at_an_even_size_with_its_index_in_front(frames):

@@ -93,9 +93,11 @@ def test_strips_and_films_keep_their_geometry(toy, smiling):
     assert picture.dtype == np.uint8
     assert picture.shape == draw_strip(toy, smiling, latents + 1, STRENGTHS, NAMES).shape
     film = draw_film(toy, smiling, latents, STRENGTHS)
-    assert len(film) == 2 * 24 - 2
+    assert len(film) == 2 * 49 - 2
     assert np.array_equal(film[1], film[-1])
-    assert not np.array_equal(film[0], film[23])
+    assert not np.array_equal(film[0], film[48])
+    at_its_middle = toy.images(smiling.moved(latents, 0.0))[2].repeat(4, axis=0).repeat(4, axis=1)
+    assert np.array_equal(film[24][-176:-48, -152:-24], at_its_middle)
 
 
 def test_the_table_names_what_a_direction_is_for():

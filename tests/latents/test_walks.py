@@ -4,8 +4,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.config.schema import LatentsConfig
+from framework.errors import LatentsError
 from framework.latents.subjects import typical_norm
-from framework.latents.walks import interpolate, lerp, slerp
+from framework.latents.walks import (
+    LEG_FRAMES,
+    between_corners,
+    draw_corners,
+    draw_loop,
+    interpolate,
+    lerp,
+    loop,
+    path_lengths,
+    slerp,
+)
 
 FINITE = st.floats(-10, 10, width=32)
 
@@ -96,10 +107,108 @@ def test_interpolation_of_a_generator(toy):
     assert np.array_equal(made.latents["slerp"][[0, -1]], ends)
     assert made.document["t"] == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert made.document["seed"] == 3
+    assert (made.document["from"], made.document["to"]) == ("sample 1", "sample 2")
     norms = np.linalg.norm(ends, axis=1)
     np.testing.assert_allclose(made.document["latent_norms"]["slerp"], np.linspace(*norms, 6), atol=1e-3)
     first = toy.images(ends)[0].repeat(4, axis=0).repeat(4, axis=1)  # at 128 pixels
-    assert any((made.picture[top : top + 128, 24:152] == first).all() for top in range(60, 120))
+    assert any((made.picture[top : top + 128, 24:152] == first).all() for top in range(60, 140))
     again = interpolate(toy, config)
     assert np.array_equal(again.picture, made.picture)
     assert interpolate(toy, LatentsConfig(interpolation_steps=2)).picture.shape[1] == 2 * 24 + 2 * 128 + 12
+
+
+class Exact:
+    """A generator whose images are its latents, byte for byte, and an eye that reads them back."""
+
+    latent_size, resolution, channels = 16, 8, 1
+
+    def __init__(self, *samples):
+        self.samples = np.array(samples, np.float32)
+
+    def sample_latents(self, n, seed, *, start=0):
+        return self.samples[start : start + n]
+
+    def images(self, latents):
+        return np.ascontiguousarray(latents, np.float32).view(np.uint8).reshape(-1, 8, 8, 1)
+
+    def features(self, images):
+        return images.reshape(len(images), -1).view(np.float32)
+
+
+def test_paths_of_a_linear_generator_are_the_chord_and_the_arc():
+    a, b = np.zeros((2, 16), np.float32)
+    a[0], b[0], b[1] = 5.0, 5 * np.cos(2.0), 5 * np.sin(2.0)  # 2 radians apart on a circle of radius 5
+    exact = Exact(a, b)
+    found = path_lengths(exact, a, b, exact.features)
+    assert found["straight"] == pytest.approx(10 * np.sin(1.0), rel=1e-6)
+    assert found["lerp"] == pytest.approx(found["straight"], rel=1e-6)
+    assert found["slerp"] == pytest.approx(10.0, rel=1e-4)
+    assert (found["features"], found["steps"]) == ("measurer", 65)
+    documents = [interpolate(exact, LatentsConfig(interpolation_steps=steps), features=exact.features).document
+                 for steps in (2, 7)]  # fmt: skip
+    assert documents[0]["path_length"] == documents[1]["path_length"] == found
+
+
+def test_a_path_in_pixels_is_in_levels(toy):
+    """The toy's left upper quarter goes from 0 to 128 in whole levels, 2 a step: a quarter of all pixels."""
+    a, b = np.zeros((2, 10), np.float32)
+    a[0] = -128 / 30
+    found = path_lengths(toy, a, b, None)
+    assert found == {"lerp": pytest.approx(64), "slerp": pytest.approx(64), "straight": pytest.approx(64),
+                     "features": "pixels", "steps": 65}  # fmt: skip
+    still = path_lengths(toy, a, a, None)
+    assert (still["lerp"], still["slerp"], still["straight"]) == (0, 0, 0)
+    assert interpolate(toy, LatentsConfig(), starts=[("a", a), ("same", a)]).picture.dtype == np.uint8
+
+
+def test_a_loop_closes_one_step_before_it_begins():
+    samples = np.random.default_rng(0).standard_normal((5, 20)).astype(np.float32)
+    samples *= 3 / np.linalg.norm(samples, axis=1, keepdims=True)
+    walk = loop(samples, 8)
+    assert walk.shape == (40, 20)
+    assert np.array_equal(walk[::8], samples)
+    assert np.array_equal(walk[-1], slerp(samples[-1], samples[0], 9)[-2])
+    around = np.concatenate([walk, walk[:1]]).astype(np.float64)
+    steps = np.linalg.norm(np.diff(around, axis=0), axis=1).reshape(5, 8)
+    np.testing.assert_allclose(steps, np.tile(steps.mean(axis=1, keepdims=True), (1, 8)), rtol=1e-4)
+    assert len(np.unique(walk, axis=0)) == 40
+
+
+def test_between_corners_corners_and_edges_are_exact():
+    corners = np.random.default_rng(1).standard_normal((4, 20)).astype(np.float32)
+    sheet = between_corners(corners, 5)
+    assert sheet.shape == (5, 5, 20)
+    assert np.array_equal(sheet[[0, 0, -1, -1], [0, -1, 0, -1]], corners)
+    assert np.array_equal(sheet[0], slerp(corners[0], corners[1], 5))
+    assert np.array_equal(sheet[-1], slerp(corners[2], corners[3], 5))
+    assert np.array_equal(sheet[:, 0], slerp(corners[0], corners[2], 5))
+    assert np.array_equal(sheet[:, -1], slerp(corners[1], corners[3], 5))
+    assert np.array_equal(sheet[:, 2], slerp(sheet[0, 2], sheet[-1, 2], 5))
+    assert np.array_equal(between_corners(corners, 2).reshape(4, 20), corners)
+
+
+def test_a_film_of_a_loop_and_a_sheet_of_corners(toy):
+    config = LatentsConfig(loop_samples=3, corner_steps=3, seed=4)
+    samples = toy.sample_latents(4, 4)
+    film = draw_loop(toy, config)
+    assert len(film) == 3 * LEG_FRAMES
+    shown = toy.images(samples).repeat(8, axis=1).repeat(8, axis=2)
+    assert np.array_equal(film[::LEG_FRAMES, 24:280, 24:280], shown[:3])
+    assert np.array_equal(film, draw_loop(toy, config))
+    sheet = draw_corners(toy, config)
+    tiles = sheet[-24 - 24 - 3 * 128 : -24 - 24, 24 : 24 + 3 * 128]
+    for corner, place in zip(shown[:, ::2, ::2], [(0, 0), (0, 256), (256, 0), (256, 256)], strict=True):
+        assert np.array_equal(tiles[place[0] : place[0] + 128, place[1] : place[1] + 128], corner)
+
+
+def test_a_walk_starts_at_what_is_named(toy):
+    photographs = [("anna", np.full(10, 0.5, np.float32)), ("ben", np.full(10, -0.5, np.float32))]
+    samples = toy.sample_latents(2, 0)
+    one = interpolate(toy, LatentsConfig(), starts=photographs[:1])
+    assert (one.document["from"], one.document["to"]) == ("anna", "sample 1")
+    assert np.array_equal(one.latents["slerp"][[0, -1]], [photographs[0][1], samples[0]])
+    two = interpolate(toy, LatentsConfig(), starts=photographs)
+    assert (two.document["from"], two.document["to"]) == ("anna", "ben")
+    assert np.array_equal(two.latents["lerp"][[0, -1]], [photographs[0][1], photographs[1][1]])
+    with pytest.raises(LatentsError, match=r"latents.start: a walk has two ends, and 3 are named"):
+        interpolate(toy, LatentsConfig(), starts=[*photographs, photographs[0]])

@@ -30,6 +30,7 @@ def test_run_holds_what_the_readme_says(run):
     expected = {"experiment.yaml", "run.json", "leaderboard.csv", "best.json", "scores.json", "artifacts", "trials"}
     assert names >= expected | {"report.html"}
     made = {"samples.png", "interpolation.png", "interpolation.json", "sheet.png", "sheet_latents.safetensors"}
+    made |= {"corners.png", "loop.gif", "loop.mp4"}
     assert set(run.artifacts.list()) >= made | {"arithmetic.png", "arithmetic.json"}
     assert "ray" not in names  # Ray's own records: pickles, and paths of this machine
     for trial in run.trials():

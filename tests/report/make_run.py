@@ -265,7 +265,7 @@ def _write_artifacts(run: Path, rng: np.random.Generator) -> None:
     pictures["arithmetic"] = equation(terms, made(1)[0], shown, title=EXPRESSION, note=ARITHMETIC_NOTE)
     for name, picture in pictures.items():
         (folder / f"{name}.png").write_bytes(png_bytes(picture))
-    walked = {"seed": 0, "from_sample": 1, "to_sample": 2, "t": [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]}
+    walked = {"seed": 0, "from": "sample 1", "to": "sample 2", "t": [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]}
     (folder / "interpolation.json").write_text(json.dumps(walked))
     document = {
         "expression": EXPRESSION,
