@@ -1,6 +1,5 @@
 """A generator of the user's own, its module in the current directory alone, on Ray workers."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 from framework.checkpoint import RunFolder, as_generator
-from framework.images import to_pixels
 from framework.latents.direction import load_direction
 from tests.ray.conftest import ROOT, TINY, Ended
 
@@ -95,7 +93,9 @@ def test_directions_are_those_of_its_first_layer(foreign, ours):
     assert abs(np.linalg.svd(weight)[2][0] @ first.vector) > 0.9999
 
 
-def test_it_is_scored_and_reported_like_any_other(call, foreign, ours):
+@pytest.fixture(scope="module")
+def score(call, foreign):
+    """Of the run, whose generator has to be named again."""
     entry = "model.entry=mine_on_ray:Net"
     refused = call("evaluate", foreign.folder.location)
     assert refused.code == 2
@@ -103,29 +103,18 @@ def test_it_is_scored_and_reported_like_any_other(call, foreign, ours):
     scored = call("evaluate", foreign.folder.location, entry, "evaluation.metrics=[fid]")
     assert scored.code == 0, scored.err
     (score,) = scored.document["scores"]
-    assert score["checkpoint"] == "entry:mine_on_ray:Net"
-    assert score["generator"] == ours.digest
-    drawn = call("interpolate", TINY, "name=foreign", entry)
-    assert drawn.code == 0, drawn.err
-    assert json.loads(foreign.artifacts.read_text("interpolation.json"))["generator"] == ours.digest
+    return score
+
+
+def test_it_is_scored_and_reported_like_any_other(call, foreign, ours, score):
+    assert (score["checkpoint"], score["generator"]) == ("entry:mine_on_ray:Net", ours.digest)
+    assert foreign.scores() == [score]
     assert call("report", foreign.folder.location).code == 0
     assert Path(foreign.folder.location, "report.html").exists()
 
 
-def test_a_function_s_images_are_scored_as_the_network_s(call, foreign, ours):
-    latents = ours.sample_latents(32, 0)
-    assert np.array_equal(to_pixels(ours.network(torch_of(latents))), ours.images(latents))
-    settings = ("name=drawn", "model.entry=mine_on_ray:Drawn", "evaluation.metrics=[fid]")
-    scored = call("evaluate", TINY, *settings)
+def test_an_object_is_the_same_generator_in_every_process(call, score):
+    scored = call("evaluate", TINY, "name=drawn", "model.entry=mine_on_ray:Drawn", "evaluation.metrics=[fid]")
     assert scored.code == 0, scored.err
-    by_network = [score for score in foreign.scores() if score["metric"] == scored.document["scores"][0]["metric"]]
-    assert scored.document["scores"][0]["value"] == pytest.approx(by_network[0]["value"], rel=1e-3)
-    refused = call("discover", TINY, *settings[:2], "latents.method=sefa")
-    assert refused.code == 2
-    assert "error: latents.method: sefa reads the first layer, and this generator shows none" in refused.err
-
-
-def torch_of(latents):
-    import torch
-
-    return torch.from_numpy(latents)
+    (of_object,) = scored.document["scores"]
+    assert of_object["value"] == pytest.approx(score["value"], rel=1e-3)
