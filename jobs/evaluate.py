@@ -10,7 +10,7 @@ from framework.orchestration.target import Target, every_target
 from framework.report.score_table import Row, columns
 from jobs.cli import Arguments, Console, Job, run_job
 from jobs.forecast_scores import forecast_pair, forecast_run
-from jobs.opened import codes, open_study
+from jobs.opened import codes, open_study, say_code
 from jobs.tables import comparison_table, score_lines
 
 TAKES = "CHECKPOINT_OR_RUN | CONFIG | A B"
@@ -20,6 +20,7 @@ JOB = Job("evaluate", __doc__, TAKES, ("model.entry", "evaluation", "storage"), 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Computes, keeps (for a run: scores.json) and prints scores with their protocol."""
     console, places = arguments.console, arguments.positionals
+    say_code(places, console)
     if arguments.dry_run:
         return forecast_pair(arguments) if len(places) == 2 else forecast_run(arguments)
     if len(places) == 2:

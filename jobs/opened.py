@@ -97,7 +97,7 @@ def open_foreign(location: str, experiment: Experiment, console: Console) -> Non
         ConfigError: It makes images of another size.
     """
     entry = entry_of(location)
-    console.say(f"Generator: runs code of yours, model.entry={entry} ({code_of(entry or '') or 'installed'})")
+    say_code([location], console)
     generator = load_generator(location)
     side, channels, data = generator.resolution, generator.channels, experiment.data
     if (side, channels) != (data.resolution, data.channels):
@@ -108,7 +108,12 @@ def open_foreign(location: str, experiment: Experiment, console: Console) -> Non
     console.say(f"Generator: latents of {generator.latent_size} numbers, images of {side}x{side}")
 
 
+def say_code(locations: Sequence[str], console: Console) -> None:
+    """A line for each entry, before it is run."""
+    for entry in filter(None, map(entry_of, locations)):
+        console.say(f"Generator: runs code of yours, {entry} ({code_of(entry) or 'installed'})")
+
+
 def codes(locations: Sequence[str]) -> list[Path]:
     """The modules of entries, for the nodes of a cluster to get."""
-    found = [code_of(entry) for location in locations if (entry := entry_of(location))]
-    return [place for place in found if place is not None]
+    return list(filter(None, map(code_of, filter(None, map(entry_of, locations)))))

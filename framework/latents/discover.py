@@ -220,7 +220,7 @@ class _Activations:
         for start in range(0, self._samples, _PART):
             latents = self._tools.sample(min(_PART, self._samples - start), start)
             kept: list[Tensor] = []
-            for part in torch.from_numpy(latents).split(256):
+            for part in torch.from_numpy(latents).chunk(-(-len(latents) // 256)):
                 found = early_activations(self._network, part)
                 if found is None:
                     raise LatentsError(

@@ -41,7 +41,7 @@ def first_matrix(network: nn.Module, latents: Tensor) -> Tensor | None:
 
 
 def early_activations(network: nn.Module, latents: Tensor) -> Tensor | None:
-    """[n,f] what the layer behind the first one is given, of latents [n,z]; None where there is none."""
+    """[n,f] what the layer behind the first one is given, of latents [n,z], two at least; None where there is none."""
     layer = _first(network, latents, _takes_activations)
     return None if layer is None else layer.given.flatten(1)
 

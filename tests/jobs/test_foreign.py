@@ -120,7 +120,7 @@ def test_evaluate_tells_its_plan(called):
     code, out, err = called("evaluate", "foreign.yaml", "--dry-run", "--json")
     assert code == 0, err
     assert json.loads(out) == {"checkpoints": 1, "passes": []}
-    assert f"Generator: runs code of yours, model.entry={ENTRY} (" in err
+    assert f"Generator: runs code of yours, {ENTRY} (" in err
     assert "Generator: latents of 4 numbers, images of 32x32" in err
 
 

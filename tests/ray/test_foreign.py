@@ -73,7 +73,7 @@ def foreign(call, storage) -> RunFolder:
     settings = ("name=foreign", "model.entry=mine_on_ray:Net", "latents.method=sefa", "latents.components=2")
     found = call("discover", TINY, *settings)
     assert found.code == 0, found.err
-    assert "Generator: runs code of yours, model.entry=mine_on_ray:Net (" in found.err
+    assert "Generator: runs code of yours, mine_on_ray:Net (" in found.err
     assert found.document["directions"] == ["sefa_1.safetensors", "sefa_2.safetensors"]
     return RunFolder.open(storage / "foreign")
 
