@@ -27,8 +27,8 @@ _SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
 _LOG_EVERY_SECONDS = 30.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _OWN_GENERATOR = """\
-  CONFIG     with model.entry=package.module:function: of the generator that this function of yours gives, which is
-             code of yours and is run, here and in every task (docs/foreign.md)
+  CONFIG     with model.entry=package.module:function: the generator is what that function of yours gives;
+             it is code of yours and is run, here and in every task (docs/foreign.md)
 
 """
 

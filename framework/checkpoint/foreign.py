@@ -148,7 +148,7 @@ def _imported(entry: str, place: str) -> Callable[[], object]:
     module, _, name = entry.partition(":")
     _see_current_directory()
     try:
-        with _blamed(f"{place}: importing {module}", but=ModuleNotFoundError):
+        with _blamed(f"{place}: importing {module}", but=(ModuleNotFoundError,)):
             found = importlib.import_module(module)
     except ModuleNotFoundError as fault:
         if fault.name is None or not f"{module}.".startswith(f"{fault.name}."):
@@ -168,11 +168,11 @@ def _see_current_directory() -> None:
 
 
 @contextlib.contextmanager
-def _blamed(what: str, *, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+def _blamed(what: str, *, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turns whatever foreign code raises into one line."""
     try:
         yield
-    except (LatentscapeError, but):  # pyright: ignore[reportGeneralTypeIssues]
+    except (LatentscapeError, *but):
         raise
     except (Exception, SystemExit) as fault:
         raise CheckpointError(f"{what} raised {_told(fault)}") from fault

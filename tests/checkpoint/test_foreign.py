@@ -133,9 +133,9 @@ def test_gradients_go_through_a_module_and_its_weights_stay(entry):
     assert not any(parameter.requires_grad for parameter in generator.network.parameters())
     with torch.no_grad():
         target = generator.network(torch.from_numpy(generator.sample_latents(1, 7)))[0]
-    found = project(generator.network, target, generator.sample_latents(32, 1), starts=2, steps=200, shell_weight=0.0)
+    found = project(generator.network, target, generator.sample_latents(32, 1), starts=2, steps=100, shell_weight=0.0)
     assert found.pixel_error < 2.0
-    walks = discover(_tools(generator), LatentsConfig(method="steerable", edits=["brightness"], samples=256), {})
+    walks = discover(_tools(generator), LatentsConfig(method="steerable", edits=["brightness"], samples=64), {})
     assert walks[0].latent_size == 8
 
 

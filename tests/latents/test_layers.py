@@ -62,7 +62,7 @@ def test_a_layer_is_seen_by_what_it_computes():
 
 @pytest.mark.parametrize("architecture", ["dcgan", "skip"])
 def test_our_own_generators_show_theirs(architecture):
-    config = ModelConfig(architecture=architecture, width=8, latent_size=SIZE)
+    config = ModelConfig(architecture=architecture, width=4, latent_size=SIZE)
     network = build_generator(config, resolution=32, channels=3, seed=0).requires_grad_(False)
     assert np.array_equal(first_weight(network, SIZE), network.dense.weight.numpy())
     with torch.no_grad():
@@ -71,7 +71,7 @@ def test_our_own_generators_show_theirs(architecture):
     assert activations.shape == (6, network.dense.out_features)
     with torch.no_grad():
         assert torch.equal(network(LATENTS), whole)
-    found = discover(_tools(network), LatentsConfig(method="ganspace", samples=512, components=2), {})
+    found = discover(_tools(network), LatentsConfig(method="ganspace", samples=64, components=2), {})
     assert [one.name for one in found] == ["ganspace_1", "ganspace_2"]
 
 
