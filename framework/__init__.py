@@ -4,6 +4,8 @@
     generator = load_generator("runs/utkface")
     pictures = generator.images(generator.sample_latents(16, seed=0))  # [16, h, w, c] uint8
 
+`as_generator` gives the same for a torch module or an object of your own.
+
 Importing this package imports nothing of it: each name is fetched when it is first asked for. So torch and ray stay
 away from those who need neither, and a decoding worker, which needs Pillow alone, starts in a tenth of a second.
 """
@@ -12,7 +14,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framework.checkpoint import CheckpointStore, LoadedGenerator, RunFolder, export_generator, load_generator
+    from framework.checkpoint import (
+        CheckpointStore,
+        LoadedGenerator,
+        RunFolder,
+        as_generator,
+        export_generator,
+        load_generator,
+    )
     from framework.config import Experiment, load_experiment
 
 _HOMES = {
@@ -20,6 +29,7 @@ _HOMES = {
     "Experiment": "config",
     "LoadedGenerator": "checkpoint",
     "RunFolder": "checkpoint",
+    "as_generator": "checkpoint",
     "export_generator": "checkpoint",
     "load_experiment": "config",
     "load_generator": "checkpoint",
@@ -30,6 +40,7 @@ __all__ = [
     "Experiment",
     "LoadedGenerator",
     "RunFolder",
+    "as_generator",
     "export_generator",
     "load_experiment",
     "load_generator",

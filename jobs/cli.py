@@ -26,6 +26,11 @@ _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")  # s3://bucket/key?scheme=http is n
 _SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
 _LOG_EVERY_SECONDS = 30.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_OWN_GENERATOR = """\
+  CONFIG     with model.entry=package.module:function: the generator is what that function of yours gives;
+             it is code of yours and is run, here and in every task (docs/foreign.md)
+
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +66,11 @@ class Arguments:
     stdout: TextIO
     command: list[str]
 
+    @property
+    def takes_config(self) -> bool:
+        """Whether the first positional is a YAML file."""
+        return self.positionals[0].endswith((".yaml", ".yml"))
+
     def title(self, subject: str) -> str:
         """What Ray's dashboard calls this job."""
         return f"{self.job} {subject}"
@@ -68,12 +78,22 @@ class Arguments:
     def experiment(self) -> Experiment:
         """From the first positional: a YAML file, or a run whose own experiment it is."""
         first = self.positionals[0]
-        if first.endswith((".yaml", ".yml")):
+        if self.takes_config:
             experiment = load_experiment(first, self.overrides)
         else:
             experiment = with_overrides(RunFolder.open(first).experiment, self.overrides)
         check_space(experiment)
         check_trackers(experiment)
+        return experiment
+
+    def experiment_to_train(self) -> Experiment:
+        """Likewise, for jobs that train a generator; ConfigError where it is one of the user's own."""
+        experiment = self.experiment()
+        if experiment.model.entry is not None:
+            raise ConfigError(
+                f"model.entry: {experiment.model.entry}: jobs.{self.job} trains a generator, and one of your own "
+                "cannot be trained here; jobs.discover, steer, interpolate, arithmetic and evaluate take it"
+            )
         return experiment
 
     def settings(self) -> Experiment:
@@ -221,9 +241,10 @@ def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
 
 
 def _help(job: Job) -> str:
+    own = _OWN_GENERATOR if "model.entry" in job.sections else ""
     return (
         f"{job.summary}\n\n"
-        f"usage: python -m jobs.{job.name} {job.takes} [key=value ...] [--switch ...]\n\n"
+        f"usage: python -m jobs.{job.name} {job.takes} [key=value ...] [--switch ...]\n\n{own}"
         f"  --json     one JSON document on stdout, all else on stderr\n"
         f"  --dry-run  resolve the config, open the data, build the models, print the plan; write nothing\n"
         f"  --verbose  Ray's own log lines too\n\n"

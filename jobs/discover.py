@@ -9,7 +9,7 @@ from framework.orchestration.target import Target
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
 
-JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN", ("latents", "assessor", "storage"))
+JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

@@ -10,25 +10,27 @@ from framework.orchestration.target import Target, every_target
 from framework.report.score_table import Row, columns
 from jobs.cli import Arguments, Console, Job, run_job
 from jobs.forecast_scores import forecast_pair, forecast_run
-from jobs.opened import open_study
+from jobs.opened import codes, open_study, say_code
 from jobs.tables import comparison_table, score_lines
 
-JOB = Job("evaluate", __doc__, "CHECKPOINT_OR_RUN | A B", ("evaluation", "storage"), positionals=(1, 2))
+TAKES = "CHECKPOINT_OR_RUN | CONFIG | A B"
+JOB = Job("evaluate", __doc__, TAKES, ("model.entry", "evaluation", "storage"), positionals=(1, 2))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Computes, keeps (for a run: scores.json) and prints scores with their protocol."""
     console, places = arguments.console, arguments.positionals
+    say_code(places, console)
     if arguments.dry_run:
         return forecast_pair(arguments) if len(places) == 2 else forecast_run(arguments)
     if len(places) == 2:
         settings = arguments.settings().evaluation
         title = arguments.title(" ".join(PurePath(place).name for place in places))
-        with connect(title, verbose=arguments.verbose, say=console.say) as cluster:
+        with connect(title, verbose=arguments.verbose, say=console.say, code=codes(places)) as cluster:
             scores = evaluate_pair(*places, settings=settings, cluster=cluster, watch=console)
     else:
         with open_study(arguments) as (study, target):
-            if study.experiment.evaluation.checkpoints == "all":
+            if study.experiment.evaluation.checkpoints == "all" and target.entry is None:
                 return _every_checkpoint(study, places[0], console)
             scores = evaluate(study, [target])
     console.say(score_lines(scores))

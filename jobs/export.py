@@ -3,6 +3,7 @@
 from typing import Any
 
 from framework.checkpoint import RunFolder
+from framework.errors import CheckpointError
 from framework.orchestration.target import find_target
 from framework.report.export import export_files, read_export, refuse_occupied, write_export
 from framework.storage import open_folder
@@ -16,6 +17,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
     source, target = arguments.positionals[0], open_folder(arguments.positionals[1])
     refuse_occupied(target)
     found = find_target(source)
+    if found.entry is not None:
+        raise CheckpointError(f"{source}: is of a generator of your own, {found.entry}: it holds none to export")
     export = read_export(RunFolder.open(found.run), found.checkpoint)
     files = export_files(export)
     sizes = ", ".join(f"{name} ({len(data):,} bytes)" for name, data in files.items())

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from framework.checkpoint import RunFolder, cache_folder
-from framework.config import EvaluationConfig, with_overrides
+from framework.checkpoint import cache_folder
+from framework.config import EvaluationConfig
 from framework.data import find_prepared
 from framework.errors import EvaluationError
 from framework.evaluation import resolve_features
@@ -12,29 +12,35 @@ from framework.orchestration.run_requests import RunSides, run_requests
 from framework.orchestration.scoring import pair_requests
 from framework.orchestration.scoring_plan import PROCESS_BYTES, PassPlan, plan_pair, plan_run
 from framework.orchestration.shards import task_resources
-from framework.orchestration.target import every_target, find_target
+from framework.orchestration.target import every_target
 from framework.training import find_assessors
 from jobs.cli import Arguments, Console
+from jobs.opened import find_study, open_foreign
 
 
 def forecast_run(arguments: Arguments) -> dict[str, Any]:
     """For a checkpoint, or those of a run."""
     place, console = arguments.positionals[0], arguments.console
-    target = find_target(place)
-    run = RunFolder.open(target.run)
-    run = RunFolder(run.folder, with_overrides(run.experiment, arguments.overrides))
+    run, target = find_study(arguments)
     settings, cache = run.experiment.evaluation, cache_folder(run.experiment.storage)
-    targets = every_target(place) if settings.checkpoints == "all" else [target]
+    targets = [target]
+    if target.entry is not None:
+        open_foreign(target.location, run.experiment, console)
+    elif settings.checkpoints == "all":
+        targets = every_target(place)
     console.say(f"Checkpoints: {len(targets)}")
     images = find_prepared(run.experiment.data, cache=cache)
     if images is None:
         console.say("Images: are to be packed first")
+        if not run.about:  # a run that is yet to begin says nothing of its images either
+            return {"checkpoints": len(targets), "passes": []}
     assessors = None if images is None else find_assessors(images, run.experiment.assessor, cache=cache)
     measurer = None if assessors is None else assessors.folder / "measurer"
     if measurer is None and not _has_inception(settings):
         console.say("Assessor: is to be trained first; its features are what scores are made of here")
         return {"checkpoints": len(targets), "passes": []}
-    plans = plan_run(run_requests(run, RunSides.of_run(run), assessor_folder=measurer), targets)
+    sides = RunSides.of_run(run) if images is None else RunSides.of_store(images)
+    plans = plan_run(run_requests(run, sides, assessor_folder=measurer), targets)
     return {"checkpoints": len(targets), **_say(plans, settings, console)}
 
 

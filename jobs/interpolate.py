@@ -6,7 +6,7 @@ from framework.orchestration.explore import interpolate
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
 
-JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN", ("latents", "assessor", "storage"))
+JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

@@ -19,7 +19,7 @@ JOB = Job("pipeline", __doc__, "CONFIG", ("search", "latents", *SECTIONS))
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """The way of the data, step by step; a step that was done is not done again."""
-    experiment, console = arguments.experiment(), arguments.console
+    experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console)
     with begin_study(arguments, experiment) as study:

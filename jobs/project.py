@@ -8,7 +8,7 @@ from framework.orchestration.target import Target
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
 
-JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN PHOTO…", ("latents", "assessor", "storage"), (2, 65))
+JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN PHOTO…", ("model.entry", "latents", "assessor", "storage"), (2, 65))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

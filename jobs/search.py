@@ -14,7 +14,7 @@ JOB = Job("search", __doc__, "CONFIG", ("search", *SECTIONS))
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Prepares what is missing, searches, and prints the leaderboard."""
-    experiment, console = arguments.experiment(), arguments.console
+    experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console)
     with begin_study(arguments, experiment) as study:

@@ -8,7 +8,7 @@ from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
 from jobs.tables import aligned
 
-JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN", ("latents", "assessor", "storage"))
+JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

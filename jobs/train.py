@@ -17,7 +17,7 @@ JOB = Job("train", __doc__, "CONFIG", SECTIONS)
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Prepares what is missing, trains, and prints the trial's line."""
-    experiment, console = arguments.experiment(), arguments.console
+    experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console, trials=1)
     with begin_study(arguments, experiment) as study:

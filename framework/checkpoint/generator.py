@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
 
+from framework.checkpoint.foreign import entry_of, open_entry
+from framework.checkpoint.loaded import LoadedGenerator
 from framework.checkpoint.saved import (
     GENERATOR,
     GENERATOR_CONFIG,
@@ -21,71 +21,11 @@ from framework.checkpoint.saved import (
 )
 from framework.checkpoint.store import BEST
 from framework.config import ModelConfig
-from framework.errors import CheckpointError, LatentscapeError, LatentsError, StorageError
-from framework.images import to_pixels
-from framework.models import build_generator, sample_latents
+from framework.errors import CheckpointError, LatentscapeError, StorageError
+from framework.models import build_generator
 from framework.storage import Folder, open_folder
 
-# A network's rounding depends on how many go through it at a time: always so many, so that it never shows.
-BLOCK_IMAGES = 32
 CONFIG_KEYS = {"architecture": str, "latent_size": int, "resolution": int, "channels": int}
-
-
-class LoadedGenerator:
-    """A trained generator. `images` gives the same bytes for a latent, whatever else is asked with it.
-
-    Args:
-        network: Latents [n, z] -> images [n, c, h, w] in [-1, 1].
-        config: `generator/config.json`.
-        digest: sha256 of its weights.
-        source: The folder it was read from.
-        device: Where it computes.
-    """
-
-    def __init__(
-        self, network: nn.Module, *, config: dict[str, Any], digest: str, source: str, device: str | torch.device
-    ) -> None:
-        self.device = torch.device(device)
-        self.network = network.to(self.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # pyright: ignore[reportCallIssue]
-        self.config = config
-        self.latent_size: int = config["latent_size"]
-        self.resolution: int = config["resolution"]
-        self.channels: int = config["channels"]
-        self.images_seen: int = config.get("images_seen", 0)
-        self.digest = digest
-        self.source = source
-
-    def sample_latents(self, n: int, seed: int, *, start: int = 0) -> np.ndarray:
-        """[n, z] float32, standard normal; latent k of a seed is the same however many are asked for."""
-        return sample_latents(n, self.latent_size, seed=seed, start=start)
-
-    @torch.inference_mode()
-    def images(self, latents: np.ndarray | torch.Tensor) -> np.ndarray:
-        """Pictures of latents.
-
-        Args:
-            latents: [n, latent_size] floats, array or tensor.
-
-        Returns:
-            [n, resolution, resolution, channels] uint8.
-
-        Raises:
-            LatentsError: Another shape, or values that are not finite.
-        """
-        given = torch.as_tensor(latents)
-        if given.ndim != 2 or given.shape[1] != self.latent_size:
-            raise LatentsError(f"latents: want the shape [n, {self.latent_size}], not {list(given.shape)}")
-        if not bool(torch.isfinite(given).all()):
-            raise LatentsError("latents: want finite numbers")
-        dtype = next(self.network.parameters()).dtype
-        result = np.empty((len(given), self.resolution, self.resolution, self.channels), np.uint8)
-        block = torch.zeros(BLOCK_IMAGES, self.latent_size, dtype=dtype, device=self.device)
-        for start in range(0, len(given), BLOCK_IMAGES):
-            wanted = given[start : start + BLOCK_IMAGES].to(self.device, dtype)
-            block.zero_()
-            block[: len(wanted)] = wanted
-            result[start : start + len(wanted)] = to_pixels(self.network(block))[: len(wanted)]
-        return result
 
 
 def load_generator(
@@ -95,14 +35,19 @@ def load_generator(
 
     Args:
         path: Local path or URI of a run (its best checkpoint, else its newest), a trial (likewise), a checkpoint,
-            the `generator/` within one, or an exported copy of that.
+            the `generator/` within one, or an exported copy of that. `entry:package.module:function` runs a function
+            of your own, see `framework.checkpoint.foreign`.
         device: Where it is to compute.
         warn: Told of damaged checkpoints that were passed over.
 
     Raises:
         CheckpointError: There is no generator, or it is damaged.
+        ConfigError: An entry that names no function.
         StorageError: The place cannot be reached.
     """
+    entry = entry_of(path)
+    if entry is not None:
+        return open_entry(entry, device)
     folder = open_folder(path)
     candidates = list(_candidates(folder))
     if not candidates:

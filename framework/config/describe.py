@@ -43,12 +43,13 @@ def default_of(dotted: str) -> Any:
 
 
 def describe_keys(sections: list[str] | None = None) -> list[KeyHelp]:
-    """Every key of some sections (or top-level keys, such as `seed`), or of all, in the schema's order.
+    """Every key of some sections (or single keys, such as `seed`, `model.entry`), or of all, in the schema's order.
 
     Raises:
         ConfigError: There is no such section.
     """
-    unknown = [name for name in sections or [] if name not in Experiment.model_fields]
+    single = {key for key, _ in leaves()}
+    unknown = [name for name in sections or [] if name not in Experiment.model_fields and name not in single]
     if unknown:
         raise ConfigError(f"{unknown[0]}: no section; there are {', '.join(Experiment.model_fields)}")
     return [
@@ -60,7 +61,7 @@ def describe_keys(sections: list[str] | None = None) -> list[KeyHelp]:
             text=field.description,
         )
         for key, field in leaves()
-        if sections is None or key.partition(".")[0] in sections
+        if sections is None or key in sections or key.partition(".")[0] in sections
     ]
 
 

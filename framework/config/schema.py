@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
@@ -56,6 +57,7 @@ class ModelConfig(Section):
     width: int = key(128, "channels of each layer (skip: the largest)", unit="channels", ge=4, le=2048)
     latent_size: int = key(100, "numbers in a latent", unit="dimensions", ge=1, le=8192)
     dropout: float = key(0.4, "dropout before the discriminator's logit", unit="probability", ge=0.0, lt=1.0)
+    entry: str | None = key(None, "package.module:function of yours that gives the generator; it is run")
 
 
 class ObjectiveConfig(Section):
@@ -320,6 +322,9 @@ def _is_learned(field: FieldInfo) -> bool:
 
 def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
     training, latents = experiment.training, experiment.latents
+    entry = experiment.model.entry
+    if entry is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", entry):
+        yield f"model.entry: wants package.module:function, not {entry!r}"
     if training.schedule == "notebook" and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
     smallest = training.batch_size // 2 if training.schedule == "notebook" else training.batch_size

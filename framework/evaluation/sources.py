@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from framework.checkpoint import load_generator
+from framework.checkpoint.foreign import entry_of
 from framework.checkpoint.generator import generator_folder
 from framework.data import PackedStore, open_store
 from framework.errors import DataError, EvaluationError
@@ -64,7 +65,7 @@ def find_source(location: str, *, samples: int, seed: int, mixed: bool = False) 
         CheckpointError: A run or checkpoint without a generator that can be read.
     """
     path = Path(location).expanduser()
-    if generator_folder(location) is not None or (path / "experiment.yaml").exists():
+    if entry_of(location) or generator_folder(location) is not None or (path / "experiment.yaml").exists():
         return _generator_spec(location, samples=samples, seed=seed)
     if not path.exists():
         raise EvaluationError(f"{location}: is not there")

@@ -25,6 +25,7 @@ from framework.latents.expression import format_expression, parse_expression
 from framework.latents.ganalyze import Generate, Score, ganalyze
 from framework.latents.ganspace import ganspace
 from framework.latents.groups import Labels, known_names, resolve_group
+from framework.latents.layers import early_activations
 from framework.latents.sefa import first_weight, sefa
 from framework.latents.steerable import steer_linear, steer_nonlinear
 from framework.latents.subjects import Scores
@@ -259,29 +260,20 @@ class _Activations:
     """Latents and what the first layer behind its nonlinearity makes of them, part by part, as often as wanted."""
 
     def __init__(self, tools: Tools, network: nn.Module, samples: int) -> None:
-        self._tools, self._samples = tools, samples
-        self._layer = next(
-            (module for module in network.modules() if isinstance(module, (nn.ConvTranspose2d, nn.Conv2d))), None
-        )
-        self._network = network
+        self._tools, self._network, self._samples = tools, network, samples
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        if self._layer is None:
-            raise LatentsError("latents.method: ganspace wants a layer of maps, and the generator has none")
         for start in range(0, self._samples, _PART):
             latents = self._tools.sample(min(_PART, self._samples - start), start)
             kept: list[Tensor] = []
-
-            def keep(_: nn.Module, given: tuple[Tensor, ...], kept: list[Tensor] = kept) -> None:
-                kept.append(given[0].detach().flatten(1))
-
-            handle = self._layer.register_forward_pre_hook(keep)
-            try:
-                with torch.inference_mode():
-                    for part in torch.from_numpy(latents).split(256):
-                        self._network(part)
-            finally:
-                handle.remove()
+            for part in torch.from_numpy(latents).chunk(-(-len(latents) // 256)):
+                found = early_activations(self._network, part)
+                if found is None:
+                    raise LatentsError(
+                        "latents.method: ganspace reads what the layer behind the first one is given, dense or a "
+                        "convolution, and this generator has none"
+                    )
+                kept.append(found.cpu())
             yield latents, torch.cat(kept).float().numpy()
 
 

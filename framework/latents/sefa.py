@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from framework.errors import LatentsError
+from framework.latents.layers import first_matrix
+from framework.models import sample_latents
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,26 +42,22 @@ def sefa(weight: np.ndarray, *, count: int) -> Components:
 
 
 def first_weight(network: nn.Module, latent_size: int) -> np.ndarray:
-    """The weight [out,z] of the layer that latents go into: a dense one, or a (transposed) convolution of 1x1 maps.
+    """The weight [out,z] of the layer that latents go into, as they are or scaled: dense, or a convolution.
 
     Raises:
         LatentsError: The network begins with no such layer.
     """
-    for module in network.modules():
-        if isinstance(module, nn.Linear) and module.in_features == latent_size:
-            return _array(module.weight)
-        if isinstance(module, nn.ConvTranspose2d) and module.in_channels == latent_size:
-            return _array(module.weight.flatten(1).T)
-        if isinstance(module, nn.Conv2d) and module.in_channels == latent_size:
-            return _array(module.weight.transpose(0, 1).flatten(1).T)
-    raise LatentsError(f"SeFa wants a first layer that takes {latent_size} numbers, and the generator has none")
+    latents = torch.from_numpy(sample_latents(4, latent_size, seed=0))
+    found = first_matrix(network, latents)
+    if found is None:
+        raise LatentsError(
+            f"latents.method: sefa wants a first layer, dense or a convolution, that takes a latent's {latent_size} "
+            "numbers, and this generator has none"
+        )
+    return found.double().cpu().numpy()
 
 
 def signed(vectors: np.ndarray) -> np.ndarray:
     """[k,z] float32 with each row's largest entry positive."""
     largest = np.take_along_axis(vectors, np.abs(vectors).argmax(axis=1)[:, None], axis=1)
     return (vectors * np.where(largest < 0, -1.0, 1.0)).astype(np.float32)
-
-
-def _array(weight: torch.Tensor) -> np.ndarray:
-    return weight.detach().double().cpu().numpy()

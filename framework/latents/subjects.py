@@ -14,7 +14,7 @@ Scores = Mapping[str, np.ndarray]
 
 
 class GeneratorLike(Protocol):
-    """Makes images; `framework.load_generator` gives one."""
+    """Makes images; `framework.load_generator` and `as_generator` give one."""
 
     @property
     def latent_size(self) -> int:

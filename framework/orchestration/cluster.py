@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +57,15 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def connect(title: str, *, verbose: bool, say: Callable[[str], None]) -> Iterator[Cluster]:
+def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequence[Path] = ()) -> Iterator[Cluster]:
     """The cluster of RAY_ADDRESS or of this machine; where there is none, an embedded one for this block.
 
     Args:
         title: What Ray's dashboard calls this job, e.g. "search utkface".
         verbose: Ray's own log lines come through.
         say: Gets the one line that tells which of the two it is.
+        code: Modules of the user's, files or folders, that tasks import. An embedded Ray's processes find them where
+            they are: Ray gives them this process's current directory.
 
     Raises:
         ClusterError: RAY_ADDRESS is set and cannot be reached, or Ray cannot start here.
@@ -77,7 +79,7 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None]) -> Iterato
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
     with _our_signal_handlers():
-        embedded = _start(title, verbose=verbose)
+        embedded = _start(title, verbose=verbose, code=code)
     try:
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
@@ -129,7 +131,7 @@ def planned_cluster() -> Cluster:
     return Cluster(True, "this machine", None, ((cores, float(torch.cuda.device_count())),))
 
 
-def _start(title: str, *, verbose: bool) -> bool:
+def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
     """Connects; True where the cluster is embedded."""
     import ray
     from ray.job_config import JobConfig
@@ -150,7 +152,7 @@ def _start(title: str, *, verbose: bool) -> bool:
         _refuse_wrong_token(address)
         environment["env_vars"]["RAY_ADDRESS"] = address
         try:
-            ray.init(address=address, runtime_env=_with_code(environment), **quiet)
+            ray.init(address=address, runtime_env=_with_code(environment, code), **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
             reason = " ".join(str(fault).split())[:200]
             where = f"RAY_ADDRESS={named}" if named else f"the cluster that `ray start` left word of, {address}"
@@ -241,11 +243,11 @@ def _worker_environment() -> dict[str, str]:
     return {**_NEEDED, **passed}
 
 
-def _with_code(environment: dict) -> dict:
-    """On a cluster that is there the nodes need our code; inside a submitted job its working directory brings it."""
+def _with_code(environment: dict, code: Sequence[Path]) -> dict:
+    """On a cluster that is there the nodes need our code, and the user's; a submitted job's own folder brings both."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         return environment
-    return {**environment, "py_modules": [str(Path(__file__).parents[1])]}
+    return {**environment, "py_modules": [str(place) for place in (Path(__file__).parents[1], *code)]}
 
 
 def _describe(*, embedded: bool) -> Cluster:

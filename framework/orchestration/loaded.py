@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 from framework.checkpoint import LoadedGenerator, load_generator
+from framework.checkpoint.foreign import entry_of
 from framework.errors import CheckpointError
 from framework.models.assessor import Assessor
 from framework.orchestration.shards import task_device
@@ -14,8 +15,15 @@ def loaded_generator(checkpoint: str, digest: str) -> LoadedGenerator:
     """The generator of a checkpoint; `digest` tells a checkpoint from one that took its place after a restart."""
     generator = load_generator(checkpoint, task_device())
     if generator.digest != digest:
-        raise CheckpointError(f"{checkpoint}: is another generator than when this job began")
+        raise CheckpointError(f"{checkpoint}: is another generator than when this job began{_why(checkpoint)}")
     return generator
+
+
+def _why(checkpoint: str) -> str:
+    """What to do about an entry that gives another generator in each process."""
+    if entry_of(checkpoint) is None:
+        return ""
+    return " or in another process; let it give the same weights each time, or an object a `digest`, a text of its own"
 
 
 @functools.lru_cache(maxsize=4)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.checkpoint import load_generator
+from framework.checkpoint.foreign import entry_of
 from framework.config import EvaluationConfig
 from framework.evaluation import (
     FeatureSpec,
@@ -210,7 +211,8 @@ def evaluate_pair(
     ]
     resources = task_resources(settings.workers, cluster, gpus=settings.gpus_per_worker)
     weights = {spec.path for _, spec, _, _ in prepared}
-    places = (*weights, *(source.location for source in sources if not is_uri(source.location)))
+    files = [source.location for source in sources if not is_uri(source.location) and not entry_of(source.location)]
+    places = (*weights, *files)
     depot = None if cluster.embedded else Depot.new()
     with (
         tempfile.TemporaryDirectory(prefix="latentscape-") as folder,

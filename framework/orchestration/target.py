@@ -1,9 +1,13 @@
-"""What a job's CHECKPOINT_OR_RUN means: a generator, and the run whose settings and folder go with it."""
+"""What a job's CHECKPOINT_OR_RUN means: a generator, and the run whose settings and folder go with it.
+
+A run may also be of a generator of the user's own: it has no trials, and its target is an entry.
+"""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from framework.checkpoint import RunFolder
+from framework.checkpoint.foreign import ENTRY, entry_of
 from framework.checkpoint.saved import is_name
 from framework.errors import CheckpointError
 from framework.storage import Folder, open_folder
@@ -13,29 +17,41 @@ _LEVELS_UP = 5  # RUN/trials/<id>/checkpoints/<name>/generator
 
 @dataclass(frozen=True)
 class Target:
-    """A checkpoint of a run.
+    """A checkpoint of a run, or the foreign generator that a run is of.
 
     Args:
         run: Location of RUN.
-        checkpoint: Path of the checkpoint within RUN.
+        checkpoint: Path of the checkpoint within RUN; `entry:package.module:function` of a foreign generator.
     """
 
     run: str
     checkpoint: str
 
+    @classmethod
+    def of_entry(cls, run: str, entry: str) -> "Target":
+        """A foreign generator, by `model.entry`."""
+        return cls(run, f"{ENTRY}{entry}")
+
+    @property
+    def entry(self) -> str | None:
+        """`package.module:function` of a foreign generator; None for a checkpoint."""
+        return entry_of(self.checkpoint)
+
     @property
     def images_seen(self) -> int:
-        """The checkpoint's clock."""
-        return int(PurePosixPath(self.checkpoint).name)
+        """The checkpoint's clock; 0 for a foreign generator."""
+        return 0 if self.entry else int(PurePosixPath(self.checkpoint).name)
 
     @property
     def location(self) -> str:
-        """Where the checkpoint lies."""
-        return (open_folder(self.run) / self.checkpoint).location
+        """Where the checkpoint lies, or the entry: what `load_generator` opens."""
+        return self.checkpoint if self.entry else (open_folder(self.run) / self.checkpoint).location
 
 
 def find_target(location: str) -> Target:
-    """The best checkpoint of a run or trial, or the checkpoint itself.
+    """The best checkpoint of a run or trial, or the checkpoint itself; of a foreign generator's run that generator.
+
+    An entry is only named here: whoever opens it runs code.
 
     Raises:
         CheckpointError: It is neither, or nothing was scored yet.
@@ -53,6 +69,8 @@ def find_target(location: str) -> Target:
         if not best.get("checkpoint"):
             raise CheckpointError(f"{location}: this trial has no scored checkpoint; name one of its checkpoints")
         return Target(run.folder.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")
+    if run.experiment.model.entry is not None and run.best() is None:
+        return Target.of_entry(run.folder.location, run.experiment.model.entry)
     return best_target(run)
 
 

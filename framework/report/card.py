@@ -119,6 +119,7 @@ def _data(export: Export, source: Source) -> list[tuple[str, Any]]:
 
 def _training(export: Export) -> str:
     generator, experiment = export.generator, export.experiment
+    assert generator.network is not None
     parameters = sum(parameter.numel() for parameter in generator.network.parameters())
     versions = ", ".join(
         f"{name} {export.versions[name]}" for name in ("latentscape", "torch") if name in export.versions

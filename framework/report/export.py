@@ -102,6 +102,7 @@ def export_files(export: Export) -> dict[str, bytes]:
     """Name -> content of each file of the repository."""
     from framework.report.card import card  # it describes an Export, so it imports this module
 
+    assert export.generator.network is not None
     weights = tensor_bytes(export.generator.network.state_dict())
     config = {**export.generator.config, "weights_file": HUB_WEIGHTS}
     return {

@@ -15,6 +15,7 @@ LEARNED = {
     "model.width": 64,
     "model.latent_size": 32,
     "model.dropout": 0.1,
+    "model.entry": "mine:generator",
     "objective.loss": "hinge",
     "objective.r1_gamma": 1.0,
     "objective.r1_every_steps": 4,

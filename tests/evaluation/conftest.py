@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from framework.checkpoint.generator import LoadedGenerator
+from framework.checkpoint import LoadedGenerator
 from framework.checkpoint.saved import generator_files
 from framework.config import EvaluationConfig, ModelConfig
 from framework.evaluation.features import FeatureSpec

@@ -138,7 +138,7 @@ def test_a_run_that_is_none(called, tmp_path):
 
 
 def test_evaluate_takes_one_or_two(called):
-    assert_mistake(called("evaluate", "a", "b", "c"), "CHECKPOINT_OR_RUN | A B")
+    assert_mistake(called("evaluate", "a", "b", "c"), "CHECKPOINT_OR_RUN | CONFIG | A B")
 
 
 def test_storage_that_cannot_be_written(called, config, tmp_path):
@@ -156,7 +156,7 @@ def test_help_has_every_key_of_its_sections_and_fits(called, name):
     assert f"python -m jobs.{name}" in out
     assert max(map(len, out.splitlines())) <= 110
     sections = importlib.import_module(f"jobs.{name}").JOB.sections
-    assert all(f"\n{section}." in out for section in sections)
+    assert all(f"\n{section}" in out for section in sections)
 
 
 def test_dry_run_says_the_plan_and_writes_nothing(called, config):

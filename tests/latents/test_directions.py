@@ -53,7 +53,8 @@ def test_sefa_finds_the_factors(weight, factors):
     ids=lambda x: type(x).__name__,
 )
 def test_the_first_layer_is_found_whatever_its_kind(layer):
-    network = nn.Sequential(layer, nn.ReLU(), nn.Linear(12, 5))
+    maps = [] if isinstance(layer, nn.Linear) else [nn.Unflatten(1, (SIZE, 1, 1))]
+    network = nn.Sequential(*maps, layer, nn.Flatten(), nn.ReLU(), nn.Linear(12, 5))
     weight = first_weight(network, SIZE)
     assert weight.shape == (12, SIZE)
     latents = sample_latents(3, SIZE, seed=0)
@@ -64,8 +65,8 @@ def test_the_first_layer_is_found_whatever_its_kind(layer):
         out = layer(torch.from_numpy(given)).numpy().reshape(3, -1)
         bias = layer(torch.zeros(given[:1].shape)).numpy().reshape(1, -1)
     np.testing.assert_allclose(latents @ weight.T, out - bias, atol=1e-5)
-    with pytest.raises(LatentsError, match="first layer that takes 99 numbers"):
-        first_weight(network, 99)
+    with pytest.raises(LatentsError, match=f"that takes a latent's {SIZE} numbers"):
+        first_weight(nn.ReLU(), SIZE)
 
 
 class Batches:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from framework.checkpoint.generator import LoadedGenerator
+from framework.checkpoint import LoadedGenerator
 from framework.config import ModelConfig
 from framework.config.schema import LatentsConfig
 from framework.latents.arithmetic import run_arithmetic

@@ -1,0 +1,80 @@
+"""What every opened generator can do, whoever made it: pictures of latents, the same bytes for the same latent."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from framework.errors import LatentsError
+from framework.images import to_pixels
+from framework.models import sample_latents
+
+# A network's rounding depends on how many go through it at a time: always so many, so that it never shows.
+BLOCK_IMAGES = 32
+
+
+class LoadedGenerator:
+    """A generator at hand. `images` gives the same bytes for a latent, whatever else is asked with it.
+
+    Args:
+        network: Latents [n, z] -> images [n, c, h, w] in [-1, 1]; None where there is only a function of somebody's.
+        config: `latent_size`, `resolution`, `channels`; for a checkpoint all of `generator/config.json`.
+        digest: sha256 of its weights.
+        source: The folder it was read from.
+        device: Where it computes.
+    """
+
+    def __init__(
+        self, network: nn.Module | None, *, config: dict[str, Any], digest: str, source: str, device: str | torch.device
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = None if network is None else network.to(self.device).eval().requires_grad_(False)
+        self.config = config
+        self.latent_size: int = config["latent_size"]
+        self.resolution: int = config["resolution"]
+        self.channels: int = config["channels"]
+        self.images_seen: int = config.get("images_seen", 0)
+        self.digest = digest
+        self.source = source
+
+    def sample_latents(self, n: int, seed: int, *, start: int = 0) -> np.ndarray:
+        """[n, z] float32, standard normal; latent k of a seed is the same however many are asked for."""
+        return sample_latents(n, self.latent_size, seed=seed, start=start)
+
+    @torch.no_grad()
+    def images(self, latents: np.ndarray | Tensor) -> np.ndarray:
+        """Pictures of latents.
+
+        Args:
+            latents: [n, latent_size] floats, array or tensor.
+
+        Returns:
+            [n, resolution, resolution, channels] uint8.
+
+        Raises:
+            LatentsError: Another shape, or values that are not finite.
+        """
+        given = torch.as_tensor(latents)
+        if given.ndim != 2 or given.shape[1] != self.latent_size:
+            raise LatentsError(f"latents: want the shape [n, {self.latent_size}], not {list(given.shape)}")
+        if not bool(torch.isfinite(given).all()):
+            raise LatentsError("latents: want finite numbers")
+        result = np.empty((len(given), self.resolution, self.resolution, self.channels), np.uint8)
+        filling = self._filling()
+        for start in range(0, len(given), BLOCK_IMAGES):
+            wanted = given[start : start + BLOCK_IMAGES].to(filling)
+            block = torch.cat([wanted, filling[len(wanted) :]])
+            result[start : start + len(wanted)] = self._pixels(block)[: len(wanted)]
+        return result
+
+    def _filling(self) -> Tensor:
+        """[32, z], on the device and in the type that it computes with: what fills up a block that is not full."""
+        assert self.network is not None
+        dtype = next(self.network.parameters()).dtype
+        return torch.zeros(BLOCK_IMAGES, self.latent_size, dtype=dtype, device=self.device)
+
+    def _pixels(self, block: Tensor) -> np.ndarray:
+        """Latents [32, z] -> [32, h, w, c] uint8."""
+        assert self.network is not None
+        return to_pixels(self.network(block))

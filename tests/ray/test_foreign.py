@@ -1,0 +1,120 @@
+"""A generator of the user's own, its module in the current directory alone, on Ray workers."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framework.checkpoint import RunFolder, as_generator
+from framework.latents.direction import load_direction
+from tests.ray.conftest import ROOT, TINY, Ended
+
+MINE = '''
+"""Three layers with weights that are the same in every process."""
+
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    latent_size = 12
+
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(12, 8, 8)
+        self.on = nn.ConvTranspose2d(8, 3, 4, stride=4)
+        random = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.normal_(std=0.4, generator=random)
+
+    def forward(self, latents):
+        return self.on(self.up(latents[:, :, None, None]).relu()).tanh()
+
+class Drawn:
+    """The same without its network."""
+
+    def __init__(self):
+        self._net = Net()
+        self.latent_size = 12
+
+    @torch.no_grad()
+    def images(self, latents):
+        made = self._net(torch.from_numpy(latents))
+        return ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+'''
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A user's own folder: neither our code nor anything that is installed."""
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "mine_on_ray.py").write_text(MINE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def call(jobs, here, storage):
+    """Runs a job there, as a user does who has the project installed."""
+
+    def run(name, subject, *arguments):
+        command = [sys.executable, "-m", f"jobs.{name}", str(subject), f"storage.path={storage}", *arguments, "--json"]
+        environment = {**jobs.environment, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=400)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def foreign(call, storage) -> RunFolder:
+    """Begun by the finding of directions."""
+    settings = ("name=foreign", "model.entry=mine_on_ray:Net", "latents.method=sefa", "latents.components=2")
+    found = call("discover", TINY, *settings)
+    assert found.code == 0, found.err
+    assert "Generator: runs code of yours, mine_on_ray:Net (" in found.err
+    assert found.document["directions"] == ["sefa_1.safetensors", "sefa_2.safetensors"]
+    return RunFolder.open(storage / "foreign")
+
+
+@pytest.fixture(scope="module")
+def ours(here):
+    """The same generator in this process."""
+    made: dict = {}
+    exec((here / "mine_on_ray.py").read_text(), made)
+    return as_generator(made["Net"]())
+
+
+def test_directions_are_those_of_its_first_layer(foreign, ours):
+    first = load_direction(foreign.directions, "sefa_1.safetensors")
+    assert first.generator == ours.digest
+    weight = ours.network.up.weight.flatten(1).T.double().numpy()
+    assert abs(np.linalg.svd(weight)[2][0] @ first.vector) > 0.9999
+
+
+@pytest.fixture(scope="module")
+def score(call, foreign):
+    """Of the run, whose generator has to be named again."""
+    entry = "model.entry=mine_on_ray:Net"
+    refused = call("evaluate", foreign.folder.location)
+    assert refused.code == 2
+    assert f"add {entry}" in refused.err
+    scored = call("evaluate", foreign.folder.location, entry, "evaluation.metrics=[fid]")
+    assert scored.code == 0, scored.err
+    (score,) = scored.document["scores"]
+    return score
+
+
+def test_it_is_scored_and_reported_like_any_other(call, foreign, ours, score):
+    assert (score["checkpoint"], score["generator"]) == ("entry:mine_on_ray:Net", ours.digest)
+    assert foreign.scores() == [score]
+    assert call("report", foreign.folder.location).code == 0
+    assert Path(foreign.folder.location, "report.html").exists()
+
+
+def test_an_object_is_the_same_generator_in_every_process(call, score):
+    scored = call("evaluate", TINY, "name=drawn", "model.entry=mine_on_ray:Drawn", "evaluation.metrics=[fid]")
+    assert scored.code == 0, scored.err
+    (of_object,) = scored.document["scores"]
+    assert of_object["value"] == pytest.approx(score["value"], rel=1e-3)
