@@ -162,7 +162,8 @@ def _beats(answer: Answer | None) -> Cell:
 
 def _leaves(effect: Effect) -> Cell:
     if effect.leaves_data_at is not None:
-        return Cell(words.number(effect.leaves_data_at, 2), sorted_by(effect.leaves_data_at))
+        strength = effect.leaves_data_at
+        return Cell(f"{strength:.1f}" if abs(strength) < 100 else words.number(strength), sorted_by(strength))
     if effect.farthest is None:
         return Cell("–", "")
     return Cell(f"not up to {words.number(effect.farthest, 3)}", "Infinity")  # farther than any that was measured

@@ -110,7 +110,8 @@ def test_the_page_shows_every_direction_and_films_of_the_strongest(found, page_o
     assert page.source.count("<video") == 14 + 1
     assert page.source.count('src="data:video/mp4;base64,') == 14 + 1
     for said in ("anna.jpg", "21.2", "30.2", "median of 16, 14 found back", "2 starts: 21.2 to 24.2",
-                 "Through many samples and back", "change by 12.3 on the straight way and 15.5 along the sphere", "Between four samples"):  # fmt: skip
+                 "Through many samples and back", "Between four samples",
+                 "change by 12.3 on the straight way and 15.5 along the sphere"):  # fmt: skip
         assert said in page.text, said
 
 
