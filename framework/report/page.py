@@ -12,12 +12,13 @@ from framework.checkpoint import RunFolder
 from framework.report import sections, words
 from framework.report.comparison import comparison_of
 from framework.report.figures import curves_of
+from framework.report.latent import latent_of, path_lengths
 from framework.report.leaderboard import leaderboard_of
 from framework.report.reading import Results, changed_keys, read_results
 
 _HERE = Path(__file__).parent
-_STYLES = ("report.css", "compare.css")
-_SCRIPTS = ("report.js", "charts.js", "leaderboard.js", "parallel.js")  # the first has what the others use
+_STYLES = ("report.css", "compare.css", "latent.css")
+_SCRIPTS = ("report.js", "charts.js", "tables.js", "leaderboard.js", "parallel.js")  # the first has what the others use
 
 
 def write_report(run: RunFolder) -> str:
@@ -42,6 +43,7 @@ def render(results: Results) -> str:
         "number": words.number,
         "score": words.score,
         "share": words.share,
+        "signed": words.signed,
         "plain": words.plain,
         "setting": words.setting,
         "moment": words.moment,
@@ -73,8 +75,9 @@ def _content(results: Results) -> dict[str, Any]:
         "film": sections.film(results),
         "scores": sections.final_scores(results),
         "pictures": sections.pictures(results),
-        "interpolation": results.documents.get("interpolation.json", {}),
+        "lengths": path_lengths(results.documents.get("interpolation.json", {})),
         "arithmetic": sections.arithmetic(results),
+        "latent": latent_of(results),
         "assessors": sections.assessors(about.get("assessors")),
         "command": shlex.join(str(part) for part in sections.as_list(about.get("command"))),
         "facts": {name: sections.as_dict(about.get(name)) for name in ("data", "machine", "versions")},

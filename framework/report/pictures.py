@@ -21,7 +21,9 @@ class Picture:
     caption: str = ""
 
 
-def picture(data: bytes, *, alt: str, caption: str = "", longest: int | None = None) -> Picture | None:
+def picture(
+    data: bytes, *, alt: str, caption: str = "", longest: int | None = None, webp_over: int | None = None
+) -> Picture | None:
     """The bytes of an image file as they are where they are small, else as WebP; None where they are no image.
 
     Args:
@@ -29,13 +31,14 @@ def picture(data: bytes, *, alt: str, caption: str = "", longest: int | None = N
         alt: What it shows, for who cannot see it.
         caption: What stands beneath it.
         longest: Shrunk where a side is longer, in pixels.
+        webp_over: How many bytes are small.
     """
     try:
         image = Image.open(io.BytesIO(data))
         image.load()
     except (OSError, SyntaxError, ValueError):  # Pillow raises each of these on damaged files
         return None
-    kind, large = image.format or "PNG", len(data) > _LARGE_BYTES
+    kind, large = image.format or "PNG", len(data) > (_LARGE_BYTES if webp_over is None else webp_over)
     if longest is not None and max(image.size) > longest:
         image.thumbnail((longest, longest), Image.Resampling.LANCZOS)
         large = True

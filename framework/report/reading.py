@@ -13,8 +13,11 @@
                  (each a text, or {"text", "command"} where a command mends or finishes it)
 
 `artifacts/arithmetic.json`: expression, and measured: a list of {attribute, share, interval, repeats, random_share,
-random_interval} (`framework.latents.measured_rows`). `scores.json`: {"scores": [{"metric", "value",
-"protocol", …}]}; further keys of a score (checkpoint, subject) are shown beside it.
+random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: a direction's file ->
+`framework.latents.effects.Effect.document` and {direction, method, target, generator, assessor}.
+`artifacts/projections.json`: photos, a list of {name, pixel_error, random_error, start_errors}, and held_out_generated:
+{pixel_error_median, count}. `artifacts/interpolation.json`: path_length, {lerp, slerp, features}. `scores.json`:
+{"scores": [{"metric", "value", "protocol", …}]}; further keys of a score (checkpoint, subject) are shown beside it.
 """
 
 from dataclasses import dataclass
@@ -24,18 +27,30 @@ from typing import Any
 from framework.checkpoint import RunFolder, TrialFolder
 from framework.config import Experiment, experiment_from_text, known_keys
 from framework.config.describe import default_of
+from framework.errors import StorageError
 from framework.metrics import higher_is_better
+from framework.report.directions import Effect, effects_of
+from framework.report.films import Moving, read_moving
 from framework.report.finals import Final, read_finals
 from framework.report.trials import Trial, finite, read_trial
 
 __all__ = ["PICTURES", "Results", "Trial", "changed_keys", "finite", "more_columns", "read_results", "searched_keys"]
 
-PICTURES = ("samples.png", "interpolation.png", "arithmetic.png", "sheet.png", "nearest.png")
+PICTURES = (
+    *("samples.png", "interpolation.png", "arithmetic.png", "sheet.png", "nearest.png"),
+    *("corners.png", "projected.png"),
+)
+DOCUMENTS = ("interpolation.json", "arithmetic.json", "effects.json", "projections.json")
+_SUFFIX = ".safetensors"  # of a direction's file
 
 
 @dataclass(frozen=True)
 class Results:
-    """A run as far as it has come."""
+    """A run as far as it has come.
+
+    `directions` names those that were found, `effects` says what they do, `moving` has their pictures; `damaged` says
+    of which artifacts nothing could be read.
+    """
 
     experiment: Experiment
     config: str
@@ -47,6 +62,10 @@ class Results:
     documents: dict[str, dict[str, Any]]
     film: list[tuple[int, bytes]]
     finals: list[Final]
+    directions: list[str]
+    effects: list[Effect]
+    moving: Moving
+    damaged: list[str]
 
     @property
     def metric(self) -> str:
@@ -80,6 +99,8 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
     # Not run.experiment: that one names where the run lies now, this one what was typed.
     config = run.folder.read_text("experiment.yaml")
     experiment = experiment_from_text(config, source="experiment.yaml")
+    documents, damaged = _documents(run)
+    effects = effects_of(documents.get("effects.json"))
     return Results(
         experiment=experiment,
         config=config,
@@ -88,14 +109,31 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
         best=best,
         scores=run.scores(),
         pictures={name: run.artifacts.read_bytes(name) for name in PICTURES if run.artifacts.exists(name)},
-        documents={
-            name: run.artifacts.read_json(name)
-            for name in ("interpolation.json", "arithmetic.json")
-            if run.artifacts.exists(name)
-        },
+        documents=documents,
         film=_film(run.trial(best["trial"]), film_frames) if best else [],
         finals=read_finals(run, trials, tile=experiment.data.resolution) if len(trials) > 1 else [],
+        directions=[name.removesuffix(_SUFFIX) for name in run.directions.list() if name.endswith(_SUFFIX)],
+        effects=effects,
+        moving=read_moving(run.artifacts, effects),
+        damaged=damaged,
     )
+
+
+def _documents(run: RunFolder) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The artifacts' documents by name, and which of them are damaged: each is somebody's file, none ends the page."""
+    found, damaged = {}, []
+    for name in DOCUMENTS:
+        if not run.artifacts.exists(name):
+            continue
+        try:
+            document = run.artifacts.read_json(name)
+        except (StorageError, RecursionError):
+            document = None
+        if isinstance(document, dict):
+            found[name] = document
+        else:
+            damaged.append(f"artifacts/{name}")
+    return found, damaged
 
 
 def searched_keys(trials: list[Trial]) -> list[str]:

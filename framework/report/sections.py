@@ -18,6 +18,7 @@ def alerts(results: Results) -> list[dict[str, str]]:
     failed = sum(trial.failed for trial in results.trials)
     if failed:
         texts.append(f"{failed} of {len(results.trials)} trials failed; see Failures for the reason.")
+    texts += [f"{name} is no JSON object, so nothing of it is shown." for name in results.damaged]
     return [_note(text) for text in texts]
 
 
@@ -109,6 +110,8 @@ def pictures(results: Results) -> dict[str, Picture | None]:
         "arithmetic": f"{expression}: each group's members and the image of their mean, and the result".lstrip(": "),
         "sheet": "A contact sheet of numbered samples",
         "nearest": "The samples closest to a training image, each beside that image",
+        "corners": "A sheet of samples between four others, which stand in its corners",
+        "projected": "Photographs, each beside the generator's image that is nearest to it",
     }
     return {
         name: picture(results.pictures[f"{name}.png"], alt=alt) if f"{name}.png" in results.pictures else None

@@ -78,14 +78,14 @@ class Trial:
 def finite(value: Any) -> float | None:
     """A number that can be shown, from JSON or CSV, or None.
 
-    >>> [finite(value) for value in (1, "2.5", "", None, float("nan"), "inf", True)]
-    [1.0, 2.5, None, None, None, None, None]
+    >>> [finite(value) for value in (1, "2.5", "", None, float("nan"), "inf", True, 10**400)]
+    [1.0, 2.5, None, None, None, None, None, None]
     """
     if value is None or isinstance(value, bool):
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

@@ -60,6 +60,19 @@ def share(value: Any) -> str:
     return "–" if known is None else f"{100 * known:.0f}%"
 
 
+def signed(value: Any) -> str:
+    """A figure with its sign and two decimals.
+
+    >>> signed(3.8712), signed(-0.4), signed(0.001), signed(-12_345.6), signed(None)
+    ('+3.87', '−0.40', '0.00', '−1.23e+04', '–')
+    """
+    known = finite(value)
+    if known is None:
+        return "–"
+    text = f"{known:+.2f}" if abs(known) < 1000 else f"{known:+.3g}"
+    return text.replace("-", "−") if float(text) else "0.00"
+
+
 def duration(started: Any, ended: Any) -> str:
     """How long between two ISO times.
 

@@ -1,6 +1,6 @@
 """Makes run folders that look like real ones, with any number of trials: for tests, and to look at the report.
 
-python tests/report/make_run.py DESTINATION [--trials 30] [--name drawn-32] [--searched 4] [--lineage]
+python tests/report/make_run.py DESTINATION [--trials 30] [--name drawn-32] [--searched 4] [--lineage] [--directions 9]
 """
 
 import argparse
@@ -15,6 +15,8 @@ from PIL import Image, ImageDraw
 
 from framework.config import experiment_from_text
 from framework.images import Row, Term, equation, grid, labelled_sheet, png_bytes, strips
+from framework.latents.effects import Effect, Slopes
+from framework.latents.films import gif_bytes, mp4_bytes, there_and_back
 
 EXPERIMENT = """
 data: {source: drawn_faces, resolution: 32, limit: 8000}
@@ -31,6 +33,8 @@ SPACE = {
     "model.dropout": {"uniform": [0.0, 0.6]},
     "model.width": {"choice": [32, 48, 64, 96]},
 }  # the first of them are searched
+DIRECTION_ATTRIBUTES = ("glasses", "smiling", "beard", "hat", "old", "female")
+DIRECTION_METHODS = ("interfacegan", "difference", "ganalyze", "compass")
 EXPRESSION = "glasses - no_glasses + smiling"
 ARITHMETIC_NOTE = "no_glasses: the repeats share 412 samples, each in up to 2 of them"
 REPORT_EVERY, SCORE_EVERY, TOTAL = 1_600, 16_000, 128_000
@@ -53,6 +57,7 @@ def make_run(
     artifacts: bool = True,
     searched: int = 2,
     lineage: bool = False,
+    directions: int = 0,
 ) -> Path:
     """Writes a finished run of so many trials; its folder.
 
@@ -65,6 +70,7 @@ def make_run(
         artifacts: Whether there are pictures of the best checkpoint.
         searched: How many keys differ between trials.
         lineage: Whether the weak trials went on from the strong ones, as a population based training does.
+        directions: How many were found and measured, with films, walks and projected photographs.
     """
     rng = np.random.default_rng(seed)
     failed = min(1, trials - 1) if failed is None else failed
@@ -89,6 +95,8 @@ def make_run(
         _write_best(run, rows[0])
         if artifacts:
             _write_artifacts(run, rng)
+        if directions:
+            _write_directions(run, rng, directions)
     return run
 
 
@@ -285,6 +293,64 @@ def _measured(attribute: str, share: float, interval: list[float], chance: float
     return {"attribute": attribute, "share": share, "interval": interval, "repeats": 100, **random}
 
 
+def _write_directions(run: Path, rng: np.random.Generator, count: int) -> None:
+    """Directions made for one attribute each by four methods, then some that were made for none."""
+    strengths = [float(strength) for strength in range(-3, 4)]
+    folder, found = run / "artifacts" / "directions", run / "directions"
+    folder.mkdir(parents=True)
+    found.mkdir()
+    stems = [f"{name}-{method}" for method in DIRECTION_METHODS for name in DIRECTION_ATTRIBUTES]
+    stems = [*stems, "zoom-steerable", "rotate-steerable", *(f"sefa_{number}" for number in range(1, 99))][:count]
+    chance = {name: rng.normal(0, 0.35, 100) for name in DIRECTION_ATTRIBUTES}
+    effects = {}
+    walk = _walk(rng, strengths)
+    film = there_and_back(np.concatenate(list(_walk(rng, list(np.linspace(-3, 3, 24)))), axis=2))
+    films = {".mp4": mp4_bytes(film), ".gif": gif_bytes(film)}
+    captions = [f"{strength:+g}" if strength else "0, the start" for strength in strengths]
+    for stem in stems:
+        target = stem.partition("-")[0]
+        slopes = {
+            name: Slopes.of(rng.normal((1.2 + 2.6 * rng.random()) if name == target else rng.normal(0, 0.5), 0.9, 1000))
+            for name in DIRECTION_ATTRIBUTES
+        }
+        distance = 1 + np.abs(strengths) ** 1.5 * rng.uniform(0.04, 0.2)
+        effect = Effect(strengths, 1000, slopes, chance, np.abs(strengths) * 7, distance)
+        about = {"direction": stem, "method": stem.rpartition("-")[2].partition("_")[0], "target": target,
+                 "generator": "cc31" * 16, "assessor": "77aa" * 16}  # fmt: skip
+        effects[f"{stem}.safetensors"] = effect.document() | about
+        (found / f"{stem}.safetensors").write_bytes(b"")
+        strip = strips([Row(row, captions, "") for row in walk], title=stem)
+        (folder / f"{stem}.png").write_bytes(png_bytes(strip))
+        for ending, data in films.items():
+            (folder / f"{stem}{ending}").write_bytes(data)
+    artifacts = run / "artifacts"
+    (artifacts / "effects.json").write_text(json.dumps(effects))
+    (artifacts / "loop.mp4").write_bytes(films[".mp4"])
+    (artifacts / "loop.gif").write_bytes(films[".gif"])
+    between = grid(faded_faces(25, rng, part=1.0), columns=5, scale=2)
+    for name in ("corners.png", "projected.png"):
+        (artifacts / name).write_bytes(png_bytes(between))
+    photos = [
+        {"name": f"{name}.jpg", "pixel_error": error, "nearest_random_error": error + 9, "random_error": 61.5,
+         "start_errors": [error, error + 3]}
+        for name, error in (("anna", 21.25), ("ben", 30.5))
+    ]  # fmt: skip
+    made = {"pixel_error_median": 4.75, "count": 16, "found_back": 14}
+    projections = {"photos": photos, "generator": "cc31" * 16, "held_out_generated": made}
+    (artifacts / "projections.json").write_text(json.dumps(projections))
+    if (artifacts / "interpolation.json").exists():
+        walked = json.loads((artifacts / "interpolation.json").read_text())
+        walked["path_length"] = {"lerp": 12.34, "slerp": 15.5, "straight": 8.2, "features": "measurer"}
+        (artifacts / "interpolation.json").write_text(json.dumps(walked))
+
+
+def _walk(rng: np.random.Generator, strengths: list[float]) -> np.ndarray:
+    """Faces [4, strengths, 32, 32, 3] uint8 that turn into others."""
+    ends = [faded_faces(4, rng, part=1.0).astype(float) for _ in range(2)]
+    parts = [(strength + 3) / 6 for strength in strengths]
+    return np.stack([ends[0] * (1 - part) + ends[1] * part for part in parts], axis=1).astype(np.uint8)
+
+
 def faded_faces(count: int, rng: np.random.Generator, *, part: float) -> np.ndarray:
     """Drawn faces [count, 32, 32, 3] uint8 that come out of noise as `part` goes from 0 to 1."""
     clear = 1 - math.exp(-5 * max(part, 0.0))
@@ -331,6 +397,7 @@ if __name__ == "__main__":
     parser.add_argument("--failed", type=int)
     parser.add_argument("--searched", type=int, default=2)
     parser.add_argument("--lineage", action="store_true")
+    parser.add_argument("--directions", type=int, default=0)
     folder = make_run(**vars(parser.parse_args()))
     experiment_from_text((folder / "experiment.yaml").read_text(), source="experiment.yaml")
     print(folder)

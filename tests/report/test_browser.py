@@ -40,6 +40,7 @@ def pages(make_run, page_of, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     runs = {trials: make_run(folder, trials=trials, name=f"trials-{trials}", **more) for trials, more in TRIALS.items()}
     runs["population"] = make_run(folder, trials=16, name="population", lineage=True)
+    runs["directions"] = make_run(folder, trials=2, name="directions", directions=60)
     runs["scored"] = make_run(folder, trials=5, failed=0, name="scored")
     run = RunFolder.open(runs["scored"])
     run.add_scores(
@@ -97,7 +98,7 @@ def sort_by(driver, title):
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
-@pytest.mark.parametrize("name", [*TRIALS, "population"])
+@pytest.mark.parametrize("name", [*TRIALS, "population", "directions"])
 def test_nothing_is_wider_than_the_screen_and_no_script_complains(opened, name, width):
     driver = opened(name, width)
     inner, scrolled = driver.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
@@ -237,6 +238,46 @@ def test_lineage_says_what_changed(opened):
     told = find(driver, "#chart-lineage-wide .copy title").get_attribute("textContent")
     assert "goes on from" in told
     assert "generator_lr" in told
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_directions_scroll_in_their_own_boxes_with_their_names_in_sight(opened, width):
+    driver = opened("directions", width)
+    box = driver.execute_script("return document.querySelector('.heat').parentElement")
+    click(driver, ".heat thead th")
+    driver.execute_script("arguments[0].scrollTo(1000, 1500)", box)
+    left, top, name_left, head_top = driver.execute_script(
+        "const place = (part) => part.getBoundingClientRect(); const table = arguments[0].querySelector('table');"
+        "return [place(arguments[0]).left, place(arguments[0]).top,"
+        " place(table.tBodies[0].rows[40].cells[0]).left, place(table.tHead.rows[0].cells[1]).top]",
+        box,
+    )
+    assert (name_left, head_top) == (pytest.approx(left, abs=3), pytest.approx(top, abs=3))
+    assert driver.execute_script("return arguments[0].scrollTop > 500", box)
+    assert len(find_all(driver, ".heat tbody tr")) == 60
+
+
+def test_directions_are_sorted_by_the_size_of_their_slope(opened):
+    driver = opened("directions")
+    click(driver, ".directions thead th:nth-child(4) button")
+    cells = find_all(driver, ".directions tbody td:nth-child(4)")
+    slopes = [float(cell.get_attribute("data-value")) for cell in cells]
+    assert len(slopes) == 60
+    assert slopes == sorted(slopes, reverse=True)
+
+
+def test_films_are_films(opened):
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    driver = opened("directions")
+    films = "[...document.querySelectorAll('#latent .strips:not(details *) video, .walks video')]"
+    count = driver.execute_script(f"const films = {films}; films.forEach((film) => film.play()); return films.length")
+    assert count > 2
+    playing = f"return {films}.every((film) => film.currentTime > 0)"
+    WebDriverWait(driver, 30).until(lambda driver: driver.execute_script(playing))
+    for width, shown in driver.execute_script(f"return {films}.map((film) => [film.videoWidth, film.clientWidth])"):
+        assert width >= 100
+        assert shown >= 200
 
 
 def test_without_scripts_the_table_is_plain_and_whole(driver, pages):

@@ -9,7 +9,10 @@ import pytest
 
 from framework.checkpoint import RunFolder
 
-SECTIONS = ("leaderboard", "curves", "growth", "scores", "interpolation", "arithmetic", "assessors", "about", "next")
+SECTIONS = (
+    *("leaderboard", "curves", "growth", "scores", "interpolation", "arithmetic", "latent"),
+    *("assessors", "about", "next"),
+)
 
 
 def assert_whole(page):
