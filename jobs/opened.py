@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from framework.checkpoint import RunFolder, load_generator
-from framework.checkpoint.foreign import code_of, entry_of
+from framework.checkpoint.foreign import ENTRY, code_of, entry_of
 from framework.checkpoint.run import run_place
 from framework.config import Experiment, with_overrides
 from framework.errors import CheckpointError, ConfigError
@@ -45,6 +45,7 @@ def open_study(
     """
     run, target = find_study(arguments)
     experiment, console = run.experiment, arguments.console
+    own = _own_score(arguments, experiment)
     if target.entry is not None:
         open_foreign(target.location, experiment, console)
     if check is not None:
@@ -54,7 +55,10 @@ def open_study(
     with begin_run(experiment, images, arguments.command, console) if begins else contextlib.nullcontext(run) as run:
         assessors = train_assessors(run, images, console)
         with connect(
-            arguments.title(run.folder.name), verbose=arguments.verbose, say=console.say, code=codes([target.location])
+            arguments.title(run.folder.name),
+            verbose=arguments.verbose,
+            say=console.say,
+            code=codes([target.location, *own]),
         ) as cluster:
             check_storage_everywhere(run)
             yield Study(run, images, assessors, cluster, console), target
@@ -114,6 +118,24 @@ def open_foreign(location: str, experiment: Experiment, console: Console) -> Non
             f"{data.resolution} with data.channels {data.channels}; set these, or let the function resize"
         )
     console.say(f"Generator: latents of {generator.latent_size} numbers, images of {side}x{side}")
+
+
+def _own_score(arguments: Arguments, experiment: Experiment) -> list[str]:
+    """The user's function that `latents.score` names, as an entry, said before it is run.
+
+    Raises:
+        ConfigError: A run names it, and not this call.
+    """
+    score = experiment.latents.score
+    if score is None:
+        return []
+    if "latents.score" not in arguments.overrides and not arguments.takes_config:
+        raise ConfigError(
+            f"{arguments.positionals[0]}: its latents.score is code, which a run does not start by its own word; "
+            f"if that code is yours, add latents.score={score}"
+        )
+    arguments.console.say(f"Score: runs code of yours, {score} ({code_of(score) or 'installed'})")
+    return [f"{ENTRY}{score}"]
 
 
 def say_code(locations: Sequence[str], console: Console) -> None:

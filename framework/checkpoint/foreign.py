@@ -144,7 +144,16 @@ def code_of(entry: str) -> Path | None:
     return None if any(place.is_relative_to(root) for root in installed) else place
 
 
-def _imported(entry: str, place: str) -> Callable[[], object]:
+def function_of(entry: str, *, place: str) -> Callable[..., object]:
+    """The user's function that a key other than model.entry names.
+
+    Raises:
+        ConfigError: There is no such module or function.
+    """
+    return _imported(entry, f"{place}: {entry}")
+
+
+def _imported(entry: str, place: str) -> Callable[..., object]:
     module, _, name = entry.partition(":")
     _see_current_directory()
     try:

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 Resolution = Literal[32, 64, 128, 256]
 # fmt: off
+EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
 SearchMetric = Literal[
     "auto", "fid", "kid", "precision", "recall", "density", "coverage", "memorisation", "diversity", "fid_infinity",
     "inception_score", "assessor_frechet_distance",
@@ -179,7 +180,7 @@ class LatentsConfig(Section):
     candidates: int = key(2_000, "samples the assessor chooses from, at most", unit="images", ge=50)
     repeats: int = key(100, "repeats, with other samples, that measure the arithmetic", unit="repeats", ge=100)
     method: Literal["difference", "interfacegan", "compass", "ganalyze", "sefa", "ganspace", "steerable"] = key(
-        "interfacegan", "what finds directions: difference, interfacegan, compass, ganalyze, sefa, ganspace, steerable"
+        "interfacegan", "finds directions: difference, compass, ganalyze, sefa, ganspace, steerable too"
     )
     name: str | None = key(
         None,
@@ -191,10 +192,11 @@ class LatentsConfig(Section):
     samples: int = key(10_000, "latents that a method learns from", unit="latents", ge=64)
     side: int = key(500, "surest samples a side (difference, interfacegan)", unit="latents", ge=2)
     components: int = key(8, "directions that sefa and ganspace give", unit="directions", ge=1)
-    edits: list[Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]] = key(
-        ["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"], "that steerable imitates"
+    edits: Literal["auto"] | list[EditName] = key(
+        "auto", "of steerable: zoom, shift_x, shift_y, rotate, brightness, red, green, blue"
     )
     walk: Literal["linear", "nonlinear"] = key("linear", "of steerable: one vector, or a small network a sense")
+    score: str | None = key(None, "ganalyze: package.module:function of yours that scores images; it is run")
     learning_rate: float = key(0.02, "of ganalyze and steerable", gt=0.0, le=1.0)
     directions: list[str] = key([], "files or names of directions to steer along; none named: all of the run")
     strengths: list[float] = key(
@@ -203,15 +205,15 @@ class LatentsConfig(Section):
     strip_samples: int = key(4, "samples that a strip and a film show", unit="images", ge=1, le=16)
     effect_samples: int = key(1_000, "latents that an effect is measured on", unit="latents", ge=1_000)
     random_directions: int = key(100, "random directions that it is laid beside", unit="directions", ge=100)
-    piles: str | None = key(None, "compass, difference: CSV with number and pile (low, high) of samples on the sheet")
+    piles: str | None = key(None, "compass, difference: CSV with number and pile (low, high) of samples")
     projection_features: Literal["auto", "pixels", "assessor", "inception"] = key(
-        "auto", "beside pixels: the assessor's (auto: where there is one), Inception's (tap 192), or pixels alone"
+        "auto", "beside pixels: the assessor's (auto, if there is one) or Inception's"
     )
     projection_starts: int = key(4, "descents a photograph, side by side", ge=1, le=64)
     projection_steps: int = key(300, "steps of each", ge=1)
     projection_controls: int = key(8, "generated images that are to be found back", unit="images", ge=1, le=256)
     seed: int = key(0, "seed of the latents", ge=0)
-    start: list[str] = key([], "projected photographs (RUN/projections) that studies start from, in place of samples")
+    start: list[str] = key([], "names in RUN/projections that studies start from instead of samples")
 
 
 class CheckpointConfig(Section):
@@ -323,8 +325,9 @@ def _is_learned(field: FieldInfo) -> bool:
 def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
     training, latents = experiment.training, experiment.latents
     entry = experiment.model.entry
-    if entry is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", entry):
-        yield f"model.entry: wants package.module:function, not {entry!r}"
+    for dotted, value in (("model.entry", entry), ("latents.score", latents.score)):
+        if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
+            yield f"{dotted}: wants package.module:function, not {value!r}"
     if training.schedule == "notebook" and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
     smallest = training.batch_size // 2 if training.schedule == "notebook" else training.batch_size

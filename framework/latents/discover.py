@@ -217,7 +217,8 @@ def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direc
         raise LatentsError("latents.method: ganalyze wants an assessor, and the data has no labels")
     generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
     found = []
-    for attribute in attributes_of(labels, config.attributes):
+    own = Attribute(score_name(config), "") if config.score is not None else None
+    for attribute in [own] if own is not None else attributes_of(labels, config.attributes):
         trained = ganalyze(
             generate, tools.score(attribute), latents, batch_size=BATCH, learning_rate=config.learning_rate,
             seed=config.seed,
@@ -229,11 +230,18 @@ def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direc
                 attribute.name,
                 trained.vector,
                 trained.natural_step,
-                target=attribute.name,
+                target="" if own is not None else attribute.name,
                 keeps_length=True,
+                settings=None if own is None else {"score": config.score},
             )
         )
     return found
+
+
+def score_name(config: LatentsConfig) -> str:
+    """What the direction of the user's own score is called: `latents.name`, else as the function is."""
+    assert config.score is not None
+    return config.name or config.score.partition(":")[2]
 
 
 def _sefa(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
@@ -277,11 +285,16 @@ class _Activations:
             yield latents, torch.cat(kept).float().numpy()
 
 
+def edits_of(config: LatentsConfig) -> list[str]:
+    """The edits that `latents.edits` means: auto is all."""
+    return list(EDITS) if config.edits == "auto" else list(config.edits)
+
+
 def _steerable(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
     generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
     steer = steer_linear if config.walk == "linear" else steer_nonlinear
     found = []
-    for name in config.edits:
+    for name in edits_of(config):
         rate = config.learning_rate if config.walk == "linear" else config.learning_rate / 20
         walk = steer(generate, EDITS[name], latents, batch_size=BATCH, learning_rate=rate, seed=config.seed)
         found.append(

@@ -1,18 +1,19 @@
 """Finding directions as Ray work: samples assessed in shards, and a task for each thing that can be found by itself."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from framework.checkpoint import load_generator
+from framework.checkpoint.foreign import function_of
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import png_bytes
 from framework.latents.direction import SUFFIX, Direction, load_direction, save_direction
-from framework.latents.discover import Attribute, Tools, attributes_of, discover, settings_of
+from framework.latents.discover import Attribute, Tools, attributes_of, discover, edits_of, settings_of
 from framework.latents.ganalyze import Score
 from framework.latents.groups import Labels, labels_of
 from framework.latents.sheet import make_sheet
@@ -78,6 +79,8 @@ def file_stem(name: str, method: str) -> str:
 
 def _parts(settings: LatentsConfig, labels: Labels) -> list[tuple[LatentsConfig, str | None]]:
     """What can be found apart from the rest, an attribute or an edit each, and the file's name where that is known."""
+    if settings.method == "ganalyze" and settings.score is not None:
+        return [(settings, None)]
     if settings.method == "ganalyze":
         wanted = [attribute.name for attribute in attributes_of(labels, settings.attributes)]
         parts: list[tuple[LatentsConfig, str | None]] = [
@@ -148,11 +151,39 @@ def _find(
         assess=None if scores is None else lambda _: scores,
         generate=generator.network,
         network=generator.network,
-        score=None if place.finder is None else functools.partial(_score, place),
+        score=_scorer(place, settings),
         made_of=made_of,
     )
     found: Sequence[Direction] = discover(tools, settings, labels)
     return [direction.named(file_stem(direction.name, direction.method)) for direction in found]
+
+
+def _scorer(place: Place, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
+    """The finder's, or the user's own function."""
+    if settings.score is not None:
+        own = function_of(settings.score, place="latents.score")
+        return lambda _: checked_score(own, f"latents.score: {settings.score}")
+    return None if place.finder is None else functools.partial(_score, place)
+
+
+def checked_score(score: Callable[[torch.Tensor], Any], place: str) -> Score:
+    """A function of the user's, whose mistakes are one line each."""
+
+    def checked(images: torch.Tensor) -> torch.Tensor:
+        try:
+            found = score(images)
+        except Exception as fault:  # whatever a function of the user's may raise
+            raise LatentsError(
+                f"{place}: raised {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
+            ) from None
+        if not isinstance(found, torch.Tensor) or found.shape != images.shape[:1]:
+            what = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            raise LatentsError(f"{place}: wants a tensor of shape [n], not {what}")
+        if torch.is_grad_enabled() and not found.requires_grad:
+            raise LatentsError(f"{place}: lets no gradient through")
+        return found
+
+    return checked
 
 
 def _score(place: Place, attribute: Attribute) -> Score:

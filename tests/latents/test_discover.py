@@ -115,6 +115,16 @@ def test_a_signed_sum_of_groups_by_numbers_and_by_the_finder(tools):
         found_by(tools, "difference", **(keys | {"expression": "mine - beard"}))
 
 
+def test_a_score_of_the_users_own(tools):
+    import dataclasses
+
+    plane = torch.from_numpy(PLANES[2])
+    own = dataclasses.replace(tools, score=lambda _: lambda images: images.flatten(1) @ plane)
+    (found,) = found_by(own, "ganalyze", score="mine.scores:beauty").values()
+    assert found.vector @ PLANES[2] >= 0.99
+    assert (found.name, found.target, found.settings["score"]) == ("beauty", "", "mine.scores:beauty")
+
+
 @pytest.mark.parametrize("method", ["sefa", "ganspace"])
 def test_the_layers_own_factors_are_found(tools, method):
     found = found_by(tools, method, components=3)
