@@ -138,7 +138,7 @@ REMOVED = {
         ["artifacts/loop.mp4", "artifacts/loop.gif", "artifacts/corners.png"],
         "There is no film through many samples",
     ),
-    "photographs": (["artifacts/projected.png", "artifacts/projections.json"], "Between four samples"),
+    "photographs": (["artifacts/projected.png", "artifacts/projections.json"], "python -m jobs.project"),
 }
 
 
