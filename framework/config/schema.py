@@ -180,7 +180,7 @@ class LatentsConfig(Section):
     candidates: int = key(2_000, "samples the assessor chooses from, at most", unit="images", ge=50)
     repeats: int = key(100, "repeats, with other samples, that measure the arithmetic", unit="repeats", ge=100)
     method: Literal["difference", "interfacegan", "compass", "ganalyze", "sefa", "ganspace", "steerable"] = key(
-        "interfacegan", "finds directions: difference, compass, ganalyze, sefa, ganspace, steerable too"
+        "interfacegan", "or difference, compass, ganalyze, sefa, ganspace, steerable: finds directions"
     )
     name: str | None = key(
         None,
@@ -193,7 +193,7 @@ class LatentsConfig(Section):
     side: int = key(500, "surest samples a side (difference, interfacegan)", unit="latents", ge=2)
     components: int = key(8, "directions that sefa and ganspace give", unit="directions", ge=1)
     edits: Literal["auto"] | list[EditName] = key(
-        "auto", "of steerable: zoom, shift_x, shift_y, rotate, brightness, red, green, blue"
+        "auto", "steerable: zoom, shift_x, shift_y, rotate, brightness, red, …"
     )
     walk: Literal["linear", "nonlinear"] = key("linear", "of steerable: one vector, or a small network a sense")
     score: str | None = key(None, "ganalyze: package.module:function of yours that scores images; it is run")

@@ -89,7 +89,7 @@ def _parts(settings: LatentsConfig, labels: Labels) -> list[tuple[LatentsConfig,
         return parts or [(settings, None)]
     if settings.method == "steerable":
         return [
-            (settings.model_copy(update={"edits": [name]}), file_stem(name, "steerable")) for name in settings.edits
+            (settings.model_copy(update={"edits": [name]}), file_stem(name, "steerable")) for name in edits_of(settings)
         ]
     return [(settings, None)]
 
