@@ -180,7 +180,7 @@ class LatentsConfig(Section):
     candidates: int = key(2_000, "samples the assessor chooses from, at most", unit="images", ge=50)
     repeats: int = key(100, "repeats, with other samples, that measure the arithmetic", unit="repeats", ge=100)
     method: Literal["difference", "interfacegan", "compass", "ganalyze", "sefa", "ganspace", "steerable"] = key(
-        "interfacegan", "or difference, compass, ganalyze, sefa, ganspace, steerable: finds directions"
+        "interfacegan", "or difference, compass, ganalyze, sefa, ganspace, steerable"
     )
     name: str | None = key(
         None,
