@@ -64,7 +64,7 @@ def move_and_assess(
     values: dict[str, list[np.ndarray]] = {attribute.name: [] for attribute in attributes}
     changes, far, amounts = [], [], []
     for strength in strengths:
-        images = generator.images(direction.moved(latents, strength))
+        images = generator.images(direction.moved(latents, strength)) if strength else start
         scores = assessor.predict(images)
         for attribute in attributes:
             values[attribute.name].append(attribute.values(scores))
@@ -79,6 +79,27 @@ def move_and_assess(
         np.stack(far) if far else None,
         np.stack(amounts) if amounts else None,
     )
+
+
+def mean_slopes(
+    generator: GeneratorLike,
+    assessor: AssessorLike,
+    attributes: Sequence[Attribute],
+    directions: Sequence[Direction],
+    latents: np.ndarray,
+    strengths: Sequence[float],
+) -> list[dict[str, float]]:
+    """Of each direction, attribute -> mean slope over the same latents [n,z]: what `move_and_assess` comes to."""
+    unmoved = assessor.predict(generator.images(latents)) if 0.0 in strengths else {}
+    rows = []
+    for direction in directions:
+        scores = [
+            assessor.predict(generator.images(direction.moved(latents, strength))) if strength else unmoved
+            for strength in strengths
+        ]
+        values = {one.name: np.stack([one.values(score) for score in scores]) for one in attributes}
+        rows.append({name: float(latent_slopes(each, strengths).mean()) for name, each in values.items()})
+    return rows
 
 
 def edit_of(direction: Direction) -> Edit | None:

@@ -16,11 +16,20 @@ from framework.errors import LatentsError
 from framework.images import png_bytes
 from framework.latents.direction import SUFFIX, Direction, load_direction, save_direction
 from framework.latents.discover import Attribute, attributes_of
-from framework.latents.effects import Effect, latent_slopes, random_directions
+from framework.latents.effects import Effect, random_directions
 from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.groups import labels_of
 from framework.latents.starts import read_starts
-from framework.latents.steer import Moved, draw_film, draw_strip, edit_of, edit_spread, effect_of, move_and_assess
+from framework.latents.steer import (
+    Moved,
+    draw_film,
+    draw_strip,
+    edit_of,
+    edit_spread,
+    effect_of,
+    mean_slopes,
+    move_and_assess,
+)
 from framework.orchestration.places import Place, crew_of, place_of
 from framework.orchestration.shards import SHARD_IMAGES, Tasks
 from framework.orchestration.study import Study
@@ -33,7 +42,7 @@ Start = tuple[str, np.ndarray]
 EFFECTS, PICTURES = "effects.json", "directions"
 _CHANCE = "random_effects.json"
 _EFFECT_SEED = 1_000_003  # effects are measured on latents of this seed: no method learns from it
-_RANDOM_LATENTS = 128  # of each random direction: their mean slope scatters far less than the directions do
+_RANDOM_LATENTS = 64  # of each random direction: their mean slope scatters far less than the directions do
 _REAL_IMAGES = 2_000
 _GROUP_OF_RANDOM = 4  # random directions a task
 
@@ -200,11 +209,7 @@ def _effect(
 def _random_slopes(measure: _Measure, directions: Sequence[Direction]) -> list[dict[str, float]]:
     generator, assessor = measure.place.open_generator(), measure.place.open_measurer()
     latents = generator.sample_latents(_RANDOM_LATENTS, _EFFECT_SEED)
-    rows = []
-    for direction in directions:
-        moved = move_and_assess(generator, assessor, measure.attributes, direction, latents, measure.strengths)
-        rows.append({name: float(latent_slopes(v, measure.strengths).mean()) for name, v in moved.values.items()})
-    return rows
+    return mean_slopes(generator, assessor, measure.attributes, directions, latents, measure.strengths)
 
 
 def _move(measure: _Measure, direction: Direction, images: str, start: int, stop: int) -> Moved:

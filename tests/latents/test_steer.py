@@ -7,7 +7,7 @@ from framework.latents.direction import Direction
 from framework.latents.discover import attributes_of
 from framework.latents.effects import random_directions
 from framework.latents.groups import labels_of
-from framework.latents.steer import Moved, draw_film, draw_strip, effect_of, move_and_assess, table_of
+from framework.latents.steer import Moved, draw_film, draw_strip, effect_of, mean_slopes, move_and_assess, table_of
 
 NAMES = ["sample 1", "sample 2", "me"]
 STRENGTHS = [-1.0, -0.5, 0.0, 0.5, 1.0]
@@ -85,6 +85,17 @@ def test_how_much_of_its_edit_a_walk_reaches_is_measured(toy, make_judges):
     reach = effect_of(moved, STRENGTHS, {}, spread=0.5).reach
     assert reach.reached == pytest.approx([strength * 15 / 25.5 for strength in STRENGTHS], abs=0.03)
     assert (reach.saturates_at, reach.data_spread) == (None, 0.5)
+
+
+def test_mean_slopes_are_those_of_a_whole_measurement(toy, make_judges, smiling):
+    measurer, latents = make_judges().measurer, toy.sample_latents(40, 7)
+    attributes = attributes_of(labels_of(measurer), ["glasses", "smiling"])
+    other = Direction("random", "random", random_directions(10, count=1, seed=1)[0], 0.5, "a" * 64)
+    found = mean_slopes(toy, measurer, attributes, [smiling, other], latents, STRENGTHS)
+    for direction, row in zip((smiling, other), found, strict=True):
+        moved = move_and_assess(toy, measurer, attributes, direction, latents, STRENGTHS)
+        whole = effect_of(moved, STRENGTHS, {}).slopes
+        assert row == {name: whole[name].mean for name in ("glasses", "smiling")}
 
 
 def test_strips_and_films_keep_their_geometry(toy, smiling):
