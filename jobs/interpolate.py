@@ -1,4 +1,4 @@
-"""Walk between latents of a checkpoint or a run's best: straight and round, a looping film, a sheet between four."""
+"""Walk between latents of a checkpoint or a run's best: two ways compared, a looping film, a sheet between four."""
 
 from typing import Any
 

@@ -10,9 +10,10 @@ from framework.config.schema import LatentsConfig
 from framework.images import png_bytes
 from framework.latents.arithmetic import ArithmeticResult
 from framework.latents.films import gif_bytes, mp4_bytes
+from framework.latents.paths import Ruler
 from framework.latents.sheet import make_sheet, sample_grid
 from framework.latents.subjects import GeneratorLike
-from framework.latents.walks import Features, draw_corners, draw_loop, interpolate
+from framework.latents.walks import draw_corners, draw_loop, interpolate
 from framework.storage import Folder
 
 SAMPLES = "samples.png"
@@ -53,11 +54,11 @@ def write_interpolation(
     config: LatentsConfig,
     *,
     starts: Sequence[tuple[str, np.ndarray]] = (),
-    features: Features | None = None,
+    ruler: Ruler | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Both walks, as `interpolate` makes them; `about` joins the document, such as the checkpoint."""
-    made = interpolate(generator, config, starts=starts, features=features)
+    made = interpolate(generator, config, starts=starts, ruler=ruler)
     picture, document = INTERPOLATION
     folder.write_bytes(picture, png_bytes(made.picture))
     folder.write_json(document, {**made.document, **(about or {})})

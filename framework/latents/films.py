@@ -97,8 +97,8 @@ def mp4_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND, rou
 
 def _steady(frames: np.ndarray, palette: Image.Image) -> list[Image.Image]:
     """Frames in the palette's colours; a pixel keeps its colour as long as that is near enough."""
-    entries = palette.getpalette() or []
-    colours = np.array(entries, np.int16).reshape(-1, 3)
+    flat = palette.getpalette() or []
+    colours = np.array(flat, np.int16).reshape(-1, 3)
     pictures, kept = [], None
     for frame in frames:
         picture = Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
@@ -108,7 +108,7 @@ def _steady(frames: np.ndarray, palette: Image.Image) -> list[Image.Image]:
             numbers = np.where(stays, kept, numbers)
         kept = numbers
         steady = Image.fromarray(numbers, "P")
-        steady.putpalette(entries)
+        steady.putpalette(flat)
         pictures.append(steady)
     return pictures
 

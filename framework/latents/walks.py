@@ -1,6 +1,6 @@
 """Ways between latents: straight on or along the sphere on which normal latents lie, round many, between four."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,15 +9,11 @@ import numpy as np
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import Row, corner_sheet, strips
-from framework.latents.effects import path_length
 from framework.latents.films import draw_frames
+from framework.latents.paths import PATH_STEPS, Ruler, measured
 from framework.latents.subjects import GeneratorLike, typical_norm
 
-Features = Callable[[np.ndarray], np.ndarray]
-"""Images [n,h,w,c] uint8 -> [n,d]."""
-
 LEG_FRAMES = 30  # from one sample to the next: 1.2 seconds
-PATH_STEPS = 65  # latents that a path is measured on, however many are drawn
 _LABELS = {"lerp": "linear (lerp)", "slerp": "spherical (slerp)"}
 _NO_PLANE = 1e-6  # radians; two directions closer than this to equal or opposite span no plane
 
@@ -100,7 +96,7 @@ def interpolate(
     config: LatentsConfig,
     *,
     starts: Sequence[tuple[str, np.ndarray]] = (),
-    features: Features | None = None,
+    ruler: Ruler | None = None,
 ) -> Interpolation:
     """Both walks from one latent to another, in `latents.interpolation_steps` pictures.
 
@@ -108,7 +104,7 @@ def interpolate(
         generator: Makes the images.
         config: Its seed's samples 1 and 2 are walked between where nothing else is named.
         starts: Names and latents [z]: from the first to the second, or to sample 1 where there is one alone.
-        features: In which the walks' lengths are measured; none: in pixels.
+        ruler: Measures how long both ways are; none: they are not measured.
 
     Raises:
         LatentsError: There are more than two starts.
@@ -120,7 +116,8 @@ def interpolate(
     (from_name, a), (to_name, b) = ends
     steps = config.interpolation_steps
     latents = {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps)}
-    lengths = path_lengths(generator, a, b, features)
+    finely = {"lerp": lerp(a, b, PATH_STEPS), "slerp": slerp(a, b, PATH_STEPS)}
+    lengths = None if ruler is None else measured(ruler, finely)
     t = [round(float(value), 6) for value in np.linspace(0.0, 1.0, steps)]
     captions = [f"t = {value:.2g}" for value in t]
     captions[0], captions[-1] = f"{captions[0]}\n{from_name}", f"{captions[-1]}\n{to_name}"
@@ -137,26 +134,6 @@ def interpolate(
     seed = f" of seed {config.seed}" if len(starts) < 2 else ""
     picture = strips(rows, title=f"From {from_name} to {to_name}{seed}")
     return Interpolation(picture=picture, document=document, latents=latents)
-
-
-def path_lengths(
-    generator: GeneratorLike, a: np.ndarray, b: np.ndarray, features: Features | None
-) -> dict[str, float | int | str]:
-    """How far the images change on both ways from a to b, and between the ends: as interpolation.json holds it.
-
-    Args:
-        generator: Makes the images.
-        a: [z].
-        b: [z].
-        features: Of the images; none: pixels, as the root of their mean squared change in levels from 0 to 255.
-    """
-    found: dict[str, float | int | str] = {}
-    for name, walk in (("lerp", lerp), ("slerp", slerp)):
-        images = generator.images(walk(a, b, PATH_STEPS))
-        points = _in_pixels(images) if features is None else features(images)
-        found[name] = path_length(points)
-        found["straight"] = path_length(points[[0, -1]])  # the ends are the same on both ways
-    return found | {"features": "pixels" if features is None else "measurer", "steps": PATH_STEPS}
 
 
 def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
@@ -179,14 +156,8 @@ def draw_corners(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
     )
 
 
-def _in_pixels(images: np.ndarray) -> np.ndarray:
-    """[n,h,w,c] -> [n,d] whose distances are root mean squares over an image's values."""
-    flat = images.reshape(len(images), -1).astype(np.float64)
-    return flat / np.sqrt(flat.shape[1])
-
-
-def _label(walk: str, lengths: dict[str, Any]) -> str:
-    if not lengths["straight"]:  # the ends look the same
+def _label(walk: str, lengths: dict[str, Any] | None) -> str:
+    if lengths is None or not lengths["straight"]:  # the ends look the same
         return _LABELS[walk]
     return f"{_LABELS[walk]}, path {lengths[walk] / lengths['straight']:.2f} times the straight way"
 

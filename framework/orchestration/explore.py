@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.config import LatentsConfig
@@ -19,6 +20,7 @@ from framework.latents.artifacts import (
     write_samples,
     write_sheet,
 )
+from framework.latents.paths import Ruler
 from framework.latents.starts import read_starts
 from framework.latents.subjects import Assessed, assess_latents, merge_assessed
 from framework.models.assessor import Assessor
@@ -127,14 +129,15 @@ def _draw_walks(
     starts: Sequence[tuple[str, np.ndarray]],
     about: dict[str, Any],
 ) -> None:
-    write_interpolation(
-        open_folder(artifacts),
-        loaded_generator(checkpoint, generator),
-        settings,
-        starts=starts,
-        features=loaded_assessor(measurer).features if measurer else None,
-        about=about,
-    )
+    walked = loaded_generator(checkpoint, generator)
+    features = functools.partial(_features, loaded_assessor(measurer)) if measurer else None
+    ruler = Ruler(walked.network, features, walked.device)
+    write_interpolation(open_folder(artifacts), walked, settings, starts=starts, ruler=ruler, about=about)
+
+
+def _features(assessor: Assessor, images: torch.Tensor) -> torch.Tensor:
+    """[n,c,h,w] in [-1,1] -> [n,d]."""
+    return assessor.network(images)[1]
 
 
 def _assess_on_cluster(study: Study, target: Target, generator: str, latents: np.ndarray) -> Assessed:

@@ -8,7 +8,9 @@ from framework.checkpoint import LoadedGenerator
 from framework.config import ModelConfig
 from framework.config.schema import LatentsConfig
 from framework.latents.arithmetic import run_arithmetic
+from framework.latents.paths import Ruler, measured
 from framework.latents.subjects import assess_latents, merge_assessed
+from framework.latents.walks import lerp, slerp
 from framework.models import build_generator
 from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
 
@@ -49,3 +51,17 @@ def test_a_study_shared_out_over_a_cluster_is_the_same(generator):
     assert np.array_equal(shared.picture, alone.picture)
     assert alone.document["measured"][0]["repeats"] == 100
     assert alone.document["protocol"]["finder"] != alone.document["protocol"]["measurer"]
+
+
+def test_ways_are_measured_in_what_the_assessor_sees(generator):
+    measurer = assessor(2)
+    ends = 20 * generator.sample_latents(2, 0)  # an untrained one has little to show nearer by
+    walks = {"lerp": lerp(*ends, 65), "slerp": slerp(*ends, 65)}
+    found = measured(Ruler(generator.network, lambda images: measurer.network(images)[1]), walks)
+    seen = measurer.features(generator.images(ends)).astype(float)  # of images rounded to levels
+    assert found["straight"] == pytest.approx(np.linalg.norm(seen[1] - seen[0]), rel=0.02)
+    in_pixels = measured(Ruler(generator.network), walks)
+    levels = generator.images(ends).astype(float)
+    assert in_pixels["straight"] == pytest.approx(np.sqrt(((levels[1] - levels[0]) ** 2).mean()), rel=0.02)
+    for lengths in (found, in_pixels):
+        assert min(lengths["lerp"], lengths["slerp"]) >= lengths["straight"]

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
+from framework.latents.paths import Ruler
 from framework.latents.subjects import typical_norm
 from framework.latents.walks import (
     LEG_FRAMES,
@@ -14,7 +15,6 @@ from framework.latents.walks import (
     interpolate,
     lerp,
     loop,
-    path_lengths,
     slerp,
 )
 
@@ -117,50 +117,6 @@ def test_interpolation_of_a_generator(toy):
     assert interpolate(toy, LatentsConfig(interpolation_steps=2)).picture.shape[1] == 2 * 24 + 2 * 128 + 12
 
 
-class Exact:
-    """A generator whose images are its latents, byte for byte, and an eye that reads them back."""
-
-    latent_size, resolution, channels = 16, 8, 1
-
-    def __init__(self, *samples):
-        self.samples = np.array(samples, np.float32)
-
-    def sample_latents(self, n, seed, *, start=0):
-        return self.samples[start : start + n]
-
-    def images(self, latents):
-        return np.ascontiguousarray(latents, np.float32).view(np.uint8).reshape(-1, 8, 8, 1)
-
-    def features(self, images):
-        return images.reshape(len(images), -1).view(np.float32)
-
-
-def test_paths_of_a_linear_generator_are_the_chord_and_the_arc():
-    a, b = np.zeros((2, 16), np.float32)
-    a[0], b[0], b[1] = 5.0, 5 * np.cos(2.0), 5 * np.sin(2.0)  # 2 radians apart on a circle of radius 5
-    exact = Exact(a, b)
-    found = path_lengths(exact, a, b, exact.features)
-    assert found["straight"] == pytest.approx(10 * np.sin(1.0), rel=1e-6)
-    assert found["lerp"] == pytest.approx(found["straight"], rel=1e-6)
-    assert found["slerp"] == pytest.approx(10.0, rel=1e-4)
-    assert (found["features"], found["steps"]) == ("measurer", 65)
-    documents = [interpolate(exact, LatentsConfig(interpolation_steps=steps), features=exact.features).document
-                 for steps in (2, 7)]  # fmt: skip
-    assert documents[0]["path_length"] == documents[1]["path_length"] == found
-
-
-def test_a_path_in_pixels_is_in_levels(toy):
-    """The toy's left upper quarter goes from 0 to 128 in whole levels, 2 a step: a quarter of all pixels."""
-    a, b = np.zeros((2, 10), np.float32)
-    a[0] = -128 / 30
-    found = path_lengths(toy, a, b, None)
-    assert found == {"lerp": pytest.approx(64), "slerp": pytest.approx(64), "straight": pytest.approx(64),
-                     "features": "pixels", "steps": 65}  # fmt: skip
-    still = path_lengths(toy, a, a, None)
-    assert (still["lerp"], still["slerp"], still["straight"]) == (0, 0, 0)
-    assert interpolate(toy, LatentsConfig(), starts=[("a", a), ("same", a)]).picture.dtype == np.uint8
-
-
 def test_a_loop_closes_one_step_before_it_begins():
     samples = np.random.default_rng(0).standard_normal((5, 20)).astype(np.float32)
     samples *= 3 / np.linalg.norm(samples, axis=1, keepdims=True)
@@ -199,6 +155,18 @@ def test_a_film_of_a_loop_and_a_sheet_of_corners(toy):
     tiles = sheet[-24 - 24 - 3 * 128 : -24 - 24, 24 : 24 + 3 * 128]
     for corner, place in zip(shown[:, ::2, ::2], [(0, 0), (0, 256), (256, 0), (256, 256)], strict=True):
         assert np.array_equal(tiles[place[0] : place[0] + 128, place[1] : place[1] + 128], corner)
+
+
+def test_a_walk_is_measured_the_same_however_many_pictures_are_drawn(toy):
+    ruler = Ruler(lambda z: z[:, :4, None, None] / 4)
+    few, many = (interpolate(toy, LatentsConfig(interpolation_steps=steps), ruler=ruler) for steps in (2, 7))
+    lengths = few.document["path_length"]
+    assert lengths == many.document["path_length"]
+    assert lengths["lerp"] == pytest.approx(lengths["straight"])
+    assert lengths["slerp"] > lengths["straight"]
+    assert few.picture.shape[0] > interpolate(toy, LatentsConfig(interpolation_steps=2)).picture.shape[0]
+    same = [("a", np.ones(10, np.float32)), ("b", np.ones(10, np.float32))]
+    assert interpolate(toy, LatentsConfig(), starts=same, ruler=ruler).document["path_length"]["straight"] == 0
 
 
 def test_a_walk_starts_at_what_is_named(toy):

@@ -1,0 +1,57 @@
+"""How far images change on the way from one latent to another."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from framework.latents.effects import path_length
+from framework.latents.ganalyze import Generate
+from framework.latents.projection import Features, in_levels
+
+PATH_STEPS = 65  # latents that a way is measured on, however many are drawn
+_AT_A_TIME = 32
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """Measures ways by their images, unrounded: on a fine walk rounding to whole levels would add a fifth.
+
+    Attributes:
+        generate: Latents -> images in [-1,1].
+        features: Of images, between which distances are taken; none: pixels, the root of their mean squared difference
+            in levels from 0 to 255.
+        device: Where both compute.
+    """
+
+    generate: Generate
+    features: Features | None = None
+    device: str | torch.device = "cpu"
+
+    @property
+    def name(self) -> str:
+        """In what it measures."""
+        return "pixels" if self.features is None else "measurer"
+
+    def length(self, walk: np.ndarray) -> float:
+        """Of a walk [s,z], step by step."""
+        return path_length(self._points(walk))
+
+    @torch.inference_mode()
+    def _points(self, walk: np.ndarray) -> np.ndarray:
+        """[s,z] -> [s,d]."""
+        parts = torch.from_numpy(np.ascontiguousarray(walk, np.float32)).to(self.device).split(_AT_A_TIME)
+        seen = []
+        for part in parts:
+            images = self.generate(part).float()
+            seen.append(images.flatten(1) if self.features is None else self.features(images))
+        points = torch.cat(seen).cpu().numpy().astype(np.float64)
+        return points if self.features is not None else points * in_levels(1 / points.shape[1])
+
+
+def measured(ruler: Ruler, walks: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Lengths of walks [s,z] between the same ends, and straight on between those, as interpolation.json holds them."""
+    first = next(iter(walks.values()))
+    lengths = {name: ruler.length(walk) for name, walk in walks.items()}
+    return {**lengths, "straight": ruler.length(first[[0, -1]]), "features": ruler.name, "steps": len(first)}

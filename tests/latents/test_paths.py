@@ -1,0 +1,44 @@
+"""Ways of known lengths: chords, arcs, levels."""
+
+import numpy as np
+import pytest
+
+from framework.latents.paths import PATH_STEPS, Ruler, measured
+from framework.latents.walks import lerp, slerp
+
+
+def as_images(latents):
+    """A linear generator: each number of a latent a pixel of its own."""
+    return latents[:, None, None, :]
+
+
+def both(a, b, steps=PATH_STEPS):
+    return {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps)}
+
+
+def test_ways_in_features_are_the_chord_and_the_arc():
+    a, b = np.zeros((2, 16), np.float32)
+    a[0], b[0], b[1] = 5.0, 5 * np.cos(2.0), 5 * np.sin(2.0)  # 2 radians apart on a circle of radius 5
+    found = measured(Ruler(as_images, lambda images: images.flatten(1)), both(a, b))
+    assert found["straight"] == pytest.approx(10 * np.sin(1.0), rel=1e-6)
+    assert found["lerp"] == pytest.approx(found["straight"], rel=1e-6)
+    assert found["slerp"] == pytest.approx(10.0, rel=1e-4)
+    assert (found["features"], found["steps"]) == ("measurer", 65)
+
+
+def test_ways_in_pixels_are_in_levels():
+    """From black to white all over is 255 levels; half of the pixels alone, the root of a half of it."""
+    ruler = Ruler(as_images)
+    black, half, white = np.full((3, 16), -1, np.float32)
+    half[:8], white[:] = 1, 1
+    found = measured(ruler, {"lerp": lerp(black, white, 65)})
+    assert found == {"lerp": pytest.approx(255), "straight": pytest.approx(255), "features": "pixels", "steps": 65}
+    assert ruler.length(np.stack([black, half])) == pytest.approx(255 * np.sqrt(0.5))
+    assert ruler.length(np.stack([black, white, black])) == pytest.approx(510)
+    assert ruler.length(np.stack([black, black])) == 0
+
+
+def test_what_is_less_than_a_level_counts():
+    step = np.full((2, 16), 0.1 / 127.5, np.float32)  # a tenth of a level
+    step[0] = 0
+    assert Ruler(as_images).length(step) == pytest.approx(0.1)
