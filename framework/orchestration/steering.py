@@ -99,6 +99,8 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
         chance = _chance(study, crew, measure, direction, about)
         effect = _effect(study, crew, measure, direction, chance, file=file)
         named = {"direction": direction.name, "method": direction.method, "target": direction.target}
+        edit = edit_of(direction)
+        named |= {} if edit is None else {"edit_unit": edit.unit}
         effects[file] = asked | named | effect.document()
         artifacts.write_json(EFFECTS, effects)
         save_direction(dataclasses.replace(direction, effect=effects[file]), study.run.directions)

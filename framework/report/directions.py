@@ -40,6 +40,24 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Walked:
+    """How much of its edit a steerable direction reaches.
+
+    Attributes:
+        unit: What an amount of 1 is.
+        least, most: Amounts at the least and the greatest strength.
+        saturates_at: From which size of a strength another one adds less than half; None where none does.
+        data_spread: Standard deviation of the amount over real images.
+    """
+
+    unit: str
+    least: float
+    most: float
+    saturates_at: float | None
+    data_spread: float | None
+
+
+@dataclass(frozen=True)
 class Effect:
     """What a direction does.
 
@@ -52,6 +70,7 @@ class Effect:
         farthest: The greatest strength at which that was looked at; None where it was not.
         latents: How many latents were moved.
         made_with: Digests of the generator and of the assessor.
+        walked: Of a steerable one.
     """
 
     stem: str
@@ -62,6 +81,7 @@ class Effect:
     farthest: float | None
     latents: float | None
     made_with: tuple[str, str]
+    walked: Walked | None = None
 
     @property
     def attribute(self) -> str | None:
@@ -145,7 +165,22 @@ def _effect(file: str, row: dict[str, Any]) -> Effect:
         farthest=max(sizes, default=None) if _list(distances) else None,
         latents=finite(row.get("latents")),
         made_with=(str(row.get("generator")), str(row.get("assessor"))),
+        walked=_walked(row.get("reach"), _text(row.get("edit_unit"))),
     )
+
+
+def _walked(part: Any, unit: str) -> Walked | None:
+    if not isinstance(part, dict):
+        return None
+    pairs = [
+        (strength, reached)
+        for one, other in zip(_list(part.get("strengths")), _list(part.get("reached")), strict=False)
+        if (strength := finite(one)) is not None and (reached := finite(other)) is not None
+    ]
+    if not pairs:
+        return None
+    spread, saturates = finite(part.get("data_spread")), finite(part.get("saturates_at"))
+    return Walked(unit, min(pairs)[1], max(pairs)[1], saturates, spread)
 
 
 def _answer(row: dict[str, Any]) -> Answer | None:

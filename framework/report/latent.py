@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.report import words
-from framework.report.directions import Answer, Effect
+from framework.report.directions import Answer, Effect, Walked
 from framework.report.films import Moving
 from framework.report.heatmap import HeatMap, heat_map
 from framework.report.leaderboard import Cell, sorted_by
@@ -65,6 +65,7 @@ class Latent:
         moving: Strips and films.
         waiting: Directions that were found and are neither measured nor drawn.
         method: That finds some here.
+        walked: Stem -> how much of its edit each steerable direction reaches.
         errors: Of projected pictures.
         most_error: The largest of them, which the longest bar stands for.
     """
@@ -76,6 +77,7 @@ class Latent:
     moving: Moving
     waiting: list[str]
     method: str
+    walked: dict[str, Walked]
     errors: list[ErrorRow]
     most_error: float
 
@@ -96,6 +98,7 @@ def latent_of(results: Results) -> Latent:
         waiting=[stem for stem in results.directions if stem not in seen],
         # Without labels there is no assessor, and the methods that need none are left.
         method="interfacegan" if results.about.get("assessors") else "sefa",
+        walked={effect.stem: effect.walked for effect in effects if effect.walked is not None},
         errors=errors,
         most_error=max((value for row in errors for value in row.values if value), default=1.0),
     )

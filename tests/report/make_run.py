@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 from framework.config import experiment_from_text
 from framework.images import Row, Term, equation, grid, labelled_sheet, png_bytes, strips
 from framework.latents.effects import Effect, Slopes
+from framework.latents.limits import Reach
 from framework.latents.films import gif_bytes, mp4_bytes, there_and_back
 
 EXPERIMENT = """
@@ -314,9 +315,13 @@ def _write_directions(run: Path, rng: np.random.Generator, count: int) -> None:
             for name in DIRECTION_ATTRIBUTES
         }
         distance = 1 + np.abs(strengths) ** 1.5 * rng.uniform(0.04, 0.2)
-        effect = Effect(strengths, 1000, slopes, chance, np.abs(strengths) * 7, distance)
+        reach = None
+        if stem.endswith("-steerable"):
+            reach = Reach(strengths, [0.6 * np.sign(s) * min(abs(s), 2) for s in strengths], 2.0, 0.45)
+        effect = Effect(strengths, 1000, slopes, chance, np.abs(strengths) * 7, distance, reach)
         about = {"direction": stem, "method": stem.rpartition("-")[2].partition("_")[0], "target": target,
                  "generator": "cc31" * 16, "assessor": "77aa" * 16}  # fmt: skip
+        about |= {} if reach is None else {"edit_unit": "10 degrees, anticlockwise"}
         effects[f"{stem}.safetensors"] = effect.document() | about
         (found / f"{stem}.safetensors").write_bytes(b"")
         strip = strips([Row(row, captions, "") for row in walk], title=stem)

@@ -103,6 +103,10 @@ def test_the_page_shows_every_direction_and_films_of_the_strongest(found, page_o
     assert min(cells.values()) > 0
     assert sum(cells.values()) == 14 * 6
     assert heat.count(" own") == 14
+    walked = page.source.split('<table class="walked">')[1].split("</table>")[0]
+    assert walked.count("<tr>") == 1 + sum(stem.endswith("-steerable") for stem in stems)
+    for said in ("10 degrees, anticlockwise", "-1.20 to +1.20", ">2<", "± 0.45"):
+        assert said in walked.replace("−", "-"), said
     chosen = strongest(effects_of(effects), most=8)
     assert 1 < len(chosen) <= 6
     shown = page.source.split("The strongest directions")[1].split("<details>")[0]
