@@ -16,8 +16,8 @@ from PIL import Image, ImageDraw
 from framework.config import experiment_from_text
 from framework.images import Row, Term, equation, grid, labelled_sheet, png_bytes, strips
 from framework.latents.effects import Effect, Slopes
-from framework.latents.limits import Reach
 from framework.latents.films import gif_bytes, mp4_bytes, there_and_back
+from framework.latents.limits import Reach
 
 EXPERIMENT = """
 data: {source: drawn_faces, resolution: 32, limit: 8000}
@@ -301,7 +301,7 @@ def _write_directions(run: Path, rng: np.random.Generator, count: int) -> None:
     folder.mkdir(parents=True)
     found.mkdir()
     stems = [f"{name}-{method}" for method in DIRECTION_METHODS for name in DIRECTION_ATTRIBUTES]
-    stems = [*stems, "zoom-steerable", "rotate-steerable", *(f"sefa_{number}" for number in range(1, 99))][:count]
+    stems = [*stems[:12], "zoom-steerable", *stems[12:], *(f"sefa_{number}" for number in range(1, 99))][:count]
     chance = {name: rng.normal(0, 0.35, 100) for name in DIRECTION_ATTRIBUTES}
     effects = {}
     walk = _walk(rng, strengths)
