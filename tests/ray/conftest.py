@@ -208,3 +208,10 @@ def empty_cluster(tmp_path) -> Iterator[Cluster]:
     made = Cluster(tmp_path / "log")
     yield made
     made.end()
+
+
+@pytest.fixture
+def may_mount():
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        # The node gets a mount of its own, which Linux lets only root make (or who may use user namespaces).
+        pytest.skip("a node that sees another folder wants the right to mount one (root)")

@@ -1,5 +1,6 @@
 """A generator of the user's own, its module in the current directory alone, on Ray workers."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -54,17 +55,17 @@ def here(tmp_path_factory):
     return folder
 
 
+def called(here, storage, environment, name, subject, *arguments) -> Ended:
+    """A job run there, as a user does who has the project installed."""
+    command = [sys.executable, "-m", f"jobs.{name}", str(subject), f"storage.path={storage}", *arguments, "--json"]
+    environment = {**environment, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=400)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
 @pytest.fixture(scope="module")
 def call(jobs, here, storage):
-    """Runs a job there, as a user does who has the project installed."""
-
-    def run(name, subject, *arguments):
-        command = [sys.executable, "-m", f"jobs.{name}", str(subject), f"storage.path={storage}", *arguments, "--json"]
-        environment = {**jobs.environment, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=400)
-        return Ended(done.returncode, done.stdout, done.stderr)
-
-    return run
+    return functools.partial(called, here, storage, jobs.environment)
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,13 @@ def test_an_object_is_the_same_generator_in_every_process(call, score):
     assert scored.code == 0, scored.err
     (of_object,) = scored.document["scores"]
     assert of_object["value"] == pytest.approx(score["value"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_cluster_s_nodes_are_sent_the_module(empty_cluster, may_mount, here, storage):
+    empty_cluster.start(cores=1, hidden=here)
+    settings = ("name=sent", "model.entry=mine_on_ray:Net", "latents.method=sefa", "latents.components=1")
+    found = called(here, storage, empty_cluster.environment, "discover", TINY, *settings)
+    assert found.code == 0, found.err
+    assert "Ray: the cluster at" in found.err
+    assert found.document["directions"] == ["sefa_1.safetensors"]

@@ -1,7 +1,6 @@
 """Nodes that come and go: a node killed while it trains, workers that grow and shrink with the cluster."""
 
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -43,13 +42,6 @@ def test_a_node_killed_while_it_trains_costs_what_came_after_the_last_checkpoint
     assert [row["images_seen"] for row in rows] == sorted({row["images_seen"] for row in rows})
     assert rows[-1]["images_seen"] == 6400
     assert 0 <= rows[-1]["images_trained_twice"] <= 640
-
-
-@pytest.fixture
-def may_mount():
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
-        # The node gets a mount of its own, which Linux lets only root make (or who may use user namespaces).
-        pytest.skip("a node that sees another folder wants the right to mount one (root)")
 
 
 def test_a_node_that_does_not_see_the_results_is_named_before_anything_trains(empty_cluster, may_mount, storage, run):
