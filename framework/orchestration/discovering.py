@@ -1,5 +1,6 @@
 """Finding directions as Ray work: samples assessed in shards, and a task for each thing that can be found by itself."""
 
+import copy
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from framework.latents.ganalyze import Score
 from framework.latents.groups import Labels, labels_of
 from framework.latents.sheet import make_sheet
 from framework.latents.subjects import Scores
-from framework.orchestration.places import Place, crew_of, place_of
+from framework.orchestration.places import Place, crew_of, on_host, place_of
 from framework.orchestration.shards import SHARD_IMAGES, Tasks
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
@@ -144,13 +145,14 @@ def _find(
     place: Place, settings: LatentsConfig, labels: Labels, scores: Scores | None, made_of: Mapping[str, Any]
 ) -> list[Direction]:
     generator = place.open_generator()
+    network = generator.network
     tools = Tools(
         latent_size=generator.latent_size,
         digest=generator.digest,
         sample=lambda n, start: generator.sample_latents(n, settings.seed, start=start),
         assess=None if scores is None else lambda _: scores,
-        generate=generator.network,
-        network=generator.network,
+        generate=None if network is None else on_host(network, generator.device),
+        network=network if network is None or generator.device.type == "cpu" else copy.deepcopy(network).cpu(),
         score=_scorer(place, settings),
         made_of=made_of,
     )
@@ -191,9 +193,10 @@ def _score(place: Place, attribute: Attribute) -> Score:
     assessor = place.open_finder()
     sizes = [spec.outputs for spec in assessor.attributes]
     number = [spec.name for spec in assessor.attributes].index(attribute.label)
+    network = on_host(lambda images: assessor.network(images)[0], assessor.device)
 
     def score(images: torch.Tensor) -> torch.Tensor:
-        columns = torch.split(assessor.network(images)[0], sizes, dim=1)[number]
+        columns = torch.split(network(images), sizes, dim=1)[number]
         if attribute.column is None:
             return columns[:, 0]
         log_p = columns.log_softmax(dim=1)[:, attribute.column]

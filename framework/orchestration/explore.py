@@ -131,7 +131,8 @@ def _draw_walks(
 ) -> None:
     walked = loaded_generator(checkpoint, generator)
     features = functools.partial(_features, loaded_assessor(measurer)) if measurer else None
-    ruler = Ruler(walked.network, features, walked.device)
+    # An object of the user's gives rounded images alone, and rounding would be most of such a length.
+    ruler = None if walked.network is None else Ruler(walked.network, features, walked.device)
     write_interpolation(open_folder(artifacts), walked, settings, starts=starts, ruler=ruler, about=about)
 
 

@@ -1,7 +1,10 @@
 """What the tasks of latent studies open: a generator, and the assessors of a run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.models.assessor import Assessor
@@ -40,6 +43,13 @@ class Place:
         """Likewise; there is one."""
         assert self.measurer is not None
         return loaded_assessor(self.measurer)
+
+
+def on_host(compute: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
+    """The same for tensors of the host, wherever it computes; gradients go through."""
+    if device.type == "cpu":
+        return compute
+    return lambda given: compute(given.to(device)).to(given.device)
 
 
 def place_of(study: Study, target: Target) -> Place:

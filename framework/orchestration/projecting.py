@@ -21,7 +21,7 @@ from framework.evaluation.resizing import resize_like_tensorflow
 from framework.evaluation.weights import find_weights, how_to_get_weights, read_weights
 from framework.images import labelled_sheet, png_bytes, to_model_range
 from framework.latents.projection import Features, Projected, in_levels, project
-from framework.orchestration.places import Place, crew_of, place_of
+from framework.orchestration.places import Place, crew_of, on_host, place_of
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 
@@ -167,7 +167,7 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
     errors = ((images - target) ** 2).mean(dim=(1, 2, 3))
     nearest = int(errors.argmin())
     best = project(
-        generator.network,
+        on_host(generator.network, generator.device),
         target,
         candidates,
         features=_features(place, weights),
@@ -186,8 +186,8 @@ def _features(place: Place, weights: str | None) -> Features | None:
         )
     if place.finder is None:
         return None
-    finder = place.open_finder().network
-    return lambda images: finder(images)[1]
+    finder = place.open_finder()
+    return on_host(lambda images: finder.network(images)[1], finder.device)
 
 
 def features_of(experiment: Experiment, *, assessed: bool) -> tuple[str, str | None]:
