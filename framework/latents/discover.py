@@ -19,7 +19,7 @@ from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.boundary import boundary_normal, conditional, difference_normal, surest
 from framework.latents.direction import Direction, unit
-from framework.latents.edits import EDITS
+from framework.latents.edits import EDITS, edits_for
 from framework.latents.effects import logits
 from framework.latents.expression import format_expression, parse_expression
 from framework.latents.ganalyze import Generate, Score, ganalyze
@@ -285,16 +285,13 @@ class _Activations:
             yield latents, torch.cat(kept).float().numpy()
 
 
-def edits_of(config: LatentsConfig) -> list[str]:
-    """The edits that `latents.edits` means: auto is all."""
-    return list(EDITS) if config.edits == "auto" else list(config.edits)
-
-
 def _steerable(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
     generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
     steer = steer_linear if config.walk == "linear" else steer_nonlinear
+    with torch.no_grad():
+        channels = generate(torch.from_numpy(latents[:1])).shape[1]
     found = []
-    for name in edits_of(config):
+    for name in edits_for(config.edits, channels=channels):
         rate = config.learning_rate if config.walk == "linear" else config.learning_rate / 20
         walk = steer(generate, EDITS[name], latents, batch_size=BATCH, learning_rate=rate, seed=config.seed)
         found.append(

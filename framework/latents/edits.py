@@ -5,12 +5,15 @@ affine grids of PyTorch, on images [n,c,h,w] in [-1,1].
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own habit
 from torch import Tensor
+
+from framework.errors import LatentsError
 
 Edited = tuple[Tensor, Tensor]
 """Images [n,c,h,w], and a mask [n,1,h,w] that is 1 where the edit knows what belongs there and 0 elsewhere."""
@@ -96,3 +99,20 @@ EDITS: dict[str, Edit] = {
         Edit("blue", "a tenth of the blue range", 3.0, _channel(2)),
     )
 }
+
+_COLOURS = ("red", "green", "blue")
+
+
+def edits_for(names: Literal["auto"] | Sequence[str], *, channels: int) -> list[str]:
+    """The edits that `latents.edits` means for images of so many channels; auto: all that they can show.
+
+    Raises:
+        LatentsError: One is of a colour, and the images have none.
+    """
+    if names == "auto":
+        return [name for name in EDITS if channels == len(_COLOURS) or name not in _COLOURS]
+    coloured = [name for name in names if name in _COLOURS]
+    if coloured and channels < len(_COLOURS):
+        others = ", ".join(name for name in EDITS if name not in _COLOURS)
+        raise LatentsError(f"latents.edits: wants some of {others} for grey images, not {', '.join(coloured)}")
+    return list(names)

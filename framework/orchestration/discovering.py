@@ -14,7 +14,8 @@ from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import png_bytes
 from framework.latents.direction import SUFFIX, Direction, load_direction, save_direction
-from framework.latents.discover import Attribute, Tools, attributes_of, discover, edits_of, settings_of
+from framework.latents.discover import Attribute, Tools, attributes_of, discover, settings_of
+from framework.latents.edits import edits_for
 from framework.latents.ganalyze import Score
 from framework.latents.groups import Labels, labels_of
 from framework.latents.sheet import make_sheet
@@ -48,7 +49,7 @@ def discover_directions(study: Study, target: Target) -> list[str]:
     if study.assessors is not None:
         made_of["assessor"] = study.assessors.finder.digest
     files, missing = [], []
-    for part, expected in _parts(settings, labels):
+    for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
         if _is_found(study.run.directions, expected, part, place, made_of):
             study.watch.say(f"Direction: {expected}{SUFFIX} is there already")
             files.append(f"{expected}{SUFFIX}")
@@ -78,7 +79,7 @@ def file_stem(name: str, method: str) -> str:
     return name if name.startswith(method) else f"{name}-{method}"
 
 
-def _parts(settings: LatentsConfig, labels: Labels) -> list[tuple[LatentsConfig, str | None]]:
+def _parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tuple[LatentsConfig, str | None]]:
     """What can be found apart from the rest, an attribute or an edit each, and the file's name where that is known."""
     if settings.method == "ganalyze" and settings.score is not None:
         return [(settings, None)]
@@ -90,7 +91,8 @@ def _parts(settings: LatentsConfig, labels: Labels) -> list[tuple[LatentsConfig,
         return parts or [(settings, None)]
     if settings.method == "steerable":
         return [
-            (settings.model_copy(update={"edits": [name]}), file_stem(name, "steerable")) for name in edits_of(settings)
+            (settings.model_copy(update={"edits": [name]}), file_stem(name, "steerable"))
+            for name in edits_for(settings.edits, channels=channels)
         ]
     return [(settings, None)]
 

@@ -8,6 +8,7 @@ from torch import nn
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.discover import Attribute, Tools, attributes_of, discover, read_piles
+from framework.latents.edits import EDITS, edits_for
 from framework.models import sample_latents
 
 SIZE = 16
@@ -142,6 +143,13 @@ def test_a_walk_each_edit(tools):
     bent = found_by(tools, "steerable", edits=["brightness"], walk="nonlinear", samples=640)["brightness"]
     assert bent.forward is not None
     assert bent.backward is not None
+
+
+def test_grey_images_have_no_colours_to_edit():
+    assert edits_for("auto", channels=3) == list(EDITS)
+    assert edits_for("auto", channels=1) == ["zoom", "shift_x", "shift_y", "rotate", "brightness"]
+    with pytest.raises(LatentsError, match=r"wants some of zoom, .*, brightness for grey images, not red, blue"):
+        edits_for(["red", "zoom", "blue"], channels=1)
 
 
 def test_what_a_method_lacks_is_one_line(tools):
