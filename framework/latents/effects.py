@@ -85,7 +85,9 @@ class Effect:
         slopes: Attribute -> how it answers.
         random: Attribute -> [k] mean slopes of random directions of the same length.
         image_change: [s] mean absolute change of a pixel, of the range from 0 to 255.
-        data_distance: [s] mean distance of the images' features to the nearest real one, over that of the unmoved.
+        data_strengths: [t] at which distances to real images were taken, 0 among them.
+        data_distance: [t] how much farther the images' features lie from the nearest real one than unmoved ones do, in
+            standard deviations of the distances of these.
         reach: How much of its edit a steerable direction reaches.
     """
 
@@ -94,6 +96,7 @@ class Effect:
     slopes: Mapping[str, Slopes]
     random: Mapping[str, np.ndarray]
     image_change: np.ndarray | None = None
+    data_strengths: Sequence[float] = ()
     data_distance: np.ndarray | None = None
     reach: Reach | None = None
 
@@ -116,20 +119,21 @@ class Effect:
             raise LatentsError(f"{attribute}: does not answer to the direction, so nothing leaks from it")
         return {other: slopes.mean / own for other, slopes in self.slopes.items() if other != attribute}
 
-    def leaves_data_at(self, *, factor: float = 1.5) -> float | None:
-        """The least size of strength from which samples lie `factor` times as far from real images as unmoved ones do.
+    def leaves_data_at(self, *, deviations: float = 1.0) -> float | None:
+        """The least size of strength from which samples lie so much farther from real images than unmoved ones do.
 
-        Between two strengths that were measured it is interpolated; None where none of them goes so far.
+        A standard deviation: the mean moved sample is then as far as the farthest sixth of the unmoved ones. Between
+        two strengths that were measured it is interpolated; None where none of them goes so far.
         """
         if self.data_distance is None:
             return None
         found = []
         for sense in (1, -1):
-            sized = zip((sense * strength for strength in self.strengths), self.data_distance, strict=True)
+            sized = zip((sense * strength for strength in self.data_strengths), self.data_distance, strict=True)
             pairs = sorted(pair for pair in sized if pair[0] >= 0)
             for (x0, d0), (x1, d1) in itertools.pairwise(pairs):
-                if d0 < factor <= d1:
-                    found.append(x0 + (factor - d0) / (d1 - d0) * (x1 - x0))
+                if d0 < deviations <= d1:
+                    found.append(x0 + (deviations - d0) / (d1 - d0) * (x1 - x0))
                     break
         return min(found, default=None)
 
@@ -155,6 +159,8 @@ class Effect:
             values = getattr(self, name)
             if values is not None:
                 found[name] = [float(value) for value in values]
+        if self.data_distance is not None:
+            found["data_strengths"] = list(self.data_strengths)
         if self.reach is not None:
             found["reach"] = dataclasses.asdict(self.reach)
         return found

@@ -18,6 +18,7 @@ from framework.latents.subjects import AssessorLike, GeneratorLike
 
 _FILM_FRAMES = 49  # from one end to the other: 2 seconds; there and back are 96, of which a GIF shows every third
 
+_DATA_SHARES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 Distances = Callable[[np.ndarray], np.ndarray]
 """Images [n,h,w,c] uint8 -> [n] how far their features are from those of the nearest real image."""
 
@@ -29,13 +30,11 @@ class Moved:
     Attributes:
         values: Attribute's name -> [s,n] logits.
         changes: [s,n] mean absolute change of a pixel against strength 0.
-        distances: [s,n] distance of the features to the nearest real one; None where not asked for.
         amounts: [s,n] how much of its edit a steerable direction reached; None for another.
     """
 
     values: Mapping[str, np.ndarray]
     changes: np.ndarray
-    distances: np.ndarray | None = None
     amounts: np.ndarray | None = None
 
     @classmethod
@@ -44,7 +43,6 @@ class Moved:
         return cls(
             {name: np.concatenate([part.values[name] for part in parts], axis=1) for name in parts[0].values},
             np.concatenate([part.changes for part in parts], axis=1),
-            _joined([part.distances for part in parts]),
             _joined([part.amounts for part in parts]),
         )
 
@@ -56,27 +54,22 @@ def move_and_assess(
     direction: Direction,
     latents: np.ndarray,
     strengths: Sequence[float],
-    *,
-    distances: Distances | None = None,
 ) -> Moved:
     """Moves latents [n,z] by each strength and asks the measurer of each image; a pure function of each latent."""
     start, edit = generator.images(latents), edit_of(direction)
     values: dict[str, list[np.ndarray]] = {attribute.name: [] for attribute in attributes}
-    changes, far, amounts = [], [], []
+    changes, amounts = [], []
     for strength in strengths:
         images = generator.images(direction.moved(latents, strength)) if strength else start
         scores = assessor.predict(images)
         for attribute in attributes:
             values[attribute.name].append(attribute.values(scores))
         changes.append(np.abs(images.astype(np.int16) - start).mean(axis=(1, 2, 3)))
-        if distances is not None:
-            far.append(distances(images))
         if edit is not None:
             amounts.append(nearest_amounts(_in_model_range(start), _in_model_range(images), edit))
     return Moved(
         {name: np.stack(rows) for name, rows in values.items()},
         np.stack(changes),
-        np.stack(far) if far else None,
         np.stack(amounts) if amounts else None,
     )
 
@@ -102,6 +95,32 @@ def mean_slopes(
     return rows
 
 
+def data_strengths(strengths: Sequence[float]) -> list[float]:
+    """Where distances to real images are taken: at 0, and to both sides up to four times as far as is drawn.
+
+    >>> data_strengths([-2.0, 0.0, 3.0])
+    [-12.0, -9.0, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 4.5, 6.0, 9.0, 12.0]
+    """
+    farthest = max(abs(strength) for strength in strengths)
+    sizes = [share * farthest for share in _DATA_SHARES]
+    return [*(-size for size in reversed(sizes)), 0.0, *sizes]
+
+
+def distances_along(
+    generator: GeneratorLike,
+    distances: Distances,
+    direction: Direction,
+    latents: np.ndarray,
+    strengths: Sequence[float],
+) -> np.ndarray:
+    """[t,n] at `data_strengths(strengths)`."""
+    rows = [
+        distances(generator.images(direction.moved(latents, strength) if strength else latents))
+        for strength in data_strengths(strengths)
+    ]
+    return np.stack(rows)
+
+
 def edit_of(direction: Direction) -> Edit | None:
     """What a steerable direction imitates."""
     return EDITS.get(direction.target) if direction.method == "steerable" else None
@@ -113,7 +132,12 @@ def edit_spread(images: np.ndarray, edit: Edit) -> float:
 
 
 def effect_of(
-    moved: Moved, strengths: Sequence[float], random: Mapping[str, np.ndarray], *, spread: float | None = None
+    moved: Moved,
+    strengths: Sequence[float],
+    random: Mapping[str, np.ndarray],
+    *,
+    spread: float | None = None,
+    far: np.ndarray | None = None,
 ) -> Effect:
     """What the moved latents say of their direction.
 
@@ -122,18 +146,20 @@ def effect_of(
         strengths: Of its rows.
         random: Attribute -> [k] mean slopes of random directions of the same length.
         spread: Of real images by the direction's edit, where it has one.
+        far: [t,n] distances at `data_strengths(strengths)`.
     """
     slopes = {name: Slopes.of(latent_slopes(values, strengths)) for name, values in moved.values.items()}
     distance = None
-    if moved.distances is not None:
-        rows = moved.distances.mean(axis=1)
-        distance = rows / rows[int(np.argmin(np.abs(np.asarray(strengths))))]
+    if far is not None:
+        unmoved = far[data_strengths(strengths).index(0.0)]
+        distance = (far.mean(axis=1) - unmoved.mean()) / max(float(unmoved.std(ddof=1)), 1e-12)
     return Effect(
         strengths=list(strengths),
         latents=moved.changes.shape[1],
         slopes=slopes,
         random=random,
         image_change=moved.changes.mean(axis=1),
+        data_strengths=data_strengths(strengths),
         data_distance=distance,
         reach=None if moved.amounts is None else reach_of(moved.amounts, strengths, data_spread=spread),
     )

@@ -22,6 +22,7 @@ from framework.latents.groups import labels_of
 from framework.latents.starts import read_starts
 from framework.latents.steer import (
     Moved,
+    distances_along,
     draw_film,
     draw_strip,
     edit_of,
@@ -42,7 +43,8 @@ Start = tuple[str, np.ndarray]
 EFFECTS, PICTURES = "effects.json", "directions"
 _CHANCE = "random_effects.json"
 _EFFECT_SEED = 1_000_003  # effects are measured on latents of this seed: no method learns from it
-_RANDOM_LATENTS = 64  # of each random direction: their mean slope scatters far less than the directions do
+_RANDOM_LATENTS = 32  # of each random direction: their mean slope scatters far less than the directions do
+_FAR_LATENTS = 128  # whose distance to real images is followed
 _REAL_IMAGES = 2_000
 _GROUP_OF_RANDOM = 4  # random directions a task
 
@@ -195,17 +197,16 @@ def _chance(
 def _effect(
     study: Study, crew: Tasks, measure: _Measure, direction: Direction, chance: Mapping[str, np.ndarray], *, file: str
 ) -> Effect:
-    count, images = study.experiment.latents.effect_samples, str(study.images.path)
-    work = [
-        (measure, direction, images, start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)
-    ]
+    count = study.experiment.latents.effect_samples
+    work = [(measure, direction, start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
     done = study.watch.counter(f"{file.removesuffix(SUFFIX)}, by {SHARD_IMAGES} latents")
     parts = list(crew.map(_move, work, name=f"steer: {direction.name}", done=done))
+    (far,) = crew.map(_far, [(measure, direction, str(study.images.path))], name=f"steer: {direction.name}, far")
     edit = edit_of(direction)
     spread = None
     if edit is not None:
         spread = edit_spread(np.array(study.images.images[study.images.training_indices[:_REAL_IMAGES]]), edit)
-    return effect_of(Moved.merged(parts), measure.strengths, chance, spread=spread)
+    return effect_of(Moved.merged(parts), measure.strengths, chance, spread=spread, far=far)
 
 
 def _random_slopes(measure: _Measure, directions: Sequence[Direction]) -> list[dict[str, float]]:
@@ -214,7 +215,13 @@ def _random_slopes(measure: _Measure, directions: Sequence[Direction]) -> list[d
     return mean_slopes(generator, assessor, measure.attributes, directions, latents, measure.strengths)
 
 
-def _move(measure: _Measure, direction: Direction, images: str, start: int, stop: int) -> Moved:
+def _move(measure: _Measure, direction: Direction, start: int, stop: int) -> Moved:
+    generator, assessor = measure.place.open_generator(), measure.place.open_measurer()
+    latents = generator.sample_latents(stop - start, _EFFECT_SEED, start=start)
+    return move_and_assess(generator, assessor, measure.attributes, direction, latents, measure.strengths)
+
+
+def _far(measure: _Measure, direction: Direction, images: str) -> np.ndarray:
     generator, assessor = measure.place.open_generator(), measure.place.open_measurer()
     real = torch.from_numpy(_real_features(images, measure.place))
 
@@ -223,10 +230,8 @@ def _move(measure: _Measure, direction: Direction, images: str, start: int, stop
         features = torch.from_numpy(assessor.features(shown))
         return torch.cdist(features, real, compute_mode="donot_use_mm_for_euclid_dist").amin(dim=1).numpy()
 
-    latents = generator.sample_latents(stop - start, _EFFECT_SEED, start=start)
-    return move_and_assess(
-        generator, assessor, measure.attributes, direction, latents, measure.strengths, distances=distances
-    )
+    latents = generator.sample_latents(_FAR_LATENTS, _EFFECT_SEED)
+    return distances_along(generator, distances, direction, latents, measure.strengths)
 
 
 @functools.lru_cache(maxsize=1)

@@ -150,7 +150,7 @@ def strongest(effects: Sequence[Effect], *, most: int) -> dict[str, list[str]]:
 
 
 def _effect(file: str, row: dict[str, Any]) -> Effect:
-    answers, strengths, distances = (row.get(name) for name in ("attributes", "strengths", "data_distance"))
+    answers, strengths, distances = (row.get(name) for name in ("attributes", "data_strengths", "data_distance"))
     sizes = [abs(size) for strength in _list(strengths) if (size := finite(strength)) is not None]
     return Effect(
         stem=PurePosixPath(file).name.removesuffix(".safetensors"),

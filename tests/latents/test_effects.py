@@ -55,10 +55,10 @@ def test_leakage_is_a_share_of_the_own_slope():
 
 
 def test_where_samples_leave_the_data():
-    found = effect(data_distance=np.array([2.0, 1.2, 1.0, 1.1, 1.9]))
+    found = effect(data_strengths=[-2, -1, 0, 1, 2], data_distance=np.array([1.5, 0.7, 0.0, 0.6, 1.4]))
     # Backwards from 1.2 at 1 to 2.0 at 2, forwards from 1.1 at 1 to 1.9 at 3.
-    assert found.leaves_data_at() == pytest.approx(min(1 + 0.3 / 0.8, 1 + 2 * 0.4 / 0.8))
-    assert effect(data_distance=np.ones(5)).leaves_data_at() is None
+    assert found.leaves_data_at() == pytest.approx(min(1 + 0.3 / 0.8, 1 + 0.4 / 0.8))
+    assert effect(data_strengths=[-2, -1, 0, 1, 2], data_distance=np.zeros(5)).leaves_data_at() is None
     assert effect().leaves_data_at() is None
 
 

@@ -7,7 +7,16 @@ from framework.latents.direction import Direction
 from framework.latents.discover import attributes_of
 from framework.latents.effects import random_directions
 from framework.latents.groups import labels_of
-from framework.latents.steer import Moved, draw_film, draw_strip, effect_of, mean_slopes, move_and_assess, table_of
+from framework.latents.steer import (
+    Moved,
+    distances_along,
+    draw_film,
+    draw_strip,
+    effect_of,
+    mean_slopes,
+    move_and_assess,
+    table_of,
+)
 
 NAMES = ["sample 1", "sample 2", "me"]
 STRENGTHS = [-1.0, -0.5, 0.0, 0.5, 1.0]
@@ -65,14 +74,21 @@ def test_a_random_direction_moves_a_smile_by_its_part_of_it(measured):
 
 
 def test_how_far_images_leave_the_data_is_measured(toy, make_judges, smiling):
-    """Of features that are the mean grey, the nearest real image is as far as the picture is bright."""
-    measurer = make_judges().measurer
+    """Of features that are the mean grey, the nearest real image black: a strength adds 15 levels to a quarter."""
+    measurer, latents = make_judges().measurer, toy.sample_latents(50, 7) / 4
     attributes = attributes_of(labels_of(measurer), ["smiling"])
-    moved = move_and_assess(toy, measurer, attributes, smiling, toy.sample_latents(50, 7), STRENGTHS,
-                            distances=lambda images: images.mean(axis=(1, 2, 3)))  # fmt: skip
-    distance = effect_of(moved, STRENGTHS, {"smiling": np.zeros(100)}).data_distance
-    grey = np.array([(128 * 4 + 15 * strength) / 4 for strength in STRENGTHS])
-    assert distance == pytest.approx(grey / grey[2], rel=0.02)
+    moved = move_and_assess(toy, measurer, attributes, smiling, latents, STRENGTHS)
+
+    def distances(images):
+        return images.mean(axis=(1, 2, 3))
+
+    far = distances_along(toy, distances, smiling, latents, STRENGTHS)
+    effect = effect_of(moved, STRENGTHS, {"smiling": np.zeros(100)}, far=far)
+    assert effect.data_strengths == [-4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 3, 4]
+    sd = distances(toy.images(latents)).std(ddof=1)
+    assert effect.data_distance == pytest.approx(
+        [15 / 4 * strength / sd for strength in effect.data_strengths], abs=0.1
+    )
 
 
 def test_how_much_of_its_edit_a_walk_reaches_is_measured(toy, make_judges):

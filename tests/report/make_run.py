@@ -314,11 +314,11 @@ def _write_directions(run: Path, rng: np.random.Generator, count: int) -> None:
             name: Slopes.of(rng.normal((1.2 + 2.6 * rng.random()) if name == target else rng.normal(0, 0.5), 0.9, 1000))
             for name in DIRECTION_ATTRIBUTES
         }
-        distance = 1 + np.abs(strengths) ** 1.5 * rng.uniform(0.04, 0.2)
+        distance = np.abs(strengths) ** 1.5 * rng.uniform(0.08, 0.4)
         reach = None
         if stem.endswith("-steerable"):
             reach = Reach(strengths, [0.6 * np.sign(s) * min(abs(s), 2) for s in strengths], 2.0, 0.45)
-        effect = Effect(strengths, 1000, slopes, chance, np.abs(strengths) * 7, distance, reach)
+        effect = Effect(strengths, 1000, slopes, chance, np.abs(strengths) * 7, strengths, distance, reach)
         about = {"direction": stem, "method": stem.rpartition("-")[2].partition("_")[0], "target": target,
                  "generator": "cc31" * 16, "assessor": "77aa" * 16}  # fmt: skip
         about |= {} if reach is None else {"edit_unit": "10 degrees, anticlockwise"}

@@ -171,7 +171,17 @@ def test_a_damaged_document_is_named_and_nothing_else_suffers(first, few, page_o
 
 def odd_effects():
     yield {EVIL: {"method": EVIL, "target": EVIL, "attributes": {EVIL: {"slope": 2.0, "random_99th": 1.0}}}}
-    fields = ("direction", "method", "target", "attributes", "strengths", "latents", "data_distance", "leaves_data_at")
+    fields = (
+        "direction",
+        "method",
+        "target",
+        "attributes",
+        "strengths",
+        "latents",
+        "data_strengths",
+        "data_distance",
+        "leaves_data_at",
+    )
     for value in (None, [], {}, "x", float("nan"), 10**400, [[1]], {"a": 1}, -1, True):
         whole = direction("hat", hat=2.0)
         yield {"a.safetensors": {**whole, **dict.fromkeys(fields, value)}, "b.safetensors": value}
