@@ -88,7 +88,10 @@ def test_a_photograph_is_projected_the_same_by_any_number_of_workers(studied):
     assert one == two
     (photo,) = one["photos"]
     assert photo["name"] == "somebody"
-    assert max(photo["pixel_error"], photo["nearest_random_error"]) < photo["random_error"]
+    # Of a generator that has collapsed nothing is nearer than anything else; tests/latents/test_projection.py has one.
+    assert photo["nearest_random_error"] < photo["random_error"]
+    assert photo["pixel_error"] == min(photo["start_errors"])
+    assert len(photo["start_errors"]) == 4
     assert one["held_out_generated"]["count"] == 2
     latent = load_file(Path(run.folder.location) / "projections" / "somebody.safetensors")["latent"]
     assert np.linalg.norm(latent) == pytest.approx(photo["latent_norm"], rel=1e-6)

@@ -114,6 +114,7 @@ def test_it_is_scored_and_reported_like_any_other(call, foreign, ours, score):
     assert Path(foreign.folder.location, "report.html").exists()
 
 
+@pytest.mark.slow
 def test_an_object_is_the_same_generator_in_every_process(call, score):
     scored = call("evaluate", TINY, "name=drawn", "model.entry=mine_on_ray:Drawn", "evaluation.metrics=[fid]")
     assert scored.code == 0, scored.err

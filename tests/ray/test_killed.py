@@ -103,6 +103,7 @@ def is_worker(pid):
     return False
 
 
+@pytest.mark.slow
 def test_a_search_killed_goes_on(jobs, storage, run):
     arguments = ("tests/ray/tiny.yaml", f"storage.path={storage}", "name=search-killed", *SHORT)
     process = jobs.start("search", *arguments)

@@ -138,6 +138,7 @@ def test_a_trial_ended_early_gives_its_cores_back_beside_another_ray(jobs, run):
     assert states[1e-3] in ("finished", "stopped")
 
 
+@pytest.mark.slow  # tests/ray/test_crews.py holds any crew to the same bits
 def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
     by_two = run.scores()  # of the pipeline: an actor a core
     run.folder.delete("scores.json")
