@@ -30,7 +30,7 @@ submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=confi
 test: install ## the tests (under 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -m "not slow and not browser and not prometheus"
 
-test-slow: install ## the longer checks: agreement with other tools, assessors on real faces, two Rays on a machine
+test-slow: install ## the longer checks: other tools, real faces, killed searches, directions on the demo's GAN
 	@$(BIN)/python -m pytest -m slow
 
 test-browser: install ## the report in a real browser; wants Debian's chromium and chromium-driver
