@@ -133,7 +133,7 @@ class Effect:
             pairs = sorted(pair for pair in sized if pair[0] >= 0)
             for (x0, d0), (x1, d1) in itertools.pairwise(pairs):
                 if d0 < deviations <= d1:
-                    found.append(x0 + (deviations - d0) / (d1 - d0) * (x1 - x0))
+                    found.append(float(x0 + (deviations - d0) / (d1 - d0) * (x1 - x0)))
                     break
         return min(found, default=None)
 

@@ -118,7 +118,7 @@ def distances_along(
         distances(generator.images(direction.moved(latents, strength) if strength else latents))
         for strength in data_strengths(strengths)
     ]
-    return np.stack(rows)
+    return np.stack(rows).astype(np.float64)
 
 
 def edit_of(direction: Direction) -> Edit | None:
