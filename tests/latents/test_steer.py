@@ -1,5 +1,7 @@
 """Along a direction: measured on a toy whose attributes answer with a known slope, and drawn."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -80,7 +82,7 @@ def test_how_far_images_leave_the_data_is_measured(toy, make_judges, smiling):
     moved = move_and_assess(toy, measurer, attributes, smiling, latents, STRENGTHS)
 
     def distances(images):
-        return images.mean(axis=(1, 2, 3))
+        return images.mean(axis=(1, 2, 3), dtype=np.float32)  # as a network's are, and JSON knows no such numbers
 
     far = distances_along(toy, distances, smiling, latents, STRENGTHS)
     effect = effect_of(moved, STRENGTHS, {"smiling": np.zeros(100)}, far=far)
@@ -89,6 +91,7 @@ def test_how_far_images_leave_the_data_is_measured(toy, make_judges, smiling):
     assert effect.data_distance == pytest.approx(
         [15 / 4 * strength / sd for strength in effect.data_strengths], abs=0.1
     )
+    assert json.loads(json.dumps(effect.document()))["leaves_data_at"] == effect.leaves_data_at() > 0
 
 
 def test_how_much_of_its_edit_a_walk_reaches_is_measured(toy, make_judges):
