@@ -11,8 +11,8 @@ from framework.report.pictures import Picture, picture
 from framework.storage import Folder
 
 STRONGEST = 8  # directions that stand open
-_FILM_BYTES = 8_000_000  # of all films together, as the page holds them
-_REST_BYTES = 4_000_000  # of the strips of the other directions, likewise
+_FILM_BYTES = 3_000_000  # of all films together, as the page holds them
+_REST_BYTES = 1_500_000  # of the strips of the other directions, likewise
 _LONGEST = 1_400  # pixels of a strip's side
 _LONGEST_OF_REST = 720
 
