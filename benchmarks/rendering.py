@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from framework.checkpoint import load_generator
-from framework.checkpoint.generator import BLOCK_IMAGES, LoadedGenerator
+from framework.checkpoint import LoadedGenerator, load_generator
+from framework.checkpoint.loaded import BLOCK_IMAGES
 from framework.checkpoint.saved import generator_files
 from framework.config import ModelConfig
 from framework.models import build_generator

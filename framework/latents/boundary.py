@@ -16,19 +16,18 @@ from framework.errors import LatentsError
 from framework.latents.direction import unit
 
 LEAST_A_SIDE = 2
-# Of the margin's width against its violations. Few samples in many dimensions are always separable, and any C between
-# gives a normal near the difference of the sides' means as it falls.
-_HARD, _SOFT = 1.0, 1e-3
+# Of violations against the margin's width: one so wide that most samples violate it hears all of them, a narrow one only
+# those nearest to the boundary, of which an assessor is least sure. On drawn faces the normal for grey hair had a cosine
+# of 0.82 with a ridge regression's direction at C = 1, of 0.87 at 1e-3 and of 0.90 at 1e-4.
+_PENALTY = 1e-4
 
 
-def boundary_normal(low: np.ndarray, high: np.ndarray, *, soft: bool) -> np.ndarray:
+def boundary_normal(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """The unit normal [z] of the boundary, from low [n,z] to high [m,z].
 
     Args:
         low: Latents of one side.
         high: Of the other.
-        soft: For few samples, as many as a person sorts: a wide margin that most of them violate, which hears all of
-            them, where a hard one hears only the nearest.
 
     Raises:
         LatentsError: A side has fewer than 2 latents.
@@ -38,9 +37,7 @@ def boundary_normal(low: np.ndarray, high: np.ndarray, *, soft: bool) -> np.ndar
             raise LatentsError(
                 f"a boundary wants at least {LEAST_A_SIDE} samples a side, and the {name} one has {len(side)}"
             )
-    machine = LinearSVC(
-        C=_SOFT if soft else _HARD, class_weight="balanced", dual="auto", max_iter=100_000, random_state=0
-    )
+    machine = LinearSVC(C=_PENALTY, class_weight="balanced", dual="auto", max_iter=100_000, random_state=0)
     machine.fit(np.concatenate([low, high]).astype(np.float64), np.repeat([0, 1], [len(low), len(high)]))
     return unit(machine.coef_[0])
 

@@ -167,7 +167,7 @@ def _by_expression(tools: Tools, config: LatentsConfig, labels: Labels) -> list[
 def _normal(config: LatentsConfig, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     if config.method == "difference":
         return difference_normal(low, high)
-    return boundary_normal(low, high, soft=config.method == "compass")
+    return boundary_normal(low, high)
 
 
 def _compass(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:

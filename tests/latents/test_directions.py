@@ -96,8 +96,8 @@ def test_interfacegan_finds_the_normal():
     normal = unit(np.random.default_rng(5).normal(size=SIZE))
     latents = sample_latents(20_000, SIZE, seed=1)
     low, high = surest(latents @ normal, count=2_000)
-    assert cosine(boundary_normal(latents[low], latents[high], soft=False), normal) >= 0.99
-    assert boundary_normal(latents[low], latents[high], soft=False) @ normal > 0
+    assert cosine(boundary_normal(latents[low], latents[high]), normal) >= 0.99
+    assert boundary_normal(latents[low], latents[high]) @ normal > 0
 
 
 def test_a_compass_of_ten_an_end_finds_the_normal():
@@ -106,7 +106,7 @@ def test_a_compass_of_ten_an_end_finds_the_normal():
         normal = unit(np.random.default_rng(seed).normal(size=SIZE))
         latents = sample_latents(100, SIZE, seed=seed)
         low, high = surest(latents @ normal, count=10)
-        cosines.append(boundary_normal(latents[low], latents[high], soft=True) @ normal)
+        cosines.append(boundary_normal(latents[low], latents[high]) @ normal)
     assert np.median(cosines) >= 0.8
     assert min(cosines) > 0.6
 
@@ -131,7 +131,7 @@ def test_a_conditional_direction_leaves_the_others_alone():
 def test_one_pile_or_too_few_is_one_line():
     latents = sample_latents(5, SIZE, seed=0)
     with pytest.raises(LatentsError, match="at least 2 samples a side, and the high one has 1"):
-        boundary_normal(latents[:4], latents[4:], soft=True)
+        boundary_normal(latents[:4], latents[4:])
     with pytest.raises(LatentsError, match="10 samples a side want at least 20 candidates, not 5"):
         surest(latents[:, 0], count=10)
 
