@@ -16,9 +16,9 @@ from framework.errors import LatentsError
 from framework.latents.direction import unit
 
 LEAST_A_SIDE = 2
-# Of violations against the margin's width: one so wide that most samples violate it hears all of them, a narrow one only
-# those nearest to the boundary, of which an assessor is least sure. On drawn faces the normal for grey hair had a cosine
-# of 0.82 with a ridge regression's direction at C = 1, of 0.87 at 1e-3 and of 0.90 at 1e-4.
+# Of violations against the margin's width: one so wide that most samples violate it hears all of them, a narrow one
+# only those nearest to the boundary, of which an assessor is least sure. On drawn faces the normal for grey hair had
+# a cosine of 0.82 with a ridge regression's direction at C = 1, of 0.87 at 1e-3 and of 0.90 at 1e-4.
 _PENALTY = 1e-4
 
 

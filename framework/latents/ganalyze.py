@@ -1,11 +1,11 @@
 """GANalyze (Goetschalckx et al. 2019, "GANalyze: toward visual definitions of cognitive image properties").
 
-A direction θ is trained so that moving a latent by αθ moves an assessor's score of its image by α; the moved latent is
-brought back to its own length, as the paper does, since a generator knows latents of that length. The paper's assessors
-give scores between 0 and 1, of whose range it asks for a good part. Ours are asked for logits, in which equal steps mean
-the same near 0 and near 1, and α is in standard deviations of the samples' own: asked for less, a direction is found that
-this network reacts to and no other does (of drawn faces, one logit of the finder was half a logit of the measurer). For
-the same reason the shortest way is looked for.
+A direction θ is trained so that moving a latent by αθ moves an assessor's score of its image by α; the moved latent
+is brought back to its own length, as the paper does, since a generator knows latents of that length. The paper's
+assessors give scores between 0 and 1, of whose range it asks for a good part. Ours are asked for logits, in which
+equal steps mean the same near 0 and near 1, and α is in standard deviations of the samples' own: asked for less, a
+direction is found that this network reacts to and no other does (of drawn faces, one logit of the finder was half a
+logit of the measurer). For the same reason the shortest way is looked for.
 """
 
 import math
