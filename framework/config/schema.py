@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic.fields import FieldInfo
 
-Resolution = Literal[32, 64, 128, 256]
+Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
 SearchMetric = Literal[
@@ -33,16 +33,16 @@ def key(default: Any, text: str, *, unit: str = "", learned: bool = True, **boun
 class DataConfig(Section):
     """Where the images come from and how they are packed."""
 
-    source: Literal["utkface", "folder", "drawn_faces"] = key(
-        "utkface", "utkface (labels from the names), folder of images, or drawn_faces"
+    source: Literal["utkface", "folder", "mnist", "drawn_faces"] = key(
+        "utkface", "utkface (labels from the names), folder of images, mnist, or drawn_faces"
     )
-    path: str | None = key(None, "folder, .tar, .tar.gz or .zip with the images")
-    resolution: Resolution = key(128, "side of the square images: 32, 64, 128 or 256", unit="pixels")
+    path: str | None = key(None, "folder, .tar, .tar.gz or .zip with the images; mnist: folder of IDX files")
+    resolution: Resolution = key(128, "side of the square images: 28, 32, 64, 128 or 256", unit="pixels")
     channels: Literal[1, 3] = key(3, "3 for colour, 1 for grey")
     limit: int | None = key(None, "seeded sample; for drawn_faces how many to draw (10,000)", unit="images", ge=64)
     labels: str | None = key(None, "CSV with more labels; its first column is the file's name")
     held_out: float = key(
-        0.1, "share held out by content hash, never trained on", unit="share of images", ge=0.0, le=0.5
+        0.1, "held out by content hash; of mnist its test split", unit="share of images", ge=0.0, le=0.5
     )
     max_rejected: float = key(0.05, "more rejected files than this is an error", unit="share of files", ge=0.0, le=1.0)
     horizontal_flip: bool = key(False, "mirror each training image with probability 0.5")
@@ -344,6 +344,7 @@ def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
             share = getattr(compute, name)
             if share != "auto" and share != int(share):
                 yield f"compute.{name}: {share:g} beside a range of workers; wants whole ones"
+    yield from _mnist_faults(experiment.data)
     if latents.loop_samples == 1:
         yield "latents.loop_samples: wants 0 (no film) or from 2 to 64, not 1"
     for name, members in latents.groups.items():
@@ -352,3 +353,14 @@ def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
         if isinstance(members, list) and not (members and all(1 <= n <= latents.sheet_samples for n in members)):
             wanted = f"numbers from 1 to {latents.sheet_samples} (latents.sheet_samples)"
             yield f"latents.groups.{name}: wants {wanted}, not {members}"
+
+
+def _mnist_faults(data: DataConfig) -> Iterator[str]:
+    if data.source != "mnist":
+        return
+    if data.channels != 1:
+        yield f"data.channels: {data.channels}, and mnist is grey; wants 1"
+    if data.resolution not in (28, 32):
+        yield f"data.resolution: {data.resolution} for mnist; wants 28 (as it is) or 32 (framed by 2 black pixels)"
+    if data.held_out != DataConfig.model_fields["held_out"].default:
+        yield f"data.held_out: {data.held_out} for mnist, which holds out its own test split; leave it out"

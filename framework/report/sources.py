@@ -34,6 +34,15 @@ SOURCES = {
         ),
         photographs=True,
     ),
+    "mnist": Source(
+        name="MNIST",
+        header={"license": "other", "license_name": "mnist"},
+        licence=(
+            "The training images are MNIST's handwritten digits (LeCun, Cortes and Burges), made from NIST's Special "
+            "Databases 1 and 3; their terms are those of who you have them from."
+        ),
+        photographs=False,
+    ),
     "folder": Source(
         name="a folder of images",
         header={"license": "unknown"},
