@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic.fields import FieldInfo
 
+from framework.config.families import family_faults
+
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
@@ -52,6 +54,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The pair of networks."""
 
+    family: Literal["gan", "autoencoder", "vae"] = key("gan", "gan, autoencoder, or vae (variational autoencoder)")
     architecture: Literal["dcgan", "skip"] = key(
         "dcgan", "dcgan (the notebooks' pair) or skip (lighter, learns sooner)"
     )
@@ -60,6 +63,11 @@ class ModelConfig(Section):
     dropout: float = key(0.4, "dropout before the discriminator's logit", unit="probability", ge=0.0, lt=1.0)
     entry: str | None = key(None, "package.module:function of yours that gives the generator; it is run")
 
+    @property
+    def kind(self) -> str:
+        """The architecture of a GAN, else the family."""
+        return self.architecture if self.family == "gan" else self.family
+
 
 class ObjectiveConfig(Section):
     """What the networks minimise."""
@@ -67,6 +75,10 @@ class ObjectiveConfig(Section):
     loss: Literal["binary_cross_entropy", "hinge"] = key(
         "binary_cross_entropy", "binary_cross_entropy (the notebooks', non-saturating) or hinge"
     )
+    likelihood: Literal["gaussian", "bernoulli"] = key("gaussian", "of pixels (autoencoder, vae), or bernoulli (grey)")
+    deviation: float = key(0.1, "of the gaussian likelihood, for pixels from 0 to 1", gt=0.0)
+    beta: float = key(1.0, "weight of the vae's divergence from its prior", ge=0.0)
+    beta_warmup_images: int = key(0, "over which beta rises evenly from 0", unit="images", ge=0)
     r1_gamma: float = key(0.0, "weight of the R1 gradient penalty on real images, 0 for none", ge=0.0)
     r1_every_steps: int = key(16, "steps between two penalties (lazy regularisation)", unit="steps", ge=1)
     augmentations: list[Literal["color", "translation", "cutout"]] = key(
@@ -328,9 +340,11 @@ def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
     for dotted, value in (("model.entry", entry), ("latents.score", latents.score)):
         if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
             yield f"{dotted}: wants package.module:function, not {value!r}"
-    if training.schedule == "notebook" and training.batch_size % 2:
+    yield from family_faults(experiment)
+    halved = training.schedule == "notebook" and experiment.model.family == "gan"
+    if halved and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
-    smallest = training.batch_size // 2 if training.schedule == "notebook" else training.batch_size
+    smallest = training.batch_size // 2 if halved else training.batch_size
     compute = experiment.compute
     if compute.most_workers > smallest:
         yield (

@@ -12,12 +12,16 @@ class Source:
         header: The Hub's keys of its licence.
         licence: The same in words.
         photographs: Whether the images show people.
+        shows: What its images show, as a tag.
+        knows: What a generator knows alone, where that is no photographs.
     """
 
     name: str
     header: dict[str, str]
     licence: str
     photographs: bool
+    shows: str = "faces"
+    knows: str = "drawn faces"
 
 
 SOURCES = {
@@ -42,6 +46,8 @@ SOURCES = {
             "Databases 1 and 3; their terms are those of who you have them from."
         ),
         photographs=False,
+        shows="digits",
+        knows="handwritten digits",
     ),
     "folder": Source(
         name="a folder of images",
