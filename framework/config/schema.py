@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic.fields import FieldInfo
 
-from framework.config.families import family_faults
+from framework.config.consistency import cross_field_faults
 
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
@@ -302,7 +300,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        faults = list(_cross_field_faults(self))
+        faults = list(cross_field_faults(self))
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -332,49 +330,3 @@ class Experiment(Section):
 def _is_learned(field: FieldInfo) -> bool:
     extra = field.json_schema_extra
     return isinstance(extra, dict) and bool(extra.get("learned", True))
-
-
-def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
-    training, latents = experiment.training, experiment.latents
-    entry = experiment.model.entry
-    for dotted, value in (("model.entry", entry), ("latents.score", latents.score)):
-        if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
-            yield f"{dotted}: wants package.module:function, not {value!r}"
-    yield from family_faults(experiment)
-    halved = training.schedule == "notebook" and experiment.model.family == "gan"
-    if halved and training.batch_size % 2:
-        yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
-    smallest = training.batch_size // 2 if halved else training.batch_size
-    compute = experiment.compute
-    if compute.most_workers > smallest:
-        yield (
-            f"compute.workers: {compute.most_workers} workers cannot share {smallest} images a pass; "
-            f"raise training.batch_size or use at most {smallest}"
-        )
-    if compute.fewest_workers > compute.most_workers:
-        yield f"compute.workers: {compute.workers} has its ends the wrong way round"
-    if compute.is_elastic:
-        for name in ("cpus_per_worker", "gpus_per_worker"):
-            share = getattr(compute, name)
-            if share != "auto" and share != int(share):
-                yield f"compute.{name}: {share:g} beside a range of workers; wants whole ones"
-    yield from _mnist_faults(experiment.data)
-    if latents.loop_samples == 1:
-        yield "latents.loop_samples: wants 0 (no film) or from 2 to 64, not 1"
-    for name, members in latents.groups.items():
-        if isinstance(members, dict) and set(members) != {"attribute", "at"}:
-            yield f"latents.groups.{name}: wants a list of numbers or {{attribute: …, at: …}}, not {members}"
-        if isinstance(members, list) and not (members and all(1 <= n <= latents.sheet_samples for n in members)):
-            wanted = f"numbers from 1 to {latents.sheet_samples} (latents.sheet_samples)"
-            yield f"latents.groups.{name}: wants {wanted}, not {members}"
-
-
-def _mnist_faults(data: DataConfig) -> Iterator[str]:
-    if data.source != "mnist":
-        return
-    if data.channels != 1:
-        yield f"data.channels: {data.channels}, and mnist is grey; wants 1"
-    if data.resolution not in (28, 32):
-        yield f"data.resolution: {data.resolution} for mnist; wants 28 (as it is) or 32 (framed by 2 black pixels)"
-    if data.held_out != DataConfig.model_fields["held_out"].default:
-        yield f"data.held_out: {data.held_out} for mnist, which holds out its own test split; leave it out"

@@ -140,9 +140,7 @@ def _training(export: Export) -> str:
     if experiment.training.ema_half_life_images:
         text += " The weights are the moving average of those that were trained."
     if experiment.model.family == "autoencoder":
-        text += (
-            " Its codes have no prior: latents are laid over a Gaussian fitted to those of training images."
-        )
+        text += " Its codes have no prior: latents are laid over a Gaussian fitted to those of training images."
     if export.searched:
         values = ", ".join(f"`{key}` {cell(value)}" for key, value in export.searched.items())
         text += f" A search of {export.trials} trials set {values}."

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from framework.config import Experiment
 from framework.data import PackedStore
-from framework.images import to_model_range
+from framework.images import from_pixels
 from framework.models import Ema, build_encoder, build_generator
 from framework.models.autoencoder import Decoder, Encoder, FittedDecoder
 from framework.models.likelihood import build_likelihood
@@ -89,7 +89,7 @@ class AutoencoderState(VaeState):
         chosen = indices[np.linspace(0, len(indices) - 1, min(FITTED_IMAGES, len(indices))).round().astype(np.int64)]
         device = next(self.encoder.parameters())
         codes = [
-            self.encoder_ema.network(to_model_range(torch.from_numpy(images.images[part])).to(device))
+            self.encoder_ema.network(from_pixels(images.images[part]).to(device))
             for part in np.split(chosen, range(_CHUNK_IMAGES, len(chosen), _CHUNK_IMAGES))
         ]
         decoder = self.ema.network
