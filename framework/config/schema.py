@@ -136,6 +136,7 @@ class EvaluationConfig(Section):
     seeds: int = key(1, "of latents; with more than 1 each score is a mean with its sd", unit="seeds", ge=1)
     samples: int = key(5_000, "generated images in the final score", unit="images", ge=16)
     trial_samples: int = key(1_000, "generated images in the scores made while a trial trains", unit="images", ge=16)
+    importance_samples: int = key(500, "codes an image in jobs.likelihood's weighted bound", unit="codes", ge=1)
     every_images: int = key(128_000, "images between two scores of a trial", unit="images", ge=1)
     batch_size: int = key(4, "blocks of 32 images computed at a time; moves no score", unit="blocks", ge=1)
     workers: PositiveInt | Literal["auto"] = key("auto", "Ray actors that share the samples; auto: one a core or GPU")
@@ -223,7 +224,7 @@ class LatentsConfig(Section):
     projection_steps: int = key(300, "steps of each", ge=1)
     projection_controls: int = key(8, "generated images that are to be found back", unit="images", ge=1, le=256)
     seed: int = key(0, "seed of the latents", ge=0)
-    start: list[str] = key([], "names in RUN/projections that studies start from instead of samples")
+    start: list[str] = key([], "what studies start from: names in RUN/projections; photographs (encoder)")
 
 
 class CheckpointConfig(Section):
