@@ -138,9 +138,9 @@ def run(images, tmp_path):
 
     def run(family, **overrides):
         usual = {
-            "training__total_images": 320,
-            "training__report_every_images": 80,
-            "training__samples_every_images": 160,
+            "training__total_images": 160,
+            "training__report_every_images": 40,
+            "training__samples_every_images": 80,
             "compute__precision": "float32",
             "training__ema_half_life_images": 0,
         }
@@ -155,14 +155,14 @@ def run(images, tmp_path):
 
 
 def test_a_vae_is_trained_reported_and_opened(run, images):
-    reports, place = run("vae", objective__beta_warmup_images=640)
+    reports, place = run("vae", objective__beta_warmup_images=320)
     rows = [report.metrics for report in reports]
-    assert [row["images_seen"] for row in rows] == [0, 80, 160, 240, 320]
+    assert [row["images_seen"] for row in rows] == [0, 40, 80, 120, 160]
     for row in rows[1:]:
         assert row["elbo_nats"] == pytest.approx(row["reconstruction_nats"] - row["kl_nats"])
         assert row["real_images_seen"] == row["images_seen"]
-    # the mean over the ten steps since the last report, each at the clock it began with
-    assert [row["beta"] for row in rows[1:]] == pytest.approx([clock / 640 for clock in (36, 116, 196, 276)])
+    # the mean over the five steps since the last report, each at the clock it began with
+    assert [row["beta"] for row in rows[1:]] == pytest.approx([clock / 320 for clock in (16, 56, 96, 136)])
     assert rows[-1]["elbo_nats"] > rows[1]["elbo_nats"]
     generator = load_generator(place)
     latents = generator.encode(images.images[:40])
@@ -173,7 +173,7 @@ def test_a_vae_is_trained_reported_and_opened(run, images):
 
 
 def test_an_autoencoder_samples_from_the_gaussian_of_its_codes(run, images):
-    reports, place = run("autoencoder")
+    reports, place = run("autoencoder", training__total_images=320)
     assert "kl_nats" not in reports[-1].metrics
     generator = load_generator(place)
     latents = generator.encode(images.images[images.training_indices]).astype(np.float64)
@@ -192,7 +192,7 @@ def test_it_goes_on_bit_for_bit(run):
         _, place = run(family)
         expected = contents(place)
         shutil.rmtree(place.parent)
-        run(family, training__total_images=160)
+        run(family, training__total_images=80)
         run(family)
         assert contents(place) == expected, family
 
