@@ -8,7 +8,7 @@ from torch import nn
 from framework.checkpoint.run import refuse_vanishing_storage
 from framework.config import Experiment
 from framework.data import survey
-from framework.models import build_discriminator, build_generator, count_parameters
+from framework.models import build_generator, build_partner, count_parameters
 from framework.orchestration.cluster import planned_cluster
 from framework.orchestration.resources import plan, search_plan
 from framework.orchestration.search import trial_experiment
@@ -44,7 +44,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     training = experiment.training
     steps = -(-training.total_images // training.batch_size)
     console.say(
-        f"Steps: {steps:,} of {training.batch_size} images ({training.schedule} schedule), "
+        f"Steps: {steps:,} of {training.batch_size} images{_schedule(experiment)}, "
         f"a score every {experiment.evaluation.every_images:,} images"
     )
     memory = max(worker_bytes(one) for one in every)
@@ -60,24 +60,32 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         "gpus_per_worker": made.gpus_per_worker,
         "steps": steps,
         "memory_bytes_per_worker": memory,
-        "parameters": {"generator": _parameters(every[0])[0], "discriminator": _parameters(every[0])[1]},
+        "parameters": dict(zip(_names(experiment), _parameters(every[0]), strict=True)),
     }
 
 
 def _networks(experiment: Experiment) -> tuple[nn.Module, nn.Module]:
     shape = {"resolution": experiment.data.resolution, "channels": experiment.data.channels, "seed": experiment.seed}
-    return build_generator(experiment.model, **shape), build_discriminator(experiment.model, **shape)
+    return build_generator(experiment.model, **shape), build_partner(experiment.model, **shape)
 
 
 def _parameters(experiment: Experiment) -> tuple[int, int]:
-    generator, discriminator = _networks(experiment)
-    return count_parameters(generator), count_parameters(discriminator)
+    generator, partner = _networks(experiment)
+    return count_parameters(generator), count_parameters(partner)
+
+
+def _names(experiment: Experiment) -> tuple[str, str]:
+    return "generator", "discriminator" if experiment.model.family == "gan" else "encoder"
+
+
+def _schedule(experiment: Experiment) -> str:
+    return f" ({experiment.training.schedule} schedule)" if experiment.model.family == "gan" else ""
 
 
 def _sizes(every: list[Experiment]) -> dict[str, str]:
     counts = {one.model: _parameters(one) for one in every}
-    generators, discriminators = (sorted({pair[index] for pair in counts.values()}) for index in (0, 1))
-    return {"Generator": _range(generators), "Discriminator": _range(discriminators)}
+    every_pair = (sorted({pair[index] for pair in counts.values()}) for index in (0, 1))
+    return {name.capitalize(): _range(numbers) for name, numbers in zip(_names(every[0]), every_pair, strict=True)}
 
 
 def _range(counts: list[int]) -> str:
@@ -109,12 +117,12 @@ def _kept_bytes(experiment: Experiment, images: int) -> list[int]:
         return tensor
 
     held: list[torch.Tensor] = []  # so that no storage takes the place of one that is gone
-    generator, discriminator = _networks(experiment)
+    generator, partner = _networks(experiment)
     latents = torch.zeros(images, experiment.model.latent_size, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         made = generator.to("meta")(latents)
         # The joint schedule judges real and generated images at once, while the generator's pass is still held.
         judged = torch.cat([made, made]) if experiment.training.schedule == "joint" else made
-        discriminator.to("meta")(judged, None)
+        partner.to("meta")(judged)
     size = {"bfloat16": 2, "float64": 8}.get(experiment.compute.precision, 4)
     return [bytes_ * size // 4 for bytes_ in kept.values()]

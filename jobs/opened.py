@@ -33,7 +33,7 @@ def begin_study(arguments: Arguments, experiment: Experiment) -> Iterator[Study]
 
 @contextlib.contextmanager
 def open_study(
-    arguments: Arguments, *, check: Callable[[RunFolder, Target], object] | None = None
+    arguments: Arguments, *, check: Callable[[RunFolder, Target], object] | None = None, assessed: bool = True
 ) -> Iterator[tuple[Study, Target]]:
     """For the jobs that take CHECKPOINT_OR_RUN: its run, overrides laid over the run's own settings.
 
@@ -42,6 +42,7 @@ def open_study(
     Args:
         arguments: As typed.
         check: Refuses what can be refused before images are prepared and Ray is there.
+        assessed: Whether the job wants assessors.
     """
     run, target = find_study(arguments)
     experiment, console = run.experiment, arguments.console
@@ -53,7 +54,7 @@ def open_study(
     images = prepare_images(experiment, console)
     begins = arguments.takes_config
     with begin_run(experiment, images, arguments.command, console) if begins else contextlib.nullcontext(run) as run:
-        assessors = train_assessors(run, images, console)
+        assessors = train_assessors(run, images, console) if assessed else None
         with connect(
             arguments.title(run.folder.name),
             verbose=arguments.verbose,

@@ -12,6 +12,7 @@ import torch
 from framework.checkpoint.foreign import entry_of, open_entry
 from framework.checkpoint.loaded import LoadedGenerator
 from framework.checkpoint.saved import (
+    ENCODER_WEIGHTS,
     GENERATOR,
     GENERATOR_CONFIG,
     GENERATOR_WEIGHTS,
@@ -22,7 +23,7 @@ from framework.checkpoint.saved import (
 from framework.checkpoint.store import BEST
 from framework.config import ModelConfig
 from framework.errors import CheckpointError, LatentscapeError, StorageError
-from framework.models import build_generator
+from framework.models import build_encoder, build_generator
 from framework.storage import Folder, open_folder
 
 CONFIG_KEYS = {"architecture": str, "latent_size": int, "resolution": int, "channels": int}
@@ -131,19 +132,31 @@ def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
     file = config.get("weights_file", GENERATOR_WEIGHTS)
     if file not in (GENERATOR_WEIGHTS, HUB_WEIGHTS):
         raise CheckpointError(f"{place}: weights_file wants {GENERATOR_WEIGHTS} or {HUB_WEIGHTS}, not {file}")
-    data = folder.read_bytes(file)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != config.get("weights_sha256"):
-        raise CheckpointError(f"{folder.location}/{file}: is damaged (its sha256 is not {GENERATOR_CONFIG}'s)")
-    weights = parse_tensors(data, place=f"{folder.location}/{file}")
+    digest = config.get("weights_sha256")
+    weights = _tensors(folder, file, digest)
+    encoder, encoder_digest = None, config.get("encoder_sha256")
     try:
         model = ModelConfig.model_validate({key: config[key] for key in ModelConfig.model_fields if key in config})
-        network = build_generator(model, resolution=config["resolution"], channels=config["channels"], seed=0)
+        shape = {"resolution": config["resolution"], "channels": config["channels"], "seed": 0}
+        network = build_generator(model, **shape)
         network.load_state_dict(weights)
+        if encoder_digest is not None:
+            encoder = build_encoder(model, **shape)
+            encoder.load_state_dict(_tensors(folder, ENCODER_WEIGHTS, encoder_digest))
+    except CheckpointError:
+        raise
     except (ValueError, RuntimeError, LatentscapeError) as fault:  # ValueError: pydantic's too
         reason = " ".join(str(fault).split())[:200]
         raise CheckpointError(f"{folder.location}: its weights do not fit its config ({reason})") from None
-    return LoadedGenerator(network, config=config, digest=digest, source=folder.location, device=device)
+    about = {"config": config, "digest": digest, "source": folder.location, "device": device}
+    return LoadedGenerator(network, encoder=encoder, **about)
+
+
+def _tensors(folder: Folder, file: str, digest: object) -> dict[str, torch.Tensor]:
+    data = folder.read_bytes(file)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise CheckpointError(f"{folder.location}/{file}: is damaged (its sha256 is not {GENERATOR_CONFIG}'s)")
+    return parse_tensors(data, place=f"{folder.location}/{file}")
 
 
 def _checked_config(data: bytes, *, place: str) -> dict[str, Any]:

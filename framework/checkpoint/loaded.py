@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from framework.errors import LatentsError
-from framework.images import to_pixels
+from framework.images import to_model_range, to_pixels
 from framework.models import sample_latents
+from framework.models.autoencoder import Decoder
 
 # A network's rounding depends on how many go through it at a time: always so many, so that it never shows.
 BLOCK_IMAGES = 32
@@ -19,6 +20,7 @@ class LoadedGenerator:
 
     Args:
         network: Latents [n, z] -> images [n, c, h, w] in [-1, 1]; None where there is only a function of somebody's.
+        encoder: Of an autoencoder or VAE, images [n, c, h, w] in [-1, 1] -> [n, at least z], the first z its codes.
         config: `latent_size`, `resolution`, `channels`; for a checkpoint all of `generator/config.json`.
         digest: sha256 of its weights.
         source: The folder it was read from.
@@ -26,10 +28,18 @@ class LoadedGenerator:
     """
 
     def __init__(
-        self, network: nn.Module | None, *, config: dict[str, Any], digest: str, source: str, device: str | torch.device
+        self,
+        network: nn.Module | None,
+        *,
+        config: dict[str, Any],
+        digest: str,
+        source: str,
+        device: str | torch.device,
+        encoder: nn.Module | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.network = None if network is None else network.to(self.device).eval().requires_grad_(False)
+        self.encoder = None if encoder is None else encoder.to(self.device).eval().requires_grad_(False)
         self.config = config
         self.latent_size: int = config["latent_size"]
         self.resolution: int = config["resolution"]
@@ -66,6 +76,33 @@ class LoadedGenerator:
             wanted = given[start : start + BLOCK_IMAGES].to(filling)
             block = torch.cat([wanted, filling[len(wanted) :]])
             result[start : start + len(wanted)] = self._pixels(block)[: len(wanted)]
+        return result
+
+    @torch.no_grad()
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """The latents of images, those that `images` would show most like them: of a VAE the posterior's mean.
+
+        Args:
+            images: [n, resolution, resolution, channels] uint8.
+
+        Returns:
+            [n, latent_size] float32; an image's are the same bytes whatever others are asked with it.
+
+        Raises:
+            LatentsError: There is no encoder, or the images are of another shape.
+        """
+        if self.encoder is None or not isinstance(self.network, Decoder):
+            raise LatentsError(f"{self.source}: has no encoder; autoencoders and VAEs (model.family) have one")
+        wanted = (self.resolution, self.resolution, self.channels)
+        if images.dtype != np.uint8 or images.shape[1:] != wanted:
+            raise LatentsError(f"images: want uint8 [n, {wanted}], not {images.dtype} {list(images.shape)}")
+        result = np.empty((len(images), self.latent_size), np.float32)
+        block = np.zeros((BLOCK_IMAGES, *wanted), np.uint8)
+        for start in range(0, len(images), BLOCK_IMAGES):
+            count = len(images[start : start + BLOCK_IMAGES])
+            block[:count] = images[start : start + count]
+            codes = self.encoder(to_model_range(torch.from_numpy(block).to(self.device)))[:, : self.latent_size]
+            result[start : start + count] = self.network.latents_of(codes)[:count].cpu().numpy()
         return result
 
     def _filling(self) -> Tensor:

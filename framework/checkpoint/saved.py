@@ -21,6 +21,7 @@ STATE = "state"
 GENERATOR = "generator"
 GENERATOR_CONFIG = "config.json"
 GENERATOR_WEIGHTS = "weights.safetensors"
+ENCODER_WEIGHTS = "encoder.safetensors"
 HUB_WEIGHTS = "model.safetensors"  # what repositories of models call theirs
 
 
@@ -91,12 +92,13 @@ def fill(
     parts: Mapping[str, Mapping[str, torch.Tensor]],
     info: Mapping[str, Any],
     generator: tuple[Mapping[str, torch.Tensor], Mapping[str, Any]],
+    encoder: Mapping[str, torch.Tensor] | None,
     header: Mapping[str, Any],
 ) -> None:
     """Write a checkpoint's files into an empty folder, the manifest last."""
     files = {INFO: json_bytes(info)}
     files |= {f"{STATE}/{part}.safetensors": tensor_bytes(tensors) for part, tensors in parts.items()}
-    files |= {f"{GENERATOR}/{name}": data for name, data in generator_files(*generator).items()}
+    files |= {f"{GENERATOR}/{name}": data for name, data in generator_files(*generator, encoder).items()}
     listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in files.items()}
     files[MANIFEST] = json_bytes({"format": FORMAT, **header, "files": listed})
     for name, data in files.items():
@@ -104,11 +106,20 @@ def fill(
         (place / name).write_bytes(data)
 
 
-def generator_files(weights: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> dict[str, bytes]:
-    """The files of a generator that stands alone; its config holds the sha256 of its weights."""
-    data = tensor_bytes(weights)
-    document = {**config, "weights_sha256": hashlib.sha256(data).hexdigest()}
-    return {GENERATOR_WEIGHTS: data, GENERATOR_CONFIG: json_bytes(document)}
+def generator_files(
+    weights: Mapping[str, torch.Tensor],
+    config: Mapping[str, Any],
+    encoder: Mapping[str, torch.Tensor] | None = None,
+    *,
+    weights_file: str = GENERATOR_WEIGHTS,
+) -> dict[str, bytes]:
+    """The files of a generator that stands alone; its config holds the sha256 of its weights, and of its encoder's."""
+    files, document = {weights_file: tensor_bytes(weights)}, dict(config)
+    document["weights_sha256"] = hashlib.sha256(files[weights_file]).hexdigest()
+    if encoder is not None:
+        files[ENCODER_WEIGHTS] = tensor_bytes(encoder)
+        document["encoder_sha256"] = hashlib.sha256(files[ENCODER_WEIGHTS]).hexdigest()
+    return {**files, GENERATOR_CONFIG: json_bytes(document)}
 
 
 def tensor_bytes(tensors: Mapping[str, torch.Tensor]) -> bytes:

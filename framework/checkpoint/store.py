@@ -38,6 +38,7 @@ class CheckpointStore:
         info: Mapping[str, Any],
         images_seen: int,
         generator: tuple[Mapping[str, torch.Tensor], Mapping[str, Any]],
+        encoder: Mapping[str, torch.Tensor] | None = None,
     ) -> Checkpoint:
         """Write a checkpoint, whole or not at all, then remove those that need not be kept.
 
@@ -46,6 +47,7 @@ class CheckpointStore:
             info: All else that a restart needs, as JSON.
             images_seen: The clock; a checkpoint of the same clock is replaced, and its score forgotten.
             generator: Weights and config of `generator/`, which `load_generator` reads without the rest.
+            encoder: Weights of the encoder beside it, of a family that has one.
         """
         self.folder.sweep()
         name = name_at(images_seen)
@@ -53,7 +55,7 @@ class CheckpointStore:
             self._write_scores({known: entry for known, entry in _scores(self.folder).items() if known != name})
         header = {"images_seen": images_seen, "digest": self._digest, "learned": self._learned}
         with (self.folder / name).staged(last=MANIFEST) as place:
-            fill(place, parts=parts, info=info, generator=generator, header=header)
+            fill(place, parts=parts, info=info, generator=generator, encoder=encoder, header=header)
         self._prune(newest=name)
         return Checkpoint(self.folder / name)
 

@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from framework.config.families import family_faults
+
 if TYPE_CHECKING:
-    from framework.config.schema import Experiment
+    from framework.config.schema import DataConfig, Experiment
 
 
 def cross_field_faults(experiment: "Experiment") -> Iterator[str]:
@@ -15,9 +17,12 @@ def cross_field_faults(experiment: "Experiment") -> Iterator[str]:
     for dotted, value in (("model.entry", entry), ("latents.score", latents.score)):
         if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
             yield f"{dotted}: wants package.module:function, not {value!r}"
-    if training.schedule == "notebook" and training.batch_size % 2:
+    yield from family_faults(experiment)
+    yield from mnist_faults(experiment.data)
+    halved = training.schedule == "notebook" and experiment.model.family == "gan"
+    if halved and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
-    smallest = training.batch_size // 2 if training.schedule == "notebook" else training.batch_size
+    smallest = training.batch_size // 2 if halved else training.batch_size
     compute = experiment.compute
     if compute.most_workers > smallest:
         yield (
@@ -39,3 +44,15 @@ def cross_field_faults(experiment: "Experiment") -> Iterator[str]:
         if isinstance(members, list) and not (members and all(1 <= n <= latents.sheet_samples for n in members)):
             wanted = f"numbers from 1 to {latents.sheet_samples} (latents.sheet_samples)"
             yield f"latents.groups.{name}: wants {wanted}, not {members}"
+
+
+def mnist_faults(data: "DataConfig") -> Iterator[str]:
+    """What digits cannot be."""
+    if data.source != "mnist":
+        return
+    if data.channels != 1:
+        yield f"data.channels: {data.channels}, and mnist is grey; wants 1"
+    if data.resolution not in (28, 32):
+        yield f"data.resolution: {data.resolution} for mnist; wants 28 (as it is) or 32 (framed by 2 black pixels)"
+    if data.held_out != type(data).model_fields["held_out"].default:
+        yield f"data.held_out: {data.held_out} for mnist, which holds out its own test split; leave it out"

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from framework.config.consistency import cross_field_faults
 
-Resolution = Literal[32, 64, 128, 256]
+Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
 SearchMetric = Literal[
@@ -33,16 +33,16 @@ def key(default: Any, text: str, *, unit: str = "", learned: bool = True, **boun
 class DataConfig(Section):
     """Where the images come from and how they are packed."""
 
-    source: Literal["utkface", "folder", "drawn_faces"] = key(
-        "utkface", "utkface (labels from the names), folder of images, or drawn_faces"
+    source: Literal["utkface", "folder", "mnist", "drawn_faces"] = key(
+        "utkface", "utkface (labels from the names), folder of images, mnist, or drawn_faces"
     )
-    path: str | None = key(None, "folder, .tar, .tar.gz or .zip with the images")
-    resolution: Resolution = key(128, "side of the square images: 32, 64, 128 or 256", unit="pixels")
+    path: str | None = key(None, "folder, .tar, .tar.gz or .zip with the images; mnist: folder of IDX files")
+    resolution: Resolution = key(128, "side of the square images: 28, 32, 64, 128 or 256", unit="pixels")
     channels: Literal[1, 3] = key(3, "3 for colour, 1 for grey")
     limit: int | None = key(None, "seeded sample; for drawn_faces how many to draw (10,000)", unit="images", ge=64)
     labels: str | None = key(None, "CSV with more labels; its first column is the file's name")
     held_out: float = key(
-        0.1, "share held out by content hash, never trained on", unit="share of images", ge=0.0, le=0.5
+        0.1, "held out by content hash; of mnist its test split", unit="share of images", ge=0.0, le=0.5
     )
     max_rejected: float = key(0.05, "more rejected files than this is an error", unit="share of files", ge=0.0, le=1.0)
     horizontal_flip: bool = key(False, "mirror each training image with probability 0.5")
@@ -52,6 +52,7 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The pair of networks."""
 
+    family: Literal["gan", "autoencoder", "vae"] = key("gan", "gan, autoencoder, or vae (variational autoencoder)")
     architecture: Literal["dcgan", "skip"] = key(
         "dcgan", "dcgan (the notebooks' pair) or skip (lighter, learns sooner)"
     )
@@ -60,6 +61,11 @@ class ModelConfig(Section):
     dropout: float = key(0.4, "dropout before the discriminator's logit", unit="probability", ge=0.0, lt=1.0)
     entry: str | None = key(None, "package.module:function of yours that gives the generator; it is run")
 
+    @property
+    def kind(self) -> str:
+        """The architecture of a GAN, else the family."""
+        return self.architecture if self.family == "gan" else self.family
+
 
 class ObjectiveConfig(Section):
     """What the networks minimise."""
@@ -67,6 +73,10 @@ class ObjectiveConfig(Section):
     loss: Literal["binary_cross_entropy", "hinge"] = key(
         "binary_cross_entropy", "binary_cross_entropy (the notebooks', non-saturating) or hinge"
     )
+    likelihood: Literal["gaussian", "bernoulli"] = key("gaussian", "of pixels (autoencoder, vae), or bernoulli (grey)")
+    deviation: float = key(0.1, "of the gaussian likelihood, for pixels from 0 to 1", gt=0.0)
+    beta: float = key(1.0, "weight of the vae's divergence from its prior", ge=0.0)
+    beta_warmup_images: int = key(0, "over which beta rises evenly from 0", unit="images", ge=0)
     r1_gamma: float = key(0.0, "weight of the R1 gradient penalty on real images, 0 for none", ge=0.0)
     r1_every_steps: int = key(16, "steps between two penalties (lazy regularisation)", unit="steps", ge=1)
     augmentations: list[Literal["color", "translation", "cutout"]] = key(
@@ -126,6 +136,7 @@ class EvaluationConfig(Section):
     seeds: int = key(1, "of latents; with more than 1 each score is a mean with its sd", unit="seeds", ge=1)
     samples: int = key(5_000, "generated images in the final score", unit="images", ge=16)
     trial_samples: int = key(1_000, "generated images in the scores made while a trial trains", unit="images", ge=16)
+    importance_samples: int = key(500, "codes an image in jobs.likelihood's weighted bound", unit="codes", ge=1)
     every_images: int = key(128_000, "images between two scores of a trial", unit="images", ge=1)
     batch_size: int = key(4, "blocks of 32 images computed at a time; moves no score", unit="blocks", ge=1)
     workers: PositiveInt | Literal["auto"] = key("auto", "Ray actors that share the samples; auto: one a core or GPU")
@@ -213,7 +224,7 @@ class LatentsConfig(Section):
     projection_steps: int = key(300, "steps of each", ge=1)
     projection_controls: int = key(8, "generated images that are to be found back", unit="images", ge=1, le=256)
     seed: int = key(0, "seed of the latents", ge=0)
-    start: list[str] = key([], "names in RUN/projections that studies start from instead of samples")
+    start: list[str] = key([], "what studies start from: names in RUN/projections; photographs (encoder)")
 
 
 class CheckpointConfig(Section):

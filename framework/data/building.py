@@ -14,7 +14,8 @@ import numpy as np
 
 from framework.config import DataConfig
 from framework.data.faces.labels import drawn_labels
-from framework.data.labels import Labels, check_csv, csv_labels, utkface_labels
+from framework.data.labels import Labels, check_csv, csv_labels, mnist_labels, utkface_labels
+from framework.data.mnist import is_test_name
 from framework.data.pool import Pool, usable_cores
 from framework.data.rejection import refuse_rejected, write_rejected
 from framework.data.sources import Listing, list_source, locate, source_name
@@ -65,7 +66,8 @@ def build(
     output.touch()
     with Pool(_processes(config, processes)) as pool:  # they start while the source is listed
         decoded = _decode(config, list_source(config, unpack_to=folder), pool, output, progress=progress)
-    (folder / "source.tar").unlink(missing_ok=True)
+    for unpacked in folder.glob("source.*"):
+        unpacked.unlink()
     rejected = sorted((decoded.names[slot], reason) for slot, reason in decoded.rejected.items())
     write_rejected(folder / REJECTED, rejected)
     attempted = len(decoded.hashes) + len(rejected)
@@ -81,7 +83,7 @@ def build(
 
 
 def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[str, Any]:
-    held_out = [is_held_out(content, config.held_out) for content in hashes]
+    held_out = _held_out(config, names, hashes)
     if all(held_out):
         raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves none for training")
     labels, matched = _labels(config, names)
@@ -99,6 +101,13 @@ def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[s
         "held_out": [int(mark) for mark in held_out],
         "labels": {name: _or_null(values) for name, values in labels.values.items()},
     }
+
+
+def _held_out(config: DataConfig, names: list[str], hashes: list[str]) -> list[bool]:
+    """MNIST's own test split; of all else the share that `data.held_out` says."""
+    if config.source == "mnist":
+        return [is_test_name(name) for name in names]
+    return [is_held_out(content, config.held_out) for content in hashes]
 
 
 def _processes(config: DataConfig, processes: int | None) -> int:
@@ -193,6 +202,8 @@ def _labels(config: DataConfig, names: list[str]) -> tuple[Labels, int | None]:
     labels = Labels({}, {})
     if config.source == "utkface":
         labels = utkface_labels(names)
+    elif config.source == "mnist":
+        labels = mnist_labels(names)
     elif config.source == "drawn_faces":
         labels = drawn_labels(config.seed, names)
     if not config.labels:

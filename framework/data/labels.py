@@ -1,4 +1,4 @@
-"""Labels of images: from UTKFace's file names and from CSV files. Values are float32, NaN where unknown."""
+"""Labels of images: from UTKFace's file names, of MNIST's digits, from CSV files. Values are float32, NaN: unknown."""
 
 import csv
 import math
@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from framework.data.mnist import digit_of
 from framework.errors import DataError
 
 RACES = ["white", "black", "asian", "indian", "other"]
@@ -47,6 +48,16 @@ def utkface_labels(names: list[str]) -> Labels:
     age, female, race, age_group = np.ascontiguousarray(rows.T)
     values = {"age": age, "female": female, "race": race, "age_group": age_group}
     return Labels(values, {"race": RACES, "age_group": AGE_GROUPS})
+
+
+def mnist_labels(names: list[str]) -> Labels:
+    """The digit, of the classes 0 to 9.
+
+    >>> mnist_labels(["train-00042-7"]).values["digit"].tolist()
+    [7.0]
+    """
+    digits = np.array([digit_of(name) for name in names], np.float32)
+    return Labels({"digit": digits}, {"digit": [str(digit) for digit in range(10)]})
 
 
 def check_csv(path: Path) -> None:

@@ -10,13 +10,14 @@ from framework.data.decoding import RejectedError
 
 
 class Reader:
-    """Reads the items of a folder (relative name), a tar file ([offset, size]) or a zip file (member's name)."""
+    """Reads the items of a folder (relative name), a tar file or MNIST ([offset, size]), a zip file (its name)."""
 
     def __init__(self, kind: str, path: str) -> None:
         self._path = path
-        self._tar = os.open(path, os.O_RDONLY) if kind == "tar" else -1
+        self._tar = os.open(path, os.O_RDONLY) if kind in ("tar", "mnist") else -1
         self._zip = zipfile.ZipFile(path) if kind == "zip" else None
-        self.read = {"folder": self._from_folder, "tar": self._from_tar, "zip": self._from_zip}[kind]
+        ways = {"folder": self._from_folder, "zip": self._from_zip, "tar": self._from_tar, "mnist": self._from_tar}
+        self.read = ways[kind]
 
     def close(self) -> None:
         """Closes the archive."""

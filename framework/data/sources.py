@@ -1,4 +1,4 @@
-"""What a source holds, without opening a single image: a folder, a tar or zip file, or faces to be drawn."""
+"""What a source holds, without opening a single image: folder, tar or zip file, MNIST, or faces to be drawn."""
 
 import bz2
 import gzip
@@ -16,6 +16,7 @@ from typing import Any
 
 from framework.config import DataConfig
 from framework.data.faces.labels import face_name
+from framework.data.mnist import PIXELS, read_digits
 from framework.errors import DataError
 
 DRAWN_FACES = 10_000  # where data.limit does not say
@@ -29,7 +30,7 @@ class Listing:
     """A source's items.
 
     Args:
-        kind: folder, tar, zip or drawn_faces.
+        kind: folder, tar, zip, mnist or drawn_faces.
         path: What a `Reader` opens.
         items: (name within the source, what a `Reader` takes), listed while they are iterated; a name that comes
             twice means its last item.
@@ -49,6 +50,10 @@ def locate(config: DataConfig) -> Path | None:
     if config.source == "drawn_faces":
         return None
     if not config.path:
+        if config.source == "mnist":
+            raise DataError(
+                "data.path: data.source mnist needs the folder of the four IDX files, as in data.path=~/mnist"
+            )
         raise DataError(
             f"data.path: data.source {config.source} needs a folder, .tar, .tar.gz or .zip, as in data.path=~/images"
         )
@@ -80,8 +85,8 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
 
     Args:
         config: Where the source lies.
-        unpack_to: A folder for the tar file within a compressed one, so that workers can read it side by side; None
-            for counting only.
+        unpack_to: A folder for the tar file within a compressed one, or for MNIST's digits, so that workers can read
+            it side by side; None for counting only.
 
     Raises:
         DataError: It is missing, empty, damaged or none of the known kinds; some of it only while iterating.
@@ -90,6 +95,8 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
     if path is None:
         count = config.limit or DRAWN_FACES
         return Listing("drawn_faces", "", ((face_name(index), index) for index in range(count)))
+    if config.source == "mnist":
+        return _mnist_listing(path, unpack_to)
     if path.is_dir():
         names = sorted(_folder_names(path))
         return Listing("folder", str(path), _checked(path, ((name, name) for name in names)))
@@ -99,6 +106,18 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
         unpacked = unpack_to / "source.tar"
         return Listing("tar", str(unpacked), _checked(path, _unpacked_items(path, unpacked)))
     return Listing("tar", str(path), _checked(path, _tar_items(path)))
+
+
+def _mnist_listing(path: Path, unpack_to: Path | None) -> Listing:
+    """The digits of both splits, one after the other in one file."""
+    if not path.is_dir():
+        raise DataError(f"data.path: {path} is no folder; mnist wants that of the four IDX files")
+    splits = read_digits(path)
+    target = path if unpack_to is None else unpack_to / "source.idx"
+    if unpack_to is not None:
+        target.write_bytes(b"".join(split.pixels for split in splits))
+    names = (name for split in splits for name in split.names())
+    return Listing("mnist", str(target), ((name, (k * PIXELS, PIXELS)) for k, name in enumerate(names)))
 
 
 def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

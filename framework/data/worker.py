@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 from framework.data.decoding import RejectedError, decode
+from framework.data.mnist import framed
 from framework.data.reading import Reader
 
 Result = tuple[int, str, str | None]  # slot, sha256 of the content, why it was rejected
@@ -18,7 +19,7 @@ class Work:
     """Turns items into pictures, each written at its slot of the output file.
 
     Args:
-        kind: folder, tar or zip (see `Reader`), or drawn_faces, whose items are the faces' indices.
+        kind: folder, tar, zip or mnist (see `Reader`), or drawn_faces, whose items are the faces' indices.
         path: The source's path, empty for drawn_faces.
         output: The file of raw pictures, one slot after another; it is there already.
         start: Where in it the first slot begins, in bytes.
@@ -60,7 +61,10 @@ class Work:
         if self._reader is None:  # a compressed source may not be unpacked before its first item comes
             self._reader = Reader(self._kind, self._path)
         data = self._reader.read(item)
-        return decode(data, resolution=self._resolution, channels=self._channels), hashlib.sha256(data).hexdigest()
+        content = hashlib.sha256(data).hexdigest()
+        if self._kind == "mnist":
+            return framed(data, self._resolution), content
+        return decode(data, resolution=self._resolution, channels=self._channels), content
 
     def _drawn(self, index: int) -> tuple[bytes, str]:
         from framework.data.faces import DRAWING, draw_face  # only where faces are drawn

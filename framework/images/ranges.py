@@ -1,4 +1,4 @@
-"""Where pixel ranges change: bytes for storage and pictures, [-1, 1] for the networks. Nowhere else."""
+"""Where pixel ranges change: bytes for storage, [-1, 1] for networks, [0, 1] for likelihoods. Nowhere else."""
 
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,11 @@ def to_model_range(pixels: "Tensor") -> "Tensor":
 
     moved = pixels.permute(0, 3, 1, 2).to(torch.float32)
     return moved.div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
+
+
+def to_intensities(images: "Tensor") -> "Tensor":
+    """What networks take, [-1, 1] -> the same from 0 (black) to 1 (white), of any shape."""
+    return images.add(1.0).div(2.0)
 
 
 def to_pixels(images: "Tensor") -> np.ndarray:

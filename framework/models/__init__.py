@@ -1,7 +1,13 @@
 """Networks, their prior and their moving average; sizes and channels are arguments, never frozen in."""
 
 from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
-from framework.models.build import build_discriminator, build_generator, count_parameters
+from framework.models.build import (
+    build_discriminator,
+    build_encoder,
+    build_generator,
+    build_partner,
+    count_parameters,
+)
 from framework.models.ema import Ema
 from framework.models.prior import derive_seed, sample_latents
 
@@ -10,7 +16,9 @@ __all__ = [
     "Ema",
     "GeneratorNetwork",
     "build_discriminator",
+    "build_encoder",
     "build_generator",
+    "build_partner",
     "count_parameters",
     "derive_seed",
     "sample_latents",

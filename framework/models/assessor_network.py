@@ -70,7 +70,7 @@ class AssessorNetwork(nn.Module):
             nn.Conv2d(widths[k], widths[k + 1], 3, stride, 1) for k, stride in enumerate(strides)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(w) if normalised else nn.Identity() for w in widths[1:])
-        self.cells = self.side // math.prod(strides)
+        self.cells = -(-self.side // math.prod(strides))
         self.dropout = nn.Dropout(0.2)
         self.head = nn.Linear((widths[-1] + channels) * self.cells**2, outputs)
         self.feature_size = sum(widths[-FEATURE_LAYERS:])

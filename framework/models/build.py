@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import nn
 
-from framework.models import dcgan, skip
+from framework.models import autoencoder, dcgan, skip
+from framework.models.autoencoder import Encoder
 from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.prior import derive_seed
 
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound=nn.Module)
 
-# Name in `model.architecture` -> the network and how it is initialised.
+# Name in `model.architecture`, or in `model.family` but for gan -> the network and how it is initialised.
 GENERATORS = {
     "dcgan": (dcgan.Generator, dcgan.keras_initialise),
     "skip": (skip.Generator, skip.orthogonal_initialise),
+    "autoencoder": (autoencoder.FittedDecoder, autoencoder.initialise),
+    "vae": (autoencoder.Decoder, autoencoder.initialise),
 }
 DISCRIMINATORS = {
     "dcgan": (dcgan.Discriminator, dcgan.keras_initialise),
@@ -27,11 +30,11 @@ DISCRIMINATORS = {
 
 
 def build_generator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> GeneratorNetwork:
-    """A freshly initialised generator: `forward(latents [n, z]) -> images [n, c, h, w]` in [-1, 1].
+    """A freshly initialised generator, or decoder: `forward(latents [n, z]) -> images [n, c, h, w]` in [-1, 1].
 
     Same arguments, same weights; it has `latent_size`, `resolution` and `channels`.
     """
-    make, initialise = GENERATORS[config.architecture]
+    make, initialise = GENERATORS[config.kind]
     network = make(latent_size=config.latent_size, resolution=resolution, channels=channels, width=config.width)
     return _placed(network, initialise, seed=derive_seed(seed, "generator"))
 
@@ -44,6 +47,19 @@ def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int
     make, initialise = DISCRIMINATORS[config.architecture]
     network = make(resolution=resolution, channels=channels, width=config.width, dropout=config.dropout)
     return _placed(network, initialise, seed=derive_seed(seed, "discriminator"))
+
+
+def build_encoder(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> Encoder:
+    """A freshly initialised encoder: `forward(images [n, c, h, w]) -> [n, z]`, for a vae [n, 2 z] (`vae.Posterior`)."""
+    outputs = (2 if config.family == "vae" else 1) * config.latent_size
+    network = Encoder(outputs=outputs, resolution=resolution, channels=channels, width=config.width)
+    return _placed(network, autoencoder.initialise, seed=derive_seed(seed, "encoder"))
+
+
+def build_partner(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> nn.Module:
+    """What the generator is trained with, and what takes its images: a gan's discriminator, else the encoder."""
+    build = build_discriminator if config.family == "gan" else build_encoder
+    return build(config, resolution=resolution, channels=channels, seed=seed)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -20,11 +20,11 @@ from framework.latents.artifacts import (
     write_sheet,
 )
 from framework.latents.paths import Ruler
-from framework.latents.starts import read_starts
 from framework.latents.subjects import Assessed, assess_latents, merge_assessed
 from framework.models.assessor import Assessor
 from framework.orchestration.places import Place, crew_of, place_of
 from framework.orchestration.shards import SHARD_IMAGES
+from framework.orchestration.starting import starts_of
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 from framework.storage import open_folder
@@ -40,7 +40,7 @@ def interpolate(study: Study, target: Target) -> dict[str, Any]:
         LatentsError: `latents.start` names what cannot be walked between.
     """
     settings, generator = study.experiment.latents, load_generator(target.location)
-    starts = read_starts(study.run.projections, settings.start, latent_size=generator.latent_size)
+    starts = starts_of(study.run, generator)
     place = place_of(study, target)
     about = _about(study, target, generator) | {
         "assessor": study.assessors.measurer.digest if study.assessors else None,
@@ -66,7 +66,7 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
     pair = study.assessors
     digests = {"finder": pair.finder.digest, "measurer": pair.measurer.digest} if pair else {}
     generator = load_generator(target.location)
-    starts = read_starts(study.run.projections, study.experiment.latents.start, latent_size=generator.latent_size)
+    starts = starts_of(study.run, generator)
     about = _about(study, target, generator) | {"assessors": digests, "starts": _digests(starts)}
     if not _is_made(study, "arithmetic.json", about):
         metadata = {"generator": generator.digest, "checkpoint": target.checkpoint}

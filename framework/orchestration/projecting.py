@@ -167,7 +167,8 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
     best = project(
         on_host(generator.network, generator.device),
         target,
-        candidates,
+        # The encoder's own guess is where one descent begins, if it is near.
+        candidates if generator.encoder is None else np.concatenate([generator.encode(photo.pixels[None]), candidates]),
         features=_features(place, weights),
         starts=settings.projection_starts,
         steps=settings.projection_steps,

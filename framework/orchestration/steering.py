@@ -21,7 +21,6 @@ from framework.latents.effects import Effect, random_directions
 from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.groups import labels_of
 from framework.latents.limits import spread_of
-from framework.latents.starts import read_starts
 from framework.latents.steer import (
     Moved,
     distances_along,
@@ -34,6 +33,7 @@ from framework.latents.steer import (
 )
 from framework.orchestration.places import Place, crew_of, place_of
 from framework.orchestration.shards import SHARD_IMAGES, Tasks
+from framework.orchestration.starting import starts_of
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 from framework.storage import open_folder
@@ -78,7 +78,7 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
     """
     settings, place = study.experiment.latents, place_of(study, target)
     directions = chosen_directions(study.run, target, say=study.watch.say)
-    starts = read_starts(study.run.projections, settings.start, latent_size=load_generator(target.location).latent_size)
+    starts = starts_of(study.run, load_generator(target.location))
     _draw_all(study, place, directions, starts)
     artifacts = study.run.artifacts
     effects = artifacts.read_json(EFFECTS) if artifacts.exists(EFFECTS) else {}
@@ -152,7 +152,7 @@ def chosen_directions(
         if told is not None and say is not None:
             say(f"Warning: {told}")
         found[file] = direction
-    read_starts(run.projections, run.experiment.latents.start, latent_size=generator.latent_size)  # refuses early
+    starts_of(run, generator)  # refuses early
     return found
 
 

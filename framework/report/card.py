@@ -13,6 +13,11 @@ from framework.report.reading import changed_keys, finite
 from framework.report.sources import SOURCES, Source
 
 _HERE = Path(__file__).parent
+_KINDS = {
+    "gan": "The generator of a GAN",
+    "autoencoder": "The decoder of an autoencoder (with its encoder)",
+    "vae": "The decoder of a variational autoencoder (with its encoder)",
+}
 # What neither trained nor scored the generator has no place in the card.
 _LEFT_OUT = ("storage", "search", "latents", "checkpoint")
 
@@ -66,12 +71,14 @@ def _content(export: Export) -> dict[str, Any]:
 
 
 def _header(export: Export, source: Source) -> str:
-    architecture = export.experiment.model.architecture
+    model = export.experiment.model
+    family = "gan" if model.family == "gan" else "autoencoder"
+    kind = f"gan-{model.kind}" if model.kind not in ("dcgan", "autoencoder", "vae") else model.kind
     header: dict[str, Any] = {
         **source.header,
         "library_name": "latentscape",
         "pipeline_tag": "unconditional-image-generation",
-        "tags": list(dict.fromkeys(["gan", "dcgan" if architecture == "dcgan" else f"gan-{architecture}", "faces"])),
+        "tags": list(dict.fromkeys([family, kind, source.shows])),
     }
     metrics = [
         {"type": score["metric"], "value": score["value"], "name": _metric_name(score)}
@@ -97,7 +104,8 @@ def _summary(export: Export, source: Source) -> str:
     generator, side = export.generator, export.generator.resolution
     colours = "colour" if generator.channels == 3 else "grey"
     return (
-        f"The generator of a GAN that makes {colours} faces of {side}x{side} pixels from latents of "
+        f"{_KINDS[export.experiment.model.family]} that makes {colours} {source.shows} of {side}x{side} pixels from "
+        "latents of "
         f"{generator.latent_size} numbers. It was trained by Latentscape on {source.name}, "
         f"{words.number(generator.images_seen, 12)} images seen."
     )
@@ -125,12 +133,14 @@ def _training(export: Export) -> str:
         f"{name} {export.versions[name]}" for name in ("latentscape", "torch") if name in export.versions
     )
     text = (
-        f"Architecture `{experiment.model.architecture}`, {words.number(parameters, 12)} parameters in the generator; "
+        f"Architecture `{experiment.model.kind}`, {words.number(parameters, 12)} parameters in the generator; "
         f"{words.number(generator.images_seen, 12)} of {words.number(experiment.training.total_images, 12)} images "
         f"seen, {words.number(experiment.training.batch_size, 12)} a step{f' ({versions})' if versions else ''}."
     )
     if experiment.training.ema_half_life_images:
         text += " The weights are the moving average of those that were trained."
+    if experiment.model.family == "autoencoder":
+        text += " Its codes have no prior: latents are laid over a Gaussian fitted to those of training images."
     if export.searched:
         values = ", ".join(f"`{key}` {cell(value)}" for key, value in export.searched.items())
         text += f" A search of {export.trials} trials set {values}."
@@ -156,7 +166,7 @@ def _limits(export: Export, source: Source) -> list[str]:
             "It is for research on generators; not for pictures passed off as photographs, nor to judge people.",
         ]
     else:
-        limits.append("It knows drawn faces only: nothing that it makes says anything about people.")
+        limits.append(f"It knows {source.knows} only: nothing that it makes says anything about people.")
     return limits + [f"While it trained: {words.plain(text)}." for text in export.warnings]
 
 

@@ -4,7 +4,6 @@ The layout is the Hugging Face Hub's, and `framework.load_generator` opens it. N
 machine that it was made on, and the same checkpoint gives the same bytes.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 
 from framework.checkpoint import LoadedGenerator, RunFolder, TrialFolder, load_generator
 from framework.checkpoint.run import EXPERIMENT, SCORES
-from framework.checkpoint.saved import GENERATOR_CONFIG, HUB_WEIGHTS, json_bytes, tensor_bytes
+from framework.checkpoint.saved import HUB_WEIGHTS, generator_files, json_bytes
 from framework.checkpoint.store import BEST
 from framework.checkpoint.trial import plain
 from framework.config import Experiment, to_yaml, with_overrides
@@ -102,13 +101,13 @@ def export_files(export: Export) -> dict[str, bytes]:
     """Name -> content of each file of the repository."""
     from framework.report.card import card  # it describes an Export, so it imports this module
 
-    assert export.generator.network is not None
-    weights = tensor_bytes(export.generator.network.state_dict())
-    config = {**export.generator.config, "weights_file": HUB_WEIGHTS}
+    generator = export.generator
+    assert generator.network is not None
+    config = {**generator.config, "weights_file": HUB_WEIGHTS}
+    encoder = None if generator.encoder is None else generator.encoder.state_dict()
     return {
         CARD: card(export).encode(),
-        GENERATOR_CONFIG: json_bytes({**config, "weights_sha256": hashlib.sha256(weights).hexdigest()}),
-        HUB_WEIGHTS: weights,
+        **generator_files(generator.network.state_dict(), config, encoder, weights_file=HUB_WEIGHTS),
         SCORES: json_bytes({"scores": export.scores}),
         EXPERIMENT: to_yaml(export.experiment).encode(),
         SAMPLES: png_bytes(_samples(export.generator)),

@@ -22,6 +22,9 @@ _PANELS = [
     ("accuracy_fake", "Discriminator accuracy, generated", "share of generated images found out", (0.0, 1.0)),
     ("logit_mean_real", "Mean logit, real", "above 0 it calls them real", None),
     ("logit_mean_fake", "Mean logit, generated", "below 0 it finds them out", None),
+    ("elbo_nats", "ELBO", "nats an image, of training; reconstruction less KL", None),
+    ("reconstruction_nats", "Reconstruction", "nats an image, of training; high: it is got back", None),
+    ("kl_nats", "KL", "nats an image; how far codes are from the prior", None),
     ("sample_spread", "Spread of the samples", "how far they differ; near 0 is a collapse", None),
     ("images_per_second", "Throughput", "images a second", None),
 ]

@@ -12,12 +12,16 @@ class Source:
         header: The Hub's keys of its licence.
         licence: The same in words.
         photographs: Whether the images show people.
+        shows: What its images show, as a tag.
+        knows: What a generator knows alone, where that is no photographs.
     """
 
     name: str
     header: dict[str, str]
     licence: str
     photographs: bool
+    shows: str = "faces"
+    knows: str = "drawn faces"
 
 
 SOURCES = {
@@ -33,6 +37,17 @@ SOURCES = {
             "research only, and so is this generator. The copyright of the images is their owners'."
         ),
         photographs=True,
+    ),
+    "mnist": Source(
+        name="MNIST",
+        header={"license": "other", "license_name": "mnist"},
+        licence=(
+            "The training images are MNIST's handwritten digits (LeCun, Cortes and Burges), made from NIST's Special "
+            "Databases 1 and 3; their terms are those of who you have them from."
+        ),
+        photographs=False,
+        shows="digits",
+        knows="handwritten digits",
     ),
     "folder": Source(
         name="a folder of images",

@@ -12,12 +12,12 @@ from framework.config import Experiment
 from framework.data import PackedStore, Prefetcher, TrainingStream
 from framework.images import to_pixels
 from framework.models import derive_seed, sample_latents
+from framework.training.families import family_of
 from framework.training.health import Health, mutual_distance
 from framework.training.precision import Precision, choose_precision
 from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
 from framework.training.scoring import PendingScores
-from framework.training.state import TrainState
-from framework.training.step import STEPS
+from framework.training.state import State
 from framework.training.workers import WorkerGroup
 
 SAMPLES = 64
@@ -80,13 +80,13 @@ class _Training:
         self._scores = None if score is None else PendingScores(score, store)
         self._device = torch.device(workers.device)
         self._log = log if workers.rank == 0 else _say_nothing
+        self._family = family_of(experiment)
         self._newest = self._find_newest()
         self._precision = self._choose_precision()
         self._state = self._make_state()
-        self._step = STEPS[experiment.training.schedule](
-            self._state, experiment=experiment, workers=workers, precision=self._precision
-        )
-        self._tally = Tally(workers)
+        step = self._family.step
+        self._step = step(self._state, experiment=experiment, workers=workers, precision=self._precision)
+        self._tally = Tally(workers, figures=step.FIGURES, advice=step.ADVICE)
         self._health = Health(total_images=experiment.training.total_images, notes=self._state.notes)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
         self._life_began_at = self._reported_at = self._state.images_seen
@@ -181,7 +181,7 @@ class _Training:
         stream = TrainingStream(
             self._images, seed=self._experiment.seed, horizontal_flip=self._experiment.data.horizontal_flip
         )
-        count = STEPS[training.schedule].real_images(training.batch_size)
+        count = self._family.step.real_images(training.batch_size)
         shard = workers.shard(count)
         return Prefetcher(lambda k: stream.batch(position + k * count + shard.start, shard.count))
 
@@ -212,8 +212,8 @@ class _Training:
         self._log(f"precision: {name} ({reason})")
         return Precision(name, self._device)
 
-    def _make_state(self) -> TrainState:
-        state = TrainState.fresh(
+    def _make_state(self) -> State:
+        state = self._family.state.fresh(
             self._experiment,
             resolution=self._images.resolution,
             channels=self._images.channels,
@@ -231,6 +231,7 @@ class _Training:
             self._newest = self._workers.from_first(self._save)
 
     def _save(self) -> Checkpoint:
+        self._state.settle(self._images)
         return self._state.save(self._store)
 
     def _owed(self) -> list[Checkpoint]:
@@ -254,6 +255,7 @@ class _Training:
     @torch.no_grad()
     def _samples(self) -> tuple[np.ndarray, float]:
         """Rank 0's: the moving average's pictures of the same latents each time, and their relative spread."""
+        self._state.settle(self._images)
         seed = derive_seed(self._experiment.seed, "samples")
         latents = torch.from_numpy(sample_latents(SAMPLES, self._experiment.model.latent_size, seed=seed))
         latents = latents.to(self._device, self._precision.dtype)

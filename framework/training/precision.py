@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from framework.config import Experiment
-from framework.models import build_discriminator, build_generator, sample_latents
+from framework.models import build_generator, build_partner, sample_latents
 from framework.models.bfloat16 import LEAST_GAIN, bfloat16_gain, convolution_gain, is_emulated
 
 _PROBED_PIXELS = 32_768
@@ -62,12 +62,12 @@ def _forward_and_backward(
 ) -> Callable[[], None]:
     shape, device = {"resolution": resolution, "channels": channels, "seed": 0}, precision.device
     generator = build_generator(experiment.model, **shape).to(device)
-    discriminator = build_discriminator(experiment.model, **shape).to(device)
+    partner = build_partner(experiment.model, **shape).to(device)
     count = max(2, _PROBED_PIXELS // resolution**2)
     latents = torch.from_numpy(sample_latents(count, experiment.model.latent_size, seed=0)).to(device)
 
     def work() -> None:
         with precision.autocast():
-            discriminator(generator(latents), None).float().sum().backward()
+            partner(generator(latents)).float().sum().backward()
 
     return work

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from framework.errors import TrainingError
-from framework.training.state import TrainState
-from framework.training.step import FIGURES
+from framework.training.state import State
 from framework.training.workers import WorkerGroup
 
 
@@ -89,10 +88,12 @@ class Tally:
 
     Args:
         workers: Whose figures are added.
+        figures: What a step gives, by name; the norms of two gradients last.
+        advice: What may help where something is no longer finite.
     """
 
-    def __init__(self, workers: WorkerGroup) -> None:
-        self._workers = workers
+    def __init__(self, workers: WorkerGroup, *, figures: Sequence[str], advice: str) -> None:
+        self._workers, self._names, self._advice = workers, figures, advice
         self._device = torch.device(workers.device)
         # On a CPU a look at the figures costs nothing; a GPU would have to wait for itself.
         self._looks_each_step = self._device.type == "cpu"
@@ -106,11 +107,11 @@ class Tally:
         """Time counts from now: what came before was no training."""
         self._started = time.perf_counter()
 
-    def add(self, figures: Tensor, *, state: TrainState, images: int, waited: float) -> None:
+    def add(self, figures: Tensor, *, state: State, images: int, waited: float) -> None:
         """Takes a step's figures in.
 
         Args:
-            figures: This worker's part of `FIGURES`.
+            figures: This worker's part of them.
             state: After the step.
             images: By which the clock grew.
             waited: Seconds for the data.
@@ -124,7 +125,7 @@ class Tally:
         if self._looks_each_step:
             self._check(self._steps[-1:], state=state)
 
-    def row(self, state: TrainState) -> dict[str, Any]:
+    def row(self, state: State) -> dict[str, Any]:
         """The figures since the last row, over all workers; begins anew."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
@@ -132,7 +133,7 @@ class Tally:
         if not self._looks_each_step:
             self._check(self._steps, state=state)
         steps = len(self._steps)
-        figures = torch.stack(self._steps).mean(0).double().cpu() if steps else torch.zeros(len(FIGURES)).double()
+        figures = torch.stack(self._steps).mean(0).double().cpu() if steps else torch.zeros(len(self._names)).double()
         world = self._workers.world_size
         others = torch.tensor([seconds / world, self._waited / world, float(_memory_bytes(self._device))]).double()
         *means, seconds, waited, memory = self._workers.sum(torch.cat([figures, others])).tolist()
@@ -143,14 +144,14 @@ class Tally:
             "workers": world,
         }
         if steps:
-            row |= dict(zip(FIGURES, means, strict=True))
+            row |= dict(zip(self._names, means, strict=True))
             row |= {"images_per_second": self._images / seconds, "data_wait_share": waited / seconds}
         row |= {f"{name}_lr": optimizer.param_groups[0]["lr"] for name, optimizer in state.optimizers().items()}
         row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3)}
         self._steps, self._waited, self._images, self._largest_norm = [], 0.0, 0, 0.0
         return row
 
-    def _check(self, steps: Sequence[Tensor], *, state: TrainState) -> None:
+    def _check(self, steps: Sequence[Tensor], *, state: State) -> None:
         rows = torch.stack(list(steps)).cpu()
         norms = rows[:, -2:] * self._workers.world_size
         # Only gradients are the same on every worker: all of them must stop at the same step. A loss that is not
@@ -162,18 +163,17 @@ class Tally:
             back = len(rows) - 1 - int(bad[0])
             raise TrainingError(self._cause(rows[int(bad[0])], state=state, back=back))
 
-    def _cause(self, figures: Tensor, *, state: TrainState, back: int) -> str:
+    def _cause(self, figures: Tensor, *, state: State, back: int) -> str:
         step = state.steps - back
         batch = state.images_seen // max(state.steps, 1)
         named = [
             f"{name.replace('_', ' ')} is {value}"
-            for name, value in zip(FIGURES, figures.tolist(), strict=True)
+            for name, value in zip(self._names, figures.tolist(), strict=True)
             if not np.isfinite(value)
         ]
         return (
             f"step {step}, {state.images_seen - back * batch:,} images seen: {', '.join(named)}; the largest gradient "
-            f"norm since the last report was {self._largest_norm:.3g}; lower optimizer.discriminator_lr and "
-            "optimizer.generator_lr, or raise objective.r1_gamma"
+            f"norm since the last report was {self._largest_norm:.3g}; {self._advice}"
         )
 
 

@@ -1,5 +1,7 @@
 """All of a training that survives a restart."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -8,14 +10,15 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from framework.checkpoint import Checkpoint, CheckpointStore
-from framework.config import Experiment
+from framework.config import Experiment, OptimizerConfig
+from framework.data import PackedStore
 from framework.errors import TrainingError
 from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_discriminator, build_generator
 
 
-@dataclass
-class TrainState:
-    """Both networks, the moving average, both optimizers, and the clock.
+@dataclass(kw_only=True)
+class State(ABC):
+    """The networks of any family, the generator's moving average, the optimizers, and the clock.
 
     There is no generator of random numbers among it: latents, masks, augmentation and the order of the images are
     functions of the seed and the position, so the seed and the position are their state.
@@ -33,15 +36,117 @@ class TrainState:
     channels: int
     precision: str
     generator: GeneratorNetwork
-    discriminator: DiscriminatorNetwork
     ema: Ema
     generator_optimizer: Optimizer
-    discriminator_optimizer: Optimizer
     steps: int = 0
     images_seen: int = 0
     real_images_seen: int = 0
     wall_seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    @abstractmethod
+    def fresh(
+        cls, experiment: Experiment, *, resolution: int, channels: int, precision: str, device: torch.device | str
+    ) -> Self:
+        """The state before the first step."""
+
+    @abstractmethod
+    def partner(self) -> tuple[str, nn.Module, Optimizer]:
+        """What the generator is trained with: its name, itself and its optimizer."""
+
+    def averages(self) -> dict[str, Ema]:
+        """Moving averages by the name of their part of a checkpoint."""
+        return {"ema": self.ema}
+
+    def settle(self, images: PackedStore) -> None:  # noqa: B027  most families have nothing to do
+        """What has to be known of the training images before the averages are shown or saved; of most nothing."""
+
+    def averaged_encoder(self) -> Mapping[str, Tensor] | None:
+        """The weights of the averaged encoder, where there is one."""
+        return None
+
+    def save(self, store: CheckpointStore) -> Checkpoint:
+        """Writes a checkpoint.
+
+        Raises:
+            TrainingError: A weight is not finite; nothing is written.
+        """
+        self.check_finite()
+        parts = {name: network.state_dict() for name, network in self._parts().items()}
+        parts |= {f"{name}_optimizer": _flat(*pair) for name, pair in self._optimizers().items()}
+        info = {
+            "steps": self.steps,
+            "images_seen": self.images_seen,
+            "real_images_seen": self.real_images_seen,
+            "wall_seconds": round(self.wall_seconds, 3),
+            "precision": self.precision,
+            "seed": self.experiment.seed,
+            "notes": self.notes,
+        }
+        return store.save(
+            parts,
+            info=info,
+            images_seen=self.images_seen,
+            generator=self._alone(),
+            encoder=self.averaged_encoder(),
+        )
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Takes everything back from a checkpoint; learning rates stay those of the experiment."""
+        for name, network in self._parts().items():
+            network.load_state_dict(checkpoint.tensors(name))
+        for name, pair in self._optimizers().items():
+            _restore(*pair, checkpoint.tensors(f"{name}_optimizer"))
+        info = checkpoint.info
+        self.steps, self.images_seen = info["steps"], info["images_seen"]
+        self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
+        self.notes = info["notes"]
+
+    def check_finite(self) -> None:
+        """TrainingError naming the first weight that is not finite, if there is one."""
+        for network, module in self._parts().items():
+            for name, value in module.state_dict().items():
+                if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+                    raise TrainingError(
+                        f"step {self.steps}, {self.images_seen:,} images seen: {network}.{name} is not finite; "
+                        "lower the learning rates"
+                    )
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Those that are trained, by name."""
+        name, network, _ = self.partner()
+        return {"generator": self.generator, name: network}
+
+    def optimizers(self) -> dict[str, Optimizer]:
+        """Each network's, by the network's name."""
+        return {name: optimizer for name, (_, optimizer) in self._optimizers().items()}
+
+    def _parts(self) -> dict[str, nn.Module]:
+        return self.networks() | {name: average.network for name, average in self.averages().items()}
+
+    def _optimizers(self) -> dict[str, tuple[nn.Module, Optimizer]]:
+        name, network, optimizer = self.partner()
+        return {"generator": (self.generator, self.generator_optimizer), name: (network, optimizer)}
+
+    def _alone(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The averaged generator's weights and what `load_generator` needs to rebuild it."""
+        weights = single(self.ema.state_dict())
+        config = {
+            **self.experiment.model.model_dump(mode="json"),
+            "resolution": self.resolution,
+            "channels": self.channels,
+            "images_seen": self.images_seen,
+        }
+        return weights, config
+
+
+@dataclass(kw_only=True)
+class TrainState(State):
+    """A GAN's: generator and discriminator."""
+
+    discriminator: DiscriminatorNetwork
+    discriminator_optimizer: Optimizer
 
     @classmethod
     def fresh(
@@ -53,7 +158,6 @@ class TrainState:
         shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
         generator = build_generator(model, **shape).to(device, dtype)
         discriminator = build_discriminator(model, **shape).to(device, dtype)
-        adam = {"betas": (optimizer.beta1, optimizer.beta2), "eps": optimizer.epsilon, "fused": True}
         return cls(
             experiment=experiment,
             resolution=resolution,
@@ -62,77 +166,23 @@ class TrainState:
             generator=generator,
             discriminator=discriminator,
             ema=Ema(generator, half_life_images=experiment.training.ema_half_life_images),
-            generator_optimizer=Adam(generator.parameters(), lr=optimizer.generator_lr, **adam),
-            discriminator_optimizer=Adam(discriminator.parameters(), lr=optimizer.discriminator_lr, **adam),
+            generator_optimizer=adam(generator, optimizer, lr=optimizer.generator_lr),
+            discriminator_optimizer=adam(discriminator, optimizer, lr=optimizer.discriminator_lr),
         )
 
-    def save(self, store: CheckpointStore) -> Checkpoint:
-        """Writes a checkpoint.
+    def partner(self) -> tuple[str, nn.Module, Optimizer]:
+        """The discriminator."""
+        return "discriminator", self.discriminator, self.discriminator_optimizer
 
-        Raises:
-            TrainingError: A weight is not finite; nothing is written.
-        """
-        self.check_finite()
-        parts = {name: network.state_dict() for name, network in self._networks().items()}
-        parts |= {f"{name}_optimizer": _flat(*pair) for name, pair in self._optimizers().items()}
-        info = {
-            "steps": self.steps,
-            "images_seen": self.images_seen,
-            "real_images_seen": self.real_images_seen,
-            "wall_seconds": round(self.wall_seconds, 3),
-            "precision": self.precision,
-            "seed": self.experiment.seed,
-            "notes": self.notes,
-        }
-        return store.save(parts, info=info, images_seen=self.images_seen, generator=self._alone())
 
-    def load(self, checkpoint: Checkpoint) -> None:
-        """Takes everything back from a checkpoint; learning rates stay those of the experiment."""
-        for name, network in self._networks().items():
-            network.load_state_dict(checkpoint.tensors(name))
-        for name, pair in self._optimizers().items():
-            _restore(*pair, checkpoint.tensors(f"{name}_optimizer"))
-        info = checkpoint.info
-        self.steps, self.images_seen = info["steps"], info["images_seen"]
-        self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
-        self.notes = info["notes"]
+def adam(network: nn.Module, config: OptimizerConfig, *, lr: float) -> Optimizer:
+    """A network's Adam."""
+    return Adam(network.parameters(), lr=lr, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True)
 
-    def check_finite(self) -> None:
-        """TrainingError naming the first weight that is not finite, if there is one."""
-        for network, module in self._networks().items():
-            for name, value in module.state_dict().items():
-                if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-                    raise TrainingError(
-                        f"step {self.steps}, {self.images_seen:,} images seen: {network}.{name} is not finite; "
-                        "lower the learning rates"
-                    )
 
-    def _networks(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema.network}
-
-    def optimizers(self) -> dict[str, Optimizer]:
-        """Each network's, by the network's name."""
-        return {name: optimizer for name, (_, optimizer) in self._optimizers().items()}
-
-    def _optimizers(self) -> dict[str, tuple[nn.Module, Optimizer]]:
-        return {
-            "generator": (self.generator, self.generator_optimizer),
-            "discriminator": (self.discriminator, self.discriminator_optimizer),
-        }
-
-    def _alone(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The averaged generator's weights and what `load_generator` needs to rebuild it."""
-        weights = {
-            name: value.float() if value.is_floating_point() else value
-            for name, value in self.ema.network.state_dict().items()
-        }
-        config = {
-            **self.experiment.model.model_dump(mode="json"),
-            "resolution": self.resolution,
-            "channels": self.channels,
-            "images_seen": self.images_seen,
-        }
-        return weights, config
+def single(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same with floating point numbers in float32."""
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
 def _flat(network: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

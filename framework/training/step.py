@@ -1,21 +1,16 @@
-"""One step in each schedule: what is computed, in which order, and what it reports of itself."""
-
-from abc import ABC, abstractmethod
+"""One step of the pair in each schedule: what is computed, in which order, and what it reports of itself."""
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from framework.config import Experiment
-from framework.images import to_model_range
 from framework.training.augment import build_augmentation
 from framework.training.draws import Draws
 from framework.training.objectives import build_objective, squared_slopes
-from framework.training.precision import Precision
 from framework.training.state import TrainState
-from framework.training.workers import Shard, WorkerGroup
+from framework.training.stepping import Step
+from framework.training.workers import Shard
 
-# What a step gives: each rank's share of the whole batch's mean, so that a sum over ranks is that mean.
 FIGURES = (
     "discriminator_loss",
     "generator_loss",
@@ -28,62 +23,28 @@ FIGURES = (
 )
 
 
-class Step(ABC):
-    """One step on one worker's part of a batch; the gradients are those of the whole batch.
+class PairStep(Step[TrainState]):
+    """A step of generator and discriminator, in whatever order."""
 
-    Args:
-        state: What it moves.
-        experiment: Objective, schedule and sizes.
-        workers: Who shares the batch.
-        precision: What it computes with.
-    """
+    FIGURES = FIGURES
+    ADVICE = "lower optimizer.discriminator_lr and optimizer.generator_lr, or raise objective.r1_gamma"
 
-    def __init__(
-        self, state: TrainState, *, experiment: Experiment, workers: WorkerGroup, precision: Precision
-    ) -> None:
-        self._state, self._workers, self._precision = state, workers, precision
+    def _prepare(self, experiment: Experiment) -> None:
+        state = self._state
         self._objective = build_objective(experiment.objective)
         self._r1_every = experiment.objective.r1_every_steps if experiment.objective.r1_gamma else 0
         self._r1_weight = experiment.objective.r1_gamma / 2 * experiment.objective.r1_every_steps
         self._augment = build_augmentation(experiment.objective.augmentations)
-        self._batch = experiment.training.batch_size
         self._draws = Draws(
             seed=experiment.seed,
             latent_size=experiment.model.latent_size,
             features=state.discriminator.features,
             dropout=experiment.model.dropout,
-            device=workers.device,
-            dtype=precision.dtype,
+            device=self._workers.device,
+            dtype=self._precision.dtype,
         )
-        self._generator = workers.wrapped(state.generator)
-        self._discriminator = workers.wrapped(state.discriminator)
-        self._settle_buckets()
-
-    @staticmethod
-    @abstractmethod
-    def real_images(batch_size: int) -> int:
-        """How many training images a step of `batch_size` takes."""
-
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """Moves the state by one step.
-
-        Args:
-            pixels: [n, h, w, c] uint8 on the device, this worker's part of the `real_images`.
-
-        Returns:
-            [8] float64, this worker's part of `FIGURES`.
-        """
-        state = self._state
-        real = to_model_range(pixels).to(self._precision.dtype)
-        figures = self._move(real, step=state.steps)
-        state.steps += 1
-        state.images_seen += self._batch
-        state.real_images_seen += self.real_images(self._batch)
-        state.ema.update(self._batch, images_seen=state.images_seen)
-        return figures
-
-    @abstractmethod
-    def _move(self, real: Tensor, *, step: int) -> Tensor: ...
+        self._generator = self._workers.wrapped(state.generator)
+        self._discriminator = self._workers.wrapped(state.discriminator)
 
     def _images(self, network: nn.Module, purpose: str, step: int, shard: Shard) -> Tensor:
         latents = self._draws.latents(purpose, step, shard)
@@ -115,18 +76,9 @@ class Step(ABC):
         augmented = self._augmented(images, "generator", step, shard)
         logits = self._logits(network, augmented, self._draws.mask("generator", step, shard))
         losses = self._objective.generator(logits)
-        norm = self._update(self._state.generator_optimizer, self._workers.mean_loss(losses, shard))
+        (norm,) = self._update(self._workers.mean_loss(losses, shard), self._state.generator_optimizer)
         network.requires_grad_(True)
         return losses, norm
-
-    def _update(self, optimizer: Optimizer, loss: Tensor) -> Tensor:
-        """Backward and one Adam step; gives the gradient's norm."""
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        optimizer.step()
-        return norm
 
     def _figures(
         self, *, real: Tensor, fake: Tensor, generated: Tensor, norms: tuple[Tensor, Tensor], half: Shard, whole: Shard
@@ -145,24 +97,13 @@ class Step(ABC):
         ]
         return torch.stack(shares)
 
-    def _settle_buckets(self) -> None:
-        """Lets DDP see one backward of each network before the first step.
-
-        It lays its gradient buckets anew after the first one, and sums in another order from then on: a run that was
-        stopped and went on would differ from one that was not by its rounding.
-        """
-        if self._workers.world_size == 1:
-            return
-        one = Shard(0, 1, 1)
-        for _ in range(2):
-            images = self._images(self._generator, "warm-up", 0, one)
-            images.sum().backward()
-            self._logits(self._discriminator, images.detach(), None).sum().backward()
-        for network in (self._state.generator, self._state.discriminator):
-            network.zero_grad(set_to_none=True)
+    def _rehearse(self) -> None:
+        images = self._images(self._generator, "warm-up", 0, Shard(0, 1, 1))
+        images.sum().backward()
+        self._logits(self._discriminator, images.detach(), None).sum().backward()
 
 
-class NotebookStep(Step):
+class NotebookStep(PairStep):
     """The notebooks': the discriminator on half a batch of real images, then on half a batch of generated ones.
 
     An Adam step each; then the generator on a whole batch of fresh latents.
@@ -189,10 +130,11 @@ class NotebookStep(Step):
         augmented = self._augmented(images, purpose, step, shard)
         logits = self._logits(self._discriminator, augmented, self._draws.mask(purpose, step, shard))
         losses = self._real_losses(logits, images) if purpose == "real" else self._objective.fake(logits)
-        return logits, self._update(self._state.discriminator_optimizer, self._workers.mean_loss(losses, shard))
+        (norm,) = self._update(self._workers.mean_loss(losses, shard), self._state.discriminator_optimizer)
+        return logits, norm
 
 
-class JointStep(Step):
+class JointStep(PairStep):
     """The discriminator on a batch of real and one of generated images at once, then the generator on the same ones."""
 
     @staticmethod
@@ -216,7 +158,7 @@ class JointStep(Step):
         real_logits, fake_logits = self._logits(self._discriminator, both, mask).chunk(2)
         losses = self._real_losses(real_logits, real) + self._objective.fake(fake_logits)
         loss = self._workers.mean_loss(losses, shard)
-        discriminator_norm = self._update(self._state.discriminator_optimizer, loss)
+        (discriminator_norm,) = self._update(loss, self._state.discriminator_optimizer)
         generated, norm = self._generator_pass(images, step, shard)
         return self._figures(
             real=real_logits,
@@ -228,4 +170,4 @@ class JointStep(Step):
         )
 
 
-STEPS: dict[str, type[Step]] = {"notebook": NotebookStep, "joint": JointStep}
+STEPS: dict[str, type[PairStep]] = {"notebook": NotebookStep, "joint": JointStep}

@@ -7,11 +7,13 @@ import pytest
 
 from framework.config import Experiment, known_keys, with_overrides
 from framework.config.describe import default_of
+from framework.errors import ConfigError
 
 # A value other than the default for every key that changes what is learned; all other keys must not.
 LEARNED = {
     "seed": 1,
     "data.horizontal_flip": True,
+    "model.family": "vae",
     "model.width": 64,
     "model.latent_size": 32,
     "model.dropout": 0.1,
@@ -28,6 +30,13 @@ LEARNED = {
     "training.schedule": "joint",
     "training.batch_size": 64,
     "training.ema_half_life_images": 0,
+}
+# Likewise, of keys that only some families have.
+LEARNED_BY = {
+    "objective.likelihood": ("autoencoder", "bernoulli"),
+    "objective.deviation": ("autoencoder", 0.2),
+    "objective.beta": ("vae", 4.0),
+    "objective.beta_warmup_images": ("vae", 1_000),
 }
 NOT_LEARNED = {
     "name": "other",
@@ -65,6 +74,21 @@ def test_a_learned_key_makes_another_digest(key):
     assert back.digest("abc") == Experiment().digest("abc"), "a key at its default is as if it were not there"
 
 
+@pytest.mark.parametrize("key", LEARNED_BY)
+def test_a_learned_key_of_a_family_is_refused_by_others(key):
+    family, value = LEARNED_BY[key]
+    changed = with_overrides(Experiment(), {"model.family": family, key: value})
+    assert changed.learned() == {"model.family": family, key: value}
+    with pytest.raises(ConfigError, match=f"{key}: {value} means nothing to model.family gan; leave it out"):
+        with_overrides(Experiment(), {key: value})
+
+
+@pytest.mark.parametrize("key", ["model.dropout", "objective.loss", "optimizer.discriminator_lr", "training.schedule"])
+def test_what_only_a_gan_has_is_refused_by_others(key):
+    with pytest.raises(ConfigError, match=f"{key}: .* means nothing to model.family vae; leave it out"):
+        with_overrides(Experiment(), {"model.family": "vae", key: LEARNED[key]})
+
+
 @pytest.mark.parametrize("key", NOT_LEARNED)
 def test_where_and_how_long_it_runs_is_not_learned(key):
     assert with_overrides(Experiment(), {key: NOT_LEARNED[key]}).digest("abc") == Experiment().digest("abc")
@@ -74,7 +98,7 @@ def test_every_learned_key_is_in_the_digest():
     sections = ("model.", "objective.", "optimizer.", "training.")
     one_value = {"model.architecture"}
     wanted = {key for key in known_keys() if key.startswith(sections)} - set(NOT_LEARNED) - one_value
-    assert wanted <= LEARNED.keys()
+    assert wanted <= LEARNED.keys() | LEARNED_BY.keys()
 
 
 def test_a_number_is_the_same_however_it_is_written():

@@ -65,7 +65,7 @@ def test_all_faults_come_out_together():
         ("data: {limit: 3}", "data.limit: wants a whole number of at least 64 or null, not 3"),
         ("data: {path: 3}", "data.path: wants text or null, not 3"),
         ("data: {horizontal_flip: on}", "data.horizontal_flip: wants true or false, not 'on'"),
-        ("data: {resolution: 28}", "data.resolution: wants 32, 64, 128 or 256, not 28"),
+        ("data: {resolution: 30}", "data.resolution: wants 28, 32, 64, 128 or 256, not 30"),
         ("evaluation: {tap: 65}", "evaluation.tap: wants auto, 64, 192, 768 or 2048, not 65"),
         ("evaluation: {workers: 0}", "evaluation.workers: wants a whole number greater than 0 or auto, not 0"),
         ("checkpoint: {keep: some}", "checkpoint.keep: wants a whole number greater than 0 or all, not 'some'"),

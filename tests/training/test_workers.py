@@ -35,10 +35,10 @@ LONG = {
 }
 
 
-def weights(job, images_seen):
+def weights(job, images_seen, parts=PARTS):
     """part.name -> tensor of the checkpoint at a clock."""
     checkpoint = Checkpoint(open_folder(f"{job['store']}/{images_seen:012d}"))
-    return {f"{part}.{name}": value for part in PARTS for name, value in checkpoint.tensors(part).items()}
+    return {f"{part}.{name}": value for part in parts for name, value in checkpoint.tensors(part).items()}
 
 
 def rows(job):
@@ -120,3 +120,50 @@ def test_scores_come_by_the_clock_and_the_best_is_noted(ranks):
     assert [images_seen for images_seen, _ in scores] == [160, 320, 480, 640]
     best = json.loads((Path(job["store"]) / "best.json").read_text())
     assert best["value"] == min(value for _, value in scores)
+
+
+# Batch 21 over 2 workers is uneven; noise, two networks in one backward, and the warm-up of beta.
+VAE = {
+    **SMALL,
+    "model.family": "vae",
+    "compute.precision": "float64",
+    "training.batch_size": 21,
+    "training.total_images": 21 * 4,
+    "training.report_every_images": 21 * 4,
+    "objective.beta_warmup_images": 66,
+}
+AUTOENCODER = {key: value for key, value in VAE.items() if not key.startswith("objective")} | {
+    "model.family": "autoencoder"
+}
+LONG_VAE = {
+    **VAE,
+    "compute.precision": "float32",
+    "compute.workers": 2,
+    "training.total_images": 21 * 20,
+    "checkpoint.every_images": 21 * 10,
+}
+RECONSTRUCTION_PARTS = ("generator", "encoder", "ema", "encoder_ema", "generator_optimizer", "encoder_optimizer")
+
+
+def test_encoders_and_decoders_are_the_same_on_two_workers_and_after_a_stop(ranks):
+    def jobs(world):
+        return [
+            ranks.job(f"{name}-{world}", overrides={**overrides, "compute.workers": world})
+            for name, overrides in (("vae", VAE), ("autoencoder", AUTOENCODER))
+        ]
+
+    alone, shared = jobs(1), jobs(2)
+    undisturbed = ranks.job("vae-undisturbed", overrides=LONG_VAE)
+    stopped = ranks.job("vae-stopped", overrides=LONG_VAE, stop_at=13)
+    continued = ranks.job("vae-continued", store="vae-stopped", overrides=LONG_VAE)
+    ranks.run(*alone)
+    ranks.run(*shared, undisturbed, stopped, continued, world=2)
+    for one, other in zip(alone, shared, strict=True):
+        expected, found = (weights(job, 21 * 4, RECONSTRUCTION_PARTS) for job in (one, other))
+        assert expected.keys() == found.keys()
+        for name in expected:
+            torch.testing.assert_close(found[name], expected[name], rtol=1e-7, atol=1e-10, msg=name)
+        for key in ("reconstruction_nats", "encoder_gradient_norm"):
+            assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
+    assert rows(stopped)[-1]["images_seen"] == 21 * 13
+    assert_same(*(weights(job, 21 * 20, RECONSTRUCTION_PARTS) for job in (undisturbed, continued)))

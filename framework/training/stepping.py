@@ -1,0 +1,100 @@
+"""What a step of any family has: the clock it moves, the optimizers, and how DDP is settled."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from framework.config import Experiment
+from framework.images import to_model_range
+from framework.training.precision import Precision
+from framework.training.state import State
+from framework.training.workers import WorkerGroup
+
+S = TypeVar("S", bound=State)
+
+
+class Step(ABC, Generic[S]):
+    """One step on one worker's part of a batch; the gradients are those of the whole batch.
+
+    Args:
+        state: What it moves.
+        experiment: Objective and sizes.
+        workers: Who shares the batch.
+        precision: What it computes with.
+    """
+
+    FIGURES: ClassVar[tuple[str, ...]]
+    """What a step gives: each rank's share of the whole batch's mean, so that a sum over ranks is that mean; the norms
+    of two gradients last."""
+    ADVICE: ClassVar[str]
+    """What may help where something is no longer finite."""
+
+    def __init__(self, state: S, *, experiment: Experiment, workers: WorkerGroup, precision: Precision) -> None:
+        self._state, self._workers, self._precision = state, workers, precision
+        self._batch = experiment.training.batch_size
+        self._prepare(experiment)
+        self._settle_buckets()
+
+    @abstractmethod
+    def _prepare(self, experiment: Experiment) -> None:
+        """Whatever the family needs, chosen once."""
+
+    @staticmethod
+    @abstractmethod
+    def real_images(batch_size: int) -> int:
+        """How many training images a step of `batch_size` takes."""
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Moves the state by one step.
+
+        Args:
+            pixels: [n, h, w, c] uint8 on the device, this worker's part of the `real_images`.
+
+        Returns:
+            [len(FIGURES)] float64, this worker's part of `FIGURES`.
+        """
+        state = self._state
+        real = to_model_range(pixels).to(self._precision.dtype)
+        figures = self._move(real, step=state.steps)
+        state.steps += 1
+        state.images_seen += self._batch
+        state.real_images_seen += self.real_images(self._batch)
+        for average in state.averages().values():
+            average.update(self._batch, images_seen=state.images_seen)
+        return figures
+
+    @abstractmethod
+    def _move(self, real: Tensor, *, step: int) -> Tensor: ...
+
+    def _update(self, loss: Tensor, *optimizers: Optimizer) -> Sequence[Tensor]:
+        """Backward and one Adam step each; gives the gradients' norms."""
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norms = []
+        for optimizer in optimizers:
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"]]
+            norms.append(torch.nn.utils.get_total_norm(gradients))
+            optimizer.step()
+        return norms
+
+    def _settle_buckets(self) -> None:
+        """Lets DDP see one backward of each network before the first step.
+
+        It lays its gradient buckets anew after the first one, and sums in another order from then on: a run that was
+        stopped and went on would differ from one that was not by its rounding.
+        """
+        if self._workers.world_size == 1:
+            return
+        for _ in range(2):
+            self._rehearse()
+        for network in self._state.networks().values():
+            network.zero_grad(set_to_none=True)
+
+    @abstractmethod
+    def _rehearse(self) -> None:
+        """A backward through each wrapped network."""

@@ -1,0 +1,39 @@
+"""The likelihood of held-out images under a VAE, in nats: ELBO, its two terms, and an importance-weighted bound."""
+
+from typing import Any
+
+from framework.checkpoint import RunFolder, load_generator
+from framework.evaluation.likelihood import check_likelihood
+from framework.orchestration.likelihood import DOCUMENT, likelihood
+from framework.orchestration.target import Target
+from jobs.cli import Arguments, Job, run_job, shown
+from jobs.opened import find_study, open_study
+
+JOB = Job("likelihood", __doc__, "CHECKPOINT_OR_RUN", ("evaluation", "storage"))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Computes, keeps in artifacts/ and prints it."""
+    console = arguments.console
+
+    def check(run: RunFolder, target: Target) -> None:  # noqa: ARG001
+        check_likelihood(load_generator(target.location))
+
+    if arguments.dry_run:
+        run, target = find_study(arguments)
+        check(run, target)
+        console.say(f"{target.checkpoint}: {run.experiment.evaluation.importance_samples} draws of a code an image")
+        return {"checkpoint": target.checkpoint}
+    with open_study(arguments, check=check, assessed=False) as (study, target):
+        document = likelihood(study, target)
+    images = document["protocol"]["images"]["count"]
+    console.say(f"{document['checkpoint']}: {images:,} held-out images, nats an image (standard error)")
+    for name, error in document["standard_errors"].items():
+        about = "" if error is None else f" ({error:.2f})"
+        console.say(f"  {name:<22} {document[name]:10.2f}{about}")
+    console.say(f"Written: {shown(study.run.artifacts.location)}/{DOCUMENT}")
+    return document
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)
