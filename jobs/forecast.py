@@ -75,8 +75,9 @@ def _parameters(experiment: Experiment) -> tuple[int, int]:
 
 
 def _sizes(every: list[Experiment]) -> dict[str, str]:
-    counts = {one.model: _parameters(one) for one in every}
-    generators, discriminators = (sorted({pair[index] for pair in counts.values()}) for index in (0, 1))
+    models = {one.model.model_dump_json(): one for one in every}
+    counts = [_parameters(one) for one in models.values()]
+    generators, discriminators = (sorted({pair[index] for pair in counts}) for index in (0, 1))
     return {"Generator": _range(generators), "Discriminator": _range(discriminators)}
 
 

@@ -326,14 +326,18 @@ def _is_learned(field: FieldInfo) -> bool:
     return isinstance(extra, dict) and bool(extra.get("learned", True))
 
 
-def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
-    training, latents = experiment.training, experiment.latents
-    entry = experiment.model.entry
-    for dotted, value in (("model.entry", entry), ("latents.score", latents.score)):
+def _network_faults(experiment: Experiment) -> Iterator[str]:
+    model = experiment.model
+    for dotted, value in (("model.entry", model.entry), ("latents.score", experiment.latents.score)):
         if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
             yield f"{dotted}: wants package.module:function, not {value!r}"
-    if (experiment.model.architecture == "keras") != (experiment.model.layers is not None):
+    if (model.architecture == "keras") != (model.layers is not None):
         yield "model.architecture: keras goes with model.layers, and these with it; jobs.import_keras writes both"
+
+
+def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
+    training, latents = experiment.training, experiment.latents
+    yield from _network_faults(experiment)
     if training.schedule == "notebook" and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
     smallest = training.batch_size // 2 if training.schedule == "notebook" else training.batch_size

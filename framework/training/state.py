@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.checkpoint.start import Start
 from framework.config import Experiment
 from framework.errors import TrainingError
 from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_discriminator, build_generator
@@ -96,6 +97,13 @@ class TrainState:
         self.steps, self.images_seen = info["steps"], info["images_seen"]
         self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
         self.notes = info["notes"]
+
+    def begin_with(self, start: Start) -> None:
+        """Takes networks that others trained; the clock and both optimizers begin anew."""
+        self.generator.load_state_dict(start.generator)
+        self.ema.network.load_state_dict(start.averaged)
+        if start.discriminator is not None:
+            self.discriminator.load_state_dict(start.discriminator)
 
     def check_finite(self) -> None:
         """TrainingError naming the first weight that is not finite, if there is one."""

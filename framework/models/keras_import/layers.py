@@ -12,7 +12,17 @@ Config = Mapping[str, Any]
 
 # Keys that change nothing of what a trained layer gives.
 _NEUTRAL = {
-    *("name", "trainable", "dtype", "seed", "noise_shape", "momentum", "renorm_momentum", "synchronized", "data_format"),
+    *(
+        "name",
+        "trainable",
+        "dtype",
+        "seed",
+        "noise_shape",
+        "momentum",
+        "renorm_momentum",
+        "synchronized",
+        "data_format",
+    ),
     *("batch_input_shape", "batch_shape", "input_shape", "sparse", "ragged", "optional", "fused"),
 }
 _NEUTRAL_ENDS = ("_initializer", "_regularizer", "_constraint")
