@@ -49,7 +49,7 @@ class Generator(GeneratorNetwork):
         if shapes[-1] != (resolution, resolution, channels):
             wanted = [resolution, resolution, channels]
             raise ConfigError(f"{GENERATOR_KEY}: gives {list(shapes[-1])}; wants {wanted}")
-        self.steps = _steps(read, shapes)
+        self.steps = chain(read, shapes)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Latents [n, latent_size] -> images [n, channels, resolution, resolution]."""
@@ -79,7 +79,7 @@ class Discriminator(DiscriminatorNetwork):
         dropouts = [index for index, layer in enumerate(read) if isinstance(layer, plain.Dropout)]
         self._masked = dropouts[-1] if dropouts else None
         self.features = 1 if self._masked is None else int(torch.Size(shapes[self._masked]).numel())
-        self.steps = _steps(read, shapes)
+        self.steps = chain(read, shapes)
 
     def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
         """See DiscriminatorNetwork."""
@@ -197,5 +197,6 @@ _MODULES: dict[type[plain.Layer], Callable[[Any, plain.Shape], nn.Module]] = {
 }
 
 
-def _steps(layers: Sequence[plain.Layer], shapes: Sequence[plain.Shape]) -> nn.ModuleList:
+def chain(layers: Sequence[plain.Layer], shapes: Sequence[plain.Shape]) -> nn.ModuleList:
+    """A module for each layer, to be called one after the other; `shapes` is what `layers.shapes_of` gave."""
     return nn.ModuleList(_MODULES[type(layer)](layer, given) for layer, given in zip(layers, shapes, strict=False))

@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from framework.errors import CheckpointError
+from framework.models.keras_import.guard import check_survived
 
 MOST_FILE_BYTES = 4 << 30
 MOST_JSON_BYTES = 16 << 20
@@ -109,8 +110,12 @@ class Archive:
 
 
 @contextlib.contextmanager
-def open_archive(path: str | Path) -> Iterator[Archive]:
+def open_archive(path: str | Path, *, guarded: bool) -> Iterator[Archive]:
     """Opens what `model.save` wrote, by its content, whatever it is called.
+
+    Args:
+        path: The file.
+        guarded: Whether a process of its own reads it first, see `guard`.
 
     Raises:
         CheckpointError: It is not there, damaged, holds weights alone, or is no such file.
@@ -125,11 +130,11 @@ def open_archive(path: str | Path) -> Iterator[Archive]:
         with path.open("rb") as file:
             first = file.read(len(_HDF5))
     if first == _HDF5:
-        with _opened(place, path) as root:
+        with _opened(place, path, guarded=guarded) as root:
             yield _of_hdf5(place, root)
     elif first.startswith(_ZIP):
         config, version, weights = _unzipped(place, path)
-        with _opened(place, io.BytesIO(weights)) as root:
+        with _opened(place, weights, guarded=guarded) as root:
             yield Archive(place, ".keras", version, config, root)
     else:
         raise CheckpointError(f"{place}: is neither HDF5 nor .keras; wants a file that model.save wrote")
@@ -178,9 +183,11 @@ def _text(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def _opened(place: str, source: Path | io.BytesIO) -> Iterator[h5py.File]:
+def _opened(place: str, source: Path | bytes, *, guarded: bool) -> Iterator[h5py.File]:
+    if guarded:
+        check_survived(place, source)
     with _damage(place):
-        file = h5py.File(source, "r")
+        file = h5py.File(source if isinstance(source, Path) else io.BytesIO(source), "r")
     with file:
         yield file
 

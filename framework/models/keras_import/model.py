@@ -49,13 +49,18 @@ class KerasModel:
         return sum(array.size for arrays in self.arrays for array in arrays.values())
 
 
-def read_model(path: str | Path) -> KerasModel:
+def read_model(path: str | Path, *, guarded: bool = True) -> KerasModel:
     """Reads a sequential model or a chain of layers.
+
+    Args:
+        path: What `model.save` wrote.
+        guarded: Whether a process of its own reads the file first, which takes a third of a second: damaged ones can
+            hold up the process that reads them for ever.
 
     Raises:
         CheckpointError: One line that names file, layer and what is taken.
     """
-    with open_archive(path) as archive:
+    with open_archive(path, guarded=guarded) as archive:
         try:
             given, entries = chain_of(archive.config)
         except Refusal as refusal:
