@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.checkpoint import RunFolder
-from framework.latents.discover import read_piles
+from framework.latents.piles import read_piles
 from framework.orchestration.discovering import discover_directions
 from framework.orchestration.target import Target
 from jobs.cli import Arguments, Job, run_job, shown

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import re
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from pydantic.fields import FieldInfo
+
+from framework.config.consistency import cross_field_faults
 
 Resolution = Literal[32, 64, 128, 256]
 # fmt: off
@@ -294,7 +294,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        faults = list(_cross_field_faults(self))
+        faults = list(cross_field_faults(self))
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -324,41 +324,3 @@ class Experiment(Section):
 def _is_learned(field: FieldInfo) -> bool:
     extra = field.json_schema_extra
     return isinstance(extra, dict) and bool(extra.get("learned", True))
-
-
-def _network_faults(experiment: Experiment) -> Iterator[str]:
-    model = experiment.model
-    for dotted, value in (("model.entry", model.entry), ("latents.score", experiment.latents.score)):
-        if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
-            yield f"{dotted}: wants package.module:function, not {value!r}"
-    if (model.architecture == "keras") != (model.layers is not None):
-        yield "model.architecture: keras goes with model.layers, and these with it; jobs.import_keras writes both"
-
-
-def _cross_field_faults(experiment: Experiment) -> Iterator[str]:
-    training, latents = experiment.training, experiment.latents
-    yield from _network_faults(experiment)
-    if training.schedule == "notebook" and training.batch_size % 2:
-        yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
-    smallest = training.batch_size // 2 if training.schedule == "notebook" else training.batch_size
-    compute = experiment.compute
-    if compute.most_workers > smallest:
-        yield (
-            f"compute.workers: {compute.most_workers} workers cannot share {smallest} images a pass; "
-            f"raise training.batch_size or use at most {smallest}"
-        )
-    if compute.fewest_workers > compute.most_workers:
-        yield f"compute.workers: {compute.workers} has its ends the wrong way round"
-    if compute.is_elastic:
-        for name in ("cpus_per_worker", "gpus_per_worker"):
-            share = getattr(compute, name)
-            if share != "auto" and share != int(share):
-                yield f"compute.{name}: {share:g} beside a range of workers; wants whole ones"
-    if latents.loop_samples == 1:
-        yield "latents.loop_samples: wants 0 (no film) or from 2 to 64, not 1"
-    for name, members in latents.groups.items():
-        if isinstance(members, dict) and set(members) != {"attribute", "at"}:
-            yield f"latents.groups.{name}: wants a list of numbers or {{attribute: …, at: …}}, not {members}"
-        if isinstance(members, list) and not (members and all(1 <= n <= latents.sheet_samples for n in members)):
-            wanted = f"numbers from 1 to {latents.sheet_samples} (latents.sheet_samples)"
-            yield f"latents.groups.{name}: wants {wanted}, not {members}"

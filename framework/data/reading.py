@@ -45,6 +45,6 @@ class Reader:
         assert self._zip is not None
         try:
             return self._zip.read(name)
-        # zipfile raises NotImplementedError for a compression it does not know, RuntimeError for an encrypted entry.
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as fault:
+        # zipfile raises RuntimeError for an encrypted entry, and for a compression it does not know one kind of that.
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as fault:
             raise RejectedError(f"damaged in the archive: {' '.join(str(fault).split())}") from None

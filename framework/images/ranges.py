@@ -36,3 +36,10 @@ def to_pixels(images: "Tensor") -> np.ndarray:
 
     scaled = images.detach().to(torch.float32).add(1.0).mul(127.5).round().clamp(0, 255)
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def from_pixels(images: np.ndarray) -> "Tensor":
+    """Images [n,h,w,c] uint8 as they lie in memory or in a mapped file -> [n,c,h,w] float32 in [-1,1]."""
+    import torch
+
+    return to_model_range(torch.from_numpy(np.ascontiguousarray(images)))

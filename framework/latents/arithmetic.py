@@ -67,7 +67,7 @@ def run_arithmetic(
         judges: The finder and the measurer; None where the data has no labels.
         assess: Judges latents in place of this process, such as over a cluster; must give what
             `subjects.assess_latents` gives.
-        target: What the user calls the run or checkpoint, for the command in the notes.
+        target: The run or checkpoint as the command in the notes names it in a shell.
         photographs: Name -> latent [z] of projected photographs, each a group of its own in the expression.
         fallback: Whether `latents.fallback_expression` is run where the expression's groups are unknown.
 

@@ -4,11 +4,8 @@ A method looks at `latents.samples` latents of `latents.seed`, so that effects c
 assessor says is the finder's; the measurer never finds.
 """
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,41 +14,23 @@ from torch import Tensor, nn
 
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
+from framework.latents.attributes import Attribute, attributes_of
 from framework.latents.boundary import boundary_normal, conditional, difference_normal, surest
 from framework.latents.direction import Direction, unit
 from framework.latents.edits import EDITS, edits_for
-from framework.latents.effects import logits
 from framework.latents.expression import format_expression, parse_expression
 from framework.latents.ganalyze import Generate, Score, ganalyze
 from framework.latents.ganspace import ganspace
 from framework.latents.groups import Labels, known_names, resolve_group
 from framework.latents.layers import early_activations
+from framework.latents.measure import combine
+from framework.latents.piles import read_piles
 from framework.latents.sefa import first_weight, sefa
 from framework.latents.steerable import steer_linear, steer_nonlinear
 from framework.latents.subjects import Scores
 
 BATCH = 32
 _PART = 2_000  # latents at a time for principal components
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """Something an assessor tells: a binary label, or one class of several.
-
-    Attributes:
-        name: `smiling`, or the class's, `old`.
-        label: The label's name.
-        column: The class's place; None for a binary label.
-    """
-
-    name: str
-    label: str
-    column: int | None = None
-
-    def values(self, scores: Scores) -> np.ndarray:
-        """[n] logits of what an assessor says."""
-        found = scores[self.label]
-        return logits(found if self.column is None else found[:, self.column])
 
 
 @dataclass(frozen=True)
@@ -77,25 +56,6 @@ class Tools:
     network: nn.Module | None
     score: Callable[[Attribute], Score] | None
     made_of: Mapping[str, Any]
-
-
-def attributes_of(labels: Labels, wanted: Sequence[str] | None, *, key: str = "attributes") -> list[Attribute]:
-    """The attributes of an assessor, or those that are named: binary labels, and each class of the others.
-
-    Raises:
-        LatentsError: A name that is none.
-    """
-    every = {}
-    for label, classes in labels.items():
-        if classes is None:
-            every[label] = Attribute(label, label)
-        else:
-            every |= {name: Attribute(name, label, column) for column, name in enumerate(classes)}
-    unknown = [name for name in wanted or () if name not in every]
-    if unknown:
-        known = ", ".join(every) or "none, for there is no assessor"
-        raise LatentsError(f"latents.{key}: no attribute {', '.join(unknown)}; known: {known}")
-    return list(every.values()) if wanted is None else [every[name] for name in wanted]
 
 
 def discover(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
@@ -148,20 +108,20 @@ def _by_expression(tools: Tools, config: LatentsConfig, labels: Labels) -> list[
     terms = parse_expression(config.expression, known=known)
     latents = tools.sample(config.samples, 0)
     scores = tools.assess(latents) if tools.assess is not None else None
-    total = np.zeros(tools.latent_size)
-    for term in terms:
-        group = resolve_group(term.group, config, labels)
+    means = {}
+    for name in dict.fromkeys(term.group for term in terms):
+        group = resolve_group(name, config, labels)
         if group.numbers is not None:
             chosen = tools.sample(max(group.numbers), 0)[[number - 1 for number in group.numbers]]
         elif scores is not None and group.condition is not None:
             order = np.argsort(-group.condition.probability(scores), kind="stable")
             chosen = latents[order[: config.side]]
         else:
-            raise LatentsError(f"latents.expression: {term.group} wants numbers in latents.groups, or an assessor")
-        total += (1 if term.sign == "+" else -1) * chosen.mean(axis=0, dtype=np.float64)
+            raise LatentsError(f"latents.expression: {name} wants numbers in latents.groups, or an assessor")
+        means[name] = chosen.mean(axis=0, dtype=np.float64)
     assert config.name is not None
     text = {"expression": format_expression(terms)}
-    return [_direction(tools, config, config.name, unit(total), 1.0, settings=text)]
+    return [_direction(tools, config, config.name, unit(combine(terms, means)), 1.0, settings=text)]
 
 
 def _normal(config: LatentsConfig, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -174,42 +134,6 @@ def _compass(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direct
     if config.piles is None:
         raise LatentsError("latents.piles: wants the CSV in which samples are sorted, with the columns number and pile")
     return _by_piles(tools, config, labels)
-
-
-def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
-    """Numbers of samples by pile, `low` and `high`; rows without a pile are left out.
-
-    Raises:
-        LatentsError: It cannot be read, has a number that is none of the sheet's, or a pile too few.
-    """
-    try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-    except OSError as fault:
-        raise LatentsError(f"latents.piles: {path}: {fault.strerror}") from None
-    except UnicodeDecodeError:
-        raise LatentsError(f"latents.piles: {path}: is no text") from None
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    if not rows or not {"number", "pile"} <= rows[0].keys():
-        raise LatentsError(f"latents.piles: {path}: wants the columns number and pile")
-    piles: dict[str, list[int]] = {"low": [], "high": []}
-    for line, row in enumerate(rows, start=2):
-        number, pile = (row.get("number") or "").strip(), (row.get("pile") or "").strip().lower()
-        if not pile:
-            continue
-        if pile not in piles:
-            raise LatentsError(f"latents.piles: {path}, line {line}: a pile is low or high, not {pile!r}")
-        if not number.isdigit() or not 1 <= int(number) <= samples:
-            raise LatentsError(
-                f"latents.piles: {path}, line {line}: wants a number from 1 to {samples}, not {number!r}"
-            )
-        piles[pile].append(int(number))
-    both = set(piles["low"]) & set(piles["high"])
-    if both:
-        raise LatentsError(f"latents.piles: {path}: number {min(both)} lies in both piles")
-    for name, numbers in piles.items():
-        if len(numbers) < 2:
-            raise LatentsError(f"latents.piles: {path}: pile {name} has {len(numbers)} samples, and 2 are the least")
-    return piles
 
 
 def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:

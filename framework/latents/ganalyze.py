@@ -107,12 +107,12 @@ def ganalyze(
     random = np.random.default_rng(seed)
     size = latents.shape[1]
     theta = torch.from_numpy((random.normal(size=size) * size**-0.5 * 0.1).astype(np.float32)).requires_grad_()
-    steps = len(latents) // batch_size
+    parts = batches(latents, batch_size)
+    steps = len(parts)
     descent = Descent(theta, learning_rate=learning_rate, steps=steps)
     losses: list[float] = []
     spread = _spread(generate, score, latents[:_SPREAD_LATENTS], batch_size=batch_size)
-    for number in range(steps):
-        z = torch.from_numpy(np.ascontiguousarray(latents[number * batch_size :][:batch_size], np.float32))
+    for z in parts:
         alpha = torch.from_numpy(random.uniform(-most, most, size=len(z)).astype(np.float32))
         with torch.no_grad():
             before = score(generate(z))
@@ -125,6 +125,12 @@ def ganalyze(
         raise LatentsError("ganalyze: the score does not change with the latent")
     found = theta.detach().numpy()
     return Trained(unit(found), float(np.linalg.norm(found)), losses)
+
+
+def batches(latents: np.ndarray, size: int) -> list[Tensor]:
+    """Latents [n,z] in their order, as many whole batches as they make."""
+    whole = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
+    return list(whole[: len(latents) // size * size].split(size))
 
 
 def _spread(generate: Generate, score: Score, latents: np.ndarray, *, batch_size: int) -> float:

@@ -16,6 +16,7 @@ from framework.latents.edits import Edit
 
 _SEARCHED = 1.5  # times the amounts that walks are trained with
 _GRID = 61
+_AT_A_TIME = 256  # images
 _FULL_RATE_SHARE = 0.5  # of the rate near the start; below it a walk counts as saturated
 
 
@@ -99,4 +100,5 @@ def _saturates_at(strengths: np.ndarray, reached: np.ndarray) -> float | None:
 def spread_of(images: Tensor, edit: Edit) -> float:
     """Standard deviation over real images [n,c,h,w] in [-1,1] of the amount that takes their mean nearest to each."""
     mean = images.mean(dim=0, keepdim=True)
-    return float(nearest_amounts(mean, images, edit).std(ddof=1))
+    amounts = [nearest_amounts(mean, part, edit) for part in images.split(_AT_A_TIME)]
+    return float(np.concatenate(amounts).std(ddof=1))

@@ -44,7 +44,7 @@ def plan_of(
     Args:
         config: The section `latents`.
         labels: What the assessor knows.
-        target: What the user calls the run or checkpoint, for the command.
+        target: The run or checkpoint as the command names it in a shell.
         photographs: Name -> latent [z], each a group of its own.
         fallback: False raises where the expression's own groups are unknown.
 
@@ -95,7 +95,7 @@ def _what_is_missing(config: LatentsConfig, missing: Iterable[str], known: list[
 def _command(config: LatentsConfig, missing: Iterable[str], target: str) -> str:
     parts = {name: _as_yaml(group) for name, group in config.groups.items()} | dict.fromkeys(missing, "[…]")
     override = f"latents.groups={{{', '.join(f'{name}: {part}' for name, part in parts.items())}}}"
-    return f"python -m jobs.arithmetic {shlex.quote(target)} {shlex.quote(override)}"
+    return f"python -m jobs.arithmetic {target} {shlex.quote(override)}"
 
 
 def _as_yaml(group: list[int] | dict[str, str]) -> str:

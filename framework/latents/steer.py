@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from framework.images import Row, labelled_sheet, strips, to_model_range
+from framework.images import Row, from_pixels, labelled_sheet, strips
+from framework.latents.attributes import Attribute
 from framework.latents.direction import Direction
-from framework.latents.discover import Attribute
 from framework.latents.edits import EDITS, Edit
 from framework.latents.effects import Effect, Slopes, latent_slopes
 from framework.latents.films import there_and_back
-from framework.latents.limits import nearest_amounts, reach_of, spread_of
+from framework.latents.limits import nearest_amounts, reach_of
 from framework.latents.subjects import AssessorLike, GeneratorLike
 
 _FILM_FRAMES = 49  # from one end to the other: 2 seconds; there and back are 96, of which a GIF shows every third
@@ -66,7 +65,7 @@ def move_and_assess(
             values[attribute.name].append(attribute.values(scores))
         changes.append(np.abs(images.astype(np.int16) - start).mean(axis=(1, 2, 3)))
         if edit is not None:
-            amounts.append(nearest_amounts(_in_model_range(start), _in_model_range(images), edit))
+            amounts.append(nearest_amounts(from_pixels(start), from_pixels(images), edit))
     return Moved(
         {name: np.stack(rows) for name, rows in values.items()},
         np.stack(changes),
@@ -124,11 +123,6 @@ def distances_along(
 def edit_of(direction: Direction) -> Edit | None:
     """What a steerable direction imitates."""
     return EDITS.get(direction.target) if direction.method == "steerable" else None
-
-
-def edit_spread(images: np.ndarray, edit: Edit) -> float:
-    """How much real images [n,h,w,c] uint8 differ by an edit: see `limits.spread_of`."""
-    return spread_of(_in_model_range(images), edit)
 
 
 def effect_of(
@@ -211,10 +205,6 @@ def title_of(direction: Direction) -> str:
 def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
     there = [part for part in parts if part is not None]
     return np.concatenate(there, axis=1) if len(there) == len(parts) else None
-
-
-def _in_model_range(images: np.ndarray) -> torch.Tensor:
-    return to_model_range(torch.from_numpy(np.ascontiguousarray(images)))
 
 
 def table_of(effects: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:

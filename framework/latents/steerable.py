@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from framework.errors import LatentsError
 from framework.latents.direction import Walk, unit
 from framework.latents.edits import Edit
-from framework.latents.ganalyze import Descent, Generate
+from framework.latents.ganalyze import Descent, Generate, batches
 
 _HIDDEN_OF_SIZE = 2  # hidden units of a nonlinear walk, in latent sizes
 
@@ -51,10 +51,10 @@ def steer_linear(
     """Trains a vector on latents [n,z], each once, in their order."""
     random = np.random.default_rng(seed)
     walk = torch.zeros(latents.shape[1], requires_grad=True)
-    batches = _batches(latents, batch_size)
-    descent = Descent(walk, learning_rate=learning_rate, steps=len(batches))
+    parts = _batches(latents, batch_size)
+    descent = Descent(walk, learning_rate=learning_rate, steps=len(parts))
     losses = []
-    for z in batches:
+    for z in parts:
         amounts = _amounts(random, edit, len(z))
         losses.append(_finite(descent.step(_loss(generate, edit, z, amounts, z + amounts[:, None] * walk))))
     found = walk.detach().numpy()
@@ -92,8 +92,7 @@ def steer_nonlinear(
 
 
 def _batches(latents: np.ndarray, size: int) -> list[Tensor]:
-    whole = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
-    found = [part for part in whole.split(size) if len(part) == size]
+    found = batches(latents, size)
     if len(found) < 2:
         raise LatentsError(f"steerable: {len(latents)} latents are fewer than two batches of {size}")
     return found

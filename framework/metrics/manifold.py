@@ -159,7 +159,8 @@ def pairwise_distances(block: np.ndarray, points: Any) -> torch.Tensor:
     squares = torch.empty(len(x), len(points), dtype=torch.float64)
     for start in range(0, len(points), _CHUNK_COLUMNS):
         y = torch.tensor(np.asarray(points[start : start + _CHUNK_COLUMNS]), dtype=torch.float64)
-        squares[:, start : start + len(y)] = (y * y).sum(dim=1) - 2 * (x @ y.T)
+        product = x @ y.T
+        squares[:, start : start + len(y)] = product.mul_(-2).add_((y * y).sum(dim=1))  # in place: no third chunk
     squares += (x * x).sum(dim=1, keepdim=True)
     distances = squares[: len(block)].clamp_min_(0).sqrt_()
     if not bool(distances.isfinite().all()):

@@ -10,11 +10,13 @@ import torch
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import function_of
+from framework.checkpoint.machine import versions
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import png_bytes
+from framework.latents.attributes import Attribute, attributes_of
 from framework.latents.direction import SUFFIX, Direction, load_direction, save_direction
-from framework.latents.discover import Attribute, Tools, attributes_of, discover, settings_of
+from framework.latents.discover import Tools, discover, settings_of
 from framework.latents.edits import edits_for
 from framework.latents.ganalyze import Score
 from framework.latents.groups import Labels, labels_of
@@ -45,7 +47,7 @@ def discover_directions(study: Study, target: Target) -> list[str]:
         _ask_for_piles(study, target)
         return []
     labels = labels_of(study.assessors.finder if study.assessors else None)
-    made_of = {"data": study.images.digest}
+    made_of = {"data": study.images.digest, "latentscape": versions().get("latentscape")}
     if study.assessors is not None:
         made_of["assessor"] = study.assessors.finder.digest
     files, missing = [], []
@@ -123,7 +125,7 @@ def _ask_for_piles(study: Study, target: Target) -> None:
     study.watch.say(f"Sheet: {place}/{stem}.png")
     study.watch.say(f"Piles: write low or high beside ten numbers an end in {place}/{stem}.csv, leave the others empty")
     study.watch.say(
-        f"Then: python -m jobs.discover {study.run.folder.location} latents.method=compass latents.name=NAME "
+        f"Then: python -m jobs.discover {target.typed} latents.method=compass latents.name=NAME "
         f"latents.piles={place}/{stem}.csv" + (f" latents.seed={settings.seed}" if settings.seed else "")
     )
 

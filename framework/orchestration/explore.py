@@ -3,7 +3,6 @@
 import functools
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,19 +23,11 @@ from framework.latents.paths import Ruler
 from framework.latents.starts import read_starts
 from framework.latents.subjects import Assessed, assess_latents, merge_assessed
 from framework.models.assessor import Assessor
-from framework.orchestration.loaded import loaded_assessor, loaded_generator
-from framework.orchestration.shards import SHARD_IMAGES, Tasks
+from framework.orchestration.places import Place, crew_of, place_of
+from framework.orchestration.shards import SHARD_IMAGES
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 from framework.storage import open_folder
-
-
-@dataclass(frozen=True)
-class _Judges:
-    """Both assessors, as a task has loaded them."""
-
-    finder: Assessor
-    measurer: Assessor
 
 
 def interpolate(study: Study, target: Target) -> dict[str, Any]:
@@ -50,19 +41,19 @@ def interpolate(study: Study, target: Target) -> dict[str, Any]:
     """
     settings, generator = study.experiment.latents, load_generator(target.location)
     starts = read_starts(study.run.projections, settings.start, latent_size=generator.latent_size)
-    measurer = str(study.measurer) if study.assessors else None
+    place = place_of(study, target)
     about = _about(study, target, generator) | {
         "assessor": study.assessors.measurer.digest if study.assessors else None,
         "starts": _digests(starts),
     }
     if not _is_made(study, "interpolation.json", about):
-        crew = Tasks(study.task_resources(), study.needs(measurer) if measurer else None)
-        place = (target.location, generator.digest, study.run.artifacts.location, settings)
-        pictures = [(write, *place) for write in (write_loop, write_corners, write_samples)]
+        crew = crew_of(study, place)
+        wanted = (place, study.run.artifacts.location, settings)
+        pictures = [(write, *wanted) for write in (write_loop, write_corners, write_samples)]
         study.run.artifacts.delete("interpolation.json")
         list(crew.map(_draw, pictures, name=f"draw {target.checkpoint}"))
         # The document comes last, for it says that all are there.
-        list(crew.map(_draw_walks, [(*place, measurer, starts, about)], name=f"interpolate {target.checkpoint}"))
+        list(crew.map(_draw_walks, [(*wanted, starts, about)], name=f"interpolate {target.checkpoint}"))
     return study.run.artifacts.read_json("interpolation.json")
 
 
@@ -84,8 +75,8 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
             generator,
             study.experiment.latents,
             judges=pair,
-            assess=functools.partial(_assess_on_cluster, study, target, generator.digest) if pair else None,
-            target=study.run.folder.location,
+            assess=functools.partial(_assess_on_cluster, study, place_of(study, target)) if pair else None,
+            target=target.typed,
             photographs=dict(starts),
         )
         write_arithmetic(study.run.artifacts, result, about=about)
@@ -114,23 +105,19 @@ def _is_made(study: Study, name: str, about: dict[str, Any]) -> bool:
     return all(document.get(key) == value for key, value in about.items())
 
 
-def _draw(
-    write: Callable[..., list[str]], checkpoint: str, generator: str, artifacts: str, settings: LatentsConfig
-) -> None:
-    write(open_folder(artifacts), loaded_generator(checkpoint, generator), settings)
+def _draw(write: Callable[..., list[str]], place: Place, artifacts: str, settings: LatentsConfig) -> None:
+    write(open_folder(artifacts), place.open_generator(), settings)
 
 
 def _draw_walks(
-    checkpoint: str,
-    generator: str,
+    place: Place,
     artifacts: str,
     settings: LatentsConfig,
-    measurer: str | None,
     starts: Sequence[tuple[str, np.ndarray]],
     about: dict[str, Any],
 ) -> None:
-    walked = loaded_generator(checkpoint, generator)
-    features = functools.partial(_features, loaded_assessor(measurer)) if measurer else None
+    walked = place.open_generator()
+    features = functools.partial(_features, place.open_measurer()) if place.measurer else None
     # An object of the user's gives rounded images alone, and rounding would be most of such a length.
     ruler = None if walked.network is None else Ruler(walked.network, features, walked.device)
     write_interpolation(open_folder(artifacts), walked, settings, starts=starts, ruler=ruler, about=about)
@@ -141,21 +128,13 @@ def _features(assessor: Assessor, images: torch.Tensor) -> torch.Tensor:
     return assessor.network(images)[1]
 
 
-def _assess_on_cluster(study: Study, target: Target, generator: str, latents: np.ndarray) -> Assessed:
+def _assess_on_cluster(study: Study, place: Place, latents: np.ndarray) -> Assessed:
     """What `assess_latents` gives, its latents shared out in shards."""
-    assert study.assessors is not None
-    folder = study.assessors.folder
-    folders = str(folder / "finder"), str(folder / "measurer")
-    shards = [latents[start : start + SHARD_IMAGES] for start in range(0, len(latents), SHARD_IMAGES)]
-    parts = Tasks(study.task_resources(), study.needs(*folders)).map(
-        _assess_shard,
-        [(target.location, generator, *folders, shard) for shard in shards],
-        name=f"assess {target.checkpoint}",
-        done=study.watch.counter(f"samples assessed, by {SHARD_IMAGES}"),
-    )
-    return merge_assessed(list(parts))
+    shards = [(place, latents[start : start + SHARD_IMAGES]) for start in range(0, len(latents), SHARD_IMAGES)]
+    done = study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
+    name = f"assess {place.checkpoint.rpartition('/')[2]}"
+    return merge_assessed(list(crew_of(study, place).map(_assess_shard, shards, name=name, done=done)))
 
 
-def _assess_shard(checkpoint: str, generator: str, finder: str, measurer: str, latents: np.ndarray) -> Assessed:
-    judges = _Judges(loaded_assessor(finder), loaded_assessor(measurer))
-    return assess_latents(loaded_generator(checkpoint, generator), judges, latents)
+def _assess_shard(place: Place, latents: np.ndarray) -> Assessed:
+    return assess_latents(place.open_generator(), place.open_judges(), latents)

@@ -9,7 +9,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +18,7 @@ import numpy as np
 
 from framework.errors import EvaluationError
 from framework.evaluation import (
-    CLASSES,
     FAMILIES,
-    SHARD_IMAGES,
     FeatureSpec,
     Protocol,
     Request,
@@ -35,28 +33,29 @@ from framework.metrics import (
     Moments,
     Radii,
     blocks,
-    cover,
-    cover_bytes,
     extrapolate,
     frechet_distance,
-    inception_score,
     memorisation,
-    nearest,
-    radii,
     relative_diversity,
-    subset_distance,
-    subset_indices,
 )
 from framework.orchestration.depot import Needs
+from framework.orchestration.measure_parts import (
+    Features,
+    cover_part,
+    do_part,
+    moments_part,
+    nearest_part,
+    opened,
+    radii_part,
+    second_opinion_part,
+    splits_part,
+    subsets_part,
+)
 from framework.orchestration.shards import Crew
 
-Features = str | np.ndarray
-"""[n,d] float32: the path of an .npy, mapped where it is read, or the array itself."""
 _SUBSETS_A_PART = 10
-_BALLS = ("precision", "recall", "density", "coverage", "memorisation")
+BALLS = ("precision", "recall", "density", "coverage", "memorisation")
 CLOSEST = 16
-# Float64 matrices that live at once within a distance of moments and within a kernel; copies of a split's logits.
-_MATRICES, _KERNELS, _LOGITS = 12, 4, 5
 _T = TypeVar("_T")
 
 
@@ -118,7 +117,7 @@ class Sharer:
     def map(self, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
         """The results in order."""
         work = [(self.needs, function, *each) for each in arguments]
-        return self.crew.map(_do, work, name=f"{self.name}: {what}")
+        return self.crew.map(do_part, work, name=f"{self.name}: {what}")
 
 
 def measure(requests: Sequence[Request], sides: Sides, sharer: Sharer) -> dict[Request, Value]:
@@ -143,46 +142,14 @@ def measure(requests: Sequence[Request], sides: Sides, sharer: Sharer) -> dict[R
         raise EvaluationError(f"{asked}: {fault}") from None
 
 
-def memory_bytes(families: Collection[str], *, real: int, fake: int, size: int) -> int:
-    """What one process holds at most for these families, beside the features that it maps from their files.
-
-    Args:
-        families: Of one pass.
-        real: Real images.
-        fake: Samples.
-        size: Features of an image.
-
-    >>> memory_bytes(["fid"], real=5_000, fake=5_000, size=768) == memory_bytes(["fid"], real=50, fake=50_000, size=768)
-    True
-    """
-    parts = [_MATRICES * 8 * size**2 + 2 * 8 * SHARD_IMAGES * size]  # moments, and the distance between two of them
-    if "kid" in families:
-        subset = FAMILIES["kid"].settings_for(real=real, fake=fake)["subset_size"]
-        assert isinstance(subset, int)
-        parts.append(8 * (_KERNELS * subset**2 + 2 * subset * size))
-    if "inception_score" in families:
-        parts.append(_LOGITS * 8 * fake * CLASSES // 10)
-    if set(_BALLS) & set(families):
-        parts.append(cover_bytes(real, fake, size))
-    return max(parts)
-
-
 def by_torchmetrics(
     requests: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec, sharer: Sharer
 ) -> dict[Request, Value]:
     """The values of requests whose engine is torchmetrics, each family in a process of the crew."""
     counts = [dataclasses.replace(fake, side=fake.side.model_copy(update={"count": each.samples})) for each in requests]
     work = [([request.family], features, real, source) for request, source in zip(requests, counts, strict=True)]
-    told = sharer.map(_second_opinion, work, "torchmetrics")
+    told = sharer.map(second_opinion_part, work, "torchmetrics")
     return {request: Value(*values[request.family]) for request, values in zip(requests, told, strict=True)}
-
-
-def _second_opinion(
-    families: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
-) -> dict[str, tuple[float, float | None]]:
-    from framework.evaluation.second_opinion import second_opinion
-
-    return second_opinion(families, features, real=real, fake=fake)
 
 
 def combined(protocol: Protocol, values: Sequence[Value]) -> dict[str, Any]:
@@ -211,7 +178,7 @@ def _of_count(count: int, requests: Sequence[Request], sides: Sides, sharer: Sha
         found["kid"] = _kid(sides, count, settings["kid"], sharer)
     if "inception_score" in wanted:
         found["inception_score"] = _inception(sides, count, settings["inception_score"], sharer)
-    if set(_BALLS) & wanted.keys():
+    if set(BALLS) & wanted.keys():
         ks = {family: int(settings[family].get("k", 0)) for family in wanted}
         found |= _by_balls(wanted.keys(), sides, count, ks, sharer)
     for family, request in wanted.items():
@@ -250,7 +217,7 @@ def prefix_moments(features: Features, counts: Sequence[int], sharer: Sharer) ->
     whole = shards(most)
     cut = [(start, count) for count in counts for start, stop in whole if start < count < stop]
     spans = sorted({*whole, *cut})
-    parts = dict(zip(spans, sharer.map(_moments, [(features, *span) for span in spans], "moments"), strict=True))
+    parts = dict(zip(spans, sharer.map(moments_part, [(features, *span) for span in spans], "moments"), strict=True))
     found, merged = {}, None
     for start, stop in whole:
         for count in counts:
@@ -266,7 +233,7 @@ def _kid(sides: Sides, count: int, settings: dict[str, Any], sharer: Sharer) -> 
     subsets = settings["subsets"]
     arguments = (_there(sides.real_features), _there(sides.fake_features), count, settings)
     work = [(*arguments, at, min(at + _SUBSETS_A_PART, subsets)) for at in range(0, subsets, _SUBSETS_A_PART)]
-    values = itertools.chain.from_iterable(sharer.map(_subsets, work, "kid"))
+    values = itertools.chain.from_iterable(sharer.map(subsets_part, work, "kid"))
     distance = KernelDistance.of(list(values))
     is_whole = settings["subset_size"] == count == len(opened(arguments[0]))  # every subset is all there is
     return Value(distance.mean, sd=None if is_whole else distance.sd)
@@ -274,7 +241,7 @@ def _kid(sides: Sides, count: int, settings: dict[str, Any], sharer: Sharer) -> 
 
 def _inception(sides: Sides, count: int, settings: dict[str, Any], sharer: Sharer) -> Value:
     work = [(_there(sides.logits), count, settings["splits"])]
-    ((value, sd),) = sharer.map(_splits, work, "inception_score")
+    ((value, sd),) = sharer.map(splits_part, work, "inception_score")
     return Value(value, sd=sd)
 
 
@@ -285,17 +252,17 @@ def _by_balls(families: Any, sides: Sides, count: int, ks: dict[str, int], share
     near_k, wide_k = (
         max(ks.get(a, 0), ks.get(b, 0)) or 1 for a, b in (("precision", "recall"), ("density", "coverage"))
     )
-    only_nearest = set(families) & set(_BALLS) == {"memorisation"}
+    only_nearest = set(families) & set(BALLS) == {"memorisation"}
     if only_nearest:
         balls = Radii(np.zeros(real_count), np.zeros(real_count), np.zeros(count))
     else:
         sizes = ((real, real_count, near_k), (real, real_count, wide_k), (fake, count, near_k))
         work = [(features, total, k, *rows) for features, total, k in sizes for rows in blocks(total)]
-        parts = sharer.map(_radii, work, "neighbours")
+        parts = sharer.map(radii_part, work, "neighbours")
         reach = [np.concatenate(list(itertools.islice(parts, len(blocks(total))))) for _, total, _ in sizes]
         balls = Radii(*reach)
     work = [(real, fake, count, balls, *rows) for rows in blocks(real_count)]
-    whole: Cover = functools.reduce(operator.add, sharer.map(_cover, work, "cover"))
+    whole: Cover = functools.reduce(operator.add, sharer.map(cover_part, work, "cover"))
     found = {family: Value(value) for family, value in whole.scores(density_k=wide_k).items()}
     if "memorisation" in families:
         found["memorisation"] = _memorisation(whole, real, _there(sides.held_out_features), sharer)
@@ -304,7 +271,7 @@ def _by_balls(families: Any, sides: Sides, count: int, ks: dict[str, int], share
 
 def _memorisation(whole: Cover, real: Features, held_out: Features, sharer: Sharer) -> Value:
     work = [(held_out, real, *rows) for rows in blocks(len(opened(held_out)))]
-    distances = np.concatenate(list(sharer.map(_nearest, work, "held-out")))
+    distances = np.concatenate(list(sharer.map(nearest_part, work, "held-out")))
     found: Memorisation = memorisation(whole.nearest, distances, closest=CLOSEST)
     detail = {
         "copy_share": found.copy_share,
@@ -317,11 +284,6 @@ def _memorisation(whole: Cover, real: Features, held_out: Features, sharer: Shar
     return Value(found.nearer_share, detail=detail)
 
 
-def opened(features: Features) -> np.ndarray:
-    """[n,d], mapped where it lies in a file."""
-    return np.load(features, mmap_mode="r") if isinstance(features, str) else features
-
-
 def _there(value: _T | None) -> _T:
     assert value is not None, "a pass keeps what its families need"
     return value
@@ -329,38 +291,3 @@ def _there(value: _T | None) -> _T:
 
 def _plus(merged: Moments | None, part: Moments) -> Moments:
     return part if merged is None else merged + part
-
-
-def _do(needs: Needs | None, function: Callable[..., Any], *arguments: Any) -> Any:
-    if needs is not None:
-        needs.bring()
-    return function(*arguments)
-
-
-def _moments(features: Features, start: int, stop: int) -> Moments:
-    return Moments.of(opened(features)[start:stop])
-
-
-def _subsets(
-    real: Features, fake: Features, count: int, settings: dict[str, Any], first: int, last: int
-) -> list[float]:
-    x, y = opened(real), opened(fake)[:count]
-    size, seed = settings["subset_size"], settings["subset_seed"]
-    drawn = subset_indices(len(x), len(y), subsets=last, subset_size=size, seed=seed)
-    return [subset_distance(x[ours], y[theirs]) for ours, theirs in itertools.islice(drawn, first, last)]
-
-
-def _splits(logits: Features, count: int, splits: int) -> tuple[float, float]:
-    return inception_score(opened(logits)[:count], splits=splits)
-
-
-def _radii(features: Features, count: int, k: int, start: int, stop: int) -> np.ndarray:
-    return radii(opened(features)[:count], k=k, rows=(start, stop))
-
-
-def _cover(real: Features, fake: Features, count: int, balls: Radii, start: int, stop: int) -> Cover:
-    return cover(opened(real), opened(fake)[:count], balls, rows=(start, stop))
-
-
-def _nearest(held_out: Features, real: Features, start: int, stop: int) -> np.ndarray:
-    return nearest(opened(held_out)[start:stop], opened(real))[0]

@@ -15,6 +15,14 @@ from framework.orchestration.target import Target
 
 
 @dataclass(frozen=True)
+class Judges:
+    """Both assessors, as a task has loaded them."""
+
+    finder: Assessor
+    measurer: Assessor
+
+
+@dataclass(frozen=True)
 class Place:
     """Where what a task works with lies.
 
@@ -43,6 +51,10 @@ class Place:
         """Likewise; there is one."""
         assert self.measurer is not None
         return loaded_assessor(self.measurer)
+
+    def open_judges(self) -> Judges:
+        """Both; there are some."""
+        return Judges(self.open_finder(), self.open_measurer())
 
 
 def on_host(compute: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:

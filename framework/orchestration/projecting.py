@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
-import torch
-from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.config import Experiment, LatentsConfig
@@ -19,7 +17,7 @@ from framework.errors import DataError, LatentsError
 from framework.evaluation.inception import Inception
 from framework.evaluation.resizing import resize_like_tensorflow
 from framework.evaluation.weights import find_weights, how_to_get_weights, read_weights
-from framework.images import labelled_sheet, png_bytes, to_model_range
+from framework.images import from_pixels, labelled_sheet, png_bytes
 from framework.latents.projection import Features, Projected, in_levels, project
 from framework.orchestration.places import Place, crew_of, on_host, place_of
 from framework.orchestration.study import Study
@@ -161,9 +159,9 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
     generator = place.open_generator()
     if generator.network is None:
         raise LatentsError("project: wants a generator that gradients go through")
-    target = _as_tensor(photo.pixels[None])[0]
+    target = from_pixels(photo.pixels[None])[0]
     candidates = generator.sample_latents(settings.candidates, settings.seed)
-    images = _as_tensor(generator.images(candidates))
+    images = from_pixels(generator.images(candidates))
     errors = ((images - target) ** 2).mean(dim=(1, 2, 3))
     nearest = int(errors.argmin())
     best = project(
@@ -205,10 +203,6 @@ def features_of(experiment: Experiment, *, assessed: bool) -> tuple[str, str | N
     if asked == "assessor" and not assessed:
         raise LatentsError("latents.projection_features: assessor, but there is none (the data has no labels)")
     return "pixels" if asked == "pixels" or not assessed else "pixels and the finder's", None
-
-
-def _as_tensor(images: np.ndarray) -> Tensor:
-    return to_model_range(torch.from_numpy(np.ascontiguousarray(images)))
 
 
 def _picture(images: Any, photos: Sequence[Photo], found: Sequence[_Found]) -> np.ndarray:

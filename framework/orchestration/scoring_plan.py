@@ -1,18 +1,21 @@
 """What scores will take, said before anything is computed: passes, images through the network, memory, disk."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from framework.config import EvaluationConfig
-from framework.evaluation import CLASSES, FeatureSpec, Request, SourceSpec, pair_passes
-from framework.orchestration.measures import memory_bytes
+from framework.evaluation import CLASSES, FAMILIES, SHARD_IMAGES, FeatureSpec, Request, SourceSpec, pair_passes
+from framework.metrics import cover_bytes
+from framework.orchestration.measures import BALLS
 from framework.orchestration.run_requests import RunRequests
 from framework.orchestration.target import Target
 
 # Most that one process held beside the metrics' own, with the taps 64, 768 and 2048 and blocks of 32 images of 32 and
 # of 256 px: 707, 790 and 826 MiB without Ray (measured on x86-64), whose part of a worker is about 100.
 PROCESS_BYTES = 950 * 2**20
+# Float64 matrices that live at once within a distance of moments and within a kernel; copies of a split's logits.
+_MATRICES, _KERNELS, _LOGITS = 12, 4, 5
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,30 @@ def plan_pair(
         )
         found.append(_plan(made.requests, spec, names=names, counts=counts, todo=1, done=0, seeds=range(1)))
     return found
+
+
+def memory_bytes(families: Collection[str], *, real: int, fake: int, size: int) -> int:
+    """What one process holds at most for these families, beside the features that it maps from their files.
+
+    Args:
+        families: Of one pass.
+        real: Real images.
+        fake: Samples.
+        size: Features of an image.
+
+    >>> memory_bytes(["fid"], real=5_000, fake=5_000, size=768) == memory_bytes(["fid"], real=50, fake=50_000, size=768)
+    True
+    """
+    parts = [_MATRICES * 8 * size**2 + 2 * 8 * SHARD_IMAGES * size]  # moments, and the distance between two of them
+    if "kid" in families:
+        subset = FAMILIES["kid"].settings_for(real=real, fake=fake)["subset_size"]
+        assert isinstance(subset, int)
+        parts.append(8 * (_KERNELS * subset**2 + 2 * subset * size))
+    if "inception_score" in families:
+        parts.append(_LOGITS * 8 * fake * CLASSES // 10)
+    if set(BALLS) & set(families):
+        parts.append(cover_bytes(real, fake, size))
+    return max(parts)
 
 
 def _plan(

@@ -13,12 +13,14 @@ from framework.checkpoint import RunFolder, load_generator
 from framework.config import LatentsConfig
 from framework.data.store import open_store
 from framework.errors import LatentsError
-from framework.images import png_bytes
+from framework.images import from_pixels, png_bytes
+from framework.latents.attributes import Attribute, attributes_of
 from framework.latents.direction import SUFFIX, Direction, load_direction, save_direction
-from framework.latents.discover import Attribute, attributes_of
+from framework.latents.edits import Edit
 from framework.latents.effects import Effect, random_directions
 from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.groups import labels_of
+from framework.latents.limits import spread_of
 from framework.latents.starts import read_starts
 from framework.latents.steer import (
     Moved,
@@ -26,7 +28,6 @@ from framework.latents.steer import (
     draw_film,
     draw_strip,
     edit_of,
-    edit_spread,
     effect_of,
     mean_slopes,
     move_and_assess,
@@ -201,11 +202,12 @@ def _effect(
     work = [(measure, direction, start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
     done = study.watch.counter(f"{file.removesuffix(SUFFIX)}, by {SHARD_IMAGES} latents")
     parts = list(crew.map(_move, work, name=f"steer: {direction.name}", done=done))
-    (far,) = crew.map(_far, [(measure, direction, str(study.images.path))], name=f"steer: {direction.name}, far")
+    images = str(study.images.path)
+    (far,) = crew.map(_far, [(measure, direction, images)], name=f"steer: {direction.name}, far")
     edit = edit_of(direction)
     spread = None
     if edit is not None:
-        spread = edit_spread(np.array(study.images.images[study.images.training_indices[:_REAL_IMAGES]]), edit)
+        (spread,) = crew.map(_spread, [(edit, images)], name=f"steer: {direction.name}, real images")
     return effect_of(Moved.merged(parts), measure.strengths, chance, spread=spread, far=far)
 
 
@@ -237,9 +239,16 @@ def _far(measure: _Measure, direction: Direction, images: str) -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def _real_features(images: str, place: Place) -> np.ndarray:
     """Features [m,d] of the first training images, once a process."""
+    return place.open_measurer().features(_real_images(images))
+
+
+def _spread(edit: Edit, images: str) -> float:
+    return spread_of(from_pixels(_real_images(images)), edit)
+
+
+def _real_images(images: str) -> np.ndarray:
     store = open_store(Path(images))
-    chosen = np.array(store.images[store.training_indices[:_REAL_IMAGES]])
-    return place.open_measurer().features(chosen)
+    return np.array(store.images[store.training_indices[:_REAL_IMAGES]])
 
 
 def _draw(place: Place, direction: Direction, settings: LatentsConfig, starts: Sequence[Start], artifacts: str) -> None:

@@ -3,6 +3,7 @@
 A run may also be of a generator of the user's own: it has no trials, and its target is an entry.
 """
 
+import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -32,6 +33,16 @@ class Target:
     def of_entry(cls, run: str, entry: str) -> "Target":
         """A foreign generator, by `model.entry`."""
         return cls(run, f"{ENTRY}{entry}")
+
+    @property
+    def typed(self) -> str:
+        """The run as a job's arguments name it in a shell.
+
+        >>> Target.of_entry("runs/a b", "faces:generator").typed
+        "'runs/a b' model.entry=faces:generator"
+        """
+        named = [] if self.entry is None else [f"model.entry={self.entry}"]
+        return shlex.join([self.run, *named])
 
     @property
     def entry(self) -> str | None:

@@ -84,9 +84,12 @@ def test_every_metric_tells_what_it_is_for(read_faces, inception_file):
         # What samples look like costs precision, and what they leave out costs recall. A first trace of either is lost
         # in the halves' own scatter, and both end at a floor: noise of 25 levels leaves next to nothing to lose.
         for fallen in ("coverage", "recall" if way == "mode dropping" else "precision"):
-            clean, _, second, last = table[fallen]
-            assert max(second, last) < 0.9 * clean, (way, fallen, table[fallen])
+            clean, first, second, last = table[fallen]
+            if fallen == "coverage":
+                assert clean > first > second >= last, (way, fallen, table[fallen])
+            else:
+                assert max(second, last) < 0.6 * clean, (way, fallen, table[fallen])
     clean = found["blur"][0]
-    assert clean["fid"] < 0.5 * min(steps[-1]["fid"] for steps in found.values())
+    assert clean["fid"] < 0.4 * min(steps[-1]["fid"] for steps in found.values())
     assert abs(clean["kid"]) < 1e-3
     assert clean["diversity"] == pytest.approx(1, abs=0.1)

@@ -30,7 +30,6 @@ def features_of(source, spec):
     return build_extractor(spec)(open_source(source)(0, source.count))
 
 
-@pytest.mark.slow
 def test_fid_and_kid_agree_with_its_own_network(faces, inception_spec):
     real, fake = faces
     found = second_opinion(["fid", "kid"], inception_spec, real=real, fake=fake)

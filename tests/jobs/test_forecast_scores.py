@@ -13,7 +13,7 @@ from framework import load_generator
 from framework.checkpoint import CheckpointStore, RunFolder
 from framework.config import Experiment, with_overrides
 from framework.models import build_generator
-from framework.orchestration.measures import memory_bytes
+from framework.orchestration.scoring_plan import memory_bytes
 from jobs import evaluate
 from jobs.cli import run_job
 

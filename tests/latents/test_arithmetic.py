@@ -125,9 +125,8 @@ def test_numbers_of_what_the_assessor_does_not_know_are_shown_and_not_measured(t
 
 
 def test_without_labels_what_there_is_is_run_and_the_way_to_finish_is_said(toy, make_judges):
-    made = run_arithmetic(
-        toy, LatentsConfig(group_size=12), judges=make_judges(["female", "age_group"]), target="runs/a b"
-    )
+    target = "'runs/a b' model.entry=faces:generator"
+    made = run_arithmetic(toy, LatentsConfig(group_size=12), judges=make_judges(["female", "age_group"]), target=target)
     assert made.document["expression"] == "old - young + female"
     assert made.document["requested_expression"] == "glasses - no_glasses + smiling"
     assert [row["attribute"] for row in made.document["measured"]] == ["old and female", "old", "female"]
@@ -136,7 +135,7 @@ def test_without_labels_what_there_is_is_run_and_the_way_to_finish_is_said(toy, 
     assert "for glasses, no_glasses, smiling there are neither enough labels nor chosen numbers" in note["text"]
     assert "'old - young + female' was run instead" in note["text"]
     assert note["command"] == (
-        "python -m jobs.arithmetic 'runs/a b' 'latents.groups={glasses: […], no_glasses: […], smiling: […]}'"
+        f"python -m jobs.arithmetic {target} 'latents.groups={{glasses: […], no_glasses: […], smiling: […]}}'"
     )
 
 

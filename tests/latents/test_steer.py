@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from framework.latents.attributes import attributes_of
 from framework.latents.direction import Direction
-from framework.latents.discover import attributes_of
 from framework.latents.effects import random_directions
 from framework.latents.groups import labels_of
 from framework.latents.steer import (

@@ -8,8 +8,8 @@ import pytest
 from sklearn.linear_model import RidgeCV
 
 from framework.checkpoint import RunFolder, load_generator
+from framework.latents.attributes import attributes_of
 from framework.latents.direction import load_direction, unit
-from framework.latents.discover import attributes_of
 from framework.latents.groups import labels_of
 from framework.latents.steer import effect_of, move_and_assess
 from framework.models.assessor import Assessor

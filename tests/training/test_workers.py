@@ -76,7 +76,7 @@ def test_any_number_of_workers_is_the_same_training(ranks, alone, world):
             assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
 
 
-@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("world", [1, 2, 4])
 def test_killed_and_continued_is_bit_for_bit_the_undisturbed_run(ranks, world):
     settings = {**LONG, "compute.workers": world}
     killed = ranks.job(f"killed-{world}", overrides=settings, hang_at=16 * 24)

@@ -1,0 +1,80 @@
+"""The parts of a pass's values, each a function of features that lie in files or are at hand."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from framework.evaluation import FeatureSpec, SourceSpec
+from framework.metrics import (
+    Cover,
+    Moments,
+    Radii,
+    cover,
+    inception_score,
+    nearest,
+    radii,
+    subset_distance,
+    subset_indices,
+)
+from framework.orchestration.depot import Needs
+
+Features = str | np.ndarray
+"""[n,d] float32: the path of an .npy, mapped where it is read, or the array itself."""
+
+
+def opened(features: Features) -> np.ndarray:
+    """[n,d], mapped where it lies in a file."""
+    return np.load(features, mmap_mode="r") if isinstance(features, str) else features
+
+
+def do_part(needs: Needs | None, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a crew is handed: any of the others, once the files are here."""
+    if needs is not None:
+        needs.bring()
+    return function(*arguments)
+
+
+def moments_part(features: Features, start: int, stop: int) -> Moments:
+    """Of the images start to stop."""
+    return Moments.of(opened(features)[start:stop])
+
+
+def subsets_part(
+    real: Features, fake: Features, count: int, settings: dict[str, Any], first: int, last: int
+) -> list[float]:
+    """Squared distances of the subsets first to last."""
+    x, y = opened(real), opened(fake)[:count]
+    size, seed = settings["subset_size"], settings["subset_seed"]
+    drawn = subset_indices(len(x), len(y), subsets=last, subset_size=size, seed=seed)
+    return [subset_distance(x[ours], y[theirs]) for ours, theirs in itertools.islice(drawn, first, last)]
+
+
+def splits_part(logits: Features, count: int, splits: int) -> tuple[float, float]:
+    """Inception Score and its deviation over the splits, of the first `count` samples."""
+    return inception_score(opened(logits)[:count], splits=splits)
+
+
+def radii_part(features: Features, count: int, k: int, start: int, stop: int) -> np.ndarray:
+    """Of the rows start to stop of the first `count` points."""
+    return radii(opened(features)[:count], k=k, rows=(start, stop))
+
+
+def cover_part(real: Features, fake: Features, count: int, balls: Radii, start: int, stop: int) -> Cover:
+    """Of the real rows start to stop."""
+    return cover(opened(real), opened(fake)[:count], balls, rows=(start, stop))
+
+
+def nearest_part(held_out: Features, real: Features, start: int, stop: int) -> np.ndarray:
+    """Distances [stop - start] of held-out images to the nearest real one."""
+    return nearest(opened(held_out)[start:stop], opened(real))[0]
+
+
+def second_opinion_part(
+    families: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
+) -> dict[str, tuple[float, float | None]]:
+    """Values and deviations by torchmetrics, from the images themselves."""
+    from framework.evaluation.second_opinion import second_opinion
+
+    return second_opinion(families, features, real=real, fake=fake)
