@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from framework.checkpoint import RunFolder
+from framework.checkpoint.start import with_start
 from framework.config import Experiment, load_experiment, parse_overrides, with_overrides
-from framework.config.describe import help_text
+from framework.config.describe import KeyHelp, aligned, help_text
 from framework.errors import ClusterLostError, ConfigError, LatentscapeError, TrainingError
 from framework.orchestration.space import check_space
 from framework.orchestration.trackers import check_trackers
@@ -43,6 +44,7 @@ class Job:
         takes: Its positional arguments as shown, e.g. "CONFIG" or "RUN".
         sections: The config's sections that matter to it.
         positionals: The least and the most positional arguments.
+        own: Keys of its own beside the config's; their values are text.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Job:
     takes: str
     sections: tuple[str, ...]
     positionals: tuple[int, int] = (1, 1)
+    own: tuple[KeyHelp, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Arguments:
     console: "Console"
     stdout: TextIO
     command: list[str]
+    own: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def takes_config(self) -> bool:
@@ -87,14 +91,18 @@ class Arguments:
         return experiment
 
     def experiment_to_train(self) -> Experiment:
-        """Likewise, for jobs that train a generator; ConfigError where it is one of the user's own."""
+        """Likewise, for jobs that train a generator, begun with `training.start_from` where that is said.
+
+        Raises:
+            ConfigError: It is one of the user's own, or does not fit what it is to begin with.
+        """
         experiment = self.experiment()
         if experiment.model.entry is not None:
             raise ConfigError(
                 f"model.entry: {experiment.model.entry}: jobs.{self.job} trains a generator, and one of your own "
                 "cannot be trained here; jobs.discover, steer, interpolate, arithmetic and evaluate take it"
             )
-        return experiment
+        return with_start(experiment, self.overrides, say=self.console.say)
 
     def settings(self) -> Experiment:
         """The defaults with the overrides, for jobs that take no config."""
@@ -227,10 +235,13 @@ def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
             f"jobs.{job.name} takes {job.takes} and key=value, not {len(positionals)} positional arguments: "
             f"python -m jobs.{job.name} --help"
         )
+    own = {key.key: key.default for key in job.own}
+    own |= {key: value for key, _, value in (word.partition("=") for word in overrides) if key in own}
     return Arguments(
         job=job.name,
         positionals=positionals,
-        overrides=parse_overrides(overrides),
+        overrides=parse_overrides([word for word in overrides if word.partition("=")[0] not in own]),
+        own=own,
         json="--json" in argv,
         dry_run="--dry-run" in argv,
         verbose="--verbose" in argv,
@@ -242,6 +253,7 @@ def _parse(job: Job, argv: list[str], console: Console) -> Arguments:
 
 def _help(job: Job) -> str:
     own = _OWN_GENERATOR if "model.entry" in job.sections else ""
+    beside = f"{aligned(list(job.own))}\n\n" if job.own else ""
     return (
         f"{job.summary}\n\n"
         f"usage: python -m jobs.{job.name} {job.takes} [key=value ...] [--switch ...]\n\n{own}"
@@ -249,7 +261,7 @@ def _help(job: Job) -> str:
         f"  --dry-run  resolve the config, open the data, build the models, print the plan; write nothing\n"
         f"  --verbose  Ray's own log lines too\n\n"
         f"exit status: 0 done, 2 a mistake in what was asked, 1 a fault, 130 interrupted\n\n"
-        f"{help_text(list(job.sections))}"
+        f"{beside}{help_text(list(job.sections))}"
     )
 
 

@@ -83,8 +83,9 @@ def _schedule(experiment: Experiment) -> str:
 
 
 def _sizes(every: list[Experiment]) -> dict[str, str]:
-    counts = {one.model: _parameters(one) for one in every}
-    every_pair = (sorted({pair[index] for pair in counts.values()}) for index in (0, 1))
+    models = {one.model.model_dump_json(): one for one in every}
+    counts = [_parameters(one) for one in models.values()]
+    every_pair = (sorted({pair[index] for pair in counts}) for index in (0, 1))
     return {name.capitalize(): _range(numbers) for name, numbers in zip(_names(every[0]), every_pair, strict=True)}
 
 

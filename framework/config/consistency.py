@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 def cross_field_faults(experiment: "Experiment") -> Iterator[str]:
     """A line each, by the dotted key."""
     training, latents = experiment.training, experiment.latents
-    entry = experiment.model.entry
-    for dotted, value in (("model.entry", entry), ("latents.score", latents.score)):
-        if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
-            yield f"{dotted}: wants package.module:function, not {value!r}"
+    yield from _network_faults(experiment)
     yield from family_faults(experiment)
     yield from mnist_faults(experiment.data)
     halved = training.schedule == "notebook" and experiment.model.family == "gan"
@@ -56,3 +53,12 @@ def mnist_faults(data: "DataConfig") -> Iterator[str]:
         yield f"data.resolution: {data.resolution} for mnist; wants 28 (as it is) or 32 (framed by 2 black pixels)"
     if data.held_out != type(data).model_fields["held_out"].default:
         yield f"data.held_out: {data.held_out} for mnist, which holds out its own test split; leave it out"
+
+
+def _network_faults(experiment: "Experiment") -> Iterator[str]:
+    model = experiment.model
+    for dotted, value in (("model.entry", model.entry), ("latents.score", experiment.latents.score)):
+        if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
+            yield f"{dotted}: wants package.module:function, not {value!r}"
+    if (model.architecture == "keras") != (model.layers is not None):
+        yield "model.architecture: keras goes with model.layers, and these with it; jobs.import_keras writes both"

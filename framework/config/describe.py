@@ -67,7 +67,11 @@ def describe_keys(sections: list[str] | None = None) -> list[KeyHelp]:
 
 def help_text(sections: list[str] | None = None) -> str:
     """Aligned lines, `key=default  text [unit]`, at most 110 columns wide; a long text goes on below itself."""
-    keys = describe_keys(sections)
+    return aligned(describe_keys(sections))
+
+
+def aligned(keys: list[KeyHelp]) -> str:
+    """As help_text, of any keys."""
     heads = [f"{key.key}={_written(key.default)}" for key in keys]
     width = max((len(head) for head in heads if len(head) <= MOST_PADDED), default=0)
     lines: list[str] = []

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 _OF_GANS = (
     *("model.architecture", "model.dropout", "objective.loss", "objective.r1_gamma", "objective.r1_every_steps"),
-    *("objective.augmentations", "optimizer.discriminator_lr", "training.schedule"),
+    *("objective.augmentations", "optimizer.discriminator_lr", "training.schedule", "training.start_from"),
 )
 _OF_LIKELIHOODS = ("objective.likelihood", "objective.deviation")
 _OF_VAES = ("objective.beta", "objective.beta_warmup_images")

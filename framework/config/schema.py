@@ -53,13 +53,15 @@ class ModelConfig(Section):
     """The pair of networks."""
 
     family: Literal["gan", "autoencoder", "vae"] = key("gan", "gan, autoencoder, or vae (variational autoencoder)")
-    architecture: Literal["dcgan", "skip"] = key(
-        "dcgan", "dcgan (the notebooks' pair) or skip (lighter, learns sooner)"
+    architecture: Literal["dcgan", "skip", "keras"] = key(
+        "dcgan", "dcgan (the notebooks' pair), skip (lighter, learns sooner), keras (imported)"
     )
     width: int = key(128, "channels of each layer (skip: the largest)", unit="channels", ge=4, le=2048)
     latent_size: int = key(100, "numbers in a latent", unit="dimensions", ge=1, le=8192)
     dropout: float = key(0.4, "dropout before the discriminator's logit", unit="probability", ge=0.0, lt=1.0)
     entry: str | None = key(None, "package.module:function of yours that gives the generator; it is run")
+    layers: list[dict[str, Any]] | None = key(None, "of a generator that jobs.import_keras took over")
+    discriminator_layers: list[dict[str, Any]] | None = key(None, "likewise; none: dcgan's beside an imported one")
 
     @property
     def kind(self) -> str:
@@ -97,6 +99,8 @@ class OptimizerConfig(Section):
 class TrainingConfig(Section):
     """How long, in which order, and what is reported. The clock is images_seen."""
 
+    start_from: str | None = key(None, "run or checkpoint whose networks it begins with", learned=False)
+    start_digest: str | None = key(None, "sha256 of what that holds; jobs fill it in")
     schedule: Literal["notebook", "joint"] = key(
         "notebook", "notebook (discriminator on real, then on fake) or joint (both at once)"
     )

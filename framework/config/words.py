@@ -68,7 +68,7 @@ def _members(kind: Any, limits: list[Any]) -> Iterator[str]:
 
 
 def _plural(text: str) -> str:
-    return {"a whole number": "whole numbers", "a number": "numbers"}.get(text, text)
+    return {"a whole number": "whole numbers", "a number": "numbers", "a mapping": "mappings"}.get(text, text)
 
 
 def _bounds(limits: list[Any]) -> str:

@@ -1,12 +1,12 @@
 """From the configuration to networks: every architecture by its name."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
-from framework.models import autoencoder, dcgan, skip
+from framework.models import autoencoder, dcgan, described, skip
 from framework.models.autoencoder import Encoder
 from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.prior import derive_seed
@@ -26,6 +26,7 @@ GENERATORS = {
 DISCRIMINATORS = {
     "dcgan": (dcgan.Discriminator, dcgan.keras_initialise),
     "skip": (skip.Discriminator, skip.orthogonal_initialise),
+    "keras": (dcgan.Discriminator, dcgan.keras_initialise),  # where the import brought none of its own
 }
 
 
@@ -34,8 +35,12 @@ def build_generator(config: "ModelConfig", *, resolution: int, channels: int, se
 
     Same arguments, same weights; it has `latent_size`, `resolution` and `channels`.
     """
-    make, initialise = GENERATORS[config.kind]
-    network = make(latent_size=config.latent_size, resolution=resolution, channels=channels, width=config.width)
+    shape: dict[str, int] = {"latent_size": config.latent_size, "resolution": resolution, "channels": channels}
+    if config.layers is not None:
+        network, initialise = described.Generator(config.layers, **shape), dcgan.keras_initialise
+    else:
+        make, initialise = GENERATORS[config.kind]
+        network = make(**shape, width=config.width)
     return _placed(network, initialise, seed=derive_seed(seed, "generator"))
 
 
@@ -44,8 +49,12 @@ def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int
 
     `dropout_mask` is [n, features] bool or None; it has `features` and `dropout`.
     """
-    make, initialise = DISCRIMINATORS[config.architecture]
-    network = make(resolution=resolution, channels=channels, width=config.width, dropout=config.dropout)
+    shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "dropout": config.dropout}
+    if config.discriminator_layers is not None:
+        network, initialise = described.Discriminator(config.discriminator_layers, **shape), dcgan.keras_initialise
+    else:
+        make, initialise = DISCRIMINATORS[config.architecture]
+        network = make(**shape, width=config.width)
     return _placed(network, initialise, seed=derive_seed(seed, "discriminator"))
 
 

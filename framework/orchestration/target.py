@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from framework.checkpoint import RunFolder
 from framework.checkpoint.foreign import ENTRY, entry_of
+from framework.checkpoint.imported import imported_checkpoint
 from framework.checkpoint.saved import is_name
 from framework.errors import CheckpointError
 from framework.storage import Folder, open_folder
@@ -109,8 +110,10 @@ def every_target(location: str) -> list[Target]:
 
 
 def best_target(run: RunFolder) -> Target:
-    """The best checkpoint of a run that has scores."""
-    best = run.best()
+    """The best checkpoint of a run that has scores; of one that was imported its only one."""
+    best, imported = run.best(), imported_checkpoint(run)
+    if best is None and imported is not None:
+        return Target(run.folder.location, imported)
     if best is None:
         raise CheckpointError(f"{run.folder.location}: this run has no scored checkpoint yet")
     return Target(run.folder.location, best["checkpoint"])

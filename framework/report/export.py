@@ -26,7 +26,7 @@ CARD = "README.md"
 SAMPLES = "samples.png"
 SAMPLE_COUNT, SAMPLE_COLUMNS, SAMPLE_SEED = 32, 8, 0
 _SAMPLE_SIDE = 96  # pixels, at least, of a sample in the picture
-_PLACES = ("data.path", "data.labels", "evaluation.weights")
+_PLACES = ("data.path", "data.labels", "evaluation.weights", "training.start_from")
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ import numpy as np
 import torch
 
 from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.checkpoint.start import open_start
 from framework.config import Experiment
 from framework.data import PackedStore, Prefetcher, TrainingStream
+from framework.errors import TrainingError
 from framework.images import to_pixels
 from framework.models import derive_seed, sample_latents
 from framework.training.families import family_of
@@ -17,7 +19,7 @@ from framework.training.health import Health, mutual_distance
 from framework.training.precision import Precision, choose_precision
 from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
 from framework.training.scoring import PendingScores
-from framework.training.state import State
+from framework.training.state import State, TrainState
 from framework.training.workers import WorkerGroup
 
 SAMPLES = 64
@@ -223,7 +225,17 @@ class _Training:
         if self._newest is not None:
             state.load(self._newest)
             self._log(f"goes on from checkpoint {self._newest.name}: {state.images_seen:,} images seen")
+        elif self._experiment.training.start_from is not None:
+            assert isinstance(state, TrainState), "training.start_from means nothing to the other families"
+            self._begin(state, self._experiment.training.start_from)
         return state
+
+    def _begin(self, state: TrainState, location: str) -> None:
+        start = open_start(location)
+        if start.digest != self._experiment.training.start_digest:
+            raise TrainingError(f"training.start_from: {location} has changed since this training was begun")
+        state.begin_with(start)
+        self._log(f"begins with the networks of {location}")
 
     def _save_newest(self) -> None:
         """A checkpoint of this clock, unless there is one."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.checkpoint.start import Start
 from framework.config import Experiment, OptimizerConfig
 from framework.data import PackedStore
 from framework.errors import TrainingError
@@ -173,6 +174,13 @@ class TrainState(State):
     def partner(self) -> tuple[str, nn.Module, Optimizer]:
         """The discriminator."""
         return "discriminator", self.discriminator, self.discriminator_optimizer
+
+    def begin_with(self, start: Start) -> None:
+        """Takes networks that others trained; the clock and both optimizers begin anew."""
+        self.generator.load_state_dict(start.generator)
+        self.ema.network.load_state_dict(start.averaged)
+        if start.discriminator is not None:
+            self.discriminator.load_state_dict(start.discriminator)
 
 
 def adam(network: nn.Module, config: OptimizerConfig, *, lr: float) -> Optimizer:
