@@ -194,7 +194,7 @@ class LatentsConfig(Section):
     attributes: list[str] | None = key(None, "attributes to find; none named: all that the assessor knows")
     fixed: list[str] = key([], "attributes held fixed along interfacegan's directions")
     samples: int = key(10_000, "latents that a method learns from", unit="latents", ge=64)
-    side: int = key(1_000, "surest samples a side (difference, interfacegan)", unit="latents", ge=2)
+    side: int = key(2_500, "surest samples a side (difference, interfacegan)", unit="latents", ge=2)
     components: int = key(8, "directions that sefa and ganspace give", unit="directions", ge=1)
     edits: Literal["auto"] | list[EditName] = key(
         "auto", "steerable: zoom, shift_x, shift_y, rotate, brightness, red, …"

@@ -5,7 +5,9 @@ is brought back to its own length, as the paper does, since a generator knows la
 assessors give scores between 0 and 1, of whose range it asks for a good part. Ours are asked for logits, in which
 equal steps mean the same near 0 and near 1, and α is in standard deviations of the samples' own: asked for less, a
 direction is found that this network reacts to and no other does (of drawn faces, one logit of the finder was half a
-logit of the measurer). For the same reason the shortest way is looked for.
+logit of the measurer). For the same reason the shortest way is looked for, and the assessor sees images with noise,
+whose mean gradient has less of what is its own (Smilkov et al. 2017, "SmoothGrad"): with both, beards of drawn faces
+answered with 0.93 of a ridge regression's slope, without with 0.82.
 """
 
 import math
@@ -42,7 +44,8 @@ class Trained:
 
 _SPREAD_LATENTS = 512
 # Of θ's squared length, beside the mean of α²: what changes nothing of the score goes, and the shortest way stays.
-_LENGTH_WEIGHT = 0.05
+_LENGTH_WEIGHT = 0.1
+_NOISE = 0.3  # standard deviation, of images in [-1,1]
 
 
 class Descent:
@@ -94,7 +97,7 @@ def ganalyze(
 
     Args:
         generate: Makes images.
-        score: Assesses them, in logits.
+        score: Assesses them, in logits; it sees them with noise, so it may get values beyond -1 and 1.
         latents: [n,z], used in batches.
         batch_size: Latents a step.
         learning_rate: See Descent.
@@ -111,14 +114,18 @@ def ganalyze(
     steps = len(parts)
     descent = Descent(theta, learning_rate=learning_rate, steps=steps)
     losses: list[float] = []
-    spread = _spread(generate, score, latents[:_SPREAD_LATENTS], batch_size=batch_size)
+    noise = torch.Generator().manual_seed(seed)
+    spread = _spread(generate, score, latents[:_SPREAD_LATENTS], noise, batch_size=batch_size)
     for z in parts:
         alpha = torch.from_numpy(random.uniform(-most, most, size=len(z)).astype(np.float32))
         with torch.no_grad():
-            before = score(generate(z))
-        after = score(generate(moved(z, alpha, theta)))
+            start = generate(z)
+            veil = _NOISE * torch.randn(start.shape, generator=noise)
+            before = score(start + veil)
+        after = score(generate(moved(z, alpha, theta)) + veil)
         error = (((after - before) / spread - alpha) ** 2).mean()
-        losses.append(descent.step(error + _LENGTH_WEIGHT * most**2 / 3 * theta.square().sum()))
+        descent.step(error + _LENGTH_WEIGHT * most**2 / 3 * theta.square().sum())
+        losses.append(float(error.detach()))
         if not np.isfinite(losses[-1]):
             raise LatentsError(f"ganalyze: the loss is {losses[-1]} at step {len(losses)}; lower latents.learning_rate")
     if not descent.has_moved:
@@ -133,12 +140,15 @@ def batches(latents: np.ndarray, size: int) -> list[Tensor]:
     return list(whole[: len(latents) // size * size].split(size))
 
 
-def _spread(generate: Generate, score: Score, latents: np.ndarray, *, batch_size: int) -> float:
+def _spread(generate: Generate, score: Score, latents: np.ndarray, noise: torch.Generator, *, batch_size: int) -> float:
     """Standard deviation of the score over samples."""
     whole = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
+    scores = []
     with torch.no_grad():
-        scores = torch.cat([score(generate(part)) for part in whole.split(batch_size)])
-    found = float(scores.double().std())
+        for part in whole.split(batch_size):
+            images = generate(part)
+            scores.append(score(images + _NOISE * torch.randn(images.shape, generator=noise)))
+    found = float(torch.cat(scores).double().std())
     if not found > 0:  # NaN too
         raise LatentsError("ganalyze: the score does not change with the latent")
     return found

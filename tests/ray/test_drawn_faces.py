@@ -1,6 +1,8 @@
 """On the demo's own GAN every direction with a name does what its name says, as far as the generator has learned it."""
 
 import dataclasses
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,15 @@ BINARY = ("glasses", "smiling", "beard", "hat")  # ganalyze trains a minute an a
 
 @pytest.fixture(scope="module")
 def demo(jobs):
-    """The run that `make demo` makes, with the directions of every method that works by attribute, measured."""
-    ended = jobs.run("pipeline", str(ROOT / "configs" / "demo.yaml"), f"storage.path={jobs.storage}", timeout=3_000)
-    assert ended.code == 0, ended.err
+    """The run that `make demo` makes, with the directions of every method that works by attribute, measured.
+
+    LATENTSCAPE_DEMO_RUNS may name a folder of runs that has it already, such as ./runs; it is copied.
+    """
+    if there := os.environ.get("LATENTSCAPE_DEMO_RUNS"):
+        shutil.copytree(there, jobs.storage, dirs_exist_ok=True)
+    else:
+        made = jobs.run("pipeline", str(ROOT / "configs" / "demo.yaml"), f"storage.path={jobs.storage}", timeout=3_000)
+        assert made.code == 0, made.err
     run = str(jobs.storage / "demo")
     for method in METHODS:
         some = [f"latents.attributes=[{','.join(BINARY)}]"] if method == "ganalyze" else []
