@@ -21,4 +21,6 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, 
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return f"{len(value)} layers"
     return f"{value[:12]}…" if isinstance(value, str) and len(value) == 64 else str(value)

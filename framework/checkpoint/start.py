@@ -1,7 +1,7 @@
 """What a training begins with instead of fresh networks: those of a run, a checkpoint, an import or an export."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from framework.config import Experiment, ModelConfig, with_overrides
 from framework.errors import CheckpointError, ConfigError, StorageError
 from framework.storage import Folder, open_folder
 
-KEY = "training.start_from"
+KEY, DIGEST_KEY = "training.start_from", "training.start_digest"
 _FREE = ("dropout",)  # of a discriminator, and no weight's shape hangs on it
 
 
@@ -87,22 +87,27 @@ def with_start(experiment: Experiment, overrides: Mapping[str, Any], *, say: Cal
         )
     model = {key: start.config[key] for key in ModelConfig.model_fields if key in start.config}
     model |= {key: overrides[f"model.{key}"] for key in _FREE if f"model.{key}" in overrides}
-    faults = [
-        f"model.{key}: {overrides[f'model.{key}']} does not fit {KEY}, which has {value}"
-        for key, value in model.items()
-        if f"model.{key}" in overrides and overrides[f"model.{key}"] != value
-    ]
-    faults += [
-        f"search.space: {key} is what {KEY} says already"
-        for key in experiment.search.space
-        if key in (KEY, "training.start_digest") or (key.startswith("model.") and key != "model.dropout")
-    ]
+    faults = [*_contradictions(model, overrides), *_searched_again(experiment)]
     if faults:
         raise ConfigError(*faults)
     beside = "its discriminator" if start.discriminator else "a fresh discriminator"
     say(f"Start: {location} ({model['architecture']}, latents of {model['latent_size']}) with {beside}")
-    place = {KEY: open_folder(location).location, "training.start_digest": start.digest}
+    place = {KEY: open_folder(location).location, DIGEST_KEY: start.digest}
     return with_overrides(experiment, {**{f"model.{key}": value for key, value in model.items()}, **place})
+
+
+def _contradictions(model: Mapping[str, Any], overrides: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in model.items():
+        said = overrides.get(f"model.{key}", value)
+        if said != value:
+            yield f"model.{key}: {said} does not fit {KEY}, which has {value}"
+
+
+def _searched_again(experiment: Experiment) -> Iterator[str]:
+    free = {f"model.{key}" for key in _FREE}
+    for key in experiment.search.space:
+        if key in (KEY, DIGEST_KEY) or (key.startswith("model.") and key not in free):
+            yield f"search.space: {key} is what {KEY} says already"
 
 
 def _is_checkpoint(folder: Folder) -> bool:

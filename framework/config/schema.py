@@ -54,7 +54,7 @@ class ModelConfig(Section):
 
     family: Literal["gan", "autoencoder", "vae"] = key("gan", "gan, autoencoder, or vae (variational autoencoder)")
     architecture: Literal["dcgan", "skip", "keras"] = key(
-        "dcgan", "dcgan (the notebooks' pair), skip (lighter, learns sooner), keras (imported)"
+        "dcgan", "dcgan (the notebooks' pair), skip (lighter, sooner), keras (an import's)"
     )
     width: int = key(128, "channels of each layer (skip: the largest)", unit="channels", ge=4, le=2048)
     latent_size: int = key(100, "numbers in a latent", unit="dimensions", ge=1, le=8192)

@@ -18,6 +18,7 @@ LEARNED = {
     "model.latent_size": 32,
     "model.dropout": 0.1,
     "model.entry": "mine:generator",
+    "model.discriminator_layers": [{"kind": "dense", "units": 1}],
     "objective.loss": "hinge",
     "objective.r1_gamma": 1.0,
     "objective.r1_every_steps": 4,
@@ -27,6 +28,7 @@ LEARNED = {
     "optimizer.beta1": 0.0,
     "optimizer.beta2": 0.9,
     "optimizer.epsilon": 1e-8,
+    "training.start_digest": "0" * 64,
     "training.schedule": "joint",
     "training.batch_size": 64,
     "training.ema_half_life_images": 0,
@@ -42,6 +44,7 @@ NOT_LEARNED = {
     "name": "other",
     "data.path": "/elsewhere",
     "data.labels": "labels.csv",
+    "training.start_from": "/runs/elsewhere",
     "training.total_images": 10**9,
     "training.report_every_images": 1,
     "training.samples_every_images": 1,
@@ -96,9 +99,16 @@ def test_where_and_how_long_it_runs_is_not_learned(key):
 
 def test_every_learned_key_is_in_the_digest():
     sections = ("model.", "objective.", "optimizer.", "training.")
-    one_value = {"model.architecture"}
-    wanted = {key for key in known_keys() if key.startswith(sections)} - set(NOT_LEARNED) - one_value
+    not_alone = {"model.architecture", "model.layers"}
+    wanted = {key for key in known_keys() if key.startswith(sections)} - set(NOT_LEARNED) - not_alone
     assert wanted <= LEARNED.keys() | LEARNED_BY.keys()
+    imported = [
+        with_overrides(
+            Experiment(), {"model.architecture": "keras", "model.layers": [{"kind": "dense", "units": units}]}
+        )
+        for units in (1, 2)
+    ]
+    assert len({one.digest("abc") for one in [Experiment(), *imported]}) == 3
 
 
 def test_a_number_is_the_same_however_it_is_written():

@@ -23,12 +23,12 @@ def _read(group: h5py.Group, most_bytes: int, seen: set[object]) -> None:
     if group.id in seen:
         return
     seen.add(group.id)
-    [*group.attrs.values()]
+    _ = [*group.attrs.values()]
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             continue
         found = group[name]
-        [*found.attrs.values()]
+        _ = [*found.attrs.values()]
         if isinstance(found, h5py.Group):
             _read(found, most_bytes, seen)
         elif (
