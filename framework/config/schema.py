@@ -227,6 +227,12 @@ class LatentsConfig(Section):
     projection_starts: int = key(4, "descents a photograph, side by side", ge=1, le=64)
     projection_steps: int = key(300, "steps of each", ge=1)
     projection_controls: int = key(8, "generated images that are to be found back", unit="images", ge=1, le=256)
+    map_method: Literal["pca", "tsne"] = key("pca", "the map's plane where codes have more than two numbers")
+    map_images: int = key(5_000, "held-out images on a map, at most", unit="images", ge=64)
+    map_samples: int = key(5_000, "points of each kind that a map tries", unit="latents", ge=100)
+    map_steps: int = key(20, "side of the sheet of a plane of two latents", unit="images", ge=2, le=40)
+    map_confidence: float = key(0.9, "of the surest class; below it a picture is none", gt=0.0, le=1.0)
+    map_label: str = key("digit", "the label with classes that a map is drawn by")
     seed: int = key(0, "seed of the latents", ge=0)
     start: list[str] = key([], "what studies start from: names in RUN/projections; photographs (encoder)")
 

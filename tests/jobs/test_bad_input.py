@@ -141,6 +141,11 @@ def test_evaluate_takes_one_or_two(called):
     assert_mistake(called("evaluate", "a", "b", "c"), "CHECKPOINT_OR_RUN | CONFIG | A B")
 
 
+def test_a_map_takes_one_or_two(called):
+    assert_mistake(called("latent_map"), "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]")
+    assert_mistake(called("latent_map", "a", "b", "c"), "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]", "not 3")
+
+
 def test_storage_that_cannot_be_written(called, config, tmp_path):
     (tmp_path / "file").write_text("in the way")
     assert_mistake(called("train", config(DRAWN), "storage.path=file", "storage.cache_path=file/c"), "file")

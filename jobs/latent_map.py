@@ -1,0 +1,55 @@
+"""Maps of the latent space of an autoencoder or VAE, or two side by side: held-out images by class, and figures."""
+
+from typing import Any
+
+from framework.checkpoint import RunFolder
+from framework.orchestration.latent_map import DOCUMENT, PICTURE, latent_map
+from framework.orchestration.map_subject import check_maps
+from framework.orchestration.nodes import check_storage_everywhere
+from framework.orchestration.target import Target, find_target
+from jobs.cli import Arguments, Console, Job, run_job, shown
+from jobs.opened import find_study, open_study
+
+TAKES = "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]"
+JOB = Job("latent_map", __doc__, TAKES, ("latents", "evaluation", "assessor", "storage"), positionals=(1, 2))
+
+
+def body(arguments: Arguments) -> dict[str, Any]:
+    """Computes, keeps in the first run's artifacts/ and prints it."""
+    console = arguments.console
+    more = [find_target(place) for place in arguments.positionals[1:]]
+
+    def check(run: RunFolder, target: Target) -> None:
+        check_maps(run, [target, *more])
+
+    if arguments.dry_run:
+        run, target = find_study(arguments)
+        check(run, target)
+        console.say(f"{target.checkpoint}: up to {run.experiment.latents.map_images:,} images encoded")
+        return {"checkpoints": [each.checkpoint for each in (target, *more)]}
+    with open_study(arguments, check=check) as (study, target):
+        for other in more:
+            check_storage_everywhere(RunFolder.open(other.run))
+        document = latent_map(study, [target, *more])
+    say_figures(document, console)
+    console.say(f"Written: {shown(study.run.artifacts.location)}/{PICTURE} and {DOCUMENT}")
+    return document
+
+
+def say_figures(document: dict[str, Any], console: Console) -> None:
+    """A line a figure, a column a map."""
+    protocol, maps = document["protocol"], document["maps"]
+    judge = protocol["classifier"]
+    console.say(f"{protocol['images']['count']:,} held-out images by {protocol['label']}")
+    console.say(f"Classifier: {judge['metric']} {judge['value']:.4f} on {judge['n']:,} held-out images")
+    console.say(f"Unsure (below {protocol['sure_from']:g}) of the images: {document['hole_share_of_images']:.3f}")
+    console.say(f"  {'':<36}" + "".join(f"{row['run'][-17:]:>18}" for row in maps))
+    for group in ("knn_purity", "hole_share", "midpoint_confidence"):
+        for name in maps[0][group]:
+            console.say(f"  {group + ', ' + name:<36}" + "".join(f"{row[group][name]:18.3f}" for row in maps))
+    nats = ["none" if row["aggregate_kl_nats"] is None else f"{row['aggregate_kl_nats']:.3f}" for row in maps]
+    console.say(f"  {'aggregate_kl_nats':<36}" + "".join(f"{each:>18}" for each in nats))
+
+
+if __name__ == "__main__":
+    run_job(JOB, body)
