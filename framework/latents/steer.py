@@ -183,7 +183,7 @@ def draw_film(
     moved = np.concatenate([direction.moved(latents, float(strength)) for strength in way])
     shown, name = np.split(generator.images(moved), len(way)), title_of(direction)
     frames = [
-        labelled_sheet(images, [""] * len(latents), columns=len(latents), title=f"{name} {strength:+.1f}")
+        labelled_sheet(images, [""] * len(latents), columns=len(latents), title=f"{name}\n{strength:+.1f}")
         for images, strength in zip(shown, way, strict=True)
     ]
     return there_and_back(np.stack(frames))

@@ -164,7 +164,7 @@ def test_a_dry_run_writes_nothing(called, tmp_path):
         (["lambda.h5", "output=x"], "lambda.h5: layer l1 (Lambda) is not taken; taken are Dense, Reshape"),
         (["causal.h5", "output=x"], "causal.h5: layer l7 (Conv2D) has padding=causal; taken are same and valid"),
         (["lost.h5", "output=x"], "lost.h5: layer l3 (Conv2DTranspose): kernel is missing"),
-        (["small.h5", "output=x"], "data.resolution: wants 32, 64, 128 or 256, not 16"),
+        (["small.h5", "output=x"], "data.resolution: wants 28, 32, 64, 128 or 256, not 16"),
         (["discriminator.h5", "output=x"], "discriminator.h5: is given [32, 32, 3]; a generator is given latents"),
         (["generator.h5", "output=x", "discriminator=generator.h5"], "generator.h5: is given [5]; wants images"),
         (["generator.h5", "output=x", "model.width=8"], "model.width: comes with the import (4); leave it out"),

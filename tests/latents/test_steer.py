@@ -1,5 +1,6 @@
 """Along a direction: measured on a toy whose attributes answer with a known slope, and drawn."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -128,6 +129,15 @@ def test_strips_and_films_keep_their_geometry(toy, smiling):
     assert not np.array_equal(film[0], film[48])
     at_its_middle = toy.images(smiling.moved(latents, 0.0))[2].repeat(4, axis=0).repeat(4, axis=1)
     assert np.array_equal(film[24][-176:-48, -152:-24], at_its_middle)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("name", ["smiling", "smiling-interfacegan", "smiling_without_glasses-interfacegan"])
+def test_every_frame_is_as_large_as_the_others(toy, smiling, name, count):
+    named = dataclasses.replace(smiling, name=name, method="interfacegan")
+    film = draw_film(toy, named, toy.sample_latents(count, 0), [-3.0, 3.0])
+    widths = {frame.shape for frame in film}
+    assert widths == {(film.shape[1], 24 * 2 + 128 * count + 12 * (count - 1), 3)}
 
 
 def test_the_table_names_what_a_direction_is_for():
