@@ -5,7 +5,7 @@ import pytest
 TINY = ("model.width=8", "model.latent_size=2", "objective.likelihood=bernoulli", "optimizer.generator_lr=1e-3")
 SHORT = ("training.batch_size=32", "training.total_images=3200", "training.report_every_images=1600")
 FAST = ("assessor.images=3200", "assessor.width=8", "evaluation.features=assessor", "evaluation.trial_samples=64")
-MAPS = ("latents.map_images=300", "latents.map_samples=600", "latents.map_steps=4")
+MAPS = ("latents.map_images=200", "latents.map_samples=600", "latents.map_steps=4")
 
 
 @pytest.mark.slow
@@ -31,7 +31,7 @@ def test_two_families_side_by_side(jobs, shared_data, tmp_path):
     assert found[0] == found[1]
     document = found[0][0]
     assert [row["family"] for row in document["maps"]] == ["autoencoder", "vae"]
-    assert document["protocol"]["images"] == document["protocol"]["images"] | {"count": 300, "split": "held_out"}
+    assert document["protocol"]["images"] == document["protocol"]["images"] | {"count": 200, "split": "held_out"}
     for row in document["maps"]:
         assert row["plane"]["method"] == "latents"
         assert row["knn_purity"]["latents"] == row["knn_purity"]["picture"]
