@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.exceptions import RayError
 
 from framework.orchestration.nodes import this_node
 
@@ -72,7 +73,10 @@ class StopFlag:
 
         def is_raised() -> bool:
             ready, _ = ray.wait([answer], timeout=0)
-            return bool(ready)
+            try:
+                return bool(ready) and ray.get(answer)
+            except RayError:  # its keeper is gone with a job that was killed: nobody asked for a stop
+                return False
 
         return is_raised
 
