@@ -1,13 +1,16 @@
-"""The whole configuration: frozen sections, every default, unit and bound. Nothing else knows a default."""
+"""The whole configuration: every section and key with its default, unit and bound, in the order that people read them.
+
+Nothing else knows a default. It is long because the list is, and one file because whoever looks for a key looks here.
+"""
 
 import hashlib
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, PositiveInt, model_validator
 
 from framework.config.consistency import cross_field_faults
+from framework.config.section import Section, key
 
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
@@ -17,17 +20,6 @@ SearchMetric = Literal[
     "inception_score", "assessor_frechet_distance",
 ]
 # fmt: on
-
-
-class Section(BaseModel):
-    """A frozen group of keys that refuses unknown ones."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
-
-
-def key(default: Any, text: str, *, unit: str = "", learned: bool = True, **bounds: Any) -> Any:
-    """A field with its line of help, its unit, and whether it changes what is learned (and so the digest)."""
-    return Field(default, description=text, json_schema_extra={"unit": unit, "learned": learned}, **bounds)
 
 
 class DataConfig(Section):
@@ -322,12 +314,8 @@ class Experiment(Section):
         The data's own keys are left out, but for the flip: its content digest stands for them.
         """
         found: dict[str, Any] = {} if self.seed == 0 else {"seed": self.seed}
-        sections = {"model": self.model, "objective": self.objective, "optimizer": self.optimizer}
-        for section, values in {**sections, "training": self.training}.items():
-            for name, field in type(values).model_fields.items():
-                value = getattr(values, name)
-                if _is_learned(field) and value != field.default:
-                    found[f"{section}.{name}"] = value
+        for section in ("model", "objective", "optimizer", "training"):
+            found |= {f"{section}.{name}": value for name, value in getattr(self, section).changed().items()}
         if self.data.horizontal_flip:
             found["data.horizontal_flip"] = True
         return found
@@ -336,8 +324,3 @@ class Experiment(Section):
         """sha256 over what is learned: the images' content digest and `learned()`."""
         document = {"data": data_digest, **self.learned()}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-
-def _is_learned(field: FieldInfo) -> bool:
-    extra = field.json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get("learned", True))

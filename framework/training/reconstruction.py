@@ -6,7 +6,7 @@ ELBO that is reported is the bound itself, reconstruction - KL, whatever beta th
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from framework.config import Experiment
 from framework.data import PackedStore
 from framework.images import from_pixels
-from framework.models import Ema, build_encoder, build_generator
+from framework.models import Ema, build_encoder
 from framework.models.autoencoder import Decoder, Encoder, FittedDecoder
 from framework.models.likelihood import build_likelihood
 from framework.models.vae import Posterior
@@ -39,27 +39,16 @@ class VaeState(State):
     encoder_optimizer: Optimizer
 
     @classmethod
-    def fresh(
-        cls, experiment: Experiment, *, resolution: int, channels: int, precision: str, device: torch.device | str
-    ) -> Self:
-        """The state before the first step."""
-        dtype = torch.float64 if precision == "float64" else torch.float32
-        shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
-        decoder = build_generator(experiment.model, **shape).to(device, dtype)
-        encoder = build_encoder(experiment.model, **shape).to(device, dtype)
-        half_life, rate = experiment.training.ema_half_life_images, experiment.optimizer.generator_lr
-        return cls(
-            experiment=experiment,
-            resolution=resolution,
-            channels=channels,
-            precision=precision,
-            generator=decoder,
-            encoder=encoder,
-            ema=Ema(decoder, half_life_images=half_life),
-            encoder_ema=Ema(encoder, half_life_images=half_life),
-            generator_optimizer=adam(decoder, experiment.optimizer, lr=rate),
-            encoder_optimizer=adam(encoder, experiment.optimizer, lr=rate),
-        )
+    def fresh_partner(
+        cls, experiment: Experiment, shape: Mapping[str, int], place: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The encoder's."""
+        encoder = build_encoder(experiment.model, **shape, seed=experiment.seed).to(**place)
+        return {
+            "encoder": encoder,
+            "encoder_ema": Ema(encoder, half_life_images=experiment.training.ema_half_life_images),
+            "encoder_optimizer": adam(encoder, experiment.optimizer, lr=experiment.optimizer.generator_lr),
+        }
 
     def partner(self) -> tuple[str, nn.Module, Optimizer]:
         """The encoder."""

@@ -46,11 +46,32 @@ class State(ABC):
     notes: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    @abstractmethod
     def fresh(
         cls, experiment: Experiment, *, resolution: int, channels: int, precision: str, device: torch.device | str
     ) -> Self:
         """The state before the first step."""
+        optimizer, shape = experiment.optimizer, {"resolution": resolution, "channels": channels}
+        place: dict[str, Any] = {
+            "device": device,
+            "dtype": torch.float64 if precision == "float64" else torch.float32,
+        }
+        generator = build_generator(experiment.model, **shape, seed=experiment.seed).to(**place)
+        return cls(
+            experiment=experiment,
+            **shape,
+            precision=precision,
+            generator=generator,
+            ema=Ema(generator, half_life_images=experiment.training.ema_half_life_images),
+            generator_optimizer=adam(generator, optimizer, lr=optimizer.generator_lr),
+            **cls.fresh_partner(experiment, shape, place),
+        )
+
+    @classmethod
+    @abstractmethod
+    def fresh_partner(
+        cls, experiment: Experiment, shape: Mapping[str, int], place: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The fields that a family adds: networks for images of `shape`, moved to `place`, and what goes with them."""
 
     @abstractmethod
     def partner(self) -> tuple[str, nn.Module, Optimizer]:
@@ -150,26 +171,13 @@ class TrainState(State):
     discriminator_optimizer: Optimizer
 
     @classmethod
-    def fresh(
-        cls, experiment: Experiment, *, resolution: int, channels: int, precision: str, device: torch.device | str
-    ) -> Self:
-        """The state before the first step."""
-        dtype = torch.float64 if precision == "float64" else torch.float32
-        model, optimizer = experiment.model, experiment.optimizer
-        shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
-        generator = build_generator(model, **shape).to(device, dtype)
-        discriminator = build_discriminator(model, **shape).to(device, dtype)
-        return cls(
-            experiment=experiment,
-            resolution=resolution,
-            channels=channels,
-            precision=precision,
-            generator=generator,
-            discriminator=discriminator,
-            ema=Ema(generator, half_life_images=experiment.training.ema_half_life_images),
-            generator_optimizer=adam(generator, optimizer, lr=optimizer.generator_lr),
-            discriminator_optimizer=adam(discriminator, optimizer, lr=optimizer.discriminator_lr),
-        )
+    def fresh_partner(
+        cls, experiment: Experiment, shape: Mapping[str, int], place: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The discriminator's."""
+        network = build_discriminator(experiment.model, **shape, seed=experiment.seed).to(**place)
+        rate = experiment.optimizer.discriminator_lr
+        return {"discriminator": network, "discriminator_optimizer": adam(network, experiment.optimizer, lr=rate)}
 
     def partner(self) -> tuple[str, nn.Module, Optimizer]:
         """The discriminator."""

@@ -25,10 +25,12 @@ MOST_JSON_BYTES = 16 << 20
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-_DAMAGE = (
-    *(OSError, EOFError, KeyError, ValueError, TypeError, RuntimeError, RecursionError, NotImplementedError),
-    *(AttributeError, zipfile.BadZipFile, zlib.error),
-)
+# What broken files make libraries raise. h5py: OSError, RuntimeError and KeyError for what HDF5 cannot follow,
+# ValueError, TypeError and AttributeError where a header says another type than its content. json: ValueError, and of
+# text nested too deep a RuntimeError. zipfile: the others, OSError too, and RuntimeError of what is encrypted or packed
+# in a way it does not know.
+_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
+_DAMAGE += (EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)

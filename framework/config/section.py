@@ -1,0 +1,25 @@
+"""What a section of the configuration is, and what is said of each of its keys."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A frozen group of keys that refuses unknown ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
+
+    def changed(self) -> dict[str, Any]:
+        """Key -> value of all that changes what is learned and is not at its default."""
+        found = {}
+        for name, field in type(self).model_fields.items():
+            extra, value = field.json_schema_extra, getattr(self, name)
+            if isinstance(extra, dict) and extra["learned"] and value != field.default:
+                found[name] = value
+        return found
+
+
+def key(default: Any, text: str, *, unit: str = "", learned: bool = True, **bounds: Any) -> Any:
+    """A field with its line of help, its unit, and whether it changes what is learned (and so the digest)."""
+    return Field(default, description=text, json_schema_extra={"unit": unit, "learned": learned}, **bounds)
