@@ -20,8 +20,8 @@ from jobs.cli import Arguments, Console, Job, run_job, shown
 
 RANGES = get_args(RangeName)
 OWN = (
-    KeyHelp("output", None, "", "a folder", "folder or URI that becomes the run"),
-    KeyHelp("discriminator", None, "", "a file", "a file with the discriminator, for further training"),
+    KeyHelp("output", "", "", "a folder", "folder or URI that becomes the run"),
+    KeyHelp("discriminator", "", "", "a file", "a file with the discriminator, for further training"),
     KeyHelp("range", "auto", "", "auto, signed or unit", "of the images: signed (-1 to 1), unit (0 to 1), auto"),
 )
 JOB = Job("import_keras", __doc__, "FILE output=DIR", ("data", "evaluation", "assessor", "latents"), own=OWN)
@@ -30,7 +30,7 @@ JOB = Job("import_keras", __doc__, "FILE output=DIR", ("data", "evaluation", "as
 def body(arguments: Arguments) -> dict[str, Any]:
     """Reads FILE, says what it is, and writes the run."""
     own, console = arguments.own, arguments.console
-    if own["output"] in (None, ""):
+    if not own["output"]:
         raise ConfigError("output: wants the folder that becomes the run, output=DIR")
     if own["range"] not in RANGES:
         raise ConfigError(f"range: wants {', '.join(RANGES[:-1])} or {RANGES[-1]}, not {own['range']!r}")
@@ -60,11 +60,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
         )
     done = "Is there already" if there else "Would become" if arguments.dry_run else "Imported"
     console.say(f"{done}: {shown(target.location)}")
-    return {"run": target.location, "imported": about, "model": {**generator.model, **_keys(discriminator)}}
-
-
-def _keys(discriminator: Imported | None) -> dict[str, Any]:
-    return {} if discriminator is None else discriminator.model
+    model = {**generator.model, **(discriminator.model if discriminator else {})}
+    return {"run": target.location, "imported": about, "model": model}
 
 
 def _about(model: KerasModel) -> dict[str, Any]:

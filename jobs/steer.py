@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.latents.steer import table_of
-from framework.orchestration.steering import chosen_directions, steer
+from framework.orchestration.steering import check_steering, steer
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
 from jobs.tables import aligned
@@ -13,7 +13,7 @@ JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "laten
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Draws, measures, and prints a table."""
-    with open_study(arguments, check=chosen_directions) as (study, target):
+    with open_study(arguments, check=check_steering) as (study, target):
         effects = steer(study, target)
         if effects:
             arguments.console.say(_table(effects))

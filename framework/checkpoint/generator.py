@@ -18,6 +18,7 @@ from framework.checkpoint.saved import (
     GENERATOR_WEIGHTS,
     HUB_WEIGHTS,
     is_name,
+    model_keys,
     parse_tensors,
 )
 from framework.checkpoint.store import BEST
@@ -135,16 +136,15 @@ def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
     digest = config.get("weights_sha256")
     weights = _tensors(folder, file, digest)
     encoder, encoder_digest = None, config.get("encoder_sha256")
+    encoder_weights = None if encoder_digest is None else _tensors(folder, ENCODER_WEIGHTS, encoder_digest)
     try:
-        model = ModelConfig.model_validate({key: config[key] for key in ModelConfig.model_fields if key in config})
+        model = ModelConfig.model_validate(model_keys(config))
         shape = {"resolution": config["resolution"], "channels": config["channels"], "seed": 0}
         network = build_generator(model, **shape)
         network.load_state_dict(weights)
-        if encoder_digest is not None:
+        if encoder_weights is not None:
             encoder = build_encoder(model, **shape)
-            encoder.load_state_dict(_tensors(folder, ENCODER_WEIGHTS, encoder_digest))
-    except CheckpointError:
-        raise
+            encoder.load_state_dict(encoder_weights)
     except (ValueError, RuntimeError, LatentscapeError) as fault:  # ValueError: pydantic's too
         reason = " ".join(str(fault).split())[:200]
         raise CheckpointError(f"{folder.location}: its weights do not fit its config ({reason})") from None

@@ -9,7 +9,7 @@ from typing import Any
 
 from framework.checkpoint.machine import machine, versions
 from framework.checkpoint.run import EXPERIMENT, RUN, RunFolder, now, refuse_vanishing_storage
-from framework.checkpoint.saved import Checkpoint, fill, json_bytes, name_at
+from framework.checkpoint.saved import Checkpoint, fill, generator_config, json_bytes, name_at
 from framework.checkpoint.trial import PARAMS, STATE
 from framework.config import Experiment, to_yaml, with_overrides
 from framework.errors import CheckpointError, ConfigError, StorageError
@@ -55,12 +55,8 @@ def write_imported(
     command: list[str],
 ) -> None:
     """Puts the run there, whole or not at all."""
-    config = {
-        **experiment.model.model_dump(mode="json"),
-        "resolution": generator.resolution,
-        "channels": generator.channels,
-        "images_seen": 0,
-    }
+    shown = {"resolution": generator.resolution, "channels": generator.channels}
+    config = generator_config(experiment.model, **shown, images_seen=0)
     began = now()
     run = {"command": command, "machine": machine(), "versions": versions(), "imported": dict(about)}
     files = {

@@ -1,5 +1,6 @@
 """What every opened generator can do, whoever made it: pictures of latents, the same bytes for the same latent."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,7 @@ from framework.errors import LatentsError
 from framework.images import to_model_range, to_pixels
 from framework.models import sample_latents
 from framework.models.autoencoder import Decoder
-
-# A network's rounding depends on how many go through it at a time: always so many, so that it never shows.
-BLOCK_IMAGES = 32
+from framework.models.blocks import BLOCK_IMAGES, blocks_of
 
 
 class LoadedGenerator:
@@ -91,19 +90,28 @@ class LoadedGenerator:
         Raises:
             LatentsError: There is no encoder, or the images are of another shape.
         """
-        if self.encoder is None or not isinstance(self.network, Decoder):
-            raise LatentsError(f"{self.source}: has no encoder; autoencoders and VAEs (model.family) have one")
-        wanted = (self.resolution, self.resolution, self.channels)
-        if images.dtype != np.uint8 or images.shape[1:] != wanted:
-            raise LatentsError(f"images: want uint8 [n, {wanted}], not {images.dtype} {list(images.shape)}")
         result = np.empty((len(images), self.latent_size), np.float32)
-        block = np.zeros((BLOCK_IMAGES, *wanted), np.uint8)
-        for start in range(0, len(images), BLOCK_IMAGES):
-            count = len(images[start : start + BLOCK_IMAGES])
-            block[:count] = images[start : start + count]
-            codes = self.encoder(to_model_range(torch.from_numpy(block).to(self.device)))[:, : self.latent_size]
-            result[start : start + count] = self.network.latents_of(codes)[:count].cpu().numpy()
+        for part, numbers in self.encoded(images):
+            assert isinstance(self.network, Decoder)
+            codes = self.network.latents_of(numbers[:, : self.latent_size])
+            result[part] = codes[: part.stop - part.start].cpu().numpy()
         return result
+
+    @torch.no_grad()
+    def encoded(self, images: np.ndarray) -> Iterator[tuple[slice, Tensor]]:
+        """What the encoder says of images, a block of 32 at a time: where in `images` it belongs, and [32, at least z].
+
+        Raises:
+            LatentsError: See `encode`.
+        """
+        if self.encoder is None:
+            raise LatentsError(f"{self.source}: has no encoder; autoencoders and VAEs (model.family) have one")
+        wanted = [self.resolution, self.resolution, self.channels]
+        if images.dtype != np.uint8 or [*images.shape[1:]] != wanted:
+            told = ", ".join(map(str, wanted))
+            raise LatentsError(f"images: want uint8 [n, {told}], not {images.dtype} {list(images.shape)}")
+        for part, block in blocks_of(images):
+            yield part, self.encoder(to_model_range(torch.from_numpy(block).to(self.device)))
 
     def _filling(self) -> Tensor:
         """[32, z], on the device and in the type that it computes with: what fills up a block that is not full."""

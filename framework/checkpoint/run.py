@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from framework.checkpoint.machine import machine, versions
@@ -96,6 +96,10 @@ class RunFolder:
     def trial(self, name: str) -> TrialFolder:
         """A trial's folder; need not be there yet."""
         return TrialFolder(self.folder / "trials" / name)
+
+    def trained_by(self, checkpoint: str) -> Experiment:
+        """Its experiment with what the search set for the trial of a checkpoint: `trials/<id>/checkpoints/<name>`."""
+        return with_overrides(self.experiment, self.trial(PurePosixPath(checkpoint).parts[1]).params)
 
     def trials(self) -> list[TrialFolder]:
         """All trials that have a folder, by name."""

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from framework.config import ModelConfig
 from framework.errors import CheckpointError, StorageError
 from framework.storage import Folder
 
@@ -104,6 +105,17 @@ def fill(
     for name, data in files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(data)
+
+
+def generator_config(model: ModelConfig, *, resolution: int, channels: int, images_seen: int) -> dict[str, Any]:
+    """What `load_generator` needs to rebuild a generator: the section `model`, and which images it makes."""
+    shown = {"resolution": resolution, "channels": channels, "images_seen": images_seen}
+    return {**model.model_dump(mode="json"), **shown}
+
+
+def model_keys(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `model` of what `generator_config` gave; an older one lacks newer keys."""
+    return {key: config[key] for key in ModelConfig.model_fields if key in config}
 
 
 def generator_files(

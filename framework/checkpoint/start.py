@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from framework.checkpoint.generator import load_generator
-from framework.checkpoint.saved import MANIFEST, STATE, Checkpoint, is_name
-from framework.config import Experiment, ModelConfig, with_overrides
+from framework.checkpoint.saved import MANIFEST, STATE, Checkpoint, is_name, model_keys
+from framework.config import Experiment, with_overrides
 from framework.errors import CheckpointError, ConfigError, StorageError
 from framework.storage import Folder, open_folder
 
@@ -85,7 +85,7 @@ def with_start(experiment: Experiment, overrides: Mapping[str, Any], *, say: Cal
             f"{KEY}: {location} makes images of {side}x{side} with {channels} channels, and data.resolution is "
             f"{data.resolution} with data.channels {data.channels}"
         )
-    model = {key: start.config[key] for key in ModelConfig.model_fields if key in start.config}
+    model = model_keys(start.config)
     model |= {key: overrides[f"model.{key}"] for key in _FREE if f"model.{key}" in overrides}
     faults = [*_contradictions(model, overrides), *_searched_again(experiment)]
     if faults:

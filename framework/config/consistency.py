@@ -15,7 +15,7 @@ def cross_field_faults(experiment: "Experiment") -> Iterator[str]:
     training, latents = experiment.training, experiment.latents
     yield from _network_faults(experiment)
     yield from family_faults(experiment)
-    yield from mnist_faults(experiment.data)
+    yield from _mnist_faults(experiment.data)
     halved = training.schedule == "notebook" and experiment.model.family == "gan"
     if halved and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
@@ -43,7 +43,7 @@ def cross_field_faults(experiment: "Experiment") -> Iterator[str]:
             yield f"latents.groups.{name}: wants {wanted}, not {members}"
 
 
-def mnist_faults(data: "DataConfig") -> Iterator[str]:
+def _mnist_faults(data: "DataConfig") -> Iterator[str]:
     """What digits cannot be."""
     if data.source != "mnist":
         return

@@ -16,7 +16,7 @@ SIDE = 28
 PIXELS = SIDE * SIDE
 TEST = "test"
 _STEMS = {"train": "train", TEST: "t10k"}
-_KINDS = {"images": "images-idx3-ubyte", "labels": "labels-idx1-ubyte"}
+_KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
 _BYTES = 8  # IDX's word for unsigned bytes
 
 
@@ -80,7 +80,7 @@ def framed(pixels: bytes, resolution: int) -> bytes:
 
 
 def _read_split(folder: Path, split: str) -> Digits:
-    images, labels = (_find(folder, f"{_STEMS[split]}-{kind}") for kind in _KINDS.values())
+    images, labels = (_find(folder, f"{_STEMS[split]}-{kind}") for kind in _KINDS)
     (count, *size), pixels = _read_idx(images, dimensions=3)
     (labelled,), digits = _read_idx(labels, dimensions=1)
     if size != [SIDE, SIDE]:

@@ -15,9 +15,8 @@ from framework.evaluation.inception import CLASSES, Inception
 from framework.evaluation.resizing import SIDE, Images, ResizeName, resize
 from framework.evaluation.weights import read_weights
 from framework.models.assessor import Assessor
+from framework.models.blocks import BLOCK_IMAGES
 
-# A network's rounding depends on how many go through it at a time: always so many, so that it never shows.
-BLOCK_IMAGES = 32
 # On a CPU a block goes through in slices that its caches hold; just as fixed.
 _CPU_SLICE_IMAGES = 8
 

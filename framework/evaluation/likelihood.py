@@ -1,5 +1,6 @@
 """A VAE's likelihood of images: the ELBO of their grey values, and the importance-weighted bound of binarised ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,10 @@ from framework.images import from_pixels
 from framework.metrics.likelihood import importance_log_likelihood
 from framework.models import derive_seed, sample_latents
 from framework.models.autoencoder import Decoder
+from framework.models.blocks import BLOCK_IMAGES, blocks_of
 from framework.models.likelihood import Likelihood, build_likelihood
 from framework.models.prior import uniforms
 from framework.models.vae import Posterior
-
-BLOCK_IMAGES = 32  # a network's rounding depends on how many go through it at a time: always so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +35,10 @@ class Nats:
     weighted: np.ndarray
     elbo_of_weighted: np.ndarray
 
-    def __add__(self, other: "Nats") -> "Nats":
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Nats(*(np.concatenate(pair) for pair in pairs))
+    @classmethod
+    def merged(cls, parts: Sequence["Nats"]) -> "Nats":
+        """Parts of the images, in their order, as one."""
+        return cls(*(np.concatenate(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 def check_likelihood(generator: LoadedGenerator) -> None:
@@ -63,17 +64,12 @@ def image_nats(
     likelihood = build_likelihood(experiment.objective)
     binarises = experiment.objective.likelihood == "bernoulli"
     parts = []
-    for offset in range(0, len(pixels), BLOCK_IMAGES):
-        block = pixels[offset : offset + BLOCK_IMAGES]
-        count, place = len(block), start + offset
-        full = np.concatenate([block, np.zeros((BLOCK_IMAGES - count, *block.shape[1:]), np.uint8)])
-        weighed = binarised(full, seed=seed, start=place) if binarises else full
-        nats = _block(generator, likelihood, full, weighed, place=place, draws=draws, seed=seed)
+    for part, block in blocks_of(pixels):
+        place, count = start + part.start, part.stop - part.start
+        weighed = binarised(block, seed=seed, start=place) if binarises else block
+        nats = _block(generator, likelihood, block, weighed, place=place, draws=draws, seed=seed)
         parts.append(Nats(*(values[:count] for values in vars(nats).values())))
-    found = parts[0]
-    for part in parts[1:]:
-        found = found + part
-    return found
+    return Nats.merged(parts)
 
 
 def binarised(pixels: np.ndarray, *, seed: int, start: int) -> np.ndarray:

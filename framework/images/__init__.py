@@ -4,7 +4,7 @@ from framework.images.equation import Term, equation
 from framework.images.grids import as_color, enlarge, grid
 from framework.images.layout import Row, at_side, corner_sheet, labelled_sheet, strip, strips
 from framework.images.png import png_bytes
-from framework.images.ranges import from_pixels, to_model_range, to_pixels
+from framework.images.ranges import from_intensities, from_pixels, to_intensities, to_model_range, to_pixels
 
 __all__ = [
     "Row",
@@ -14,12 +14,14 @@ __all__ = [
     "corner_sheet",
     "enlarge",
     "equation",
+    "from_intensities",
     "from_pixels",
     "grid",
     "labelled_sheet",
     "png_bytes",
     "strip",
     "strips",
+    "to_intensities",
     "to_model_range",
     "to_pixels",
 ]

@@ -28,6 +28,11 @@ def to_intensities(images: "Tensor") -> "Tensor":
     return images.add(1.0).div(2.0)
 
 
+def from_intensities(images: "Tensor") -> "Tensor":
+    """From 0 (black) to 1 (white) -> what networks take, of any shape; the inverse of `to_intensities`."""
+    return images.mul(2.0).sub(1.0)
+
+
 def to_pixels(images: "Tensor") -> np.ndarray:
     """What a generator gives -> bytes, rounded to the nearest and clipped; the inverse of `to_model_range`.
 

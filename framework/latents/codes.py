@@ -7,10 +7,7 @@ import torch
 
 from framework.checkpoint import LoadedGenerator
 from framework.errors import LatentsError
-from framework.images import to_model_range
 from framework.models.vae import Posterior
-
-BLOCK_IMAGES = 32  # a network's rounding depends on how many go through it at a time: always so many
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +40,13 @@ def encode_images(generator: LoadedGenerator, pixels: np.ndarray) -> Codes:
     Raises:
         LatentsError: There is no encoder, or the images are of another shape.
     """
-    means = generator.encode(pixels)
-    variances = np.zeros_like(means)
     if generator.config.get("family") != "vae":
-        return Codes(means, variances)
-    assert generator.encoder is not None
-    block = np.zeros((BLOCK_IMAGES, *pixels.shape[1:]), np.uint8)
-    for start in range(0, len(pixels), BLOCK_IMAGES):
-        count = len(pixels[start : start + BLOCK_IMAGES])
-        block[:count] = pixels[start : start + count]
-        numbers = generator.encoder(to_model_range(torch.from_numpy(block).to(generator.device)))
-        variances[start : start + count] = Posterior.of(numbers).log_variance.exp()[:count].cpu().numpy()
+        means = generator.encode(pixels)
+        return Codes(means, np.zeros_like(means))
+    means = np.empty((len(pixels), generator.latent_size), np.float32)
+    variances = np.empty_like(means)
+    for part, numbers in generator.encoded(pixels):
+        posterior, count = Posterior.of(numbers), part.stop - part.start  # a VAE's codes are its latents
+        means[part] = posterior.mean[:count].cpu().numpy()
+        variances[part] = posterior.log_variance.exp()[:count].cpu().numpy()
     return Codes(means, variances)

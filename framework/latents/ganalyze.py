@@ -11,7 +11,7 @@ answered with 0.93 of a ridge regression's slope, without with 0.82.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,16 +111,17 @@ def ganalyze(
     size = latents.shape[1]
     theta = torch.from_numpy((random.normal(size=size) * size**-0.5 * 0.1).astype(np.float32)).requires_grad_()
     parts = batches(latents, batch_size)
-    steps = len(parts)
-    descent = Descent(theta, learning_rate=learning_rate, steps=steps)
+    if not parts:
+        raise LatentsError(f"ganalyze: {len(latents)} latents are fewer than a batch of {batch_size}")
+    descent = Descent(theta, learning_rate=learning_rate, steps=len(parts))
     losses: list[float] = []
     noise = torch.Generator().manual_seed(seed)
-    spread = _spread(generate, score, latents[:_SPREAD_LATENTS], noise, batch_size=batch_size)
+    spread = _spread(generate, score, parts[: max(1, _SPREAD_LATENTS // batch_size)], noise)
     for z in parts:
         alpha = torch.from_numpy(random.uniform(-most, most, size=len(z)).astype(np.float32))
         with torch.no_grad():
             start = generate(z)
-            veil = _NOISE * torch.randn(start.shape, generator=noise)
+            veil = _veil(start, noise)
             before = score(start + veil)
         after = score(generate(moved(z, alpha, theta)) + veil)
         error = (((after - before) / spread - alpha) ** 2).mean()
@@ -140,14 +141,17 @@ def batches(latents: np.ndarray, size: int) -> list[Tensor]:
     return list(whole[: len(latents) // size * size].split(size))
 
 
-def _spread(generate: Generate, score: Score, latents: np.ndarray, noise: torch.Generator, *, batch_size: int) -> float:
+def _veil(images: Tensor, noise: torch.Generator) -> Tensor:
+    return _NOISE * torch.randn(images.shape, generator=noise)
+
+
+def _spread(generate: Generate, score: Score, parts: Sequence[Tensor], noise: torch.Generator) -> float:
     """Standard deviation of the score over samples."""
-    whole = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
     scores = []
     with torch.no_grad():
-        for part in whole.split(batch_size):
+        for part in parts:
             images = generate(part)
-            scores.append(score(images + _NOISE * torch.randn(images.shape, generator=noise)))
+            scores.append(score(images + _veil(images, noise)))
     found = float(torch.cat(scores).double().std())
     if not found > 0:  # NaN too
         raise LatentsError("ganalyze: the score does not change with the latent")

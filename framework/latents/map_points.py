@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from framework.errors import LatentsError
-from framework.latents.maps import hole_share
+from framework.metrics.latent_space import hole_share
 from framework.models import derive_seed, sample_latents
 
 RECONSTRUCTIONS, BETWEEN, PRIOR = "reconstructions", "between_codes", "prior_samples"

@@ -34,19 +34,17 @@ def importance_log_likelihood(
     """
     mean, log_variance = mean.astype(np.float64), log_variance.astype(np.float64)
     deviation, draws = np.exp(0.5 * log_variance), 0
-    highest, total, plain = np.full(len(mean), -np.inf), np.zeros(len(mean)), np.zeros(len(mean))
+    total, plain = np.full(len(mean), -np.inf), np.zeros(len(mean))
     for numbers in noise:
         codes = mean + deviation * numbers
         proposed = standard_log_density(numbers) - 0.5 * log_variance.sum(axis=1)
         weights = log_likelihood(codes) + standard_log_density(codes) - proposed
-        # The sum is kept relative to the highest weight so far, so that none overflows.
-        before, highest = highest, np.maximum(highest, weights)
-        total = total * np.exp(before - highest) + np.exp(weights - highest)
+        total = np.logaddexp(total, weights)
         plain += weights
         draws += 1
     if not draws:
         raise ValueError("noise: wants a draw at least")
-    return highest + np.log(total / draws), plain / draws
+    return total - math.log(draws), plain / draws
 
 
 def standard_log_density(values: np.ndarray) -> np.ndarray:

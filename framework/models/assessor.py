@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from torch import Tensor
 from framework.errors import CheckpointError, LatentsError
 from framework.images import to_model_range
 from framework.models.assessor_network import AssessorNetwork
+from framework.models.blocks import blocks_of
 
-# A network's rounding depends on how many go through it at a time: always so many, so that it never shows.
-BLOCK_IMAGES = 32
 WEIGHTS, DESCRIPTION = "assessor.safetensors", "assessor.json"
 
 
@@ -152,7 +150,7 @@ class Assessor:
         probabilities = np.empty((len(images), self.network.head.out_features), np.float32)
         features = np.empty((len(images), self.feature_size), np.float32)
         with torch.inference_mode():
-            for part, block in _blocks(images):
+            for part, block in blocks_of(images):
                 logits, of_block = self.network(to_model_range(torch.from_numpy(block).to(self.device)))
                 probabilities[part] = self._probabilities(logits)[: part.stop - part.start].cpu().numpy()
                 features[part] = of_block[: part.stop - part.start].cpu().numpy()
@@ -175,16 +173,6 @@ class Assessor:
             "channels": self.channels,
             "width": self.width,
         }
-
-
-def _blocks(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Where each block belongs, and its images [32,h,w,c]; the last block is filled up with black."""
-    for start in range(0, len(images), BLOCK_IMAGES):
-        block = np.array(images[start : start + BLOCK_IMAGES])  # a copy: torch takes no read-only memory
-        part = slice(start, start + len(block))
-        if len(block) < BLOCK_IMAGES:
-            block = np.concatenate([block, np.zeros((BLOCK_IMAGES - len(block), *block.shape[1:]), np.uint8)])
-        yield part, block
 
 
 def _digest(tensors: dict[str, Tensor], shape: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ latents in, images out.
 """
 
 import itertools
-import math
 
 import torch
 import torch.nn.functional as F  # noqa: N812  torch's own habit
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from framework.models.base import GeneratorNetwork
 from framework.models.dcgan import stem_size
 from framework.models.leaky import leaky_convolution
-from framework.models.skip import channels_at
+from framework.models.skip import LEAKY_GAIN, channels_at, orthogonal
 
 _SLOPE = 0.2
 _HIDDEN = 256
@@ -160,10 +159,7 @@ class FittedDecoder(Decoder):
 @torch.no_grad()
 def initialise(network: nn.Module, *, generator: torch.Generator) -> None:
     """Orthogonal weights with LeakyReLU's gain (Saxe et al. 2014), 1 for the last layer; zero biases."""
-    gain = math.sqrt(2 / (1 + _SLOPE**2))
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             last = name.endswith(("head", "to_image"))
-            nn.init.orthogonal_(layer.weight, gain=1.0 if last else gain, generator=generator)
-            assert layer.bias is not None
-            layer.bias.zero_()
+            orthogonal(layer, gain=1.0 if last else LEAKY_GAIN, generator=generator)

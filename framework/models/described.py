@@ -12,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812  torch's own habit
 from torch import Tensor, nn
 
 from framework.errors import ConfigError
+from framework.images import from_intensities, to_intensities
 from framework.models import layers as plain
 from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
 
@@ -181,7 +182,7 @@ class _Range(nn.Module):
         self.to_model = layer.to == "model"
 
     def forward(self, x: Tensor) -> Tensor:
-        return 2.0 * x - 1.0 if self.to_model else 0.5 * (x + 1.0)
+        return from_intensities(x) if self.to_model else to_intensities(x)
 
 
 _MODULES: dict[type[plain.Layer], Callable[[Any, plain.Shape], nn.Module]] = {

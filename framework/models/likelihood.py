@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F  # noqa: N812  torch's own habit
 from torch import Tensor
 
-from framework.images.ranges import to_intensities
+from framework.images import to_intensities
 
 if TYPE_CHECKING:
     from framework.config import ObjectiveConfig

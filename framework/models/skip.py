@@ -17,6 +17,8 @@ from framework.models.dcgan import stem_size
 from framework.models.leaky import leaky_convolution
 
 _SLOPE = 0.2
+LEAKY_GAIN = math.sqrt(2 / (1 + _SLOPE**2))
+"""Of layers before a LeakyReLU of slope 0.2."""
 _WIDEST = 4
 _FAINT = 0.2
 
@@ -104,16 +106,22 @@ def _normalised(x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def orthogonal(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, *, gain: float, generator: torch.Generator) -> None:
+    """Orthogonal weights (Saxe et al. 2014), zero bias."""
+    nn.init.orthogonal_(layer.weight, gain=gain, generator=generator)
+    if layer.bias is not None:
+        layer.bias.zero_()
+
+
+@torch.no_grad()
 def orthogonal_initialise(network: nn.Module, *, generator: torch.Generator) -> None:
     """Orthogonal weights with LeakyReLU's gain and zero biases; faint pictures and logits to begin with."""
-    gain = math.sqrt(2 / (1 + _SLOPE**2))
     for name, layer in network.named_modules():
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             continue
         if isinstance(layer, nn.Linear) and layer.out_features == 1:
             layer.weight.normal_(generator=generator)  # scaled down in `forward`
+            layer.bias.zero_()
         else:
             scale = _FAINT if name.startswith("to_images") else 1.0
-            nn.init.orthogonal_(layer.weight, gain=gain * scale, generator=generator)
-        if layer.bias is not None:
-            layer.bias.zero_()
+            orthogonal(layer, gain=LEAKY_GAIN * scale, generator=generator)

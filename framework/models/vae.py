@@ -1,4 +1,4 @@
-"""What a VAE (Kingma and Welling 2013) makes of its encoder's numbers: a Gaussian posterior a image."""
+"""What a VAE (Kingma and Welling 2013) makes of its encoder's numbers: a Gaussian posterior an image."""
 
 from dataclasses import dataclass
 

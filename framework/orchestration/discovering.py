@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -126,7 +127,8 @@ def _ask_for_piles(study: Study, target: Target) -> None:
     study.watch.say(f"Piles: write low or high beside ten numbers an end in {place}/{stem}.csv, leave the others empty")
     study.watch.say(
         f"Then: python -m jobs.discover {target.typed} latents.method=compass latents.name=NAME "
-        f"latents.piles={place}/{stem}.csv" + (f" latents.seed={settings.seed}" if settings.seed else "")
+        + shlex.quote(f"latents.piles={place}/{stem}.csv")
+        + (f" latents.seed={settings.seed}" if settings.seed else "")
     )
 
 

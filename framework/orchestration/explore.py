@@ -23,7 +23,7 @@ from framework.latents.paths import Ruler
 from framework.latents.subjects import Assessed, assess_latents, merge_assessed
 from framework.models.assessor import Assessor
 from framework.orchestration.places import Place, crew_of, place_of
-from framework.orchestration.shards import SHARD_IMAGES
+from framework.orchestration.shards import SHARD_IMAGES, parts_of
 from framework.orchestration.starting import starts_of
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
@@ -46,7 +46,7 @@ def interpolate(study: Study, target: Target) -> dict[str, Any]:
         "assessor": study.assessors.measurer.digest if study.assessors else None,
         "starts": _digests(starts),
     }
-    if not _is_made(study, "interpolation.json", about):
+    if study.made("interpolation.json", about) is None:
         crew = crew_of(study, place)
         wanted = (place, study.run.artifacts.location, settings)
         pictures = [(write, *wanted) for write in (write_loop, write_corners, write_samples)]
@@ -68,14 +68,14 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
     generator = load_generator(target.location)
     starts = starts_of(study.run, generator)
     about = _about(study, target, generator) | {"assessors": digests, "starts": _digests(starts)}
-    if not _is_made(study, "arithmetic.json", about):
+    if study.made("arithmetic.json", about) is None:
         metadata = {"generator": generator.digest, "checkpoint": target.checkpoint}
         write_sheet(study.run.artifacts, generator, study.experiment.latents, about=metadata)
         result = run_arithmetic(
             generator,
             study.experiment.latents,
             judges=pair,
-            assess=functools.partial(_assess_on_cluster, study, place_of(study, target)) if pair else None,
+            assess=functools.partial(_assess_on_cluster, study, target) if pair else None,
             target=target.typed,
             photographs=dict(starts),
         )
@@ -96,13 +96,6 @@ def _about(study: Study, target: Target, generator: LoadedGenerator) -> dict[str
 
 def _digests(starts: Sequence[tuple[str, np.ndarray]]) -> dict[str, str]:
     return {name: hashlib.sha256(latent.tobytes()).hexdigest() for name, latent in starts}
-
-
-def _is_made(study: Study, name: str, about: dict[str, Any]) -> bool:
-    if not study.run.artifacts.exists(name):
-        return False
-    document = study.run.artifacts.read_json(name)
-    return all(document.get(key) == value for key, value in about.items())
 
 
 def _draw(write: Callable[..., list[str]], place: Place, artifacts: str, settings: LatentsConfig) -> None:
@@ -128,12 +121,12 @@ def _features(assessor: Assessor, images: torch.Tensor) -> torch.Tensor:
     return assessor.network(images)[1]
 
 
-def _assess_on_cluster(study: Study, place: Place, latents: np.ndarray) -> Assessed:
+def _assess_on_cluster(study: Study, target: Target, latents: np.ndarray) -> Assessed:
     """What `assess_latents` gives, its latents shared out in shards."""
-    shards = [(place, latents[start : start + SHARD_IMAGES]) for start in range(0, len(latents), SHARD_IMAGES)]
-    done = study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
-    name = f"assess {place.checkpoint.rpartition('/')[2]}"
-    return merge_assessed(list(crew_of(study, place).map(_assess_shard, shards, name=name, done=done)))
+    place, done = place_of(study, target), study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
+    work = [(place, part) for part in parts_of(latents)]
+    crew = crew_of(study, place)
+    return merge_assessed(list(crew.map(_assess_shard, work, name=f"assess {target.checkpoint}", done=done)))
 
 
 def _assess_shard(place: Place, latents: np.ndarray) -> Assessed:

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from framework.checkpoint import load_generator
 from framework.data import PackedStore, open_store
 from framework.images import png_bytes
 from framework.latents.codes import Codes, encode_images
 from framework.latents.map_picture import Map, beside, draw_maps, draw_plane
 from framework.latents.map_points import Trials, make_trials, trial_figures
-from framework.latents.maps import Plane, aggregate_kl, hole_share, knn_purity, plane_of
+from framework.latents.maps import Plane, plane_of
+from framework.metrics.latent_space import aggregate_kl, hole_share, knn_purity
 from framework.orchestration.map_subject import Shown, about_target, images_shown, protocol_of, title_of
 from framework.orchestration.places import Place, crew_of, place_of
-from framework.orchestration.shards import SHARD_IMAGES, Tasks
+from framework.orchestration.shards import SHARD_IMAGES, Tasks, parts_of
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 
@@ -39,15 +39,15 @@ def latent_map(study: Study, targets: Sequence[Target]) -> dict[str, Any]:
     shown = images_shown(study)
     protocol = protocol_of(study, shown)
     about = {"protocol": protocol, "of": [about_target(target) for target in targets]}
-    if artifacts.exists(DOCUMENT):
-        known = artifacts.read_json(DOCUMENT)
-        if all(known.get(key) == value for key, value in about.items()):
-            return known
+    known = study.made(DOCUMENT, about)
+    if known is not None:
+        return known
     trials = make_trials(shown.labels, count=settings.map_samples, seed=settings.seed)
-    images = _sureness(study, _Work(study, targets[0]), shown)
-    found = [_measured(study, _Work(study, target), shown, trials) for target in targets]
+    works = [_Work(study, target) for target in targets]
+    images = _sureness(study, works[0], shown)
+    found = [_measured(study, work, shown, trials) for work in works]
     artifacts.delete(DOCUMENT)
-    _draw(study, targets, [plane for _, plane in found], shown)
+    _draw(study, works, [plane for _, plane in found], shown)
     figures = [{**one, **row} for one, (row, _) in zip(about["of"], found, strict=True)]
     # The document comes last, for it says that all are there.
     unsure = {"hole_share_of_images": hole_share(images, sure_from=settings.map_confidence)}
@@ -63,19 +63,20 @@ class _Work:
         self.images = str(study.images.path)
         self.crew: Tasks = crew_of(study, self.place, self.images)
         self.name = f"map {target.checkpoint}"
+        self.title = title_of(target)
 
 
 def _measured(study: Study, work: _Work, shown: Shown, trials: Trials) -> tuple[dict[str, Any], Plane]:
     settings = study.experiment.latents
-    shards = [(work.place, work.images, part) for part in _parts(shown.indices)]
+    shards = [(work.place, work.images, part) for part in parts_of(shown.indices)]
     done = study.watch.counter(f"encoded, by {SHARD_IMAGES} images")
     parts: list[Codes] = list(work.crew.map(_encode, shards, name=work.name, done=done))
     codes = np.concatenate([part.means for part in parts])
     variances = np.concatenate([part.variances for part in parts])
     work_of_plane = [(codes, settings.map_method, settings.seed)]
-    plane: Plane = next(iter(work.crew.map(_project, work_of_plane, name=work.name)))
+    (plane,) = work.crew.map(_project, work_of_plane, name=work.name)
     points = trials.points(codes)
-    latents = [(work.place, part, settings.map_label) for part in _parts(np.concatenate(list(points.values())))]
+    latents = [(work.place, part, settings.map_label) for part in parts_of(np.concatenate(list(points.values())))]
     done = study.watch.counter(f"decoded and judged, by {SHARD_IMAGES}")
     sure = np.concatenate(list(work.crew.map(_judge, latents, name=work.name, done=done)))
     ends = np.cumsum([len(each) for each in points.values()])[:-1]
@@ -94,28 +95,28 @@ def _measured(study: Study, work: _Work, shown: Shown, trials: Trials) -> tuple[
 def _sureness(study: Study, work: _Work, shown: Shown) -> np.ndarray:
     """[n] of the images themselves, which no generator has touched."""
     label = study.experiment.latents.map_label
-    shards = [(work.place, work.images, part, label) for part in _parts(shown.indices)]
+    shards = [(work.place, work.images, part, label) for part in parts_of(shown.indices)]
     return np.concatenate(list(work.crew.map(_judge_images, shards, name="map images")))
 
 
-def _draw(study: Study, targets: Sequence[Target], planes: Sequence[Plane], shown: Shown) -> None:
+def _draw(study: Study, works: Sequence[_Work], planes: Sequence[Plane], shown: Shown) -> None:
     settings, artifacts = study.experiment.latents, study.run.artifacts
-    titles = [title_of(target) for target in targets]
-    maps = [Map(title, plane) for title, plane in zip(titles, planes, strict=True)]
+    maps = [Map(work.title, plane) for work, plane in zip(works, planes, strict=True)]
     picture = draw_maps(maps, shown.labels, shown.classes, legend=settings.map_label)
     artifacts.write_bytes(PICTURE, png_bytes(picture))
     flat = [
-        draw_plane(load_generator(target.location).images, steps=settings.map_steps, title=title.replace("\n", ", "))
-        for target, title, plane in zip(targets, titles, planes, strict=True)
+        sheet
+        for work, plane in zip(works, planes, strict=True)
         if plane.method == "latents"
+        for sheet in work.crew.map(_decode_plane, [(work.place, settings.map_steps, work.title)], name=work.name)
     ]
     artifacts.delete(PLANE)
     if flat:
         artifacts.write_bytes(PLANE, png_bytes(beside(flat)))
 
 
-def _parts(rows: np.ndarray) -> list[np.ndarray]:
-    return [rows[start : start + SHARD_IMAGES] for start in range(0, len(rows), SHARD_IMAGES)]
+def _decode_plane(place: Place, steps: int, title: str) -> np.ndarray:
+    return draw_plane(place.open_generator().images, steps=steps, title=title.replace("\n", ", "))
 
 
 def _pixels(images: str, indices: np.ndarray) -> np.ndarray:

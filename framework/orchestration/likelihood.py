@@ -1,15 +1,16 @@
 """The likelihood of held-out images under a VAE, shared out over the cluster in fixed shards."""
 
 import math
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from framework.checkpoint import load_generator
-from framework.config import Experiment, with_overrides
+from framework.config import Experiment
 from framework.data import open_store
 from framework.errors import EvaluationError
+from framework.evaluation import shards
 from framework.evaluation.likelihood import Nats, check_likelihood, image_nats
 from framework.orchestration.places import Place, crew_of, place_of
 from framework.orchestration.shards import SHARD_IMAGES
@@ -25,27 +26,21 @@ def likelihood(study: Study, target: Target) -> dict[str, Any]:
     Raises:
         EvaluationError: It is no VAE, or no image is held out.
     """
-    experiment, count = _trained_by(study, target), len(study.images.held_out_indices)
-    check_likelihood(load_generator(target.location))
+    experiment, images = study.run.trained_by(target.checkpoint), str(study.images.path)
+    generator, count = load_generator(target.location), len(study.images.held_out_indices)
+    check_likelihood(generator)
     if not count:
         raise EvaluationError("data.held_out: no image is held out, and a likelihood wants images never trained on")
-    about = _about(study, target, experiment)
-    artifacts = study.run.artifacts
-    if artifacts.exists(DOCUMENT):
-        known = artifacts.read_json(DOCUMENT)
-        if all(known.get(key) == value for key, value in about.items()):
-            return known
-    place, images = place_of(study, target), str(study.images.path)
-    work = [
-        (place, images, experiment, start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)
-    ]
+    about = _about(study, target, experiment, generator=generator.digest)
+    known = study.made(DOCUMENT, about)
+    if known is not None:
+        return known
+    place = place_of(study, target)
+    work = [(place, images, experiment, *span) for span in shards(count)]
     crew, done = crew_of(study, place, images), study.watch.counter(f"shards of {SHARD_IMAGES} images")
-    parts: list[Nats] = list(crew.map(_shard, work, name=f"likelihood {target.checkpoint}", done=done))
-    found = parts[0]
-    for part in parts[1:]:
-        found = found + part
+    found = Nats.merged(list(crew.map(_shard, work, name=f"likelihood {target.checkpoint}", done=done)))
     document = {**about, **_means(found, draws=experiment.evaluation.importance_samples)}
-    artifacts.write_json(DOCUMENT, document)
+    study.run.artifacts.write_json(DOCUMENT, document)
     return document
 
 
@@ -62,18 +57,13 @@ def _shard(place: Place, images: str, experiment: Experiment, start: int, stop: 
     )
 
 
-def _trained_by(study: Study, target: Target) -> Experiment:
-    """The run's experiment with what the search set for the checkpoint's trial, which may be the likelihood."""
-    return with_overrides(study.experiment, study.run.trial(PurePosixPath(target.checkpoint).parts[1]).params)
-
-
-def _about(study: Study, target: Target, experiment: Experiment) -> dict[str, Any]:
+def _about(study: Study, target: Target, experiment: Experiment, *, generator: str) -> dict[str, Any]:
     """What the figures hang on."""
     images, objective = study.images, experiment.objective
     binarises = objective.likelihood == "bernoulli"
     return {
         "checkpoint": target.checkpoint,
-        "generator": load_generator(target.location).digest,
+        "generator": generator,
         "protocol": {
             "images": {"count": len(images.held_out_indices), "split": "held_out", "digest": images.digest},
             "likelihood": objective.likelihood,

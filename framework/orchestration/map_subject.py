@@ -9,7 +9,7 @@ import numpy as np
 from framework.checkpoint import RunFolder, load_generator
 from framework.errors import LatentsError
 from framework.latents.codes import check_encoder
-from framework.latents.maps import NEIGHBOURS, chance_purity
+from framework.metrics.latent_space import NEIGHBOURS, chance_purity
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 

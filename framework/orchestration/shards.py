@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import ray
 import torch
 from ray.exceptions import RayTaskError
@@ -16,6 +17,15 @@ from framework.orchestration.depot import Needs
 SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
 LOST_WORKER_RETRIES = 3
 Done = Callable[[int, int], None]
+
+
+def parts_of(rows: np.ndarray) -> list[np.ndarray]:
+    """Rows [n, ...] in their order, a shard of 256 each.
+
+    >>> [len(part) for part in parts_of(np.zeros((600, 2)))]
+    [256, 256, 88]
+    """
+    return [rows[start : start + SHARD_IMAGES] for start in range(0, len(rows), SHARD_IMAGES)]
 
 
 class Crew(Protocol):

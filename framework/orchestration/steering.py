@@ -152,8 +152,17 @@ def chosen_directions(
         if told is not None and say is not None:
             say(f"Warning: {told}")
         found[file] = direction
-    starts_of(run, generator)  # refuses early
     return found
+
+
+def check_steering(run: RunFolder, target: Target) -> None:
+    """What can be refused before anything is prepared.
+
+    Raises:
+        LatentsError: See `steer`; or `latents.start` names what is not there.
+    """
+    chosen_directions(run, target)
+    starts_of(run, load_generator(target.location))
 
 
 def _draw_all(study: Study, place: Place, directions: Mapping[str, Direction], starts: Sequence[Start]) -> None:

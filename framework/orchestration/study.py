@@ -1,7 +1,7 @@
 """A run with all that its jobs need at hand: images, assessors, the cluster, and someone to tell."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +68,12 @@ class Study:
     def experiment(self) -> Experiment:
         """The run's."""
         return self.run.experiment
+
+    def made(self, name: str, about: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The artifact of this name, a document, where it is there and was made of the same; else None."""
+        artifacts = self.run.artifacts
+        document = artifacts.read_json(name) if artifacts.exists(name) else {}
+        return document if document and all(document.get(key) == value for key, value in about.items()) else None
 
     @property
     def cache(self) -> Path:

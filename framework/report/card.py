@@ -73,7 +73,7 @@ def _content(export: Export) -> dict[str, Any]:
 def _header(export: Export, source: Source) -> str:
     model = export.experiment.model
     family = "gan" if model.family == "gan" else "autoencoder"
-    kind = f"gan-{model.kind}" if model.kind not in ("dcgan", "autoencoder", "vae") else model.kind
+    kind = f"gan-{model.kind}" if model.family == "gan" and model.kind != "dcgan" else model.kind
     header: dict[str, Any] = {
         **source.header,
         "library_name": "latentscape",

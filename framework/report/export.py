@@ -78,7 +78,7 @@ def read_export(run: RunFolder, checkpoint: str) -> Export:
     return Export(
         generator=generator,
         checkpoint=checkpoint,
-        experiment=portable(with_overrides(run.experiment, searched)),
+        experiment=portable(run.trained_by(checkpoint)),
         searched=searched,
         trials=len(run.trials()),
         chosen_by=best.get("score") if best.get("checkpoint") == checkpoint else None,

@@ -21,7 +21,7 @@ class Source:
     licence: str
     photographs: bool
     shows: str = "faces"
-    knows: str = "drawn faces"
+    knows: str = ""
 
 
 SOURCES = {
@@ -66,5 +66,6 @@ SOURCES = {
             "photograph among them."
         ),
         photographs=False,
+        knows="drawn faces",
     ),
 }

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from framework.config import Experiment
 from framework.data import PackedStore
 from framework.images import from_pixels
-from framework.models import Ema, build_encoder
+from framework.models import Ema
 from framework.models.autoencoder import Decoder, Encoder, FittedDecoder
 from framework.models.likelihood import build_likelihood
 from framework.models.vae import Posterior
@@ -39,15 +39,12 @@ class VaeState(State):
     encoder_optimizer: Optimizer
 
     @classmethod
-    def fresh_partner(
-        cls, experiment: Experiment, shape: Mapping[str, int], place: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
         """The encoder's."""
-        encoder = build_encoder(experiment.model, **shape, seed=experiment.seed).to(**place)
         return {
-            "encoder": encoder,
-            "encoder_ema": Ema(encoder, half_life_images=experiment.training.ema_half_life_images),
-            "encoder_optimizer": adam(encoder, experiment.optimizer, lr=experiment.optimizer.generator_lr),
+            "encoder": partner,
+            "encoder_ema": Ema(partner, half_life_images=experiment.training.ema_half_life_images),
+            "encoder_optimizer": adam(partner, experiment.optimizer, lr=experiment.optimizer.generator_lr),
         }
 
     def partner(self) -> tuple[str, nn.Module, Optimizer]:
@@ -76,9 +73,9 @@ class AutoencoderState(VaeState):
             return
         indices = images.training_indices
         chosen = indices[np.linspace(0, len(indices) - 1, min(FITTED_IMAGES, len(indices))).round().astype(np.int64)]
-        device = next(self.encoder.parameters())
+        like = next(self.encoder.parameters())  # device and type
         codes = [
-            self.encoder_ema.network(from_pixels(images.images[part]).to(device))
+            self.encoder_ema.network(from_pixels(images.images[part]).to(like))
             for part in np.split(chosen, range(_CHUNK_IMAGES, len(chosen), _CHUNK_IMAGES))
         ]
         decoder = self.ema.network
@@ -87,15 +84,10 @@ class AutoencoderState(VaeState):
         self.settled_at = self.images_seen
 
 
-class _ReconstructionStep(Step[Any]):
+class _ReconstructionStep(Step[VaeState]):
     """A batch through encoder and decoder, and one update of both."""
 
     ADVICE = "lower optimizer.generator_lr"
-
-    @staticmethod
-    def real_images(batch_size: int) -> int:
-        """All of them."""
-        return batch_size
 
     def _prepare(self, experiment: Experiment) -> None:
         state = self._state

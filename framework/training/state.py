@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.checkpoint.saved import generator_config
 from framework.checkpoint.start import Start
 from framework.config import Experiment, OptimizerConfig
 from framework.data import PackedStore
 from framework.errors import TrainingError
-from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_discriminator, build_generator
+from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_generator
+from framework.models.build import build_partner
 
 
 @dataclass(kw_only=True)
@@ -50,28 +52,25 @@ class State(ABC):
         cls, experiment: Experiment, *, resolution: int, channels: int, precision: str, device: torch.device | str
     ) -> Self:
         """The state before the first step."""
-        optimizer, shape = experiment.optimizer, {"resolution": resolution, "channels": channels}
-        place: dict[str, Any] = {
-            "device": device,
-            "dtype": torch.float64 if precision == "float64" else torch.float32,
-        }
-        generator = build_generator(experiment.model, **shape, seed=experiment.seed).to(**place)
+        dtype = torch.float64 if precision == "float64" else torch.float32
+        shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
+        generator = build_generator(experiment.model, **shape).to(device, dtype)
+        partner = build_partner(experiment.model, **shape).to(device, dtype)
         return cls(
             experiment=experiment,
-            **shape,
+            resolution=resolution,
+            channels=channels,
             precision=precision,
             generator=generator,
             ema=Ema(generator, half_life_images=experiment.training.ema_half_life_images),
-            generator_optimizer=adam(generator, optimizer, lr=optimizer.generator_lr),
-            **cls.fresh_partner(experiment, shape, place),
+            generator_optimizer=adam(generator, experiment.optimizer, lr=experiment.optimizer.generator_lr),
+            **cls.beside(partner, experiment),
         )
 
     @classmethod
     @abstractmethod
-    def fresh_partner(
-        cls, experiment: Experiment, shape: Mapping[str, int], place: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The fields that a family adds: networks for images of `shape`, moved to `place`, and what goes with them."""
+    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
+        """The fields that a family adds: what the generator is trained with, and what goes with that."""
 
     @abstractmethod
     def partner(self) -> tuple[str, nn.Module, Optimizer]:
@@ -154,12 +153,8 @@ class State(ABC):
     def _alone(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The averaged generator's weights and what `load_generator` needs to rebuild it."""
         weights = single(self.ema.state_dict())
-        config = {
-            **self.experiment.model.model_dump(mode="json"),
-            "resolution": self.resolution,
-            "channels": self.channels,
-            "images_seen": self.images_seen,
-        }
+        shown = {"resolution": self.resolution, "channels": self.channels, "images_seen": self.images_seen}
+        config = generator_config(self.experiment.model, **shown)
         return weights, config
 
 
@@ -171,13 +166,10 @@ class TrainState(State):
     discriminator_optimizer: Optimizer
 
     @classmethod
-    def fresh_partner(
-        cls, experiment: Experiment, shape: Mapping[str, int], place: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
         """The discriminator's."""
-        network = build_discriminator(experiment.model, **shape, seed=experiment.seed).to(**place)
-        rate = experiment.optimizer.discriminator_lr
-        return {"discriminator": network, "discriminator_optimizer": adam(network, experiment.optimizer, lr=rate)}
+        optimizer = adam(partner, experiment.optimizer, lr=experiment.optimizer.discriminator_lr)
+        return {"discriminator": partner, "discriminator_optimizer": optimizer}
 
     def partner(self) -> tuple[str, nn.Module, Optimizer]:
         """The discriminator."""

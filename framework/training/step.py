@@ -137,11 +137,6 @@ class NotebookStep(PairStep):
 class JointStep(PairStep):
     """The discriminator on a batch of real and one of generated images at once, then the generator on the same ones."""
 
-    @staticmethod
-    def real_images(batch_size: int) -> int:
-        """All of them."""
-        return batch_size
-
     def _move(self, real: Tensor, *, step: int) -> Tensor:
         shard = self._workers.shard(self._batch)
         real = self._penalised(real, step)

@@ -44,9 +44,9 @@ class Step(ABC, Generic[S]):
         """Whatever the family needs, chosen once."""
 
     @staticmethod
-    @abstractmethod
     def real_images(batch_size: int) -> int:
         """How many training images a step of `batch_size` takes."""
+        return batch_size
 
     def __call__(self, pixels: Tensor) -> Tensor:
         """Moves the state by one step.

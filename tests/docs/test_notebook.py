@@ -82,7 +82,11 @@ def test_its_pictures_are_small_and_no_path_of_a_machine_is_in_it(notebook):
     assert pictures
     assert sum(map(len, pictures)) < 100_000
     cells = json.loads(PLACE.read_text())["cells"]
-    words = [source(cell) + "".join("".join(out.get("text", ())) for out in cell.get("outputs", [])) for cell in cells]
+    shown = [out for cell in cells for out in cell.get("outputs", [])]
+    words = [*map(source, cells), *("".join([*out.get("text", ()), *out.get("traceback", ())]) for out in shown)]
+    words += [
+        "".join(text) for out in shown for kind, text in out.get("data", {}).items() if not kind.startswith("image/")
+    ]
     assert not re.findall(r"(?<![\w.:/)])/[a-z]+/\S*", "\n".join(words))
 
 

@@ -158,23 +158,28 @@ def files(run):
 
 
 @contextlib.contextmanager
-def held(run):
-    # A test takes the lease away, and on a busy machine is not over before the next heartbeat.
-    with lease(run.folder, ["python", "-m", "jobs.search"], on_lost=lambda _: None):
+def held(run, *, on_lost=pytest.fail):
+    with lease(run.folder, ["python", "-m", "jobs.search"], on_lost=on_lost):
         yield run
 
 
 @pytest.fixture
-def live_run(tmp_path):
-    """A run at work, with a trial that runs and one that waits."""
+def begun_run(tmp_path):
+    """A run with a trial that runs and one that waits, and no job that holds it."""
     experiment = with_overrides(Experiment(), {"name": "faces", "storage.path": str(tmp_path / "runs")})
     run = RunFolder.create(experiment, ["python", "-m", "jobs.search"])
     for name, state in (("001-74fd", "running"), ("002-e6f1", "pending")):
         run.trial(name).write_params(PARAMS)
         run.trial(name).write_state(state=state)
     run.trial("001-74fd").append_metrics({"images_seen": 6400, "images_per_second": 100.0})
-    with held(run):
-        yield run
+    return run
+
+
+@pytest.fixture
+def live_run(begun_run):
+    """The same at work."""
+    with held(begun_run):
+        yield begun_run
 
 
 @dataclass
@@ -245,9 +250,14 @@ def terminal():
         one.close()
 
 
-def test_a_terminal_sees_reports_as_they_come_and_the_jobs_end_ends_it(terminal, live_run):
-    run = live_run
-    screen = terminal(run)
+def test_a_terminal_sees_reports_as_they_come_and_the_jobs_end_ends_it(terminal, begun_run):
+    run = begun_run
+    # Its lease is taken away below, and on a busy machine this is not over before the next heartbeat.
+    with held(run, on_lost=lambda _: None):
+        follow(terminal(run), run)
+
+
+def follow(screen, run):
     screen.wait_for("6.4k/1.5M")
     score = {"metric": "fid1k_768", "value": 1.25, "protocol": {}}
     run.trial("001-74fd").append_metrics({"images_seen": 12_800, "images_per_second": 100.0, "score": score})

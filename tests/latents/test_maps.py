@@ -16,7 +16,8 @@ from framework.latents.map_points import (
     make_trials,
     trial_figures,
 )
-from framework.latents.maps import aggregate_kl, chance_purity, hole_share, knn_purity, plane_of
+from framework.latents.maps import plane_of
+from framework.metrics.latent_space import aggregate_kl, chance_purity, hole_share, knn_purity
 from framework.models import build_encoder, build_generator
 
 
@@ -130,13 +131,13 @@ def test_t_sne_keeps_blobs_apart_and_repeats():
 
 def test_what_is_no_map_is_refused():
     with pytest.raises(LatentsError, match=r"model\.latent_size: 1"):
-        plane_of(np.zeros((9, 1)), method="pca", seed=0)
+        check_encoder(loaded("vae", latent_size=1), "here")
     with pytest.raises(LatentsError, match="4 labelled images at least, there are 3"):
         plane_of(np.zeros((3, 5)), method="pca", seed=0)
 
 
-def loaded(family):
-    keys = {"model.family": family, "model.width": 4, "model.latent_size": 3}
+def loaded(family, *, latent_size=3):
+    keys = {"model.family": family, "model.width": 4, "model.latent_size": latent_size}
     model = with_overrides(Experiment(), keys).model
     shape = {"resolution": 28, "channels": 1, "seed": 0}
     encoder = None if family == "gan" else build_encoder(model, **shape)

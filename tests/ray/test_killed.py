@@ -4,13 +4,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import psutil
 import pytest
 
 from framework.checkpoint import RunFolder, load_generator
-from tests.ray.conftest import MARK, TINY, our_processes, wait_until
+from tests.ray.conftest import MARK, ROOT, TINY, our_processes, wait_until
 
 SHORT = ("training.total_images=1280", "training.samples_every_images=1280", "evaluation.every_images=640")
 LONG = ("training.total_images=3840", "training.samples_every_images=3840", "evaluation.every_images=640")
@@ -95,6 +96,34 @@ def test_an_embedded_ray_listens_on_loopback_alone_and_ends_with_a_job_asked_to_
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.train ")
+
+
+FLAGS = """
+import contextlib
+import sys
+import time
+import ray
+from framework.orchestration.cluster import connect
+from framework.orchestration.stopping import StopFlag
+
+with connect("flags", verbose=False, say=lambda text: None):
+    raised, orphaned = StopFlag.new("raised"), StopFlag.new("orphaned")
+    readers = [raised.reader(), orphaned.reader()]
+    assert not raised.is_raised() and not orphaned.is_raised()
+    assert [read() for read in readers] == [False, False]
+    raised.raise_it()
+    ray.kill(orphaned.actor)
+    with contextlib.suppress(ray.exceptions.RayActorError):
+        orphaned.is_raised()
+    time.sleep(1)
+    print([read() for read in readers])
+"""
+
+
+def test_a_stop_flag_is_up_when_it_was_raised_and_not_when_its_keeper_is_gone(jobs):
+    environment = {**jobs.environment, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", FLAGS], env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.stdout == "[True, False]\n", ended.stderr
 
 
 def is_worker(pid):

@@ -129,7 +129,7 @@ def test_bfloat16_computes_nearly_the_same():
     _, _, exact = start("vae", "float64")
     assert step(pixels(0))[:3].tolist() == pytest.approx(exact(pixels(0))[:3].tolist(), rel=0.05)
     experiment = with_overrides(Experiment(), settings("vae"))
-    assert choose_precision(experiment, resolution=32, channels=3, device=CPU)[0] in ("float32", "bfloat16")
+    assert "float32's time" in choose_precision(experiment, resolution=32, channels=3, device=CPU)[1]
 
 
 @pytest.fixture
@@ -217,5 +217,5 @@ def test_a_damaged_encoder_is_said_and_a_gan_has_none(run):
 
 def test_images_of_another_size_are_refused(run):
     _, place = run("vae")
-    with pytest.raises(LatentsError, match=r"want uint8 \[n, \(32, 32, 3\)\], not uint8 \[1, 28, 28, 3\]"):
+    with pytest.raises(LatentsError, match=r"want uint8 \[n, 32, 32, 3\], not uint8 \[1, 28, 28, 3\]"):
         load_generator(place).encode(np.zeros((1, 28, 28, 3), np.uint8))

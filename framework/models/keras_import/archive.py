@@ -8,7 +8,6 @@ import contextlib
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +24,6 @@ MOST_JSON_BYTES = 16 << 20
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-# What broken files make libraries raise. h5py: OSError, RuntimeError and KeyError for what HDF5 cannot follow,
-# ValueError, TypeError and AttributeError where a header says another type than its content. json: ValueError, and of
-# text nested too deep a RuntimeError. zipfile: the others, OSError too, and RuntimeError of what is encrypted or packed
-# in a way it does not know.
-_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError)
-_DAMAGE += (EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -199,10 +192,12 @@ def _damage(place: str, *, missing: str = "cannot be read") -> Iterator[None]:
     """Turns what broken files make libraries raise into one line."""
     try:
         yield
+    except CheckpointError:
+        raise
     except FileNotFoundError:
         raise CheckpointError(f"{place}: {missing}") from None
     except PermissionError as fault:
         raise CheckpointError(f"{place}: cannot be read ({fault.strerror})") from None
-    except _DAMAGE as fault:
+    except Exception as fault:  # over a broken file h5py, zipfile, json and what they unpack with raise of every kind
         reason = " ".join(str(fault).split())[:160] or type(fault).__name__
         raise CheckpointError(f"{place}: is damaged ({reason})") from None

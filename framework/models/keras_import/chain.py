@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from framework.models.keras_import.layers import RefusedError
 from framework.models.layers import Shape
 
 _FUNCTIONAL = ("Functional", "Model")
@@ -30,10 +31,6 @@ class Entry:
     sources: tuple[str, ...]
 
 
-class Refusal(Exception):  # noqa: N818  it is one, and no error of the program's
-    """What is not taken of a model; whoever catches it knows the file's name."""
-
-
 def chain_of(document: Any) -> tuple[Shape, list[Entry]]:
     """The shape of a model's one input, and its layers in the order they are computed.
 
@@ -41,27 +38,24 @@ def chain_of(document: Any) -> tuple[Shape, list[Entry]]:
         document: `model_config` or `config.json`, parsed.
 
     Raises:
-        Refusal: It is another kind of model, or no chain.
+        RefusedError: It is another kind of model, or no chain.
     """
     kind = document.get("class_name") if isinstance(document, dict) else None
     if not isinstance(document, dict) or kind not in ("Sequential", *_FUNCTIONAL):
-        raise Refusal(f"is a {kind or 'model of no known kind'}; taken are Sequential and Functional models")
+        raise RefusedError(f"is a {kind or 'model of no known kind'}; taken are Sequential and Functional models")
     _refuse_custom(document, "the model")
     config = document.get("config")
     listed = config.get("layers") if isinstance(config, dict) else config  # a bare list before Keras 2.2.3
     if not isinstance(listed, list) or not listed:
-        raise Refusal("has no layers")
+        raise RefusedError("has no layers")
     entries = list(_entries(listed))
     if kind == "Sequential":
-        inputs, rest = [entry for entry in entries[:1] if entry.kind == _INPUT], entries
-        rest = entries[1:] if inputs else entries
-        shape = _input_shape(entries[0])
+        first, rest = entries[0], entries[1:] if entries[0].kind == _INPUT else entries
     else:
         first, rest = _in_order(entries, config if isinstance(config, dict) else {})
-        shape = _input_shape(first)
     if not rest:
-        raise Refusal("has no layers")
-    return shape, rest
+        raise RefusedError("has no layers")
+    return _input_shape(first), rest
 
 
 def _entries(listed: list[Any]) -> Iterator[Entry]:
@@ -69,12 +63,12 @@ def _entries(listed: list[Any]) -> Iterator[Entry]:
     for place, layer in enumerate(listed):
         kind, config = (layer.get("class_name"), layer.get("config")) if isinstance(layer, dict) else (None, None)
         if not isinstance(kind, str):
-            raise Refusal(f"layer {place} is not described as Keras does")
+            raise RefusedError(f"layer {place} is not described as Keras does")
         name = config.get("name") if isinstance(config, dict) else None
         name = name if isinstance(name, str) else str(layer.get("name", place))
         _refuse_custom(layer, f"layer {name} ({kind})")
         if not isinstance(config, dict):
-            raise Refusal(f"layer {name} ({kind}) is not described as Keras does")
+            raise RefusedError(f"layer {name} ({kind}) is not described as Keras does")
         yield Entry(name, kind, counts[kind], config, tuple(_sources(layer, f"layer {name} ({kind})")))
         counts[kind] += 1
 
@@ -83,20 +77,20 @@ def _refuse_custom(described: Mapping[str, Any], what: str) -> None:
     """A class of somebody's own that bears the name of one of Keras's."""
     kind, registered, module = (described.get(key) for key in ("class_name", "registered_name", "module"))
     if registered not in (None, kind):
-        raise Refusal(f"{what} is a class of somebody's own, {registered}, which is not taken")
+        raise RefusedError(f"{what} is a class of somebody's own, {registered}, which is not taken")
     if module is not None and str(module).split(".")[0] not in ("keras", "tensorflow", "tf_keras"):
-        raise Refusal(f"{what} is a class of somebody's own, of the module {module}, which is not taken")
+        raise RefusedError(f"{what} is a class of somebody's own, of the module {module}, which is not taken")
 
 
 def _sources(layer: Mapping[str, Any], what: str) -> Iterator[str]:
     nodes = layer.get("inbound_nodes") or []
     if len(nodes) > 1:
-        raise Refusal(f"{what} is used {len(nodes)} times; taken is a chain of layers")
+        raise RefusedError(f"{what} is used {len(nodes)} times; taken is a chain of layers")
     for node in nodes:
         for name, arguments in _tensors(node, what):
             said = [f"{key}={value}" for key, value in arguments.items() if value not in (None, False)]
             if said:
-                raise Refusal(f"{what} is called with {said[0]}, which is not taken")
+                raise RefusedError(f"{what} is called with {said[0]}, which is not taken")
             yield name
 
 
@@ -106,13 +100,15 @@ def _tensors(node: Any, what: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if isinstance(node, dict):
             for tensor in node["args"]:
                 if tensor["class_name"] != "__keras_tensor__":
-                    raise Refusal(f"{what} is given something else than a layer's output")
+                    raise RefusedError(f"{what} is given something else than a layer's output")
                 yield tensor["config"]["keras_history"][0], node.get("kwargs") or {}
         else:
             for name, _, _, *arguments in node:
                 yield name, arguments[0] if arguments else {}
     except (KeyError, TypeError, ValueError, IndexError):
-        raise Refusal(f"{what} is given something else than one layer's output; taken is a chain of layers") from None
+        raise RefusedError(
+            f"{what} is given something else than one layer's output; taken is a chain of layers"
+        ) from None
 
 
 def _in_order(entries: list[Entry], config: Mapping[str, Any]) -> tuple[Entry, list[Entry]]:
@@ -120,18 +116,18 @@ def _in_order(entries: list[Entry], config: Mapping[str, Any]) -> tuple[Entry, l
     for key, what in (("input_layers", "inputs"), ("output_layers", "outputs")):
         count = len(_ends(config.get(key)))
         if count != 1:
-            raise Refusal(f"has {count} {what}; taken are models of one input and one output")
+            raise RefusedError(f"has {count} {what}; taken are models of one input and one output")
     inputs = [entry for entry in entries if entry.kind == _INPUT]
     if len(inputs) != 1:
-        raise Refusal(f"has {len(inputs)} inputs; taken are models of one input and one output")
+        raise RefusedError(f"has {len(inputs)} inputs; taken are models of one input and one output")
     fed: dict[str, Entry] = {}
     for entry in entries:
         if entry.kind == _INPUT:
             continue
         if len(entry.sources) != 1:
-            raise Refusal(f"layer {entry.name} ({entry.kind}) has {len(entry.sources)} inputs; taken is a chain")
+            raise RefusedError(f"layer {entry.name} ({entry.kind}) has {len(entry.sources)} inputs; taken is a chain")
         if entry.sources[0] in fed:
-            raise Refusal(f"layer {entry.sources[0]} feeds two layers; taken is a chain of layers")
+            raise RefusedError(f"layer {entry.sources[0]} feeds two layers; taken is a chain of layers")
         fed[entry.sources[0]] = entry
     order: list[Entry] = []
     here = inputs[0].name
@@ -139,7 +135,7 @@ def _in_order(entries: list[Entry], config: Mapping[str, Any]) -> tuple[Entry, l
         order.append(fed.pop(here))
         here = order[-1].name
     if fed or here != _ends(config.get("output_layers"))[0]:
-        raise Refusal("has layers outside the way from its input to its output; taken is a chain of layers")
+        raise RefusedError("has layers outside the way from its input to its output; taken is a chain of layers")
     return inputs[0], order
 
 
@@ -156,5 +152,5 @@ def _input_shape(first: Entry) -> Shape:
     given = config.get("batch_shape") or config.get("batch_input_shape")
     sides = given[1:] if isinstance(given, list) else None
     if not sides or not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
-        raise Refusal(f"layer {first.name} ({first.kind}) leaves the input's shape open; taken is a fixed one")
+        raise RefusedError(f"layer {first.name} ({first.kind}) leaves the input's shape open; taken is a fixed one")
     return tuple(sides)

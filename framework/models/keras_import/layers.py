@@ -45,7 +45,7 @@ _FUNCTIONS: dict[str, plain.Activation | None] = {
 
 
 class RefusedError(Exception):
-    """What is not taken of a layer; whoever catches it knows the layer's name and the file's."""
+    """What is not taken of a model or of a layer; whoever catches it knows the file's name, and the layer's."""
 
 
 def layers_from(kind: str, config: Config, given: plain.Shape) -> list[plain.Layer]:

@@ -9,7 +9,7 @@ import numpy as np
 from framework.errors import CheckpointError
 from framework.models import layers as plain
 from framework.models.keras_import.archive import Archive, open_archive
-from framework.models.keras_import.chain import Entry, Refusal, chain_of
+from framework.models.keras_import.chain import Entry, chain_of
 from framework.models.keras_import.layers import RefusedError, layers_from
 
 # The groups that a .keras file keeps weights in are named after the class, and counted.
@@ -63,7 +63,7 @@ def read_model(path: str | Path, *, guarded: bool = True) -> KerasModel:
     with open_archive(path, guarded=guarded) as archive:
         try:
             given, entries = chain_of(archive.config)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             raise CheckpointError(f"{archive.place}: {refusal}") from None
         layers: list[plain.Layer] = []
         arrays: list[dict[str, np.ndarray]] = []
@@ -71,10 +71,10 @@ def read_model(path: str | Path, *, guarded: bool = True) -> KerasModel:
         for entry in entries:
             made = _read_layer(archive, entry, shape)
             for layer in made:
-                found = dict(_arrays(archive, entry, layer, shape))
+                after = _after(archive, entry, layer, shape)  # first, for it bounds the sizes of the arrays
+                arrays.append(dict(_arrays(archive, entry, layer, shape)))
                 layers.append(layer)
-                arrays.append(found)
-                shape = _after(archive, entry, layer, shape)
+                shape = after
     return KerasModel(archive.place, archive.form, archive.version, given, shape, layers, arrays)
 
 
@@ -96,7 +96,6 @@ def _arrays(archive: Archive, entry: Entry, layer: plain.Layer, given: plain.Sha
     wanted = _wanted(layer, given)
     if not wanted:
         return
-    _after(archive, entry, layer, given)  # so that the sizes below have their bounds
     places = _named(archive, entry) if archive.form == "HDF5" else _counted(archive, entry, list(wanted))
     for name, shape in wanted.items():
         what = f"layer {entry.name} ({entry.kind}): {name}"

@@ -1,0 +1,21 @@
+"""Images a fixed number at a time: a network's rounding depends on how many go through it, and so never shows."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+BLOCK_IMAGES = 32
+
+
+def blocks_of(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Where each block belongs, and its images [32, ...]; the last one is filled up with zeros.
+
+    >>> [(part.start, part.stop, len(block)) for part, block in blocks_of(np.ones((40, 1)))]
+    [(0, 32, 32), (32, 40, 32)]
+    """
+    for start in range(0, len(images), BLOCK_IMAGES):
+        block = np.array(images[start : start + BLOCK_IMAGES])  # a copy: torch takes no read-only memory
+        part = slice(start, start + len(block))
+        if len(block) < BLOCK_IMAGES:
+            block = np.concatenate([block, np.zeros((BLOCK_IMAGES - len(block), *block.shape[1:]), block.dtype)])
+        yield part, block
