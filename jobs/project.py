@@ -1,14 +1,15 @@
-"""Find the latent of real photographs: RUN/projections/ holds them, for latents.start of the other jobs."""
+"""Find the latent of photographs, or of held-out images: RUN/projections/ holds them, for latents.start."""
 
 from typing import Any
 
 from framework.checkpoint import RunFolder, load_generator
-from framework.orchestration.projecting import FOUND_BACK_LEVELS, features_of, project_photos, read_photos
+from framework.orchestration.photos import held_out_photos, read_photos
+from framework.orchestration.projecting import FOUND_BACK_LEVELS, features_of, project_photos
 from framework.orchestration.target import Target
 from jobs.cli import Arguments, Job, run_job, shown
 from jobs.opened import open_study
 
-JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN PHOTO…", ("model.entry", "latents", "assessor", "storage"), (2, 65))
+JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN [PHOTO…]", ("model.entry", "latents", "assessor", "storage"), (1, 65))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
@@ -20,11 +21,12 @@ def body(arguments: Arguments) -> dict[str, Any]:
         photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
 
     with open_study(arguments, check=check) as (study, target):
-        document = project_photos(study, target, photos)
+        document = project_photos(study, target, photos or held_out_photos(study))
         samples = f"{study.experiment.latents.candidates:,}"
         for row in document["photos"]:
+            encoded = "" if row["encoded_error"] is None else f"by the encoder alone by {row['encoded_error']:.1f}, "
             arguments.console.say(
-                f"{row['name']}: off by {row['pixel_error']:.1f} of 255, the nearest of {samples} samples by "
+                f"{row['name']}: off by {row['pixel_error']:.1f} of 255, {encoded}the nearest of {samples} samples by "
                 f"{row['nearest_random_error']:.1f}, a random one by {row['random_error']:.1f}"
             )
         made = document["held_out_generated"]

@@ -175,6 +175,7 @@ class LatentsConfig(Section):
     """Interpolation and arithmetic."""
 
     interpolation_steps: int = key(6, "pictures from one latent to the other", unit="images", ge=2)
+    path_pairs: int = key(50, "pairs of samples that smoothness is measured between", unit="pairs", ge=1)
     loop_samples: int = key(6, "samples that the looping film visits; 0: no film", unit="images", ge=0, le=64)
     corner_steps: int = key(7, "side of the sheet between four corners", unit="images", ge=2, le=16)
     sheet_samples: int = key(100, "numbered samples on the contact sheet", unit="images", ge=4, le=1000)
@@ -219,6 +220,7 @@ class LatentsConfig(Section):
     projection_starts: int = key(4, "descents a photograph, side by side", ge=1, le=64)
     projection_steps: int = key(300, "steps of each", ge=1)
     projection_controls: int = key(8, "generated images that are to be found back", unit="images", ge=1, le=256)
+    projection_held_out: int = key(16, "held-out images, where no photograph is named", unit="images", ge=1, le=1024)
     map_method: Literal["pca", "tsne"] = key("pca", "the map's plane where codes have more than two numbers")
     map_images: int = key(5_000, "held-out images on a map, at most", unit="images", ge=64)
     map_samples: int = key(5_000, "points of each kind that a map tries", unit="latents", ge=100)

@@ -10,7 +10,7 @@ from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import Row, corner_sheet, strips
 from framework.latents.films import draw_frames
-from framework.latents.paths import PATH_STEPS, Ruler, measured
+from framework.latents.paths import PATH_STEPS, Ruler, measured, smoothness
 from framework.latents.subjects import GeneratorLike, typical_norm
 
 LEG_FRAMES = 30  # from one sample to the next: 1.2 seconds
@@ -130,10 +130,18 @@ def interpolate(
         "latent_norms": {name: np.linalg.norm(walk, axis=1).round(4).tolist() for name, walk in latents.items()},
         "typical_norm": round(typical_norm(generator.latent_size), 4),
         "path_length": lengths,
+        "paths": None if ruler is None else _smoothness(ruler, generator, config),
     }
     seed = f" of seed {config.seed}" if len(starts) < 2 else ""
     picture = strips(rows, title=f"From {from_name} to {to_name}{seed}")
     return Interpolation(picture=picture, document=document, latents=latents)
+
+
+def _smoothness(ruler: Ruler, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
+    """Over `latents.path_pairs` pairs of samples, the first of them samples 1 and 2, whatever the walk starts from."""
+    pairs = generator.sample_latents(2 * config.path_pairs, config.seed).reshape(config.path_pairs, 2, -1)
+    ways = {"lerp": lerp, "slerp": slerp}
+    return smoothness(ruler, {name: [way(a, b, PATH_STEPS) for a, b in pairs] for name, way in ways.items()})
 
 
 def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:

@@ -1,24 +1,23 @@
 """Photographs brought into latent space as Ray work, a task each, beside what tells whether that means anything."""
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.config import Experiment, LatentsConfig
-from framework.data.decoding import RejectedError, decode
-from framework.errors import DataError, LatentsError
+from framework.errors import LatentsError
 from framework.evaluation.inception import Inception
 from framework.evaluation.resizing import resize_like_tensorflow
 from framework.evaluation.weights import find_weights, how_to_get_weights, read_weights
 from framework.images import from_pixels, labelled_sheet, png_bytes
 from framework.latents.projection import Features, Projected, in_levels, project
+from framework.orchestration.photos import Photo
 from framework.orchestration.places import Place, crew_of, on_host, place_of
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
@@ -27,45 +26,6 @@ PICTURE, DOCUMENT = "projected.png", "projections.json"
 _INCEPTION_TAP = 192
 _CONTROL_SEED = 2_000_003  # generated images that have to be found back: no candidate is of this seed
 FOUND_BACK_LEVELS = 5.0  # root mean square of 0 to 255; what looks the same
-
-
-@dataclass(frozen=True, eq=False)
-class Photo:
-    """One picture to be found.
-
-    Attributes:
-        name: The file's, without its ending.
-        pixels: [h,w,c] uint8, as the generator's images are.
-        sha256: Of the file.
-    """
-
-    name: str
-    pixels: np.ndarray
-    sha256: str
-
-
-def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]:
-    """Photographs as training would see them: upright, the centre square, at the generator's resolution.
-
-    Raises:
-        DataError: One cannot be read or is no image, or two have the same name.
-    """
-    found: list[Photo] = []
-    resolution, channels = generator.resolution, generator.channels
-    for path in paths:
-        file = Path(path).expanduser()
-        try:
-            data = file.read_bytes()
-            pixels = np.frombuffer(decode(data, resolution=resolution, channels=channels), np.uint8)
-        except OSError as fault:
-            raise DataError(f"{path}: cannot be read ({fault.strerror})") from None
-        except RejectedError as fault:
-            raise DataError(f"{path}: {fault}") from None
-        name = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in file.stem)
-        if name in {photo.name for photo in found}:
-            raise DataError(f"{path}: another photograph is called {name} too; their latents would be one file")
-        found.append(Photo(name, pixels.reshape(resolution, resolution, channels), hashlib.sha256(data).hexdigest()))
-    return found
 
 
 def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dict[str, Any]:
@@ -102,6 +62,7 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
         "features": named,
         "starts": settings.projection_starts,
         "steps": settings.projection_steps,
+        "images": study.images.digest,
         "photos": [one.row(photo) for photo, one in zip(photos, found, strict=False)],
         "held_out_generated": _about_controls(found[len(photos) :], controls),
     }
@@ -120,12 +81,14 @@ class _Found:
         nearest: [z] of the nearest of the random samples.
         nearest_error: Its pixel error, of 0 to 255.
         random_error: Median pixel error of random samples.
+        encoded_error: Pixel error of what the encoder alone makes of it; None of a generator without one.
     """
 
     best: Projected
     nearest: np.ndarray
     nearest_error: float
     random_error: float
+    encoded_error: float | None
 
     def row(self, photo: Photo) -> dict[str, Any]:
         """As projections.json has it."""
@@ -133,6 +96,7 @@ class _Found:
             "name": photo.name,
             "pixel_error": self.best.pixel_error,
             "feature_error": self.best.feature_error,
+            "encoded_error": self.encoded_error,
             "nearest_random_error": self.nearest_error,
             "random_error": self.random_error,
             "start_errors": self.best.start_errors,
@@ -161,19 +125,30 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
         raise LatentsError("project: wants a generator that gradients go through")
     target = from_pixels(photo.pixels[None])[0]
     candidates = generator.sample_latents(settings.candidates, settings.seed)
-    images = from_pixels(generator.images(candidates))
-    errors = ((images - target) ** 2).mean(dim=(1, 2, 3))
+    errors = _errors_of(generator, candidates, target)
     nearest = int(errors.argmin())
+    encoded = None if generator.encoder is None else generator.encode(photo.pixels[None])
     best = project(
         on_host(generator.network, generator.device),
         target,
         # The encoder's own guess is where one descent begins, if it is near.
-        candidates if generator.encoder is None else np.concatenate([generator.encode(photo.pixels[None]), candidates]),
+        candidates if encoded is None else np.concatenate([encoded, candidates]),
         features=_features(place, weights),
         starts=settings.projection_starts,
         steps=settings.projection_steps,
     )
-    return _Found(best, candidates[nearest], in_levels(float(errors[nearest])), in_levels(float(errors.median())))
+    return _Found(
+        best,
+        candidates[nearest],
+        in_levels(float(errors[nearest])),
+        in_levels(float(errors.median())),
+        None if encoded is None else in_levels(float(_errors_of(generator, encoded, target)[0])),
+    )
+
+
+def _errors_of(generator: LoadedGenerator, latents: np.ndarray, target: Tensor) -> Tensor:
+    """[n] mean squared error of each latent's image."""
+    return ((from_pixels(generator.images(latents)) - target) ** 2).mean(dim=(1, 2, 3))
 
 
 def _features(place: Place, weights: str | None) -> Features | None:

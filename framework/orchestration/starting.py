@@ -6,7 +6,7 @@ import numpy as np
 
 from framework.checkpoint import LoadedGenerator, RunFolder
 from framework.latents.starts import SUFFIX, read_starts
-from framework.orchestration.projecting import read_photos
+from framework.orchestration.photos import read_photos
 
 
 def starts_of(run: RunFolder, generator: LoadedGenerator) -> list[tuple[str, np.ndarray]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from framework.latents.paths import PATH_STEPS, Ruler, measured
+from framework.latents.paths import PATH_STEPS, Ruler, measured, smoothness
 from framework.latents.walks import lerp, slerp
 
 
@@ -42,3 +42,29 @@ def test_what_is_less_than_a_level_counts():
     step = np.full((2, 16), 0.1 / 127.5, np.float32)  # a tenth of a level
     step[0] = 0
     assert Ruler(as_images).length(step) == pytest.approx(0.1)
+
+
+def test_smoothness_is_1_straight_on_and_the_arc_s_share_on_a_circle():
+    """Of two pairs, 1 and 2 radians apart: the arc over its chord, and even steps."""
+    pairs = []
+    for angle in (1.0, 2.0):
+        a, b = np.zeros((2, 16), np.float32)
+        a[0], b[0], b[1] = 5.0, 5 * np.cos(angle), 5 * np.sin(angle)
+        pairs.append((a, b))
+    walks = {"lerp": [lerp(a, b, 65) for a, b in pairs], "slerp": [slerp(a, b, 65) for a, b in pairs]}
+    found = smoothness(Ruler(as_images), walks)
+    arcs = [angle / (2 * np.sin(angle / 2)) for angle in (1.0, 2.0)]
+    assert found["lerp"] == {"ratio": pytest.approx(1, abs=1e-5), "largest_step": pytest.approx(1, abs=1e-3)}
+    assert found["slerp"] == {
+        "ratio": pytest.approx(np.mean(arcs), rel=1e-4),
+        "largest_step": pytest.approx(1, abs=1e-3),
+    }
+    assert (found["pairs"], found["features"], found["steps"]) == (2, "pixels", 65)
+
+
+def test_a_jump_is_one_step_as_long_as_all():
+    """Images that know two states alone: of 64 steps one has the whole length."""
+    walk = lerp(np.full(4, -1, np.float32), np.full(4, 1, np.float32), 65)
+    found = smoothness(Ruler(lambda z: as_images(z.sign())), {"lerp": [walk, walk[:1].repeat(65, axis=0)]})
+    assert found["lerp"]["largest_step"] == pytest.approx(64 / 2)  # the middle is 0, a state of its own
+    assert found["lerp"]["ratio"] == pytest.approx(1)

@@ -14,7 +14,8 @@ from framework.config import with_overrides
 from framework.latents.direction import load_direction
 from framework.orchestration.cluster import connect
 from framework.orchestration.discovering import discover_directions
-from framework.orchestration.projecting import project_photos, read_photos
+from framework.orchestration.photos import read_photos
+from framework.orchestration.projecting import project_photos
 from framework.orchestration.steering import steer
 from framework.orchestration.study import Study, prepare_images, train_assessors
 from framework.orchestration.target import best_target
