@@ -38,7 +38,8 @@ class Shower:
             self._watch.say(f"trial {trial}: {metric} {value:.4g} at {one['images_seen']:,} images")
         best = f", best score {self._best:.4g}" if self._best is not None else ""
         rate = figures.get("images_per_second")
-        left = f", {_minutes((self._total - figures['images_seen']) / rate)} left" if rate else ""
+        to_go = self._total - figures["images_seen"]  # the last batch may go beyond
+        left = f", {_minutes(to_go / rate)} left" if rate and to_go > 0 else ""
         self._watch.progress(
             f"{self.ended} of {self._trials} trials ended; "
             f"{trial}: {figures['images_seen']:,} of {self._total:,} images"
