@@ -6,7 +6,17 @@ from framework.metrics.extrapolation import Extrapolation, extrapolate
 from framework.metrics.frechet import frechet_distance
 from framework.metrics.inception_score import inception_score
 from framework.metrics.kernel import KernelDistance, kernel_distance, subset_distance, subset_indices
-from framework.metrics.manifold import Cover, Radii, blocks, cover, cover_bytes, manifold_scores, nearest, radii
+from framework.metrics.manifold import (
+    Cover,
+    Radii,
+    blocks,
+    cover,
+    cover_bytes,
+    manifold_scores,
+    nearest,
+    radii,
+    radii_of,
+)
 from framework.metrics.memorisation import Memorisation, memorisation
 from framework.metrics.moments import Moments
 
@@ -30,6 +40,7 @@ __all__ = [
     "memorisation",
     "nearest",
     "radii",
+    "radii_of",
     "relative_diversity",
     "subset_distance",
     "subset_indices",

@@ -14,7 +14,7 @@ from framework.metrics import (
     cover,
     inception_score,
     nearest,
-    radii,
+    radii_of,
     subset_distance,
     subset_indices,
 )
@@ -56,9 +56,9 @@ def splits_part(logits: Features, count: int, splits: int) -> tuple[float, float
     return inception_score(opened(logits)[:count], splits=splits)
 
 
-def radii_part(features: Features, count: int, k: int, start: int, stop: int) -> np.ndarray:
+def radii_part(features: Features, count: int, ks: tuple[int, ...], start: int, stop: int) -> np.ndarray:
     """Of the rows start to stop of the first `count` points."""
-    return radii(opened(features)[:count], k=k, rows=(start, stop))
+    return radii_of(opened(features)[:count], ks=ks, rows=(start, stop))
 
 
 def cover_part(real: Features, fake: Features, count: int, balls: Radii, start: int, stop: int) -> Cover:

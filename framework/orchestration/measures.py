@@ -256,11 +256,11 @@ def _by_balls(families: Any, sides: Sides, count: int, ks: dict[str, int], share
     if only_nearest:
         balls = Radii(np.zeros(real_count), np.zeros(real_count), np.zeros(count))
     else:
-        sizes = ((real, real_count, near_k), (real, real_count, wide_k), (fake, count, near_k))
-        work = [(features, total, k, *rows) for features, total, k in sizes for rows in blocks(total)]
+        sizes = ((real, real_count, (near_k, wide_k)), (fake, count, (near_k,)))
+        work = [(features, total, ks, *rows) for features, total, ks in sizes for rows in blocks(total)]
         parts = sharer.map(radii_part, work, "neighbours")
-        reach = [np.concatenate(list(itertools.islice(parts, len(blocks(total))))) for _, total, _ in sizes]
-        balls = Radii(*reach)
+        of_real, of_fake = (np.concatenate(list(itertools.islice(parts, len(blocks(total))))) for _, total, _ in sizes)
+        balls = Radii(*of_real.T, *of_fake.T)
     work = [(real, fake, count, balls, *rows) for rows in blocks(real_count)]
     whole: Cover = functools.reduce(operator.add, sharer.map(cover_part, work, "cover"))
     found = {family: Value(value) for family, value in whole.scores(density_k=wide_k).items()}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.metrics import Radii, cover, manifold_scores, nearest, radii
+from framework.metrics import Radii, cover, manifold_scores, nearest, radii, radii_of
 from framework.metrics.manifold import BLOCK_ROWS
 
 
@@ -74,3 +74,13 @@ def test_what_cannot_be_is_refused():
         radii(x, k=2)
     with pytest.raises(ValueError, match="features of 16 and of 3"):
         nearest(y, y[:, :3])
+
+
+def test_several_neighbours_in_one_pass_are_those_of_a_pass_each():
+    points = np.random.default_rng(3).normal(size=(700, 6))
+    both = radii_of(points, ks=(3, 5), rows=(256, 600))
+    assert both.shape == (344, 2)
+    for column, k in enumerate((3, 5)):
+        alone = np.sort(np.linalg.norm(points[:, None] - points[None], axis=2), axis=1)[256:600, k]
+        assert both[:, column] == pytest.approx(alone, rel=1e-9)
+        assert both[:, column].tolist() == radii(points, k=k, rows=(256, 600)).tolist()
