@@ -5,6 +5,11 @@ import re
 
 import pytest
 
+from framework.checkpoint import RunFolder
+from framework.report.compare_page import render_comparison
+from framework.report.score_table import columns, read_row
+from framework.report.sides import read_side
+
 
 @pytest.fixture
 def three(families, tmp_path):
@@ -311,3 +316,14 @@ def test_files_that_are_no_json_are_named(beside, three):
     told = warnings(beside(*three.values()))
     assert "gan: artifacts/projections.json is no JSON object; nothing of it is shown." in told
     assert len(told) == 3  # and that the GAN's networks are smaller
+
+
+def test_a_generator_of_the_users_own_has_no_parameters_to_count(tmp_path):
+    entry = "entry:mine.faces:generator"
+    (tmp_path / "experiment.yaml").write_text("model: {entry: 'mine.faces:generator'}\n")
+    run = RunFolder.open(tmp_path)
+    side = read_side("mine", "runs/mine", read_row("mine", run, entry), run)
+    page = render_comparison([side, side], columns([side.row]))
+    assert side.parameters is None
+    assert "very unequal" not in page
+    assert "python -m jobs.interpolate runs/mine" in page
