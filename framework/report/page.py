@@ -18,7 +18,8 @@ from framework.report.reading import Results, changed_keys, read_results
 
 _HERE = Path(__file__).parent
 _STYLES = ("report.css", "compare.css", "latent.css")
-_SCRIPTS = ("report.js", "charts.js", "tables.js", "leaderboard.js", "parallel.js")  # the first has what the others use
+# The first has what the others use.
+_SCRIPTS = ("report.js", "zoom.js", "charts.js", "tables.js", "leaderboard.js", "parallel.js")
 
 
 def write_report(run: RunFolder) -> str:
@@ -36,10 +37,15 @@ def write_report(run: RunFolder) -> str:
 
 def render(results: Results) -> str:
     """The whole page."""
-    environment = jinja2.Environment(
+    return environment().get_template("report.html").render(_content(results))
+
+
+def environment() -> jinja2.Environment:
+    """Where templates are read from, with the words they use."""
+    made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {
+    made.filters |= {
         "number": words.number,
         "score": words.score,
         "share": words.share,
@@ -49,7 +55,7 @@ def render(results: Results) -> str:
         "moment": words.moment,
         "tojson_plain": json.dumps,
     }
-    return environment.get_template("report.html").render(_content(results))
+    return made
 
 
 def _content(results: Results) -> dict[str, Any]:
@@ -57,8 +63,8 @@ def _content(results: Results) -> dict[str, Any]:
     chosen_by = sections.shown_score(results.best.get("score")) if results.best else None
     curves = curves_of(results)
     return {
-        "style": _files(_STYLES),
-        "script": _files(_SCRIPTS),
+        "style": files_of(_STYLES),
+        "script": files_of(_SCRIPTS),
         "experiment": experiment,
         "results": results,
         "trials": results.trials,
@@ -90,6 +96,6 @@ def _content(results: Results) -> dict[str, Any]:
     }
 
 
-def _files(names: tuple[str, ...]) -> Markup:
+def files_of(names: tuple[str, ...]) -> Markup:
     """Markup: these are files of ours, not anybody's text."""
     return Markup("\n".join((_HERE / name).read_text(encoding="utf-8") for name in names))  # noqa: S704

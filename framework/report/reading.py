@@ -20,6 +20,7 @@ random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: 
 {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score (checkpoint, subject) are shown beside it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -99,7 +100,7 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
     # Not run.experiment: that one names where the run lies now, this one what was typed.
     config = run.folder.read_text("experiment.yaml")
     experiment = experiment_from_text(config, source="experiment.yaml")
-    documents, damaged = _documents(run)
+    documents, damaged = read_documents(run, DOCUMENTS)
     effects = effects_of(documents.get("effects.json"))
     return Results(
         experiment=experiment,
@@ -119,10 +120,10 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
     )
 
 
-def _documents(run: RunFolder) -> tuple[dict[str, dict[str, Any]], list[str]]:
+def read_documents(run: RunFolder, names: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """The artifacts' documents by name, and which of them are damaged: each is somebody's file, none ends the page."""
     found, damaged = {}, []
-    for name in DOCUMENTS:
+    for name in names:
         if not run.artifacts.exists(name):
             continue
         try:

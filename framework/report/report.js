@@ -109,18 +109,6 @@ const page = (() => {
     if (event.key === "Escape" && held !== null) choose(null);
   });
 
-  const dialog = document.getElementById("zoom");
-  const large = dialog.querySelector("img");
-  document.querySelectorAll("[data-zoom]").forEach((button) =>
-    button.addEventListener("click", () => {
-      const picture = button.querySelector("img");
-      [large.src, large.alt] = [picture.src, picture.alt];
-      dialog.showModal();
-    }),
-  );
-  dialog.addEventListener("click", (event) => {
-    if (event.target === dialog || event.target === large) dialog.close();
-  });
   // The chosen trial's samples come into view within their own box; the page stays where it is.
   listeners.push((trial) => {
     const box = document.querySelector(".finals.tall");
@@ -129,7 +117,6 @@ const page = (() => {
     box.scrollTop += figure.getBoundingClientRect().top - box.getBoundingClientRect().top - 40;
   });
 
-  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => (part.open = true)));
   return {
     point, choose, toggle, filter, isFiltered, isOut, partsOf, showTip, hideTip, inside,
     held: () => held,

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.checkpoint import RunFolder
+from framework.checkpoint.foreign import entry_of
 from framework.metrics import cost
+from framework.report.trials import finite
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,17 @@ class Column:
 
 
 def read_row(name: str, run: RunFolder, checkpoint: str) -> Row:
-    """A checkpoint with all that its run knows of its scores."""
-    scores = [score for score in run.scores() if score.get("checkpoint") == checkpoint]
-    return Row(name, checkpoint, int(checkpoint.rpartition("/")[2]), scores)
+    """A checkpoint, or an entry, with all that its run knows of its scores; what is no score is passed over."""
+    scores = [score for score in run.scores() if _is_score(score) and score.get("checkpoint") == checkpoint]
+    return Row(name, checkpoint, 0 if entry_of(checkpoint) else int(checkpoint.rpartition("/")[2]), scores)
+
+
+def _is_score(document: Any) -> bool:
+    if not isinstance(document, Mapping) or not isinstance(document.get("metric"), str):
+        return False
+    value = document.get("value")
+    numbered = isinstance(value, (int, float)) and finite(value) is not None  # none of text, which finite takes too
+    return isinstance(document.get("protocol"), Mapping) and numbered
 
 
 def columns(rows: Sequence[Row]) -> list[Column]:

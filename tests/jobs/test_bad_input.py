@@ -212,3 +212,21 @@ def test_an_address_where_nothing_listens(tmp_path):
 def test_a_package_for_a_tracker_that_is_not_here(called, config, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)  # as Python itself marks what cannot be imported
     assert_mistake(called("search", config(DRAWN), "telemetry.mlflow=sqlite:///x.db"), "pip install -e '.[mlflow]'")
+
+
+@pytest.mark.parametrize(
+    ("output", "rule"),
+    [
+        ("there", "is a folder"),
+        ("there.html", "is a folder"),
+        ("page.txt", "wants a name that ends in .html"),
+        ("nowhere/page.html", "nowhere is not there"),
+        ("s3://bucket/page.html", "wants a file on this machine"),
+    ],
+)
+def test_a_comparison_that_can_be_written_nowhere(called, tmp_path, output, rule):
+    for name in ("there", "there.html"):
+        (tmp_path / name).mkdir()
+    result = called("compare", "runs/a", "runs/b", f"output={output}")
+    assert_mistake(result, f"error: output: {output}: ", rule)
+    assert len(result[2].splitlines()) == 1

@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 
 from framework.checkpoint import RunFolder
+from framework.orchestration.target import best_target
 from framework.report import write_report
+from framework.report.compare_page import render_comparison
+from framework.report.score_table import columns, read_row
+from framework.report.sides import read_side
 
-VOID = {"meta", "img", "br", "wbr", "link", "input", "hr", "path", "circle", "rect", "polyline"}
+VOID = {"col", "meta", "img", "br", "wbr", "link", "input", "hr", "path", "circle", "rect", "polyline"}
 
 
 @dataclass
@@ -56,14 +60,39 @@ class Page(HTMLParser):
         return [value for _, name, value in self.attributes if name in names]
 
 
-@pytest.fixture(scope="session")
-def make_run() -> Callable[..., Path]:
-    spec = importlib.util.spec_from_file_location("make_run", Path(__file__).with_name("make_run.py"))
+def _loaded(name: str):
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.make_run
+    return module
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Path]:
+    return _loaded("make_run").make_run
+
+
+@pytest.fixture(scope="session")
+def families():
+    """The maker of a GAN, an autoencoder and a VAE of known figures: `make_families`, `edit`, `generator`."""
+    return _loaded("make_families")
+
+
+@pytest.fixture(scope="session")
+def beside() -> Callable[..., "Page"]:
+    """The page of some runs side by side, by their folders."""
+
+    def render(*runs: Path) -> Page:
+        rows, sides = [], []
+        for run in map(RunFolder.open, runs):
+            row = read_row(run.folder.name, run, best_target(run).checkpoint)
+            rows.append(row)
+            sides.append(read_side(row.name, f"runs/{row.name}", row, run))
+        return Page(render_comparison(sides, columns(rows)))
+
+    return render
 
 
 @pytest.fixture(scope="session")

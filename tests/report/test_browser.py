@@ -291,3 +291,22 @@ def test_without_scripts_the_table_is_plain_and_whole(driver, pages):
         assert "Drag along" not in find(driver, "#parameters").text
     finally:
         driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_runs_side_by_side_fit_the_window(driver, families, beside, tmp_path, width):
+    runs = list(families.make_families(tmp_path, names={"vae": "vae-of-a-name-that-goes-on-and-on"}).values())
+    for count in (2, 3, 6):
+        page = tmp_path / f"{count}.html"
+        page.write_text(beside(*(runs * 2)[-count:]).source, encoding="utf-8")
+        driver.set_window_size(width, 900)
+        driver.get(f"file://{page}")
+        driver.execute_script("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+        assert driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+        shown = "return [...document.querySelectorAll('.beside')].every((table) => table.clientWidth <= arguments[0])"
+        # Up to three runs stand without a scroll of their own.
+        assert driver.execute_script(shown, width) or count == 6
+    driver.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
+    click(driver, ".gallery .plate")
+    assert find(driver, "#zoom").is_displayed()
+    assert driver.get_log("browser") == []

@@ -1,8 +1,11 @@
 """Scores side by side: one column a protocol."""
 
+import json
+
 import pytest
 
-from framework.report.score_table import Row, columns
+from framework.checkpoint import RunFolder
+from framework.report.score_table import Row, columns, read_row
 from jobs.tables import comparison_table
 
 
@@ -49,3 +52,13 @@ def test_all_equal_is_no_best_and_the_newest_of_one_protocol_counts():
 @pytest.mark.parametrize("rows", [[], [row("a")]])
 def test_without_scores_there_are_no_columns(rows):
     assert columns(rows) == []
+
+
+def test_what_is_no_score_is_passed_over_and_an_entry_has_no_clock(tmp_path):
+    entry = "entry:mine.faces:generator"
+    good = {**score("fid5k_768", 3.0), "checkpoint": entry}
+    wrong = [None, 3, {}, {**good, "value": "3.0"}, {**good, "value": None}, {**good, "protocol": 3}, {"metric": 1}]
+    (tmp_path / "experiment.yaml").write_text("model: {entry: 'mine.faces:generator'}\n")
+    (tmp_path / "scores.json").write_text(json.dumps({"scores": [*wrong, good]}))
+    read = read_row("mine", RunFolder.open(tmp_path), entry)
+    assert (read.images_seen, read.scores) == (0, [good])
