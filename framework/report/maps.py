@@ -186,7 +186,7 @@ def _nats_told(document: dict[str, Any]) -> str:
     count = finite(as_dict(protocol.get("images")).get("count"))
     of = "Of held-out images" if count is None else f"Of {words.number(count, 9)} held-out images"
     kind = _text(protocol.get("likelihood"))
-    told = f"{of}, means in nats an image ± standard error{f', {kind} likelihood' if kind else ''}."
+    told = f"{of}, means in nats an image ± standard error{f', {kind.capitalize()} likelihood' if kind else ''}."
     if kind == "bernoulli":
         told += (
             " ELBO, reconstruction and KL are of grey values; the weighted bound and the ELBO beside it are of the "

@@ -17,7 +17,7 @@ EVIL = """<script>alert("x")</script>'"&{{ 7 * 7 }}"""
 ODD = (None, [], {}, "x", float("nan"), 10**400, [[1]], {"a": 1}, -1, True)
 
 
-def one_map(run, family, *, kl=0.05):
+def one_map(run, family, *, kl: float | None = 0.05):
     return {
         "run": run, "checkpoint": "trials/000/checkpoints/000000000640", "family": family, "latent_size": 2,
         "plane": {"method": "latents", "axes": ["latent 1", "latent 2"]},
@@ -113,7 +113,7 @@ def test_a_likelihood_has_its_standard_errors(page_with):
         ["−97.52", "±", "0.31"], ["−73.02", "±", "0.29"], ["KL", "kl_nats", "24.51"], ["−88.10", "±", "0.31"],
         ["−91.40", "±", "0.32"],
     ]  # fmt: skip
-    assert "Of 10,000 held-out images, means in nats an image ± standard error, bernoulli likelihood." in page.text
+    assert "Of 10,000 held-out images, means in nats an image ± standard error, Bernoulli likelihood." in page.text
     assert "only these two compare" in page.text
 
 
