@@ -199,6 +199,7 @@ def test_an_imported_run_shows_its_score_and_what_a_training_would_begin_with(ma
     assert f"{final['value']:#.4g}Assessor Fréchet distance" in page.text
     assert "jobs.train CONFIG training.start_from=./runs/drawn-32" in page.text
     assert "Go on training" not in page.text
+    assert page.text.count("Nothing was trained here") == 2
     (run / "scores.json").unlink()
     assert "This generator has no score yet" in page_of(run).text
 
