@@ -55,7 +55,7 @@
   }
   page.changed(() => {
     const count = shown().length;
-    output.textContent = count === rows.length ? `${count} trials` : `${count} of ${rows.length} trials`;
+    output.textContent = `${count === rows.length ? "" : `${count} of `}${rows.length} trial${rows.length === 1 ? "" : "s"}`;
     tools.elements.all.hidden = !page.isFiltered();
   });
   tools.addEventListener("input", filter);

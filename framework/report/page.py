@@ -14,6 +14,7 @@ from framework.report.comparison import comparison_of
 from framework.report.figures import curves_of
 from framework.report.latent import latent_of, path_lengths
 from framework.report.leaderboard import leaderboard_of
+from framework.report.maps import maps_of
 from framework.report.reading import Results, changed_keys, read_results
 
 _HERE = Path(__file__).parent
@@ -53,6 +54,7 @@ def environment() -> jinja2.Environment:
         "plain": words.plain,
         "setting": words.setting,
         "moment": words.moment,
+        "model_name": words.model_name,
         "tojson_plain": json.dumps,
     }
     return made
@@ -84,6 +86,7 @@ def _content(results: Results) -> dict[str, Any]:
         "lengths": path_lengths(results.documents.get("interpolation.json", {})),
         "arithmetic": sections.arithmetic(results),
         "latent": latent_of(results),
+        "maps": maps_of(results),
         "assessors": sections.assessors(about.get("assessors")),
         "command": shlex.join(str(part) for part in sections.as_list(about.get("command"))),
         "facts": {name: sections.as_dict(about.get(name)) for name in ("data", "machine", "versions")},

@@ -16,8 +16,10 @@
 random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: a direction's file ->
 `framework.latents.effects.Effect.document` and {direction, method, target, generator, assessor}.
 `artifacts/projections.json`: photos, a list of {name, pixel_error, random_error, start_errors}, and held_out_generated:
-{pixel_error_median, count}. `artifacts/interpolation.json`: path_length, {lerp, slerp, features}. `scores.json`:
-{"scores": [{"metric", "value", "protocol", …}]}; further keys of a score (checkpoint, subject) are shown beside it.
+{pixel_error_median, count}. `artifacts/interpolation.json`: path_length, {lerp, slerp, features}.
+`artifacts/latent_map.json` and `artifacts/likelihood.json`: what `framework.orchestration.latent_map` and `.likelihood`
+write. `scores.json`: {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score (checkpoint, subject)
+are shown beside it.
 """
 
 from collections.abc import Sequence
@@ -39,9 +41,12 @@ __all__ = ["PICTURES", "Results", "Trial", "changed_keys", "finite", "more_colum
 
 PICTURES = (
     *("samples.png", "interpolation.png", "arithmetic.png", "sheet.png", "nearest.png"),
-    *("corners.png", "projected.png"),
+    *("corners.png", "projected.png", "latent_map.png", "latent_plane.png"),
 )
-DOCUMENTS = ("interpolation.json", "arithmetic.json", "effects.json", "projections.json")
+DOCUMENTS = (
+    *("interpolation.json", "arithmetic.json", "effects.json", "projections.json"),
+    *("latent_map.json", "likelihood.json"),
+)
 _SUFFIX = ".safetensors"  # of a direction's file
 
 
@@ -67,6 +72,11 @@ class Results:
     effects: list[Effect]
     moving: Moving
     damaged: list[str]
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether trainings of its own make its generator: not where it was imported or is code of a user's."""
+        return not self.about.get("imported") and self.experiment.model.entry is None
 
     @property
     def metric(self) -> str:

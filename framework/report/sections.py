@@ -72,12 +72,13 @@ def final_scores(results: Results) -> list[dict[str, Any]]:
 
 def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, Any] | None:
     """The best checkpoint's final score: the one it was chosen by is the luckiest of many, and made of fewer images."""
-    if results.best is None:
+    if results.best is None and results.is_trained:
         return None
     final = [
         score
         for score in results.scores
-        if score.get("checkpoint") == results.best.get("checkpoint") and _judges(str(score.get("metric")), results)
+        if (results.best is None or score.get("checkpoint") == results.best.get("checkpoint"))
+        and _judges(str(score.get("metric")), results)
     ]
     return next((score for document in reversed(final) if (score := shown_score(document))), None) or chosen_by
 

@@ -110,6 +110,16 @@ def _time(value: Any) -> datetime | None:
         return None
 
 
+def model_name(kind: str) -> str:
+    """What a run's networks are called in a sentence.
+
+    >>> model_name("dcgan"), model_name("autoencoder"), model_name("skip")
+    ('DCGAN', 'an autoencoder', 'the GAN “skip”')
+    """
+    named = {"dcgan": "DCGAN", "vae": "a VAE", "autoencoder": "an autoencoder", "keras": "a GAN that Keras saved"}
+    return named.get(kind, f"the GAN “{kind}”")
+
+
 def metric_name(metric: str) -> str:
     """A metric's name for a heading.
 

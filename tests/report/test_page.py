@@ -184,6 +184,26 @@ def test_a_run_of_one_trial_that_has_only_begun(make_run, page_of, tmp_path):
         assert said in page.text, said
 
 
+def test_an_imported_run_shows_its_score_and_what_a_training_would_begin_with(make_run, page_of, tmp_path):
+    run = make_run(tmp_path, trials=1)
+    for name in ("leaderboard.csv", "best.json"):
+        (run / name).unlink()
+    trial = next((run / "trials").iterdir())
+    (trial / "metrics.jsonl").unlink()
+    about = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**about, "imported": {"from": "keras"}}))
+    final = json.loads((run / "scores.json").read_text())["scores"][0]
+    page = page_of(run)
+    assert_whole(page)
+    assert page.source.count('<p class="figure">') == 1
+    assert f"{final['value']:#.4g}Assessor Fréchet distance" in page.text
+    assert "jobs.train CONFIG training.start_from=./runs/drawn-32" in page.text
+    assert "Go on training" not in page.text
+    assert page.text.count("Nothing was trained here") == 2
+    (run / "scores.json").unlink()
+    assert "This generator has no score yet" in page_of(run).text
+
+
 def test_a_run_whose_trials_all_failed_before_they_reported(make_run, page_of, tmp_path):
     run = make_run(tmp_path, trials=3, failed=3, artifacts=False)
     for name in ("best.json", "scores.json", "leaderboard.csv"):
