@@ -1,11 +1,11 @@
 """What runs hold of their latent spaces, maps of them, arithmetic and likelihood, as rows side by side."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from framework.report import words
+from framework.report.map_words import MAP_FIGURES, nats_names
 from framework.report.measures import (
     Better,
     Figure,
@@ -22,23 +22,12 @@ from framework.report.sections import as_dict, as_list
 from framework.report.sides import ARITHMETIC, LIKELIHOOD, MAP, Side
 from framework.report.trials import finite
 
-_NATS = {
-    "elbo_nats": "ELBO",
-    "reconstruction_nats": "Reconstruction",
-    "kl_nats": "KL from the prior",
-    "elbo_of_weighted_nats": "ELBO of the same images",
-}
-_WEIGHTED = re.compile(r"iw(\d+)_nats")
-# Keys within a map's row -> heading, note, which way is better.
-_FIGURES: dict[str, tuple[str, str, Better]] = {
-    "knn_purity.latents": ("Neighbours of one class", "share of a code’s nearest others", "higher"),
-    "hole_share.reconstructions": ("Holes at the codes", "share of reconstructions that are unsure", "lower"),
-    "hole_share.between_codes": ("Holes between codes", "share of points between two codes", "lower"),
-    "hole_share.prior_samples": ("Holes under the prior", "share of random samples", "lower"),
-    "midpoint_confidence.within_class": ("Sureness midway within a class", "mean probability", "higher"),
-    "midpoint_confidence.between_classes": ("Sureness midway between classes", "mean probability", "higher"),
-    # Of an autoencoder near 0 by construction: a Gaussian was fitted to its codes.
-    "aggregate_kl_nats": ("KL of all codes from the prior", "nats, a lower bound", ""),
+# Key of a map's row -> which way is better. What is only drawn is left out; and the KL of an autoencoder is near 0 by
+# construction, since a Gaussian was fitted to its codes.
+_BETTER: dict[str, Better] = {
+    key: "" if key == "aggregate_kl_nats" else "lower" if key.startswith("hole_share") else "higher"
+    for key in MAP_FIGURES
+    if key != "knn_purity.picture"
 }
 
 
@@ -85,7 +74,7 @@ def map_group(sides: Sequence[Side], maps: Maps | None) -> Group:
     """How whole the latent spaces are."""
     encoders = [number for number, side in enumerate(sides) if side.family != "gan"]
     rows = maps.rows if maps else {}
-    figures = [] if maps is None else [_figure(key, [rows.get(n, {}) for n in range(len(sides))]) for key in _FIGURES]
+    figures = [] if maps is None else [_figure(key, [rows.get(n, {}) for n in range(len(sides))]) for key in _BETTER]
     unmapped = [number for number in encoders if number not in rows]
     missing = []
     if unmapped:
@@ -99,12 +88,12 @@ def map_group(sides: Sequence[Side], maps: Maps | None) -> Group:
 
 
 def _figure(key: str, rows: list[dict[str, Any]]) -> Figure:
-    name, note, better = _FIGURES[key]
+    name, note = MAP_FIGURES[key]
     group, _, member = key.partition(".")
     values = [finite(as_dict(row.get(group)).get(member) if member else row.get(group)) for row in rows]
     # All that is in a group is a share or a probability.
     show = percent if member else words.score
-    return measured(key, name, values, show=show, note=note, better=better, is_share=bool(member))
+    return measured(key, name, values, show=show, note=note, better=_BETTER[key], is_share=bool(member))
 
 
 def _hint(maps: Maps | None) -> str:
@@ -158,8 +147,7 @@ def likelihood_group(sides: Sequence[Side]) -> Group:
     alike, told = measured_alike(
         [as_dict(document.get("protocol")) for document in documents], list(map(bool, documents))
     )
-    weighted = dict.fromkeys(key for document in documents for key in document if _WEIGHTED.fullmatch(key))
-    names = _NATS | {key: f"Importance-weighted bound, {key[2:-5]} codes" for key in weighted}
+    names = nats_names(*dict.fromkeys(key for document in documents for key in document))
     figures = []
     for key, name in names.items():
         errors = [finite(as_dict(document.get("standard_errors")).get(key)) for document in documents]

@@ -1,34 +1,17 @@
 """The page's part on maps of the latent space, and on the likelihood of images never trained on."""
 
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from framework.report import words
+from framework.report.map_words import MAP_FIGURES, nats_names
 from framework.report.pictures import Picture, picture
 from framework.report.reading import Results
 from framework.report.sections import as_dict, as_list
 from framework.report.trials import finite
 
-_GROUPS = {"knn_purity": "Neighbours of one class", "hole_share": "Unsure", "midpoint_confidence": "Sureness midway"}
-_KINDS = {
-    ("knn_purity", "latents"): "by all numbers of a code",
-    ("knn_purity", "picture"): "as drawn",
-    ("hole_share", "reconstructions"): "images decoded from their own codes",
-    ("hole_share", "between_codes"): "points between two images’ codes",
-    ("hole_share", "prior_samples"): "standard normal latents",
-    ("midpoint_confidence", "within_class"): "between two images of one class",
-    ("midpoint_confidence", "between_classes"): "between images of two classes",
-}
-_KL = "KL of the codes’ mean and covariance from the prior"
-_NATS = {
-    "elbo_nats": "ELBO",
-    "reconstruction_nats": "Reconstruction",
-    "kl_nats": "KL",
-    "elbo_of_weighted_nats": "ELBO of the same images",
-}
 _ALTS = {
     "latent_map.png": "Codes of held-out images as dots, in the colours of their classes, a panel a generator",
     "latent_plane.png": "A sheet of what the square from −3 to 3 in the plane of the two latents decodes to",
@@ -107,16 +90,11 @@ def _column(one: dict[str, Any], place: int) -> Column:
 
 
 def _rows(maps: list[dict[str, Any]]) -> Iterator[Row]:
-    for group, name in _GROUPS.items():
-        parts = [as_dict(one.get(group)) for one in maps]
-        for kind in dict.fromkeys(kind for part in parts for kind in part):
-            values = [finite(part.get(kind)) for part in parts]
-            if any(value is not None for value in values):
-                cells = [_figure(value) for value in values]
-                yield Row(name, _KINDS.get((group, kind), kind.replace("_", " ")), f"{group}, {kind}", cells)
-    divergences = [finite(one.get("aggregate_kl_nats")) for one in maps]
-    if any(value is not None for value in divergences):
-        yield Row(_KL, "nats", "aggregate_kl_nats", [_figure(value) for value in divergences])
+    for key, (name, note) in MAP_FIGURES.items():
+        group, _, kind = key.partition(".")
+        values = [finite(as_dict(one.get(group)).get(kind) if kind else one.get(group)) for one in maps]
+        if any(value is not None for value in values):
+            yield Row(name, note, key.replace(".", ", "), [_figure(value) for value in values])
 
 
 def _text(value: Any) -> str:
@@ -146,24 +124,17 @@ def _told(document: dict[str, Any]) -> Iterator[str]:
     if sure is not None:
         images = finite(document.get("hole_share_of_images"))
         of_images = "" if images is None else f"; of the images themselves {words.number(images, 3)}"
-        yield f"Unsure: the share of pictures whose surest class has less than {words.number(sure, 3)}{of_images}."
+        yield f"Holes: the share of pictures whose surest class has less than {words.number(sure, 3)}{of_images}."
         yield "Sureness: that class’s mean probability."
 
 
 def _nats(document: dict[str, Any]) -> Iterator[Row]:
     errors = as_dict(document.get("standard_errors"))
-    names = [*_NATS, *(name for name in document if re.fullmatch(r"iw\d+_nats", name))]
-    # As the job prints them: the weighted bound before the ELBO that it compares with.
-    for name in sorted(names, key=lambda name: name == "elbo_of_weighted_nats"):
-        value, error = finite(document.get(name)), finite(errors.get(name))
+    for key, name in nats_names(*document).items():
+        value, error = finite(document.get(key)), finite(errors.get(key))
         if value is not None:
             known = error is not None and error > 0
-            yield Row(_nats_name(name), "", name, [_with_error(value, error) if known and error else _plain(value)])
-
-
-def _nats_name(name: str) -> str:
-    draws = re.fullmatch(r"iw(\d+)_nats", name)
-    return _NATS[name] if draws is None else f"Importance-weighted bound, {draws[1][:9]} codes an image"
+            yield Row(name, "", key, [_with_error(value, error) if known and error else _plain(value)])
 
 
 def _with_error(value: float, error: float) -> str:

@@ -110,7 +110,7 @@ def test_a_likelihood_has_its_standard_errors(page_with):
     assert '<a href="#maps">Likelihood</a>' in page.source
     assert "Maps of the latent space" not in page.text
     assert [row[-3:] for row in rows(page, 0)[1:]] == [
-        ["−97.52", "±", "0.31"], ["−73.02", "±", "0.29"], ["KL", "kl_nats", "24.51"], ["−88.10", "±", "0.31"],
+        ["−97.52", "±", "0.31"], ["−73.02", "±", "0.29"], ["prior", "kl_nats", "24.51"], ["−88.10", "±", "0.31"],
         ["−91.40", "±", "0.32"],
     ]  # fmt: skip
     assert "Of 10,000 held-out images, means in nats an image ± standard error, Bernoulli likelihood." in page.text
