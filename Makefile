@@ -28,9 +28,9 @@ submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=confi
 	@RAY_AUTH_MODE=$${RAY_AUTH_MODE:-token} $(BIN)/ray job submit --working-dir . $(if $(ENV),--runtime-env $(ENV)) \
 	  --metadata-json '{"job_name": "$(JOB) $(notdir $(basename $(CONFIG)))"}' -- python -m jobs.$(JOB) $(CONFIG) $(ARGS)
 
-# Files side by side, a core each; those with a Ray, which takes all cores, one after the other.
+# Files side by side, a core and a thread each; those with a Ray, which takes all cores, one after the other.
 test: install ## the tests (under 15 minutes on 2 cores)
-	@$(BIN)/python -m pytest -m $(QUICK) --ignore tests/ray -n logical --maxprocesses 4 --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m $(QUICK) --ignore tests/ray -n logical --maxprocesses 4 --dist loadfile
 	@$(BIN)/python -m pytest -m $(QUICK) tests/ray
 
 test-slow: install ## the longer checks: other tools, real faces, killed searches, directions on the demo's GAN
