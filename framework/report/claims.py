@@ -163,8 +163,8 @@ def _judged(claim: Claim, sides: Sequence[Side], groups: Sequence[Group], *, sam
         return Judged(claim, shown, verdict, kind, missing)
     if found:
         return Judged(claim, shown, f"{UNJUDGED}: the figures were not measured alike", UNJUDGED, missing)
-    why = "run" if missing else "no figure that these runs share"
-    return Judged(claim, shown, f"{UNMEASURED}: {why}", UNMEASURED, missing)
+    why = "" if missing else ": no figure that these runs share"
+    return Judged(claim, shown, f"{UNMEASURED}{why}", UNMEASURED, missing)
 
 
 def _verdict(outcomes: Sequence[tuple[str, bool]]) -> tuple[str, str]:

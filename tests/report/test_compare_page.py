@@ -211,7 +211,7 @@ def test_what_is_missing_says_its_command(beside, three):
     ):
         assert f"python -m jobs.{command}" in page.text
     assert "jobs.likelihood runs/gan" not in page.text
-    assert set(verdicts(page).values()) == {"not measured: run"}
+    assert set(verdicts(page).values()) == {"not measured"}
     assert "★" not in page.text.replace("★ marks the best", "")
 
 
