@@ -265,6 +265,9 @@ class ComputeConfig(Section):
     precision: Literal["auto", "float32", "bfloat16", "float64"] = key(
         "auto", "auto: bfloat16 where the device is found fast at it, else float32"
     )
+    images_per_pass: int | None = key(
+        None, "a worker's images computed at a time, gradients added up; none: all at once", unit="images", ge=1
+    )
     max_failures: int = key(2, "restarts of a trial after a worker was lost", unit="restarts", ge=0)
     resize_every_seconds: float = key(60.0, "a range of workers is fitted anew so often", unit="seconds", ge=1.0)
 

@@ -1,5 +1,6 @@
 """The training loop: steps, and between them reports, samples, checkpoints and scores, by the clock of images seen."""
 
+import contextlib
 import gc
 import time
 from collections.abc import Callable
@@ -8,13 +9,16 @@ import numpy as np
 import torch
 
 from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.checkpoint.saved import name_at
+from framework.checkpoint.snapshot import Writing
 from framework.checkpoint.start import open_start
 from framework.config import Experiment
-from framework.data import PackedStore, Prefetcher, TrainingStream
+from framework.data import PackedStore
 from framework.errors import TrainingError
 from framework.images import to_pixels
 from framework.models import derive_seed, sample_latents
 from framework.training.families import family_of
+from framework.training.feed import Feed
 from framework.training.health import Health, mutual_distance
 from framework.training.precision import Precision, choose_precision
 from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
@@ -56,9 +60,12 @@ def train(
         CheckpointError: The store's checkpoints are of another experiment.
         TrainingError: Something is no longer finite; the last checkpoint is untouched.
     """
+    training = _Training(experiment, images, store, workers, report, score, should_stop, log)
     try:
-        return _Training(experiment, images, store, workers, report, score, should_stop, log).run()
+        return training.run()
     finally:
+        training.close()
+        del training
         # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.
         gc.collect()
 
@@ -78,12 +85,13 @@ class _Training:
         log: Callable[[str], None],
     ) -> None:
         self._experiment, self._images, self._store, self._workers = experiment, images, store, workers
-        self._report, self._should_stop = report, should_stop
+        self._report, self._stop_asked = report, None if should_stop is None else workers.agreed(should_stop)
         self._scores = None if score is None else PendingScores(score, store)
         self._device = torch.device(workers.device)
         self._log = log if workers.rank == 0 else _say_nothing
         self._family = family_of(experiment)
         self._newest = self._find_newest()
+        self._writing: Writing | None = None
         self._precision = self._choose_precision()
         self._state = self._make_state()
         step = self._family.step
@@ -103,18 +111,27 @@ class _Training:
             self._begin_score(checkpoint)
         if owed and state.images_seen >= training.total_images:
             self._pause(last=True)
-        with self._batches() as batches:
+        feed = Feed(self._images, self._experiment, step=self._step, workers=self._workers)
+        with feed.batches(step=state.steps, position=state.real_images_seen) as batches:
             self._tally.start_clock()
             while state.images_seen < training.total_images:
-                if self._should_stop is not None and self._workers.any(self._should_stop()):
+                if self._stop_asked is not None and self._stop_asked():
                     self._stop()
                     return self._outcome("stopped")
                 before = state.images_seen
-                pixels, waited = next(batches)
-                figures = self._step(torch.from_numpy(pixels).to(self._device))
+                batch, waited = next(batches)
+                figures = self._step(batch.pixels, batch.mirrored, numbers=batch.numbers)
                 self._tally.add(figures, state=state, images=state.images_seen - before, waited=waited)
                 self._after_step(before)
+        if self._stop_asked is not None:
+            self._stop_asked.close()
         return self._outcome("finished")
+
+    def close(self) -> None:
+        """Lets a checkpoint come to the disk that is on its way there when the training fails."""
+        if self._writing is not None:
+            with contextlib.suppress(Exception):  # what ends the training is said, not what came of that
+                self._writing.wait()
 
     def _after_step(self, before: int) -> None:
         """Whatever the clock says is due, `before` being where it stood before the step."""
@@ -134,11 +151,20 @@ class _Training:
     def _stop(self) -> None:
         """Saves, and reports what no report has said yet: another one of the same clock would take its score away."""
         if self._reported_at < self._state.images_seen:
-            self._pause(saved=True)
+            self._pause(saved=True, stopping=True)
         elif self._state.steps > 0:
             self._save_newest()
+        self._written()
 
-    def _pause(self, *, saved: bool = False, scored: bool = False, samples: bool = False, last: bool = False) -> None:
+    def _pause(
+        self,
+        *,
+        saved: bool = False,
+        scored: bool = False,
+        samples: bool = False,
+        last: bool = False,
+        stopping: bool = False,
+    ) -> None:
         """A report, with what else is due: a checkpoint, the beginning of its score, samples; and scores that came."""
         state = self._state
         state.wall_seconds = time.perf_counter() - self._born
@@ -153,19 +179,24 @@ class _Training:
             self._log(f"{state.images_seen:,} images seen: {warning}")
         if saved:
             self._save_newest()
+        if last:
+            self._written()
         checkpoint = self._newest.name if self._newest and saved else None
         if scored and self._newest is not None:
             self._begin_score(self._newest)
         scores = self._arrived(leave=0 if last else 1 if scored else None)
         self._reported_at = state.images_seen
-        self._report(Report(row, samples=pictures, checkpoint=checkpoint, scores=scores, warnings=warnings))
+        due = self._tally.due or samples or last or stopping or bool(scores or warnings)
+        self._report(Report(row, pictures, checkpoint, scores, warnings, due))
+        if due:
+            self._tally.reported()
         if self._scores is not None and self._workers.rank == 0:
             self._scores.note(scores)
 
     def _begin_score(self, checkpoint: Checkpoint) -> None:
         scores = self._scores
         if scores is not None:
-            self._workers.from_first(lambda: scores.add(checkpoint))
+            self._workers.from_first(lambda: scores.add(checkpoint, self._writing))
 
     def _arrived(self, *, leave: int | None) -> list[Scored]:
         """On every rank: the scores that have come; waits until at most `leave` are in the making."""
@@ -176,16 +207,6 @@ class _Training:
 
     def _outcome(self, state: str) -> Outcome:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)
-
-    def _batches(self) -> "Prefetcher":
-        """This worker's part of each step's real images, from where the state stands."""
-        training, workers, position = self._experiment.training, self._workers, self._state.real_images_seen
-        stream = TrainingStream(
-            self._images, seed=self._experiment.seed, horizontal_flip=self._experiment.data.horizontal_flip
-        )
-        count = self._family.step.real_images(training.batch_size)
-        shard = workers.shard(count)
-        return Prefetcher(lambda k: stream.batch(position + k * count + shard.start, shard.count))
 
     def _find_newest(self) -> Checkpoint | None:
         """The checkpoint to go on from; rank 0 chooses, so that all take the same."""
@@ -243,8 +264,25 @@ class _Training:
             self._newest = self._workers.from_first(self._save)
 
     def _save(self) -> Checkpoint:
+        """On a GPU a thread writes what was copied from it, while the training goes on."""
+        if self._writing is not None:
+            self._writing.wait()
         self._state.settle(self._images)
-        return self._state.save(self._store)
+        write, store = self._state.snapshot(), self._store
+        if self._device.type == "cpu":
+            return write(store)
+        self._writing = Writing(lambda: write(store))
+        return Checkpoint(store.folder / name_at(self._state.images_seen))
+
+    def _written(self) -> None:
+        """The newest checkpoint is on the disk, and every rank knows."""
+
+        def wait() -> None:
+            if self._writing is not None:
+                self._writing.wait()
+
+        if self._device.type != "cpu":
+            self._workers.from_first(wait)
 
     def _owed(self) -> list[Checkpoint]:
         """Checkpoints whose scores were due and had not come when the last life ended, oldest first."""
