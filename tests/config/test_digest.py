@@ -58,6 +58,7 @@ NOT_LEARNED = {
     "storage.cache_path": "/cache",
     "compute.workers": 4,
     "compute.precision": "bfloat16",
+    "compute.deterministic": True,
 }
 
 
