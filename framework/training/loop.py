@@ -1,6 +1,5 @@
 """The training loop: steps, and between them reports, samples, checkpoints and scores, by the clock of images seen."""
 
-import contextlib
 import gc
 import time
 from collections.abc import Callable
@@ -9,18 +8,18 @@ import numpy as np
 import torch
 
 from framework.checkpoint import Checkpoint, CheckpointStore
-from framework.checkpoint.saved import name_at
-from framework.checkpoint.snapshot import Writing
 from framework.checkpoint.start import open_start
 from framework.config import Experiment
 from framework.data import PackedStore
 from framework.errors import TrainingError
 from framework.images import to_pixels
 from framework.models import derive_seed, sample_latents
+from framework.training.algorithms import algorithms
 from framework.training.families import family_of
 from framework.training.feed import Feed
 from framework.training.health import Health, mutual_distance
-from framework.training.precision import Precision, choose_precision
+from framework.training.keeping import Keeper
+from framework.training.precision import Precision, settle_precision
 from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
 from framework.training.scoring import PendingScores
 from framework.training.state import State, TrainState
@@ -60,12 +59,16 @@ def train(
         CheckpointError: The store's checkpoints are of another experiment.
         TrainingError: Something is no longer finite; the last checkpoint is untouched.
     """
-    training = _Training(experiment, images, store, workers, report, score, should_stop, log)
+    deterministic = experiment.compute.deterministic
     try:
-        return training.run()
+        with algorithms(workers.device, deterministic=deterministic):
+            training = _Training(experiment, images, store, workers, report, score, should_stop, log)
+            try:
+                return training.run()
+            finally:
+                training.close()
+                del training
     finally:
-        training.close()
-        del training
         # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.
         gc.collect()
 
@@ -90,8 +93,7 @@ class _Training:
         self._device = torch.device(workers.device)
         self._log = log if workers.rank == 0 else _say_nothing
         self._family = family_of(experiment)
-        self._newest = self._find_newest()
-        self._writing: Writing | None = None
+        self._kept = Keeper(store, workers, log=self._log)
         self._precision = self._choose_precision()
         self._state = self._make_state()
         step = self._family.step
@@ -128,10 +130,12 @@ class _Training:
         return self._outcome("finished")
 
     def close(self) -> None:
-        """Lets a checkpoint come to the disk that is on its way there when the training fails."""
-        if self._writing is not None:
-            with contextlib.suppress(Exception):  # what ends the training is said, not what came of that
-                self._writing.wait()
+        """However it ended."""
+        self._kept.close()
+
+    @property
+    def _newest(self) -> Checkpoint | None:
+        return self._kept.newest
 
     def _after_step(self, before: int) -> None:
         """Whatever the clock says is due, `before` being where it stood before the step."""
@@ -153,8 +157,8 @@ class _Training:
         if self._reported_at < self._state.images_seen:
             self._pause(saved=True, stopping=True)
         elif self._state.steps > 0:
-            self._save_newest()
-        self._written()
+            self._kept.save(self._state, self._images)
+        self._kept.wait()
 
     def _pause(
         self,
@@ -178,9 +182,9 @@ class _Training:
         for warning in warnings:
             self._log(f"{state.images_seen:,} images seen: {warning}")
         if saved:
-            self._save_newest()
+            self._kept.save(state, self._images)
         if last:
-            self._written()
+            self._kept.wait()
         checkpoint = self._newest.name if self._newest and saved else None
         if scored and self._newest is not None:
             self._begin_score(self._newest)
@@ -196,7 +200,7 @@ class _Training:
     def _begin_score(self, checkpoint: Checkpoint) -> None:
         scores = self._scores
         if scores is not None:
-            self._workers.from_first(lambda: scores.add(checkpoint, self._writing))
+            self._workers.from_first(lambda: scores.add(checkpoint, self._kept.writing))
 
     def _arrived(self, *, leave: int | None) -> list[Scored]:
         """On every rank: the scores that have come; waits until at most `leave` are in the making."""
@@ -208,31 +212,20 @@ class _Training:
     def _outcome(self, state: str) -> Outcome:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)
 
-    def _find_newest(self) -> Checkpoint | None:
-        """The checkpoint to go on from; rank 0 chooses, so that all take the same."""
-
-        def name() -> str | None:
-            newest = self._store.newest(warn=self._log)
-            return None if newest is None else newest.name
-
-        chosen = self._workers.from_first(name)
-        return None if chosen is None else Checkpoint(self._store.folder / chosen)
-
     def _choose_precision(self) -> Precision:
         """As configured; where that is auto, as the checkpoint has it, else as rank 0 finds out."""
-        name, reason = self._experiment.compute.precision, "as configured"
-        if name == "auto" and self._newest is not None:
-            name, reason = self._newest.info["precision"], "kept from the checkpoint"
-        elif name == "auto":
-            name, reason = self._workers.from_first(
-                lambda: choose_precision(
-                    self._experiment,
-                    resolution=self._images.resolution,
-                    channels=self._images.channels,
-                    device=self._device,
-                )
+        images = self._images
+        name, lines = self._workers.from_first(
+            lambda: settle_precision(
+                self._experiment,
+                kept=None if self._newest is None else self._newest.info["precision"],
+                resolution=images.resolution,
+                channels=images.channels,
+                device=self._device,
             )
-        self._log(f"precision: {name} ({reason})")
+        )
+        for line in lines:
+            self._log(line)
         return Precision(name, self._device)
 
     def _make_state(self) -> State:
@@ -258,49 +251,17 @@ class _Training:
         state.begin_with(start)
         self._log(f"begins with the networks of {location}")
 
-    def _save_newest(self) -> None:
-        """A checkpoint of this clock, unless there is one."""
-        if self._newest is None or self._newest.images_seen != self._state.images_seen:
-            self._newest = self._workers.from_first(self._save)
-
-    def _save(self) -> Checkpoint:
-        """On a GPU a thread writes what was copied from it, while the training goes on."""
-        if self._writing is not None:
-            self._writing.wait()
-        self._state.settle(self._images)
-        write, store = self._state.snapshot(), self._store
-        if self._device.type == "cpu":
-            return write(store)
-        self._writing = Writing(lambda: write(store))
-        return Checkpoint(store.folder / name_at(self._state.images_seen))
-
-    def _written(self) -> None:
-        """The newest checkpoint is on the disk, and every rank knows."""
-
-        def wait() -> None:
-            if self._writing is not None:
-                self._writing.wait()
-
-        if self._device.type != "cpu":
-            self._workers.from_first(wait)
-
     def _owed(self) -> list[Checkpoint]:
         """Checkpoints whose scores were due and had not come when the last life ended, oldest first."""
-        newest, training = self._newest, self._experiment.training
-        if self._scores is None or newest is None:
+        training = self._experiment.training
+        if self._scores is None:
             return []
 
         def is_due(seen: int) -> bool:
             before = seen - training.batch_size
             return seen >= training.total_images or _crossed(before, seen, self._experiment.evaluation.every_images)
 
-        def names() -> list[str]:
-            due = [
-                one for one in self._store.all() if one.images_seen <= newest.images_seen and is_due(one.images_seen)
-            ]
-            return [one.name for one in due if not self._store.has_score(one) and one.fault() is None]
-
-        return [Checkpoint(self._store.folder / name) for name in self._workers.from_first(names)]
+        return self._kept.owed(is_due)
 
     @torch.no_grad()
     def _samples(self) -> tuple[np.ndarray, float]:

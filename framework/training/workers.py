@@ -102,8 +102,8 @@ class WorkerGroup:
         return shared.cpu()
 
     def agreed(self, ask: Callable[[], bool]) -> "Agreement":
-        """A question that all workers answer before each step."""
-        return Agreement(ask, self)
+        """A question that all workers answer before each step: on GPUs, whose steps are short, a step ahead."""
+        return Agreement(ask, self, ahead=torch.device(self.device).type == "cuda")
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What `make` gives on rank 0, on every rank; what it raises there is raised on every rank.
@@ -133,16 +133,17 @@ class WorkerGroup:
 class Agreement:
     """Whether any worker says so, agreed on by the CPUs, so that no GPU is waited for.
 
-    With more than one worker each answer is asked for a step ahead, and is there when its step begins: no step waits
-    for the message. Every worker asks equally often, and closes.
+    Every worker asks equally often, and closes.
 
     Args:
         ask: This worker's answer.
         workers: Who agree.
+        ahead: Each answer is asked for a step ahead, and is there when its step begins: no step waits for the message,
+            and what is asked for comes a step later.
     """
 
-    def __init__(self, ask: Callable[[], bool], workers: WorkerGroup) -> None:
-        self._ask, self._workers = ask, workers
+    def __init__(self, ask: Callable[[], bool], workers: WorkerGroup, *, ahead: bool) -> None:
+        self._ask, self._workers, self._is_ahead = ask, workers, ahead
         self._ahead: tuple[Tensor, dist.Work] | None = None
 
     def __call__(self) -> bool:
@@ -150,7 +151,7 @@ class Agreement:
         if self._workers.world_size == 1:
             return self._ask()
         answer = self._answer(self._ahead or self._asked())
-        self._ahead = None if answer else self._asked()
+        self._ahead = self._asked() if self._is_ahead and not answer else None
         return answer
 
     def close(self) -> None:

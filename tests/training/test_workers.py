@@ -94,6 +94,23 @@ def test_a_batch_in_several_passes_is_the_same_training(ranks, alone, world):
             assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
 
 
+def test_what_one_worker_asks_for_all_agree_on_at_once_or_a_step_ahead(ranks, tmp_path):
+    """Rank 1 says yes to its third question; asked ahead, that one belongs to the third step all the same."""
+    no, third = [False] * 6, [False, False, True, True, True, True]
+    jobs = [
+        {"answers": [no, answers], "ahead": ahead, "steps": 4, "agreed": str(tmp_path / f"{ahead}-{kind}-{{rank}}")}
+        for ahead in (False, True)
+        for kind, answers in (("never", no), ("third", third))
+    ]
+    ranks.run(*jobs, world=2)
+    for job in jobs:
+        never = job["agreed"].endswith("never-{rank}")
+        left = 6 - (4 + job["ahead"] if never else 3)
+        expected = [[False] * 4 if never else [False, False, True], left]
+        for rank in range(2):
+            assert json.loads(Path(job["agreed"].format(rank=rank)).read_text()) == expected
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_killed_and_continued_is_bit_for_bit_the_undisturbed_run(ranks, world):
     settings = {**LONG, "compute.workers": world}
