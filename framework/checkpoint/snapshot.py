@@ -1,7 +1,7 @@
 """A training's tensors taken to the CPU, and the thread that writes them while the training goes on."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -14,18 +14,24 @@ def on_host(parts: Parts) -> Parts:
 
     What lies on the CPU is given back as it is, not copied.
     """
-    alike: dict[torch.dtype, list[tuple[str, str, Tensor]]] = {}
-    for part, tensors in parts.items():
+    alike: dict[torch.dtype, list[tuple[str, str]]] = {}
+    found = {part: dict(tensors) for part, tensors in parts.items()}
+    for part, tensors in found.items():
         for name, tensor in tensors.items():
             if tensor.device.type != "cpu":
-                alike.setdefault(tensor.dtype, []).append((part, name, tensor.detach()))
-    found = {part: dict(tensors) for part, tensors in parts.items()}
-    for entries in alike.values():
-        flat = torch.cat([tensor.reshape(-1) for _, _, tensor in entries]).cpu()
-        pieces = flat.split([tensor.numel() for _, _, tensor in entries])
-        for (part, name, tensor), piece in zip(entries, pieces, strict=True):
-            found[part][name] = piece.view(tensor.shape)
+                alike.setdefault(tensor.dtype, []).append((part, name))
+    for places in alike.values():
+        copies = in_one_copy([found[part][name] for part, name in places])
+        for (part, name), copied in zip(places, copies, strict=True):
+            found[part][name] = copied
     return found
+
+
+def in_one_copy(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Tensors of one type and device on the CPU, by one copy that all of them share."""
+    flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).cpu()
+    pieces = flat.split([tensor.numel() for tensor in tensors])
+    return [piece.view(tensor.shape) for tensor, piece in zip(tensors, pieces, strict=True)]
 
 
 class Writing:
