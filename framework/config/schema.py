@@ -266,7 +266,7 @@ class ComputeConfig(Section):
         "auto", "auto: bfloat16 where a GPU has it or a CPU is fast at it, or float32"
     )
     images_per_pass: int | None = key(
-        None, "of a worker's share computed at a time; none: all; same gradients", unit="images", ge=1
+        None, "a worker's at a time (same gradients); none: all at once", unit="images", ge=1
     )
     deterministic: bool = key(False, "the same bits each time on one kind of GPU, which costs speed")
     max_failures: int = key(2, "restarts of a trial after a worker was lost", unit="restarts", ge=0)
