@@ -16,6 +16,7 @@ from framework.images import to_pixels
 from framework.models import derive_seed, sample_latents
 from framework.training.families import family_of
 from framework.training.health import Health, mutual_distance
+from framework.training.memory import out_of_memory
 from framework.training.precision import Precision, choose_precision
 from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
 from framework.training.scoring import PendingScores
@@ -55,9 +56,12 @@ def train(
     Raises:
         CheckpointError: The store's checkpoints are of another experiment.
         TrainingError: Something is no longer finite; the last checkpoint is untouched.
+        OutOfMemoryError: A batch does not fit. Raised where that is so: other ranks may wait for this one for ever.
     """
     try:
         return _Training(experiment, images, store, workers, report, score, should_stop, log).run()
+    except (torch.OutOfMemoryError, MemoryError) as fault:
+        raise out_of_memory(experiment, workers) from fault
     finally:
         # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.
         gc.collect()

@@ -26,6 +26,7 @@ class Report:
         checkpoint: Name of the checkpoint made at this clock.
         scores: Those that have come since the last report, each of the checkpoint it is of.
         warnings: What has gone wrong since the last report, each said once in a training.
+        due: Whether it has to reach whoever watches the training; the same on every rank.
     """
 
     metrics: dict[str, Any]
@@ -33,6 +34,7 @@ class Report:
     checkpoint: str | None = None
     scores: list["Scored"] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    due: bool = True
 
 
 @dataclass(frozen=True)
