@@ -19,6 +19,7 @@ from framework.training.families import family_of
 from framework.training.feed import Feed
 from framework.training.health import Health, mutual_distance
 from framework.training.keeping import Keeper
+from framework.training.memory import out_of_memory
 from framework.training.precision import Precision, settle_precision
 from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
 from framework.training.scoring import PendingScores
@@ -58,6 +59,7 @@ def train(
     Raises:
         CheckpointError: The store's checkpoints are of another experiment.
         TrainingError: Something is no longer finite; the last checkpoint is untouched.
+        OutOfMemoryError: A batch does not fit. Raised where that is so: other ranks may wait for this one for ever.
     """
     deterministic = experiment.compute.deterministic
     try:
@@ -68,6 +70,8 @@ def train(
             finally:
                 training.close()
                 del training
+    except (torch.OutOfMemoryError, MemoryError) as fault:
+        raise out_of_memory(experiment, workers) from fault
     finally:
         # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.
         gc.collect()
