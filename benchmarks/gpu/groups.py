@@ -1,4 +1,4 @@
-"""Several ranks: do they get what one gets, how much faster are they, do all stop; and two trials of a search at once."""
+"""Several ranks: do they get what one gets, how much faster are they, do all stop; and two trials at once."""
 
 import importlib.util
 import json
