@@ -265,6 +265,9 @@ class ComputeConfig(Section):
     precision: Literal["auto", "float32", "bfloat16", "float64"] = key(
         "auto", "auto: bfloat16 where a GPU has it or a CPU is fast at it, or float32"
     )
+    images_per_pass: int | None = key(
+        None, "a worker's images computed at a time, gradients added up; none: all at once", unit="images", ge=1
+    )
     deterministic: bool = key(False, "the same bits each time on one kind of GPU, which costs speed")
     max_failures: int = key(2, "restarts of a trial after a worker was lost", unit="restarts", ge=0)
     resize_every_seconds: float = key(60.0, "a range of workers is fitted anew so often", unit="seconds", ge=1.0)

@@ -33,8 +33,9 @@ def train_worker(work: TrialWork) -> None:
     def report(report: Report) -> None:
         if telemetry is not None:
             telemetry.write(report)
-        ray.train.report(_figures(report) | {"log": list(messages)})
-        messages.clear()
+        if report.due:  # Ray's controller takes two reports a second, and holds the training up for more
+            ray.train.report(_figures(report) | {"log": list(messages)})
+            messages.clear()
 
     try:
         state = _train(work, trial, workers, report, messages.append)

@@ -59,6 +59,7 @@ NOT_LEARNED = {
     "compute.workers": 4,
     "compute.precision": "bfloat16",
     "compute.deterministic": True,
+    "compute.images_per_pass": 4,
 }
 
 
