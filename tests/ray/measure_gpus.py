@@ -70,9 +70,7 @@ def main(out):
             made = plan(compute, cluster, trials=99, concurrent="auto")
             placed = held([{"CPU": CORES, "GPU": share}] * workers, made.concurrent + 1)
             found["plans"].append({"asked": [workers, share], "planned": made.concurrent, "placed": placed})
-        found["trials"] = {
-            f"{workers} x {share:g}": of_trial(workers, share) for workers, share in [(3, 1.0), (2, 0.5)]
-        }
+        found["trials"] = {"3 whole": of_trial(3, 1.0), "2 halves": of_trial(2, 0.5)}
         (large,) = (node["NodeID"] for node in ray.nodes() if node["Resources"].get("GPU") == 4.0)
         there = NodeAffinitySchedulingStrategy(large, soft=False)
         for name, resources in {

@@ -1,7 +1,7 @@
 """A cluster whose GPUs are pretended: PyTorch sees none of them, Ray shares them out as if they were there.
 
-What cannot be seen so is a training on them; what can: plans beside Ray's placement, which GPUs workers and tasks get, a
-cluster from 0 that is asked for GPUs, and what comes of a worker whose GPU cannot be used.
+What cannot be seen so is a training on them; what can: plans beside Ray's placement, which GPUs workers and tasks get,
+a cluster from 0 that is asked for GPUs, and what comes of a worker whose GPU cannot be used.
 """
 
 import json
@@ -34,14 +34,8 @@ def cluster(tmp_path_factory):
 def test_from_0_a_search_asks_for_gpus_and_trials_that_cannot_use_them_fail_one_after_the_other(cluster, storage, run):
     # As in KubeRay's pods: more nodes may come.
     here = Jobs(storage, {**cluster.environment, "RAY_USAGE_STATS_KUBERAY_IN_USE": "1"})
-    process = here.start(
-        "search",
-        str(TINY),
-        f"storage.path={storage}",
-        "name=from-zero",
-        "compute.workers=1",
-        "compute.gpus_per_worker=1",
-    )
+    keys = ("compute.workers=1", "compute.gpus_per_worker=1")
+    process = here.start("search", str(TINY), f"storage.path={storage}", "name=from-zero", *keys)
     planned = next((line for line in process.stderr if line.startswith("Plan:")), "")
     cluster.start(cores=1, gpus=1)
     _, err = process.communicate(timeout=400)  # before, the second trial waited for ever
@@ -85,7 +79,7 @@ def test_ray_holds_as_many_trials_at_a_time_as_are_planned(measured):
 
 
 def test_workers_of_a_trial_get_gpus_side_by_side_or_share_one(measured):
-    whole, shared = measured["trials"]["3 x 1"], measured["trials"]["2 x 0.5"]
+    whole, shared = measured["trials"]["3 whole"], measured["trials"]["2 halves"]
     assert len({node for node, _ in whole}) == 1
     gpus = sorted(gpu for _, gpu in whole)
     assert gpus == list(range(gpus[0], gpus[0] + 3))
