@@ -1,10 +1,13 @@
 """cluster.yaml is what Ray's cluster launcher takes."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ruamel.yaml import YAML
+
+from framework.config import load_experiment, parse_overrides
 
 FILE = Path(__file__).parents[2] / "cluster.yaml"
 
@@ -22,6 +25,16 @@ def test_gpu_workers_scale_from_none(launcher_config):
     workers = launcher_config["available_node_types"]["gpu_worker"]
     assert workers["min_workers"] == 0
     assert workers["max_workers"] > 0
+
+
+def test_the_command_in_its_comment_asks_for_what_it_may_become(launcher_config):
+    lines = [line.removeprefix("#").strip() for line in FILE.read_text().splitlines() if line.startswith("#")]
+    command = " ".join(lines).replace("\\ ", "").partition("python -m jobs.pipeline ")[2].partition(" ray down")[0]
+    config, *overrides = shlex.split(command)
+    experiment = load_experiment(FILE.parent / config, parse_overrides(overrides))
+    workers = launcher_config["available_node_types"]["gpu_worker"]
+    assert experiment.compute.gpus_per_worker == experiment.compute.workers == 1  # g5.2xlarge has one
+    assert experiment.search.concurrent == workers["max_workers"]
 
 
 def test_the_image_has_the_ray_of_the_constraints(launcher_config):

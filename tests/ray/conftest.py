@@ -135,11 +135,12 @@ class Cluster:
         self.environment["PATH"] = f"{Path(RAY).parent}:{self.environment['PATH']}"  # as in an activated .venv
         subprocess.run([RAY, "get-auth-token", "--generate"], check=True, capture_output=True, env=self.environment)
 
-    def start(self, *, cores: float, hidden: Path | None = None) -> subprocess.Popen:
+    def start(self, *, cores: float, gpus: int | None = None, hidden: Path | None = None) -> subprocess.Popen:
         """One more node; the first one is the head.
 
         Args:
             cores: Of it.
+            gpus: Of it, there or not; None for those that Ray finds.
             hidden: A folder of which it sees an empty one of its own, as a machine that does not mount it would.
         """
         # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
@@ -153,6 +154,7 @@ class Cluster:
         common = (
             *("--block", f"--num-cpus={cores:g}", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
             *("--object-store-memory=200000000", f"--temp-dir={folder}"),
+            *(() if gpus is None else (f"--num-gpus={gpus}",)),
         )
         unset = {key: value for key, value in self.environment.items() if key != "RAY_ADDRESS"}
         with self._log.open("a") as output:
