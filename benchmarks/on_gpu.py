@@ -5,8 +5,8 @@
     python -m benchmarks.on_gpu --device cpu --quick          every stage from start to end, without a card
 
 Run it in the repository's root. It wants torch (2.11 or newer), numpy, pillow, pydantic, ruamel.yaml and safetensors,
-no Ray and no install of this project; `--weights` (Inception's) adds scipy. Each stage prints its findings as they
-come, has so many seconds, and leaves the next ones alone where it fails. All findings lie in FOLDER/on_gpu-<part>.json.
+no Ray and no install of this project. Each stage prints its findings as they come, has so many seconds, and leaves the
+next ones alone where it fails; `features` wants --weights. All findings lie in FOLDER/on_gpu-<part>.json.
 """
 
 import argparse

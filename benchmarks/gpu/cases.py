@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -69,35 +69,24 @@ def made(
     return Trial(experiment, state, step, pixels[part.start : part.start + part.count])
 
 
-def moving(trial: Trial, device: torch.device, *, numbers_ahead: bool = False) -> Callable[[], Tensor]:
+Sent = Literal["in line", "ahead", "held"]
+
+
+def moving(trial: Trial, device: torch.device, *, numbers: Sent = "in line") -> Callable[[], Tensor]:
     """A step as a call.
 
-    Its random numbers are drawn in line and copied, as are its pixels; or, with `numbers_ahead`, all lies on the device
-    already, which is the best that making them in another thread can give.
+    Its random numbers and pixels are drawn and sent within the step (`in line`), sent from pinned memory as by the
+    training's own thread (`ahead`), or lie on the device already (`held`).
     """
-    if not numbers_ahead:
-        return lambda: trial.step(torch.from_numpy(trial.pixels).to(device))
-    _keep_numbers(trial.step)
-    held = torch.from_numpy(trial.pixels).to(device)
-    return lambda: trial.step(held)
-
-
-def _keep_numbers(step: Any) -> None:
-    """Latents, masks and augmentation numbers stay those of the first step."""
-    draws = getattr(step, "_draws", None)
-    for name in ("latents", "mask", "augmentation") if draws is not None else ():
-        setattr(draws, name, _once(getattr(draws, name)))
-
-
-def _once(draw: Callable[..., Any]) -> Callable[..., Any]:
-    kept: dict[Any, Any] = {}
-
-    def drawn(purpose: str, number: int, shard: Any) -> Any:
-        if (purpose, shard) not in kept:
-            kept[purpose, shard] = draw(purpose, number, shard)
-        return kept[purpose, shard]
-
-    return drawn
+    step, pixels = trial.step, torch.from_numpy(trial.pixels)
+    if numbers == "in line":
+        return lambda: step(pixels)
+    drawn = step.draw(0)
+    if numbers == "held":
+        pixels, drawn = pixels.to(device), drawn.to(device)
+    elif device.type == "cuda":
+        pixels, drawn = pixels.pin_memory(), drawn.pinned()
+    return lambda: step(pixels, numbers=drawn)
 
 
 def library_wide(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

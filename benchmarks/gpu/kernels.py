@@ -25,7 +25,7 @@ def graphs(bench: Bench) -> None:
     torch.backends.cudnn.benchmark = True
     for case, batch in sizes if not bench.quick else [("skip 32", 4)]:
         trial = made(case, device=bench.device, precision=best_precision(bench), batch=batch)
-        work = moving(trial, bench.device, numbers_ahead=True)
+        work = moving(trial, bench.device, numbers="held")
         eager = bench.pipelined(work)
         replay, figures = _captured(bench, trial.state, work)
         graph = bench.pipelined(replay)
@@ -57,7 +57,7 @@ def activation(bench: Bench) -> None:
             with replaced(module, "leaky_convolution", way):
                 more = {"model.width": 8} if bench.quick else {}
                 trial = made(case, device=bench.device, precision=precision, batch=batch, **more)
-                ms = bench.pipelined(moving(trial, bench.device, numbers_ahead=True))
+                ms = bench.pipelined(moving(trial, bench.device, numbers="held"))
             bench.told(f"step with the {name} activation, {case}", f"{ms:.2f} ms, {_speed(batch, ms)}", ms=ms)
 
 

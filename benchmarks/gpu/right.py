@@ -63,7 +63,7 @@ def agrees(bench: Bench) -> None:
         for device in (torch.device("cpu"), bench.device):
             trial = made(case, device=device, precision="float64", batch=4 if large else 8, **more)
             for _ in range(3):
-                figures = trial.step(torch.from_numpy(trial.pixels).to(device))
+                figures = trial.step(torch.from_numpy(trial.pixels))
             results.append((figures.cpu(), _weights(trial.state)))
         (cpu, cpu_weights), (own, own_weights) = results
         apart = {"figures": float((cpu - own).abs().max()), "weights": _apart(cpu_weights, own_weights)}

@@ -3,6 +3,7 @@
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,17 +81,20 @@ def feeding(bench: Bench) -> None:
 
 def memory(bench: Bench) -> None:
     """The most that a step holds, beside what was counted without a card."""
-    sizes = [("dcgan 128", n) for n in (16, 64, 128)] + [("skip 64", 64), ("skip 32", 32), ("vae 28", 128)]
-    for case, batch in sizes if not bench.quick else [("dcgan 32", 8), ("vae 28", 8)]:
-        peak, staying = step_bytes(case, batch=batch)
+    sizes = [("dcgan 128", 16, None), ("dcgan 128", 128, None), ("dcgan 128", 128, 16)]
+    sizes += [("skip 64", 64, None), ("skip 32", 32, None), ("vae 28", 128, None)]
+    for case, batch, passes in sizes if not bench.quick else [("dcgan 32", 8, None), ("dcgan 32", 8, 2)]:
+        more = {} if passes is None else {"compute.images_per_pass": passes}
+        name = f"memory, {case}, batch {batch}" + ("" if passes is None else f", {passes} a pass")
+        peak, staying = step_bytes(case, batch=batch, **more)
         counted = {"float32": peak, "bfloat16": in_bfloat16(peak, staying)}
         for dtype in _dtypes(bench):
             precision = str(dtype).removeprefix("torch.")
             text, numbers = f"counted {counted[precision] / GIB:.3f} GiB", {"counted": counted[precision]}
             if bench.is_card:
-                numbers["allocated"] = _allocated(bench, case, batch, precision)
+                numbers["allocated"] = _allocated(bench, case, batch, precision, **more)
                 text += f", allocated {numbers['allocated'] / GIB:.3f} GiB"
-            bench.told(f"memory, {case}, batch {batch}, {precision}", text, **numbers)
+            bench.told(f"{name}, {precision}", text, **numbers)
 
 
 def features(bench: Bench) -> None:
@@ -143,11 +147,11 @@ def profile(bench: Bench) -> None:
         bench.told(f"profile {case}, batch {batch}", f"{len(kernels)} kernels, {busy:.2f} ms of the device a step")
 
 
-def _allocated(bench: Bench, case: str, batch: int, precision: str) -> int:
+def _allocated(bench: Bench, case: str, batch: int, precision: str, **more: Any) -> int:
     torch.cuda.empty_cache()
     before = torch.cuda.memory_allocated(bench.device)
     torch.cuda.reset_peak_memory_stats(bench.device)
-    work = moving(made(case, device=bench.device, precision=precision, batch=batch), bench.device)
+    work = moving(made(case, device=bench.device, precision=precision, batch=batch, **more), bench.device)
     for _ in range(3):
         work()
     return torch.cuda.max_memory_allocated(bench.device) - before
@@ -172,7 +176,7 @@ def _told_step(
         if not rows:
             stack.enter_context(replaced(dcgan, "wide_convolution", library_wide))
         trial = made(case, device=bench.device, precision=precision, batch=batch)
-        milliseconds = bench.pipelined(moving(trial, bench.device, numbers_ahead=ahead))
+        milliseconds = bench.pipelined(moving(trial, bench.device, numbers="ahead" if ahead else "in line"))
     rate, limit = useful / milliseconds * 1e3, _limit(bench)
     text = (
         f"{milliseconds:.2f} ms, {batch / milliseconds * 1e3:,.0f} images/s, {rate / limit:.0%} of the fastest product"
