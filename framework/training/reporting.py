@@ -130,7 +130,7 @@ class Tally:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         seconds = time.perf_counter() - self._started
-        if not self._looks_each_step:
+        if not self._looks_each_step and self._steps:  # the first report comes before any step
             self._check(self._steps, state=state)
         steps = len(self._steps)
         figures = torch.stack(self._steps).mean(0).double().cpu() if steps else torch.zeros(len(self._names)).double()
