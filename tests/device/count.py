@@ -111,11 +111,14 @@ def counted(name: str, **more: Any) -> Counted:
 
 def check(name: str, found: Counted, budget: dict[str, int]) -> None:
     """AssertionError that names what costs more than its budget, and every line it comes from."""
-    for kind, most in budget.items():
-        count = getattr(found.counts, kind)
-        if count > most:
-            told = {"pause": found.pause.told("blocking", "waits"), "aside": "\n".join(found.aside)}
-            raise AssertionError(f"{name}: {kind} {count}, budget {most}\n{told.get(kind) or found.step.told(kind)}")
+    told = {"pause": found.pause.told("blocking", "waits"), "aside": "\n".join(found.aside)}
+    over = [
+        f"{name}: {kind} {count}, budget {budget[kind]}\n{told.get(kind) or found.step.told(kind)}"
+        for kind, count in asdict(found.counts).items()
+        if count > budget[kind]
+    ]
+    if over:
+        raise AssertionError("\n".join(reversed(over)))  # operations last: there are many
 
 
 def budgets() -> dict[str, dict[str, int]]:

@@ -18,7 +18,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -144,6 +144,10 @@ class _Mode(TorchDispatchMode):
         super().__init__()
         self._gpu = gpu
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here, and to be wrapped for that costs time at each operation
+
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if func is _DEVICE:  # asked for at every turn
             return args[0].fake_device if isinstance(args[0], FakeTensor) else args[0].device
@@ -170,8 +174,7 @@ class _Mode(TorchDispatchMode):
         self._check(func, args, kwargs)
         pinned = kwargs.pop("pin_memory", False)
         try:
-            with self._gpu.lock, self._gpu.shapes:
-                found = func(*_mapped(args, self._faked), **{key: _mapped(v, self._faked) for key, v in kwargs.items()})
+            found = self._without_values(func, args, kwargs)
         except RuntimeError as fault:
             raise RuntimeError(f"{func} at {line()}: {fault}") from fault
         if not func.is_view and func not in _FREE:
@@ -181,15 +184,21 @@ class _Mode(TorchDispatchMode):
             return self._gpu.pin(host) if pinned else host
         return found
 
+    def _without_values(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        with self._gpu.lock:
+            args = _mapped(args, self._faked)
+            kwargs = {name: _mapped(value, self._faked) for name, value in kwargs.items()}
+            with self._gpu.shapes:
+                return func(*args, **kwargs)
+
     def _check(self, func: Any, args: tuple, kwargs: dict) -> None:
         """What a GPU minds and FakeTensor does not; and the layout of what is convolved."""
         generator = kwargs.get("generator")
         if generator is not None and generator.device.type == "cpu":
             raise RuntimeError(f"{func} at {line()}: a generator of the CPU draws no numbers on the GPU")
         if "_fused_" in func.name() or "_foreach_" in func.name():
-            devices = {
-                str(tensor.device) for tensor in _tensors(args, kwargs) if tensor.ndim or "_fused_" in func.name()
-            }
+            lists = [value for value in args if isinstance(value, list | tuple)]
+            devices = {str(tensor.device) for tensor in _tensors((list(itertools.chain(*lists)),), {})}
             if len(devices) > 1:
                 raise RuntimeError(f"{func} at {line()}: tensors on {' and '.join(sorted(devices))}")
         for name, tensor in zip(_CONVOLUTIONS.get(func, ()), args, strict=False):
@@ -198,7 +207,7 @@ class _Mode(TorchDispatchMode):
                 self._gpu.note("layouts", f"{func.name()}'s {name} {list(tensor.shape)} of strides {tensor.stride()}")
 
     def _faked(self, tensor: Tensor) -> Tensor:
-        return tensor if isinstance(tensor, FakeTensor) else self._gpu.shapes.from_tensor(tensor)
+        return tensor if isinstance(tensor, FakeTensor) else self._gpu.shapes.from_tensor(tensor.detach())
 
     def _real(self, like: Tensor) -> Tensor:
         """On the host, with the shape, layout and type of one without values."""
@@ -220,12 +229,10 @@ class _Mode(TorchDispatchMode):
             return self._shaped(func, given, **kwargs)
         if target.type == "cuda":
             self._upload(given, non_blocking=free)
-            with self._gpu.lock, self._gpu.shapes:
-                return func(self._faked(given), **kwargs)
+            return self._without_values(func, (given,), kwargs)
         self._gpu.note("copies" if free else "waits", "copy to the host")
-        with self._gpu.lock, self._gpu.shapes:
-            like = func(given, **{key: value for key, value in kwargs.items() if key not in ("device", "pin_memory")})
-        host = self._real(like)
+        stays = {name: value for name, value in kwargs.items() if name not in ("device", "pin_memory")}
+        host = self._real(self._without_values(func, (given,), stays))
         return self._gpu.pin(host) if free else host  # as torch does it
 
     def _copy(self, func: Any, into: Tensor, given: Tensor, non_blocking: bool = False) -> Tensor:
@@ -277,8 +284,8 @@ class _Mode(TorchDispatchMode):
         return self._shaped(func, into, ready, *rest)
 
     def _places(self, *shape: int) -> Tensor:
-        with self._gpu.lock, self._gpu.shapes:
-            return torch.empty(shape, dtype=torch.long, device="cuda")
+        about = {"dtype": torch.long, "device": torch.device("cuda")}
+        return self._without_values(aten.empty.memory_format, (shape,), about)
 
 
 _SPECIAL: dict[Any, Callable[..., Any]] = {
