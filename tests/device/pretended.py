@@ -363,6 +363,7 @@ def _cuda(gpu: Gpu) -> dict[str, Any]:
         "max_memory_reserved": lambda _=None: 0,
         "reset_peak_memory_stats": lambda _=None: None,
         "empty_cache": lambda: None,
+        "is_current_stream_capturing": lambda: False,
         "synchronize": lambda _=None: gpu.note("waits", "synchronize"),
         "Event": lambda *_, **__: _Queue(gpu),
         "Stream": lambda *_, **__: _Queue(gpu),

@@ -69,7 +69,7 @@ def test_images_and_codes(gpu, model):
 
 @pytest.fixture(scope="module")
 def inception(tmp_path_factory):
-    """Inception's whole network with weights that were made here."""
+    """The file of Inception's whole network with weights that were made here, and its digest."""
 
     class Untrained(FeatureExtractorInceptionV3):
         def load_state_dict(self, *_, **__):
@@ -79,9 +79,9 @@ def inception(tmp_path_factory):
     torch.save({}, folder / "none.pth")
     with torch.random.fork_rng(devices=[]):
         network = Untrained("made", ["2048"], feature_extractor_weights_path=str(folder / "none.pth"))
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    weights = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     safetensors.torch.save_file(weights, folder / "made.safetensors")
-    return folder / "made.safetensors"
+    return folder / "made.safetensors", read_weights(folder / "made.safetensors")[1]
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,20 @@ def inception(tmp_path_factory):
     ids=str,
 )
 def test_inceptions_features(gpu, inception, keys):
-    spec = FeatureSpec("inception", str(inception), read_weights(inception)[1], **keys)
+    spec = FeatureSpec("inception", str(inception[0]), inception[1], **keys)
     extractor = build_extractor.__wrapped__(spec, "cuda")
     assert gpu.taken().waits.total() == 0
     images = pixels(40, side=48)
-    found = moments_of(lambda start, stop: images[start:stop], 40, extractor, blocks=2)
-    assert (found.count, found.size) == (40, spec.tap)
-    record = gpu.taken()
-    assert record.operations.total() > 20
-    assert record.waits.total() <= 2 * (1 if spec.resize_name != "clean" else 2), record.told("waits")
     if spec.logits:
         assert [values.shape for values in extractor.with_logits(images)] == [(40, 2048), (40, 1008)]
+    else:
+        found = moments_of(lambda start, stop: images[start:stop], 40, extractor, blocks=2)
+        assert (found.count, found.size) == (40, spec.tap)
+    record = gpu.taken()
+    assert record.operations.total() > 20
+    # One a block; Pillow takes another, to make images larger on the host.
+    assert record.waits.total() <= (4 if spec.resize_name == "clean" else 2), record.told("waits")
+    assert not record.layouts
 
 
 @pytest.mark.parametrize("resolution", [32, 128])
@@ -172,14 +175,14 @@ def test_directions_are_found(gpu, tmp_path, name):
 
 def test_directions_are_steered_along_and_measured(gpu):
     generator, judge = loaded(), assessor()
-    config = LatentsConfig(method="steerable", samples=64, edits=["brightness"])
+    config = LatentsConfig(method="difference", samples=64, side=8, attributes=["glasses"])
     (direction,) = discover(tools_of(generator, judge), config, labels_of(judge))
     attributes, strengths = attributes_of(labels_of(judge), None), [-1.0, 0.0, 1.0]
     latents = generator.sample_latents(40, 1)
     moved = move_and_assess(generator, judge, attributes, direction, latents, strengths)
     chance = mean_slopes(generator, judge, attributes, [direction, direction], latents, strengths)
     by_name = {one.name: np.array([row[one.name] for row in chance]) for one in attributes}
-    effect = effect_of(moved, strengths, by_name, spread=1.0)
+    effect = effect_of(moved, strengths, by_name)
     assert effect.document()["attributes"].keys() == {"glasses", "young", "old"}
 
 
