@@ -41,6 +41,10 @@ class TrainingError(LatentscapeError):
     """A training that cannot go on, with its step and its cause as far as known."""
 
 
+class OutOfMemoryError(TrainingError):
+    """A training that its device's memory does not hold; a restart would not mend that."""
+
+
 class ClusterError(LatentscapeError):
     """A Ray cluster that cannot be reached or cannot hold the plan."""
 

@@ -37,6 +37,8 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         return document
     every = [experiment] if trials == 1 else [trial_experiment(experiment, setting) for setting in settings(experiment)]
     cluster = planned_cluster()
+    if cluster.unused:
+        console.say(cluster.unused)
     made = plan(experiment.compute, cluster) if trials == 1 else search_plan(experiment, cluster, trials=len(every))
     console.say(made.line(cluster))
     for name, entry in _sizes(every).items():
@@ -47,7 +49,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         f"Steps: {steps:,} of {training.batch_size} images{_schedule(experiment)}, "
         f"a score every {experiment.evaluation.every_images:,} images"
     )
-    memory = max(worker_bytes(one) for one in every)
+    memory = max(worker_bytes(one, workers=made.fewest_workers) for one in every)
     console.say(
         f"Memory: about {memory / 2**20:,.0f} MiB a worker for weights, optimizers and activations, "
         f"beside {_PROCESS_MIB:,} MiB for Python, PyTorch and Ray"
@@ -94,15 +96,19 @@ def _range(counts: list[int]) -> str:
     return f"{ends} parameters"
 
 
-def worker_bytes(experiment: Experiment) -> int:
+def worker_bytes(experiment: Experiment, *, workers: int | None = None) -> int:
     """What a worker holds on its device: weights, gradients, moments and average, and what backward keeps.
 
-    The networks run once as shapes alone, on torch's meta device, for the worker's share of a batch: the generator's
-    pass goes through both, and no other keeps as much. Beside it stands what a step makes and drops at once, put at
-    as much again as the largest tensor that is kept, twice.
+    The networks run once as shapes alone, on torch's meta device, for the worker's share of a batch, or as much of it
+    as is computed at a time: the generator's pass goes through both, and no other keeps as much. Beside it stands what
+    a step makes and drops at once, put at as much again as the largest tensor that is kept, twice.
+
+    Args:
+        experiment: Resolved.
+        workers: How many share a batch; None for the fewest that `compute.workers` says.
     """
-    share = -(-experiment.training.batch_size // experiment.compute.fewest_workers)
-    kept = _kept_bytes(experiment, share)
+    share = -(-experiment.training.batch_size // (workers or experiment.compute.fewest_workers))
+    kept = _kept_bytes(experiment, min(share, experiment.compute.images_per_pass or share))
     weights = sum(_parameters(experiment)) * (_ADAM_COPIES + 1) * _BYTES.get(experiment.compute.precision, 4)
     return weights + sum(kept) + 2 * max(kept)
 

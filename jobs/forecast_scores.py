@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.checkpoint import cache_folder
-from framework.config import EvaluationConfig
+from framework.config import EvaluationConfig, Experiment
 from framework.data import find_prepared
 from framework.errors import EvaluationError
 from framework.evaluation import resolve_features
@@ -11,7 +11,7 @@ from framework.orchestration.cluster import planned_cluster
 from framework.orchestration.run_requests import RunSides, run_requests
 from framework.orchestration.scoring import pair_requests
 from framework.orchestration.scoring_plan import PROCESS_BYTES, PassPlan, plan_pair, plan_run
-from framework.orchestration.shards import task_resources
+from framework.orchestration.shards import gpus_of_tasks, task_resources
 from framework.orchestration.target import every_target
 from framework.training import find_assessors
 from jobs.cli import Arguments, Console
@@ -41,15 +41,16 @@ def forecast_run(arguments: Arguments) -> dict[str, Any]:
         return {"checkpoints": len(targets), "passes": []}
     sides = RunSides.of_run(run) if images is None else RunSides.of_store(images)
     plans = plan_run(run_requests(run, sides, assessor_folder=measurer), targets)
-    return {"checkpoints": len(targets), **_say(plans, settings, console)}
+    return {"checkpoints": len(targets), **_say(plans, run.experiment, console)}
 
 
 def forecast_pair(arguments: Arguments) -> dict[str, Any]:
     """For two collections."""
-    settings = arguments.settings().evaluation
+    experiment = arguments.settings()
+    settings = experiment.evaluation
     asked, (reference, scored) = pair_requests(*arguments.positionals, settings=settings, watch=arguments.console)
     plans = plan_pair(asked, settings=settings, reference=reference, scored=scored)
-    return _say(plans, settings, arguments.console)
+    return _say(plans, experiment, arguments.console)
 
 
 def _has_inception(settings: EvaluationConfig) -> bool:
@@ -60,8 +61,12 @@ def _has_inception(settings: EvaluationConfig) -> bool:
     return True
 
 
-def _say(plans: list[PassPlan], settings: EvaluationConfig, console: Console) -> dict[str, Any]:
-    workers = task_resources(settings.workers, planned_cluster(), gpus=settings.gpus_per_worker).workers
+def _say(plans: list[PassPlan], experiment: Experiment, console: Console) -> dict[str, Any]:
+    cluster = planned_cluster()
+    if cluster.unused:
+        console.say(cluster.unused)
+    gpus = gpus_of_tasks(experiment, cluster)
+    workers = task_resources(experiment.evaluation.workers, cluster, gpus=gpus).workers
     for number, plan in enumerate(plans, start=1):
         console.say(f"Pass {number}: {', '.join(plan.metrics)}")
         features = plan.features

@@ -1,6 +1,7 @@
 """All checkpoints of one trial: saving, going on from the newest intact one, keeping the best."""
 
 import math
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ BEST = "best.json"
 
 
 class CheckpointStore:
-    """The checkpoints in one folder. Any number of readers; one writer.
+    """The checkpoints in one folder. Any number of readers; one writer, of whose threads one writes at a time.
 
     Args:
         folder: Where they lie; need not be there yet.
@@ -30,6 +31,7 @@ class CheckpointStore:
         self._learned = learned
         self._keep = keep
         self._awaited: set[str] = set()
+        self._lock = threading.Lock()  # a checkpoint may be written by a thread of its own, scores noted by another
 
     def save(
         self,
@@ -49,14 +51,15 @@ class CheckpointStore:
             generator: Weights and config of `generator/`, which `load_generator` reads without the rest.
             encoder: Weights of the encoder beside it, of a family that has one.
         """
-        self.folder.sweep()
         name = name_at(images_seen)
-        if name in _scores(self.folder):
-            self._write_scores({known: entry for known, entry in _scores(self.folder).items() if known != name})
         header = {"images_seen": images_seen, "digest": self._digest, "learned": self._learned}
-        with (self.folder / name).staged(last=MANIFEST) as place:
-            fill(place, parts=parts, info=info, generator=generator, encoder=encoder, header=header)
-        self._prune(newest=name)
+        with self._lock:
+            self.folder.sweep()
+            if name in _scores(self.folder):
+                self._write_scores({known: entry for known, entry in _scores(self.folder).items() if known != name})
+            with (self.folder / name).staged(last=MANIFEST) as place:
+                fill(place, parts=parts, info=info, generator=generator, encoder=encoder, header=header)
+            self._prune(newest=name)
         return Checkpoint(self.folder / name)
 
     def all(self) -> list[Checkpoint]:
@@ -90,11 +93,12 @@ class CheckpointStore:
 
         A score that comes late is as good as any; one of a checkpoint that is gone is not noted.
         """
-        self._awaited.discard(checkpoint.name)
-        if not checkpoint.folder.exists(MANIFEST) or not math.isfinite(value):
-            return
-        entry = {"images_seen": checkpoint.images_seen, "value": value, "score": score}
-        self._write_scores({**_scores(self.folder), checkpoint.name: entry})
+        with self._lock:
+            self._awaited.discard(checkpoint.name)
+            if not checkpoint.folder.exists(MANIFEST) or not math.isfinite(value):
+                return
+            entry = {"images_seen": checkpoint.images_seen, "value": value, "score": score}
+            self._write_scores({**_scores(self.folder), checkpoint.name: entry})
 
     def has_score(self, checkpoint: Checkpoint) -> bool:
         """Whether `record_score` has noted one for it, or it was adopted, its score being another trial's."""

@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt, model_validator
 from framework.config.consistency import cross_field_faults
 from framework.config.section import Section, key
 
+GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one GPU
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
@@ -136,7 +137,9 @@ class EvaluationConfig(Section):
     every_images: int = key(128_000, "images between two scores of a trial", unit="images", ge=1)
     batch_size: int = key(4, "blocks of 32 images computed at a time; moves no score", unit="blocks", ge=1)
     workers: PositiveInt | Literal["auto"] = key("auto", "Ray actors that share the samples; auto: one a core or GPU")
-    gpus_per_worker: float | Literal["auto"] = key("auto", "share of a GPU each; auto: 1 if there are any", unit="GPUs")
+    gpus_per_worker: GpuShare | Literal["auto"] = key(
+        "auto", "share of a GPU each; auto: compute's, else 1 if there are any", unit="GPUs"
+    )
     seed: int = key(0, "seed of the latents; the first, where there are more", ge=0)
 
 
@@ -258,13 +261,19 @@ class ComputeConfig(Section):
     workers: Annotated[int, Field(ge=1, le=4096)] | Annotated[str, Field(pattern=r"^[1-9]\d{0,3}\.\.[1-9]\d{0,3}$")] = (
         key(1, "DDP workers a trial; jobs.train takes 1..4: as many as fit", unit="processes")
     )
-    cpus_per_worker: float | Literal["auto"] = key(
+    cpus_per_worker: Annotated[float, Field(gt=0.0)] | Literal["auto"] = key(
         "auto", "auto: the cores shared out, or 1 beside a GPU", unit="cores"
     )
-    gpus_per_worker: float | Literal["auto"] = key("auto", "auto: 1 where the cluster has GPUs, else 0", unit="GPUs")
-    precision: Literal["auto", "float32", "bfloat16", "float64"] = key(
-        "auto", "auto: bfloat16 where the device is found fast at it, else float32"
+    gpus_per_worker: GpuShare | Literal["auto"] = key(
+        "auto", "auto: 1 (at most so many workers) where there are GPUs, else 0", unit="GPUs"
     )
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = key(
+        "auto", "auto: bfloat16 where a GPU has it or a CPU is fast at it, or float32"
+    )
+    images_per_pass: int | None = key(
+        None, "a worker's at a time (same gradients); none: all at once", unit="images", ge=1
+    )
+    deterministic: bool = key(False, "the same bits each time on one kind of GPU, which costs speed")
     max_failures: int = key(2, "restarts of a trial after a worker was lost", unit="restarts", ge=0)
     resize_every_seconds: float = key(60.0, "a range of workers is fitted anew so often", unit="seconds", ge=1.0)
 

@@ -52,7 +52,8 @@ def _members(kind: Any, limits: list[Any]) -> Iterator[str]:
         for member in arguments:
             yield from _members(member, limits)
     elif origin is Annotated:
-        yield from _members(arguments[0], [*limits, *arguments[1:]])
+        given = (getattr(limit, "metadata", [limit]) for limit in arguments[1:])  # pydantic's Field holds several
+        yield from _members(arguments[0], [*limits, *(limit for some in given for limit in some)])
     elif origin is Literal:
         yield from (str(option) for option in arguments)
     elif origin is list:

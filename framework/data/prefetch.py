@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-import numpy as np
+Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True)
@@ -16,20 +16,20 @@ class _Failed:
     fault: BaseException
 
 
-class Prefetcher:
+class Prefetcher(Generic[Batch]):
     """An endless iterator over `make(0)`, `make(1)`, …; a context, at whose end the thread ends.
 
         with Prefetcher(lambda k: stream.batch(k * 64, 64)) as batches:
-            pixels, waited_s = next(batches)
+            (pixels, mirrored), waited_s = next(batches)
 
     Args:
         make: Batch k. Runs in the thread, one at a time; what it raises is raised by `next`.
         ahead: Batches kept ready.
     """
 
-    def __init__(self, make: Callable[[int], np.ndarray], *, ahead: int = 2) -> None:
+    def __init__(self, make: Callable[[int], Batch], *, ahead: int = 2) -> None:
         self._make = make
-        self._ready: queue.Queue[np.ndarray | _Failed] = queue.Queue(maxsize=ahead)
+        self._ready: queue.Queue[Batch | _Failed] = queue.Queue(maxsize=ahead)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._work, name="prefetch", daemon=True)
         self._thread.start()
@@ -40,10 +40,10 @@ class Prefetcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, float]]:
+    def __iter__(self) -> Iterator[tuple[Batch, float]]:
         return self
 
-    def __next__(self) -> tuple[np.ndarray, float]:
+    def __next__(self) -> tuple[Batch, float]:
         """The next batch and the seconds that it was waited for."""
         if self._ended.is_set():
             raise StopIteration
@@ -68,7 +68,7 @@ class Prefetcher:
             if self._ended.is_set():
                 return
             try:
-                batch: np.ndarray | _Failed = self._make(number)
+                batch: Batch | _Failed = self._make(number)
             except BaseException as fault:
                 batch = _Failed(fault)
             self._ready.put(batch)

@@ -1,4 +1,4 @@
-"""Whether a device is fast at bfloat16, by trying."""
+"""Whether a device is fast at bfloat16: a GPU says whether it has it, a CPU is tried."""
 
 import time
 from collections.abc import Callable
@@ -28,9 +28,16 @@ def bfloat16_gain(float32: Callable[[], None], bfloat16: Callable[[], None], *, 
     return best[0] / best[1]
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 itself; a CPU is tried, which takes a second where it does not."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return not is_emulated(convolution_gain(device))
+
+
 def convolution_gain(device: torch.device) -> float:
     """The gain of a small convolution: quickly known, where a device emulates bfloat16 a hundred times slower."""
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+    if device.type == "cuda" and not has_bfloat16(device):
         return 0.0
     return bfloat16_gain(_convolution(device, torch.float32), _convolution(device, torch.bfloat16), device=device)
 

@@ -21,14 +21,16 @@ class Ema:
         self.half_life_images = half_life_images
         self.network = copy.deepcopy(tracked).eval().requires_grad_(False)
         self._tracked = tracked
+        # Kept, for a walk through the modules takes as long as some steps of a small network do on a GPU.
+        self._averages: list[Tensor] = list(self.network.parameters())
+        self._weights: list[Tensor] = list(tracked.parameters())
 
     @torch.no_grad()
     def update(self, images: int, *, images_seen: int) -> None:
         """Takes the tracked weights in, `images` after the last update, `images_seen` (over 0) in all."""
         half_life = min(self.half_life_images, _RAMP_SHARE * images_seen)
         decay = 0.5 ** (images / half_life) if half_life else 0.0
-        averages: list[Tensor] = list(self.network.parameters())
-        weights: list[Tensor] = list(self._tracked.parameters())
+        averages, weights = self._averages, self._weights
         if decay:
             torch._foreach_lerp_(averages, weights, 1.0 - decay)  # pyright: ignore[reportPrivateImportUsage]
         else:

@@ -11,17 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framework.errors import ClusterError, ClusterLostError
+from framework.orchestration.environment import NEEDED, QUIET, worker_environment
+from framework.orchestration.gpus import local_gpus, node_gpus
 
-# Ray reads these when it starts or when its libraries are imported.
-_QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "RAY_DEDUP_LOGS": "1", "TQDM_DISABLE": "1"}
-_NEEDED = {
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # an interrupt is ours to answer, with exit 130
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process a trial, whose warnings nobody here would read
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # reports reach the driver in 0.5 s, not 2 s
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # TensorBoard would show each trial twice
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-}
 _TOKEN = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
 _WATCH_SECONDS = 5.0
 _EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels never travel
@@ -35,8 +27,9 @@ class Cluster:
         embedded: Whether it lives as long as the job.
         address: Of its head.
         dashboard_url: Of Ray's dashboard.
-        nodes: (cores, GPUs) of each node.
+        nodes: (cores, GPUs) of each node; GPUs that PyTorch cannot use do not count.
         grows: Whether an autoscaler may bring more nodes.
+        unused: What people are told of GPUs that do not count; empty where there are none.
     """
 
     embedded: bool
@@ -44,6 +37,7 @@ class Cluster:
     dashboard_url: str | None
     nodes: tuple[tuple[float, float], ...]
     grows: bool = False
+    unused: str = ""
 
     @property
     def cores(self) -> float:
@@ -54,6 +48,23 @@ class Cluster:
     def gpus(self) -> float:
         """Of all nodes."""
         return sum(gpus for _, gpus in self.nodes)
+
+    def gpu_shares(self, share: float) -> int:
+        """How many such shares of a GPU all nodes hold."""
+        return sum(gpu_shares(gpus, share) for _, gpus in self.nodes)
+
+    def now(self) -> "Cluster":
+        """As it is by now, where it may have grown."""
+        return _describe(embedded=False) if self.grows else self
+
+
+def gpu_shares(gpus: float, share: float) -> int:
+    """How many shares of a GPU so many GPUs hold: none is put together from two cards.
+
+    >>> gpu_shares(8, 1.0), gpu_shares(8, 0.3), gpu_shares(2, 0.6)
+    (8, 24, 2)
+    """
+    return int(gpus) * int(1 / share + 1e-9)
 
 
 @contextlib.contextmanager
@@ -71,7 +82,7 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
         ClusterError: RAY_ADDRESS is set and cannot be reached, or Ray cannot start here.
         ClusterLostError: It went while the block ran.
     """
-    os.environ.update(_NEEDED if verbose else {**_QUIET, **_NEEDED})
+    os.environ.update(NEEDED if verbose else {**QUIET, **NEEDED})
     import ray
     from ray.exceptions import AuthenticationError, LocalRayletDiedError, NodeDiedError, RpcError
 
@@ -83,6 +94,8 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
     try:
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
+        if cluster.unused:
+            say(cluster.unused)
         with contextlib.nullcontext() if embedded else _watched(cluster.address, say):
             yield cluster
     except (LocalRayletDiedError, AuthenticationError, RpcError, NodeDiedError, ConnectionError) as fault:
@@ -125,10 +138,9 @@ def _our_signal_handlers() -> Iterator[None]:
 
 def planned_cluster() -> Cluster:
     """What an embedded cluster on this machine would have; nothing is started."""
-    import torch
-
+    gpus = local_gpus()
     cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    return Cluster(True, "this machine", None, ((cores, float(torch.cuda.device_count())),))
+    return Cluster(True, "this machine", None, ((cores, float(gpus.usable)),), unused=gpus.line)
 
 
 def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
@@ -141,7 +153,7 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
         "logging_level": "INFO" if verbose else "ERROR",
         "job_config": JobConfig(metadata={"job_name": title}),
     }
-    environment = {"env_vars": _worker_environment()}
+    environment = {"env_vars": worker_environment()}
     named = os.environ.get("RAY_ADDRESS")
     if named and not _listens(named):
         raise ClusterError(f"RAY_ADDRESS={named}: nothing listens there; wants host:port of a running Ray cluster")
@@ -162,6 +174,7 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
     try:
         ray.init(
             address="local",
+            num_gpus=local_gpus().usable,
             object_store_memory=_EMBEDDED_OBJECT_STORE_BYTES,
             include_dashboard=True,  # without it Train's cleaner repeats errors
             dashboard_host="127.0.0.1",
@@ -236,13 +249,6 @@ def _refuse_wrong_token(address: str) -> None:
                 ) from None
 
 
-def _worker_environment() -> dict[str, str]:
-    """Environment variables every process of ours on the cluster gets."""
-    names = ("LATENTSCAPE_CACHE", "TORCH_HOME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    passed = {name: os.environ[name] for name in (*names, "AWS_DEFAULT_REGION", "AWS_REGION") if name in os.environ}
-    return {**_NEEDED, **passed}
-
-
 def _with_code(environment: dict, code: Sequence[Path]) -> dict:
     """On a cluster that is there the nodes need our code, and the user's; a submitted job's own folder brings both."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
@@ -256,12 +262,16 @@ def _describe(*, embedded: bool) -> Cluster:
     alive = [node for node in ray.nodes() if node["Alive"]]
     context = ray.get_runtime_context()
     url = ray.worker.global_worker.node.webui_url if getattr(ray, "worker", None) else None
+    here = context.get_node_id()
+    counted = [node_gpus(node, here=local_gpus() if node["NodeID"] == here else None) for node in alive]
+    unused = "; ".join(filter(None, (told for _, told in counted)))
     return Cluster(
         embedded=embedded,
         address=context.gcs_address,
         dashboard_url=f"http://{url}" if url else None,
-        nodes=tuple((node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0)) for node in alive),
+        nodes=tuple((node["Resources"].get("CPU", 0.0), gpus) for node, (gpus, _) in zip(alive, counted, strict=True)),
         grows=not embedded and _grows(),
+        unused=local_gpus().line if embedded else unused and f"GPUs: {unused}",
     )
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import ray
 import ray.train
+import ray.train.torch
 from pyarrow import fs
 from ray import tune
 from ray.exceptions import RayActorError
 
 from framework.checkpoint import RunFolder, TrialFolder
+from framework.errors import LatentscapeError
 from framework.orchestration.names import trial_title
 from framework.orchestration.nodes import this_node
 from framework.orchestration.resources import DRIVER_CORES
@@ -102,7 +104,7 @@ def training(work: TrialWork) -> Iterator[dict[str, Any]]:
         return
     trial.write_state(state="running")
     reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-    trainer = _trainer(work, reports)
+    trainer = trainer_of(work, reports)
     fault: list[BaseException] = []
 
     def fit() -> None:
@@ -130,10 +132,12 @@ def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> N
 
 
 def _reason(fault: BaseException) -> str:
-    """The innermost cause, in one line."""
-    inner = getattr(fault, "worker_failures", None)
-    if inner:
-        fault = next(iter(inner.values()))
+    """The innermost cause, in one line; where one of ours is among the causes, what that says."""
+    failures = getattr(fault, "worker_failures", None) or {0: getattr(fault, "controller_failure", fault)}
+    ours = next((one for one in failures.values() if isinstance(one, LatentscapeError)), None)
+    if ours is not None:
+        return " ".join(str(ours).split())
+    fault = next(iter(failures.values()))
     while fault.__cause__ is not None:
         fault = fault.__cause__
     return f"{type(fault).__name__}: {last_line(fault)}"[:500]
@@ -182,11 +186,14 @@ def ray_storage(run: RunFolder) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": filesystem}
 
 
-def _trainer(work: TrialWork, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> LeanTrainer:
+def trainer_of(work: TrialWork, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> LeanTrainer:
+    """Ray's trainer of a trial; rank 0's figures go to `reports`."""
     plan = work.plan
     return LeanTrainer(
         _train_worker,
         train_loop_config={"work": work},
+        # By Ray's own choice NCCL beside GPUs, which refuses two ranks on one card; gloo takes tensors of GPUs, too.
+        torch_config=ray.train.torch.TorchConfig(backend="gloo" if plan.shares_cards else None),
         scaling_config=ray.train.ScalingConfig(
             num_workers=plan.workers if plan.fewest_workers == plan.workers else (plan.fewest_workers, plan.workers),
             elastic_resize_monitor_interval_s=work.experiment.compute.resize_every_seconds,

@@ -11,11 +11,14 @@ import ray
 import torch
 from ray.exceptions import RayTaskError
 
+from framework.config import Experiment
+from framework.errors import ClusterError
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Needs
 
 SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
 LOST_WORKER_RETRIES = 3
+_SHARED = "LATENTSCAPE_SHARED_GPUS"  # set in tasks that compute on GPUs of the caller's
 Done = Callable[[int, int], None]
 
 
@@ -74,7 +77,7 @@ class TaskResources:
         }
         if self.shared_gpus is not None:  # Ray hides all GPUs from a task that asks for none
             names = {"CUDA_VISIBLE_DEVICES": self.shared_gpus, "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
-            found["runtime_env"] = {"env_vars": names}
+            found["runtime_env"] = {"env_vars": {**names, _SHARED: "1"}}
         return found
 
 
@@ -87,10 +90,29 @@ def task_resources(
         workers: How many.
         cluster: What there is.
         gpus: Share of a GPU each; auto: one where there are any.
+
+    Raises:
+        ClusterError: GPUs are asked for, and there are none nor will be.
     """
-    share = gpus if gpus != "auto" else 1.0 if cluster.gpus >= 1 else 0.0
-    at_once = cluster.gpus / share if share else cluster.cores
-    return TaskResources(workers=max(1, int(at_once + 1e-9)) if workers == "auto" else workers, gpus=share)
+    share = gpus if gpus != "auto" else 1.0 if cluster.gpu_shares(1.0) else 0.0
+    if share and not cluster.gpus and not cluster.grows:
+        raise ClusterError(
+            f"evaluation.gpus_per_worker: {share:g}, and the cluster has no GPU that PyTorch can use; "
+            "auto and 0 do without"
+        )
+    at_once = cluster.gpu_shares(share) if share else int(cluster.cores + 1e-9)
+    return TaskResources(workers=max(1, at_once) if workers == "auto" else workers, gpus=share)
+
+
+def gpus_of_tasks(experiment: Experiment, cluster: Cluster) -> float | Literal["auto"]:
+    """`evaluation.gpus_per_worker`; where that is auto, what `compute.gpus_per_worker` names.
+
+    A cluster that scales from 0 shows no GPU, and whoever names what a trial wants means scores too. A run that was
+    trained on GPUs is also scored where there are none.
+    """
+    asked, trained = experiment.evaluation.gpus_per_worker, experiment.compute.gpus_per_worker
+    can_be_had = bool(cluster.gpus) or cluster.grows or trained == 0
+    return trained if asked == "auto" and can_be_had else asked
 
 
 @dataclass(frozen=True)
@@ -137,8 +159,18 @@ def result_of(reference: Any) -> Any:
 
 
 def task_device() -> str:
-    """The device a task of ours computes on: its GPU where Ray gave it one."""
-    return "cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES", "") else "cpu"
+    """The device a task of ours computes on: its GPU where it has one."""
+    return "cuda" if torch.cuda.is_available() and has_gpu() else "cpu"
+
+
+def has_gpu() -> bool:
+    """Whether Ray gave this process a GPU, or its caller shares one with it.
+
+    CUDA_VISIBLE_DEVICES does not say: the environment may set it for all (Slurm, containers), and ROCm has its own.
+    """
+    if _SHARED in os.environ:
+        return True
+    return ray.is_initialized() and bool(ray.get_runtime_context().get_accelerator_ids()["GPU"])
 
 
 def on_one_thread(function: Callable[..., Any], arguments: tuple) -> Any:

@@ -16,7 +16,7 @@ from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
-from framework.orchestration.shards import TaskResources, task_resources
+from framework.orchestration.shards import TaskResources, gpus_of_tasks, task_resources
 from framework.orchestration.stopping import StopFlag
 from framework.training import AssessorPair
 from framework.training import train_assessors as _train_assessors
@@ -97,8 +97,9 @@ class Study:
 
     def task_resources(self) -> TaskResources:
         """For the tasks of a job that has the cluster to itself: a core each, or a GPU where there are any."""
-        settings = self.experiment.evaluation
-        return task_resources(settings.workers, self.cluster, gpus=settings.gpus_per_worker)
+        cluster = self.cluster.now()
+        gpus = gpus_of_tasks(self.experiment, cluster)
+        return task_resources(self.experiment.evaluation.workers, cluster, gpus=gpus)
 
     def trial_family(self) -> str:
         """Which family of metrics trials are judged by: that of `search.metric`."""

@@ -10,7 +10,7 @@ import torch
 
 from framework.checkpoint import Checkpoint, CheckpointStore, RunFolder, TrialFolder
 from framework.data import open_store
-from framework.errors import LatentscapeError, TrainingError
+from framework.errors import LatentscapeError, OutOfMemoryError, TrainingError
 from framework.orchestration.telemetry import Telemetry
 from framework.orchestration.trial_score import ScoreInTheMaking
 from framework.orchestration.work import TrialWork
@@ -33,13 +33,17 @@ def train_worker(work: TrialWork) -> None:
     def report(report: Report) -> None:
         if telemetry is not None:
             telemetry.write(report)
-        ray.train.report(_figures(report) | {"log": list(messages)})
-        messages.clear()
+        if report.due:  # Ray's controller takes two reports a second, and holds the training up for more
+            ray.train.report(_figures(report) | {"log": list(messages)})
+            messages.clear()
 
     try:
         state = _train(work, trial, workers, report, messages.append)
         if workers.rank == 0 and state == "stopped":
             trial.write_state(state="interrupted")
+    except OutOfMemoryError as fault:
+        trial.write_state(state="failed", error=str(fault))
+        raise  # other ranks wait for this one: Train has to end them
     except LatentscapeError as fault:
         if workers.rank == 0 or not isinstance(fault, TrainingError):
             trial.write_state(state="failed", error=str(fault))

@@ -10,13 +10,17 @@ import torch
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.start import open_start
 from framework.config import Experiment
-from framework.data import PackedStore, Prefetcher, TrainingStream
+from framework.data import PackedStore
 from framework.errors import TrainingError
 from framework.images import to_pixels
 from framework.models import derive_seed, sample_latents
+from framework.training.algorithms import algorithms
 from framework.training.families import family_of
+from framework.training.feed import Feed
 from framework.training.health import Health, mutual_distance
-from framework.training.precision import Precision, choose_precision
+from framework.training.keeping import Keeper
+from framework.training.memory import out_of_memory
+from framework.training.precision import Precision, settle_precision
 from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
 from framework.training.scoring import PendingScores
 from framework.training.state import State, TrainState
@@ -55,9 +59,19 @@ def train(
     Raises:
         CheckpointError: The store's checkpoints are of another experiment.
         TrainingError: Something is no longer finite; the last checkpoint is untouched.
+        OutOfMemoryError: A batch does not fit. Raised where that is so: other ranks may wait for this one for ever.
     """
+    deterministic = experiment.compute.deterministic
     try:
-        return _Training(experiment, images, store, workers, report, score, should_stop, log).run()
+        with algorithms(workers.device, deterministic=deterministic):
+            training = _Training(experiment, images, store, workers, report, score, should_stop, log)
+            try:
+                return training.run()
+            finally:
+                training.close()
+                del training
+    except (torch.OutOfMemoryError, MemoryError) as fault:
+        raise out_of_memory(experiment, workers) from fault
     finally:
         # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.
         gc.collect()
@@ -78,12 +92,12 @@ class _Training:
         log: Callable[[str], None],
     ) -> None:
         self._experiment, self._images, self._store, self._workers = experiment, images, store, workers
-        self._report, self._should_stop = report, should_stop
+        self._report, self._stop_asked = report, None if should_stop is None else workers.agreed(should_stop)
         self._scores = None if score is None else PendingScores(score, store)
         self._device = torch.device(workers.device)
         self._log = log if workers.rank == 0 else _say_nothing
         self._family = family_of(experiment)
-        self._newest = self._find_newest()
+        self._kept = Keeper(store, workers, log=self._log)
         self._precision = self._choose_precision()
         self._state = self._make_state()
         step = self._family.step
@@ -103,18 +117,29 @@ class _Training:
             self._begin_score(checkpoint)
         if owed and state.images_seen >= training.total_images:
             self._pause(last=True)
-        with self._batches() as batches:
+        feed = Feed(self._images, self._experiment, step=self._step, workers=self._workers)
+        with feed.batches(step=state.steps, position=state.real_images_seen) as batches:
             self._tally.start_clock()
             while state.images_seen < training.total_images:
-                if self._should_stop is not None and self._workers.any(self._should_stop()):
+                if self._stop_asked is not None and self._stop_asked():
                     self._stop()
                     return self._outcome("stopped")
                 before = state.images_seen
-                pixels, waited = next(batches)
-                figures = self._step(torch.from_numpy(pixels).to(self._device))
+                batch, waited = next(batches)
+                figures = self._step(batch.pixels, batch.mirrored, numbers=batch.numbers)
                 self._tally.add(figures, state=state, images=state.images_seen - before, waited=waited)
                 self._after_step(before)
+        if self._stop_asked is not None:
+            self._stop_asked.close()
         return self._outcome("finished")
+
+    def close(self) -> None:
+        """However it ended."""
+        self._kept.close()
+
+    @property
+    def _newest(self) -> Checkpoint | None:
+        return self._kept.newest
 
     def _after_step(self, before: int) -> None:
         """Whatever the clock says is due, `before` being where it stood before the step."""
@@ -134,11 +159,20 @@ class _Training:
     def _stop(self) -> None:
         """Saves, and reports what no report has said yet: another one of the same clock would take its score away."""
         if self._reported_at < self._state.images_seen:
-            self._pause(saved=True)
+            self._pause(saved=True, stopping=True)
         elif self._state.steps > 0:
-            self._save_newest()
+            self._kept.save(self._state, self._images)
+        self._kept.wait()
 
-    def _pause(self, *, saved: bool = False, scored: bool = False, samples: bool = False, last: bool = False) -> None:
+    def _pause(
+        self,
+        *,
+        saved: bool = False,
+        scored: bool = False,
+        samples: bool = False,
+        last: bool = False,
+        stopping: bool = False,
+    ) -> None:
         """A report, with what else is due: a checkpoint, the beginning of its score, samples; and scores that came."""
         state = self._state
         state.wall_seconds = time.perf_counter() - self._born
@@ -152,20 +186,25 @@ class _Training:
         for warning in warnings:
             self._log(f"{state.images_seen:,} images seen: {warning}")
         if saved:
-            self._save_newest()
+            self._kept.save(state, self._images)
+        if last:
+            self._kept.wait()
         checkpoint = self._newest.name if self._newest and saved else None
         if scored and self._newest is not None:
             self._begin_score(self._newest)
         scores = self._arrived(leave=0 if last else 1 if scored else None)
         self._reported_at = state.images_seen
-        self._report(Report(row, samples=pictures, checkpoint=checkpoint, scores=scores, warnings=warnings))
+        due = self._tally.due or samples or last or stopping or bool(scores or warnings)
+        self._report(Report(row, pictures, checkpoint, scores, warnings, due))
+        if due:
+            self._tally.reported()
         if self._scores is not None and self._workers.rank == 0:
             self._scores.note(scores)
 
     def _begin_score(self, checkpoint: Checkpoint) -> None:
         scores = self._scores
         if scores is not None:
-            self._workers.from_first(lambda: scores.add(checkpoint))
+            self._workers.from_first(lambda: scores.add(checkpoint, self._kept.writing))
 
     def _arrived(self, *, leave: int | None) -> list[Scored]:
         """On every rank: the scores that have come; waits until at most `leave` are in the making."""
@@ -177,41 +216,20 @@ class _Training:
     def _outcome(self, state: str) -> Outcome:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)
 
-    def _batches(self) -> "Prefetcher":
-        """This worker's part of each step's real images, from where the state stands."""
-        training, workers, position = self._experiment.training, self._workers, self._state.real_images_seen
-        stream = TrainingStream(
-            self._images, seed=self._experiment.seed, horizontal_flip=self._experiment.data.horizontal_flip
-        )
-        count = self._family.step.real_images(training.batch_size)
-        shard = workers.shard(count)
-        return Prefetcher(lambda k: stream.batch(position + k * count + shard.start, shard.count))
-
-    def _find_newest(self) -> Checkpoint | None:
-        """The checkpoint to go on from; rank 0 chooses, so that all take the same."""
-
-        def name() -> str | None:
-            newest = self._store.newest(warn=self._log)
-            return None if newest is None else newest.name
-
-        chosen = self._workers.from_first(name)
-        return None if chosen is None else Checkpoint(self._store.folder / chosen)
-
     def _choose_precision(self) -> Precision:
         """As configured; where that is auto, as the checkpoint has it, else as rank 0 finds out."""
-        name, reason = self._experiment.compute.precision, "as configured"
-        if name == "auto" and self._newest is not None:
-            name, reason = self._newest.info["precision"], "kept from the checkpoint"
-        elif name == "auto":
-            name, reason = self._workers.from_first(
-                lambda: choose_precision(
-                    self._experiment,
-                    resolution=self._images.resolution,
-                    channels=self._images.channels,
-                    device=self._device,
-                )
+        images = self._images
+        name, lines = self._workers.from_first(
+            lambda: settle_precision(
+                self._experiment,
+                kept=None if self._newest is None else self._newest.info["precision"],
+                resolution=images.resolution,
+                channels=images.channels,
+                device=self._device,
             )
-        self._log(f"precision: {name} ({reason})")
+        )
+        for line in lines:
+            self._log(line)
         return Precision(name, self._device)
 
     def _make_state(self) -> State:
@@ -237,32 +255,17 @@ class _Training:
         state.begin_with(start)
         self._log(f"begins with the networks of {location}")
 
-    def _save_newest(self) -> None:
-        """A checkpoint of this clock, unless there is one."""
-        if self._newest is None or self._newest.images_seen != self._state.images_seen:
-            self._newest = self._workers.from_first(self._save)
-
-    def _save(self) -> Checkpoint:
-        self._state.settle(self._images)
-        return self._state.save(self._store)
-
     def _owed(self) -> list[Checkpoint]:
         """Checkpoints whose scores were due and had not come when the last life ended, oldest first."""
-        newest, training = self._newest, self._experiment.training
-        if self._scores is None or newest is None:
+        training = self._experiment.training
+        if self._scores is None:
             return []
 
         def is_due(seen: int) -> bool:
             before = seen - training.batch_size
             return seen >= training.total_images or _crossed(before, seen, self._experiment.evaluation.every_images)
 
-        def names() -> list[str]:
-            due = [
-                one for one in self._store.all() if one.images_seen <= newest.images_seen and is_due(one.images_seen)
-            ]
-            return [one.name for one in due if not self._store.has_score(one) and one.fault() is None]
-
-        return [Checkpoint(self._store.folder / name) for name in self._workers.from_first(names)]
+        return self._kept.owed(is_due)
 
     @torch.no_grad()
     def _samples(self) -> tuple[np.ndarray, float]:

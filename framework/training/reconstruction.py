@@ -4,7 +4,7 @@ Both learn at `optimizer.generator_lr`, an Adam each. Nats are sums over an imag
 ELBO that is reported is the bound itself, reconstruction - KL, whatever beta the training weighs the KL by.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +20,8 @@ from framework.models import Ema
 from framework.models.autoencoder import Decoder, Encoder, FittedDecoder
 from framework.models.likelihood import build_likelihood
 from framework.models.vae import Posterior
-from framework.training.draws import Draws
-from framework.training.state import State, adam, single
+from framework.training.draws import Draws, Numbers
+from framework.training.state import State, adam
 from framework.training.stepping import Step
 from framework.training.workers import Shard
 
@@ -54,10 +54,6 @@ class VaeState(State):
     def averages(self) -> dict[str, Ema]:
         """Of both."""
         return super().averages() | {"encoder_ema": self.encoder_ema}
-
-    def averaged_encoder(self) -> Mapping[str, Tensor] | None:
-        """What stands beside the generator in a checkpoint."""
-        return single(self.encoder_ema.state_dict())
 
 
 @dataclass(kw_only=True)
@@ -96,6 +92,7 @@ class _ReconstructionStep(Step[VaeState]):
         self._encoder = self._workers.wrapped(state.encoder)
         # A decoder's own forward gives images of latents; what is trained is its body, from codes to logits.
         self._body = self._workers.wrapped(state.generator.body)
+        self._shard = self._workers.shard(self._batch)
 
     def _encoded(self, images: Tensor) -> Tensor:
         with self._precision.autocast():
@@ -108,12 +105,20 @@ class _ReconstructionStep(Step[VaeState]):
             logits = self._body(codes)
         return self._likelihood(images, logits.to(self._precision.dtype))
 
-    def _descend(self, losses: Tensor, shard: Shard) -> list[Tensor]:
-        """The update; gives each worker's share of the gradients' norms."""
+    def _descend(self, losses_of: Callable[[Shard], Tensor]) -> list[Tensor]:
+        """The update by the losses of a part's images; gives each worker's share of the gradients' norms."""
         state = self._state
-        loss = self._workers.mean_loss(losses, shard)
-        norms = self._update(loss, state.generator_optimizer, state.encoder_optimizer)
+        norms = self._update(
+            lambda part: self._workers.mean_loss(losses_of(part), part),
+            self._shard,
+            *(state.generator_optimizer, state.encoder_optimizer),
+            through=[self._body, self._encoder],
+        )
         return [norm.detach().double() / self._workers.world_size for norm in norms]
+
+    def _share(self, nats: list[Tensor]) -> Tensor:
+        """This worker's part of the batch's mean, from the nats of each pass."""
+        return torch.cat(nats).double().sum() / self._shard.total
 
     def _rehearse(self) -> None:
         state = self._state
@@ -128,11 +133,17 @@ class AutoencoderStep(_ReconstructionStep):
 
     FIGURES = ("reconstruction_nats", "generator_gradient_norm", "encoder_gradient_norm")
 
-    def _move(self, real: Tensor, *, step: int) -> Tensor:  # noqa: ARG002  nothing is drawn
-        shard = self._workers.shard(self._batch)
-        nats = self._nats(real, self._encoded(real))
-        norms = self._descend(-nats, shard)
-        return torch.stack([nats.detach().double().sum() / shard.total, *norms])
+    def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:  # noqa: ARG002  nothing is drawn
+        found = []
+
+        def losses_of(part: Shard) -> Tensor:
+            images = self._shard.of(real, part)
+            nats = self._nats(images, self._encoded(images))
+            found.append(nats.detach())
+            return -nats
+
+        norms = self._descend(losses_of)
+        return torch.stack([self._share(found), *norms])
 
 
 class VaeStep(_ReconstructionStep):
@@ -151,18 +162,28 @@ class VaeStep(_ReconstructionStep):
             latent_size=experiment.model.latent_size,
             features=0,
             dropout=0.0,
-            device=self._workers.device,
             dtype=self._precision.dtype,
         )
 
-    def _move(self, real: Tensor, *, step: int) -> Tensor:
-        shard = self._workers.shard(self._batch)
+    def draw(self, step: int) -> Numbers:
+        """Of the posteriors' codes."""
+        return self._draws.of_step(step, {"posterior": self._shard}, latents=["posterior"])
+
+    def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:  # noqa: ARG002  as they were drawn
         beta = beta_at(self._state.images_seen, beta=self._beta, warmup_images=self._warmup)
-        posterior = Posterior.of(self._encoded(real))
-        nats = self._nats(real, posterior.at(self._draws.latents("posterior", step, shard)))
-        divergence = posterior.divergence()
-        norms = self._descend(beta * divergence - nats, shard)
-        reconstruction, kl = (each.detach().double().sum() / shard.total for each in (nats, divergence))
+        on_nats, on_divergence = [], []
+
+        def losses_of(part: Shard) -> Tensor:
+            images = self._shard.of(real, part)
+            posterior = Posterior.of(self._encoded(images))
+            nats = self._nats(images, posterior.at(numbers.latents("posterior", part)))
+            divergence = posterior.divergence()
+            on_nats.append(nats.detach())
+            on_divergence.append(divergence.detach())
+            return beta * divergence - nats
+
+        norms = self._descend(losses_of)
+        reconstruction, kl = self._share(on_nats), self._share(on_divergence)
         share = torch.full_like(kl, beta / self._workers.world_size)
         return torch.stack([reconstruction, kl, reconstruction - kl, share, *norms])
 

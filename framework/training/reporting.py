@@ -15,6 +15,8 @@ from framework.errors import TrainingError
 from framework.training.state import State
 from framework.training.workers import WorkerGroup
 
+DUE_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class Report:
@@ -26,6 +28,8 @@ class Report:
         checkpoint: Name of the checkpoint made at this clock.
         scores: Those that have come since the last report, each of the checkpoint it is of.
         warnings: What has gone wrong since the last report, each said once in a training.
+        due: Whether whoever collects the reports of all workers wants this one: a score, a warning, samples, the
+            beginning or the end, or a second after the last of these. What holds the training up is for these alone.
     """
 
     metrics: dict[str, Any]
@@ -33,6 +37,7 @@ class Report:
     checkpoint: str | None = None
     scores: list["Scored"] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    due: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,10 @@ class Tally:
         workers: Whose figures are added.
         figures: What a step gives, by name; the norms of two gradients last.
         advice: What may help where something is no longer finite.
+
+    Attributes:
+        due: Whether by the clock of rank 0 a second had passed at the last row since the last report that was due: the
+            same on every rank.
     """
 
     def __init__(self, workers: WorkerGroup, *, figures: Sequence[str], advice: str) -> None:
@@ -102,6 +111,8 @@ class Tally:
         self._waited = 0.0
         self._images = 0
         self._started = time.perf_counter()
+        self._reported_at = float("-inf")
+        self.due = True
 
     def start_clock(self) -> None:
         """Time counts from now: what came before was no training."""
@@ -135,8 +146,10 @@ class Tally:
         steps = len(self._steps)
         figures = torch.stack(self._steps).mean(0).double().cpu() if steps else torch.zeros(len(self._names)).double()
         world = self._workers.world_size
-        others = torch.tensor([seconds / world, self._waited / world, float(_memory_bytes(self._device))]).double()
-        *means, seconds, waited, memory = self._workers.sum(torch.cat([figures, others])).tolist()
+        due = self._workers.rank == 0 and time.perf_counter() - self._reported_at >= DUE_SECONDS
+        others = [seconds / world, self._waited / world, float(_memory_bytes(self._device)), float(due)]
+        summed = self._workers.sum(torch.cat([figures, torch.tensor(others, dtype=torch.float64)]))
+        *means, seconds, waited, memory, due = summed.tolist()
         row: dict[str, Any] = {
             "images_seen": state.images_seen,
             "real_images_seen": state.real_images_seen,
@@ -149,7 +162,12 @@ class Tally:
         row |= {f"{name}_lr": optimizer.param_groups[0]["lr"] for name, optimizer in state.optimizers().items()}
         row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3)}
         self._steps, self._waited, self._images, self._largest_norm = [], 0.0, 0, 0.0
+        self.due = due > 0
         return row
+
+    def reported(self) -> None:
+        """A report that was due has been given: the next second begins."""
+        self._reported_at = time.perf_counter()
 
     def _check(self, steps: Sequence[Tensor], *, state: State) -> None:
         rows = torch.stack(list(steps)).cpu()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.checkpoint.snapshot import Writing
 from framework.metrics import cost
 from framework.training.reporting import Scored, ScoreHandle
 
@@ -27,12 +28,12 @@ class PendingScores:
     def __init__(self, begin: Callable[[Checkpoint], ScoreHandle], store: CheckpointStore) -> None:
         self._begin, self._store = begin, store
         self._pending: _Pending | None = None
-        self._queue: list[Checkpoint] = []
+        self._queue: list[tuple[Checkpoint, Writing | None]] = []
 
-    def add(self, checkpoint: Checkpoint) -> None:
-        """A checkpoint to score; it waits until the one before it has its score."""
+    def add(self, checkpoint: Checkpoint, writing: Writing | None = None) -> None:
+        """A checkpoint to score; it waits until it is written, and the one before it has its score."""
         self._store.await_score(checkpoint)
-        self._queue.append(checkpoint)
+        self._queue.append((checkpoint, writing))
         self._begin_next()
 
     def take(self, *, images_seen: int, leave: int | None = None) -> list[Scored]:
@@ -43,9 +44,11 @@ class PendingScores:
             leave: Waits until at most so many are still in the making; None waits for none.
         """
         found: list[Scored] = []
-        while self._pending is not None:
-            left = 1 + len(self._queue)
-            if not self._pending.handle.done() and (leave is None or left <= leave):
+        while self._pending is not None or self._queue:
+            left = (self._pending is not None) + len(self._queue)
+            may_wait = leave is not None and left > leave
+            self._begin_next(may_wait=may_wait)
+            if self._pending is None or not (self._pending.handle.done() or may_wait):
                 break
             started, one = time.perf_counter(), self._pending
             document = one.handle.result()
@@ -70,7 +73,14 @@ class PendingScores:
             checkpoint = Checkpoint(self._store.folder / one.checkpoint)
             self._store.record_score(checkpoint, one.document, cost(one.document["metric"], one.document["value"]))
 
-    def _begin_next(self) -> None:
-        if self._pending is None and self._queue:
-            checkpoint = self._queue.pop(0)
-            self._pending = _Pending(checkpoint, self._begin(checkpoint), time.perf_counter())
+    def _begin_next(self, *, may_wait: bool = False) -> None:
+        """Begins the first in the queue where none is in the making, once it is written."""
+        if self._pending is not None or not self._queue:
+            return
+        checkpoint, writing = self._queue[0]
+        if writing is not None:
+            if not (may_wait or writing.done()):
+                return
+            writing.wait()
+        del self._queue[0]
+        self._pending = _Pending(checkpoint, self._begin(checkpoint), time.perf_counter())

@@ -1,7 +1,8 @@
 """All of a training that survives a restart."""
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from torch.optim import Adam, Optimizer
 
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.saved import generator_config
+from framework.checkpoint.snapshot import Parts, on_host
 from framework.checkpoint.start import Start
 from framework.config import Experiment, OptimizerConfig
 from framework.data import PackedStore
@@ -83,19 +85,26 @@ class State(ABC):
     def settle(self, images: PackedStore) -> None:  # noqa: B027  most families have nothing to do
         """What has to be known of the training images before the averages are shown or saved; of most nothing."""
 
-    def averaged_encoder(self) -> Mapping[str, Tensor] | None:
-        """The weights of the averaged encoder, where there is one."""
-        return None
-
     def save(self, store: CheckpointStore) -> Checkpoint:
         """Writes a checkpoint.
 
         Raises:
             TrainingError: A weight is not finite; nothing is written.
         """
-        self.check_finite()
+        return self.snapshot()(store)
+
+    def snapshot(self) -> Callable[[CheckpointStore], Checkpoint]:
+        """The state as it is now, on the CPU; what it gives writes it into a store, whenever that is.
+
+        On a CPU nothing is copied: there it has to be written before the next step.
+
+        Raises:
+            TrainingError: A weight is not finite.
+        """
         parts = {name: network.state_dict() for name, network in self._parts().items()}
-        parts |= {f"{name}_optimizer": _flat(*pair) for name, pair in self._optimizers().items()}
+        optimizers = {f"{name}_optimizer": _flat(*pair) for name, pair in self._optimizers().items()}
+        held = on_host(parts | optimizers)
+        self._check_finite({name: held[name] for name in parts})
         info = {
             "steps": self.steps,
             "images_seen": self.images_seen,
@@ -103,15 +112,21 @@ class State(ABC):
             "wall_seconds": round(self.wall_seconds, 3),
             "precision": self.precision,
             "seed": self.experiment.seed,
-            "notes": self.notes,
+            "notes": copy.deepcopy(self.notes),
         }
-        return store.save(
-            parts,
-            info=info,
-            images_seen=self.images_seen,
-            generator=self._alone(),
-            encoder=self.averaged_encoder(),
-        )
+        shown = {"resolution": self.resolution, "channels": self.channels, "images_seen": self.images_seen}
+        config = generator_config(self.experiment.model, **shown)
+
+        def write(store: CheckpointStore) -> Checkpoint:
+            return store.save(
+                held,
+                info=info,
+                images_seen=info["images_seen"],
+                generator=(single(held["ema"]), config),
+                encoder=single(held["encoder_ema"]) if "encoder_ema" in held else None,
+            )
+
+        return write
 
     def load(self, checkpoint: Checkpoint) -> None:
         """Takes everything back from a checkpoint; learning rates stay those of the experiment."""
@@ -124,10 +139,10 @@ class State(ABC):
         self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
         self.notes = info["notes"]
 
-    def check_finite(self) -> None:
+    def _check_finite(self, parts: Parts) -> None:
         """TrainingError naming the first weight that is not finite, if there is one."""
-        for network, module in self._parts().items():
-            for name, value in module.state_dict().items():
+        for network, tensors in parts.items():
+            for name, value in tensors.items():
                 if value.is_floating_point() and not bool(torch.isfinite(value).all()):
                     raise TrainingError(
                         f"step {self.steps}, {self.images_seen:,} images seen: {network}.{name} is not finite; "
@@ -149,13 +164,6 @@ class State(ABC):
     def _optimizers(self) -> dict[str, tuple[nn.Module, Optimizer]]:
         name, network, optimizer = self.partner()
         return {"generator": (self.generator, self.generator_optimizer), name: (network, optimizer)}
-
-    def _alone(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The averaged generator's weights and what `load_generator` needs to rebuild it."""
-        weights = single(self.ema.state_dict())
-        shown = {"resolution": self.resolution, "channels": self.channels, "images_seen": self.images_seen}
-        config = generator_config(self.experiment.model, **shown)
-        return weights, config
 
 
 @dataclass(kw_only=True)

@@ -1,11 +1,14 @@
 """One step of the pair in each schedule: what is computed, in which order, and what it reports of itself."""
 
+from collections.abc import Callable
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from framework.config import Experiment
 from framework.training.augment import build_augmentation
-from framework.training.draws import Draws
+from framework.training.draws import Draws, Numbers
 from framework.training.objectives import build_objective, squared_slopes
 from framework.training.state import TrainState
 from framework.training.stepping import Step
@@ -28,6 +31,8 @@ class PairStep(Step[TrainState]):
 
     FIGURES = FIGURES
     ADVICE = "lower optimizer.discriminator_lr and optimizer.generator_lr, or raise objective.r1_gamma"
+    LATENTS: ClassVar[tuple[str, ...]]
+    """The passes in which images are generated."""
 
     def _prepare(self, experiment: Experiment) -> None:
         state = self._state
@@ -40,22 +45,27 @@ class PairStep(Step[TrainState]):
             latent_size=experiment.model.latent_size,
             features=state.discriminator.features,
             dropout=experiment.model.dropout,
-            device=self._workers.device,
             dtype=self._precision.dtype,
         )
         self._generator = self._workers.wrapped(state.generator)
         self._discriminator = self._workers.wrapped(state.discriminator)
+        part, whole = (self._workers.shard(count) for count in (self.real_images(self._batch), self._batch))
+        self._shards = {"real": part, "fake": part, "generator": whole}
 
-    def _images(self, network: nn.Module, purpose: str, step: int, shard: Shard) -> Tensor:
-        latents = self._draws.latents(purpose, step, shard)
+    def draw(self, step: int) -> Numbers:
+        """Of every pass of a step."""
+        augmented = () if self._augment is None else ("real", "fake", "generator")
+        return self._draws.of_step(step, self._shards, latents=self.LATENTS, augmented=augmented)
+
+    def _images(self, network: nn.Module, latents: Tensor) -> Tensor:
         with self._precision.autocast():
             images = network(latents)
         return images.to(self._precision.dtype)
 
-    def _augmented(self, images: Tensor, purpose: str, step: int, shard: Shard) -> Tensor:
+    def _augmented(self, images: Tensor, purpose: str, numbers: Numbers, part: Shard) -> Tensor:
         if self._augment is None:
             return images
-        return self._augment(images, self._draws.augmentation(purpose, step, shard))
+        return self._augment(images, numbers.augmentation(purpose, part))
 
     def _logits(self, network: nn.Module, images: Tensor, mask: Tensor | None) -> Tensor:
         with self._precision.autocast():
@@ -70,25 +80,30 @@ class PairStep(Step[TrainState]):
         """The images, to be differentiated by in the steps in which R1 is due."""
         return real.requires_grad_(self._r1_every > 0 and step % self._r1_every == 0)
 
-    def _generator_pass(self, images: Tensor, step: int, shard: Shard) -> tuple[Tensor, Tensor]:
+    def _generator_update(self, images_of: Callable[[Shard], Tensor], numbers: Numbers) -> tuple[Tensor, Tensor]:
         """The generator's update through a frozen discriminator; gives its losses and its gradient's norm."""
         network = self._state.discriminator.requires_grad_(False)
-        augmented = self._augmented(images, "generator", step, shard)
-        logits = self._logits(network, augmented, self._draws.mask("generator", step, shard))
-        losses = self._objective.generator(logits)
-        (norm,) = self._update(self._workers.mean_loss(losses, shard), self._state.generator_optimizer)
-        network.requires_grad_(True)
-        return losses, norm
+        found = []
 
-    def _figures(
-        self, *, real: Tensor, fake: Tensor, generated: Tensor, norms: tuple[Tensor, Tensor], half: Shard, whole: Shard
-    ) -> Tensor:
-        """`FIGURES` from logits on real and fake images (parts of `half`) and the generator's losses (`whole`)."""
-        real, fake = real.detach().double(), fake.detach().double()
+        def loss_of(part: Shard) -> Tensor:
+            augmented = self._augmented(images_of(part), "generator", numbers, part)
+            losses = self._objective.generator(self._logits(network, augmented, numbers.mask("generator", part)))
+            found.append(losses.detach())
+            return self._workers.mean_loss(losses, part)
+
+        optimizer = self._state.generator_optimizer
+        (norm,) = self._update(loss_of, self._shards["generator"], optimizer, through=[self._generator])
+        network.requires_grad_(True)
+        return _joined(found), norm
+
+    def _figures(self, *, real: Tensor, fake: Tensor, generated: Tensor, norms: tuple[Tensor, Tensor]) -> Tensor:
+        """`FIGURES` from logits on real and fake images and the generator's losses."""
+        half, whole = self._shards["real"], self._shards["generator"]
+        real, fake = real.double(), fake.double()
         losses = self._objective.real(real).sum() + self._objective.fake(fake).sum()
         shares = [
             losses / (2 * half.total),
-            generated.detach().double().sum() / whole.total,
+            generated.double().sum() / whole.total,
             (real > 0).double().sum() / half.total,
             (fake <= 0).double().sum() / half.total,
             real.sum() / half.total,
@@ -98,7 +113,7 @@ class PairStep(Step[TrainState]):
         return torch.stack(shares)
 
     def _rehearse(self) -> None:
-        images = self._images(self._generator, "warm-up", 0, Shard(0, 1, 1))
+        images = self._images(self._generator, self._placed(self._draws.latents("warm-up", 0, Shard(0, 1, 1))))
         images.sum().backward()
         self._logits(self._discriminator, images.detach(), None).sum().backward()
 
@@ -109,60 +124,98 @@ class NotebookStep(PairStep):
     An Adam step each; then the generator on a whole batch of fresh latents.
     """
 
+    LATENTS = ("fake", "generator")
+
     @staticmethod
     def real_images(batch_size: int) -> int:
         """Half of them."""
         return batch_size // 2
 
-    def _move(self, real: Tensor, *, step: int) -> Tensor:
-        half, whole = self._workers.shard(self._batch // 2), self._workers.shard(self._batch)
-        real = self._penalised(real, step)
-        real_logits, real_norm = self._discriminator_pass(real, "real", step, half)
-        with torch.no_grad():
-            fake = self._images(self._state.generator, "fake", step, half)
-        fake_logits, fake_norm = self._discriminator_pass(fake, "fake", step, half)
-        images = self._images(self._generator, "generator", step, whole)
-        losses, norm = self._generator_pass(images, step, whole)
-        norms = ((real_norm + fake_norm) / 2, norm)
-        return self._figures(real=real_logits, fake=fake_logits, generated=losses, norms=norms, half=half, whole=whole)
+    def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:
+        half = self._shards["real"]
 
-    def _discriminator_pass(self, images: Tensor, purpose: str, step: int, shard: Shard) -> tuple[Tensor, Tensor]:
-        augmented = self._augmented(images, purpose, step, shard)
-        logits = self._logits(self._discriminator, augmented, self._draws.mask(purpose, step, shard))
-        losses = self._real_losses(logits, images) if purpose == "real" else self._objective.fake(logits)
-        (norm,) = self._update(self._workers.mean_loss(losses, shard), self._state.discriminator_optimizer)
-        return logits, norm
+        def real_of(part: Shard) -> Tensor:
+            return self._penalised(half.of(real, part), step)
+
+        @torch.no_grad()
+        def fake_of(part: Shard) -> Tensor:
+            return self._images(self._state.generator, numbers.latents("fake", part))
+
+        def images_of(part: Shard) -> Tensor:
+            return self._images(self._generator, numbers.latents("generator", part))
+
+        real_logits, real_norm = self._discriminator_update(real_of, "real", numbers)
+        fake_logits, fake_norm = self._discriminator_update(fake_of, "fake", numbers)
+        losses, norm = self._generator_update(images_of, numbers)
+        norms = ((real_norm + fake_norm) / 2, norm)
+        return self._figures(real=real_logits, fake=fake_logits, generated=losses, norms=norms)
+
+    def _discriminator_update(
+        self, images_of: Callable[[Shard], Tensor], purpose: str, numbers: Numbers
+    ) -> tuple[Tensor, Tensor]:
+        found = []
+
+        def loss_of(part: Shard) -> Tensor:
+            images = images_of(part)
+            augmented = self._augmented(images, purpose, numbers, part)
+            logits = self._logits(self._discriminator, augmented, numbers.mask(purpose, part))
+            found.append(logits.detach())
+            losses = self._real_losses(logits, images) if purpose == "real" else self._objective.fake(logits)
+            return self._workers.mean_loss(losses, part)
+
+        optimizer = self._state.discriminator_optimizer
+        (norm,) = self._update(loss_of, self._shards[purpose], optimizer, through=[self._discriminator])
+        return _joined(found), norm
 
 
 class JointStep(PairStep):
     """The discriminator on a batch of real and one of generated images at once, then the generator on the same ones."""
 
-    def _move(self, real: Tensor, *, step: int) -> Tensor:
-        shard = self._workers.shard(self._batch)
-        real = self._penalised(real, step)
-        images = self._images(self._generator, "generator", step, shard)
-        both = torch.cat(
-            [
-                self._augmented(real, "real", step, shard),
-                self._augmented(images.detach(), "fake", step, shard),
-            ]
-        )
-        masks = [self._draws.mask(purpose, step, shard) for purpose in ("real", "fake")]
-        kept = [mask for mask in masks if mask is not None]
-        mask = torch.cat(kept) if kept else None
-        real_logits, fake_logits = self._logits(self._discriminator, both, mask).chunk(2)
-        losses = self._real_losses(real_logits, real) + self._objective.fake(fake_logits)
-        loss = self._workers.mean_loss(losses, shard)
-        (discriminator_norm,) = self._update(loss, self._state.discriminator_optimizer)
-        generated, norm = self._generator_pass(images, step, shard)
+    LATENTS = ("generator",)
+
+    def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:
+        shard = self._shards["generator"]
+        on_real, on_fake = [], []
+        # In one pass the generator's graph waits for its update; in several it would fill the memory that these save.
+        held = self._images(self._generator, numbers.latents("generator", shard)) if self._in_one_pass(shard) else None
+
+        @torch.no_grad()
+        def fake_of(part: Shard) -> Tensor:
+            if held is not None:
+                return held.detach()
+            return self._images(self._state.generator, numbers.latents("generator", part))
+
+        def images_of(part: Shard) -> Tensor:
+            return self._images(self._generator, numbers.latents("generator", part)) if held is None else held
+
+        def loss_of(part: Shard) -> Tensor:
+            images = self._penalised(shard.of(real, part), step)
+            both = torch.cat(
+                [
+                    self._augmented(images, "real", numbers, part),
+                    self._augmented(fake_of(part), "fake", numbers, part),
+                ]
+            )
+            masks = [numbers.mask(purpose, part) for purpose in ("real", "fake")]
+            kept = [mask for mask in masks if mask is not None]
+            logits = self._logits(self._discriminator, both, torch.cat(kept) if kept else None)
+            real_logits, fake_logits = logits.chunk(2)
+            on_real.append(real_logits.detach())
+            on_fake.append(fake_logits.detach())
+            return self._workers.mean_loss(
+                self._real_losses(real_logits, images) + self._objective.fake(fake_logits), part
+            )
+
+        optimizer = self._state.discriminator_optimizer
+        (discriminator_norm,) = self._update(loss_of, shard, optimizer, through=[self._discriminator])
+        generated, norm = self._generator_update(images_of, numbers)
         return self._figures(
-            real=real_logits,
-            fake=fake_logits,
-            generated=generated,
-            norms=(discriminator_norm, norm),
-            half=shard,
-            whole=shard,
+            real=_joined(on_real), fake=_joined(on_fake), generated=generated, norms=(discriminator_norm, norm)
         )
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 STEPS: dict[str, type[PairStep]] = {"notebook": NotebookStep, "joint": JointStep}

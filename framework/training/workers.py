@@ -1,7 +1,10 @@
 """The group of workers that share one training: who one is, and how they agree."""
 
-from collections.abc import Callable
+import datetime
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -13,6 +16,9 @@ from framework.errors import LatentscapeError, TrainingError
 
 T = TypeVar("T")
 
+# Rank 0 may wait for a score, which takes as long as it takes; a rank that is lost closes its connection at once.
+_HOST_TIMEOUT = datetime.timedelta(days=7)
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -21,6 +27,21 @@ class Shard:
     start: int
     count: int
     total: int
+
+    def passes(self, images_per_pass: int | None) -> list["Shard"]:
+        """Itself in parts of at most so many samples, as even as can be; None: in one.
+
+        >>> [part.count for part in Shard(4, 10, 32).passes(4)]
+        [3, 3, 4]
+        """
+        number = 1 if images_per_pass is None else max(1, -(-self.count // images_per_pass))
+        ends = [self.start + k * self.count // number for k in range(number + 1)]
+        return [Shard(start, end - start, self.total) for start, end in pairwise(ends)]
+
+    def of(self, samples: Tensor, part: "Shard") -> Tensor:
+        """Of this shard's samples [count, …] those of a part of it."""
+        first = part.start - self.start
+        return samples if part.count == self.count else samples[first : first + part.count]
 
 
 @dataclass(frozen=True)
@@ -41,9 +62,10 @@ class WorkerGroup:
 
     @classmethod
     def here(cls, *, rank: int, world_size: int, device: torch.device | str) -> "WorkerGroup":
-        """This process's place; beside NCCL, a gloo group for what is asked before each step and waits for no GPU."""
-        beside = world_size > 1 and torch.device(device).type == "cuda"
-        group = dist.new_group(backend="gloo") if beside else None
+        """This process's place, its GPU made the current one; with a gloo group of its own for what CPUs agree on."""
+        if torch.device(device).type == "cuda":
+            torch.cuda.set_device(device)
+        group = dist.new_group(backend="gloo", timeout=_HOST_TIMEOUT) if world_size > 1 else None
         return cls(rank, world_size, device, group if isinstance(group, dist.ProcessGroup) else None)
 
     def shard(self, total: int) -> Shard:
@@ -62,6 +84,15 @@ class WorkerGroup:
         # Gradients lie in the buckets, so that none is copied.
         return DistributedDataParallel(network, gradient_as_bucket_view=True)
 
+    @contextmanager
+    def apart(self, *networks: nn.Module) -> Iterator[None]:
+        """Within it these wrapped networks' gradients add up on each worker; none is averaged."""
+        with ExitStack() as stack:
+            for network in networks:
+                if isinstance(network, DistributedDataParallel):
+                    stack.enter_context(network.no_sync())
+            yield
+
     def sum(self, values: Tensor) -> Tensor:
         """The sum over workers of a float64 vector, on the CPU."""
         if self.world_size == 1:
@@ -70,18 +101,15 @@ class WorkerGroup:
         dist.all_reduce(shared)
         return shared.cpu()
 
-    def any(self, flag: bool) -> bool:
-        """Whether any worker says so; agreed on by the CPUs, so that no GPU is waited for."""
-        if self.world_size == 1:
-            return flag
-        said = torch.tensor(float(flag))
-        dist.all_reduce(said, group=self.host_group)
-        return bool(said.item())
+    def agreed(self, ask: Callable[[], bool]) -> "Agreement":
+        """A question that all workers answer before each step: on GPUs, whose steps are short, a step ahead."""
+        return Agreement(ask, self, ahead=torch.device(self.device).type == "cuda")
 
     def from_first(self, make: Callable[[], T]) -> T:
         """What `make` gives on rank 0, on every rank; what it raises there is raised on every rank.
 
-        It crosses by pickle, within one job: nothing from outside.
+        The other ranks wait on their CPUs: no GPU spins meanwhile, and NCCL's watchdog sees nothing. It crosses by
+        pickle, within one job: nothing from outside.
         """
         if self.world_size == 1:
             return make()
@@ -92,10 +120,53 @@ class WorkerGroup:
             except LatentscapeError as fault:
                 parcel = [(None, fault)]
             except BaseException as fault:
-                dist.broadcast_object_list([(None, TrainingError(f"rank 0: {fault!r}"))], src=0)
+                said = [(None, TrainingError(f"rank 0: {fault!r}"))]
+                dist.broadcast_object_list(said, src=0, group=self.host_group)
                 raise
-        dist.broadcast_object_list(parcel, src=0)
+        dist.broadcast_object_list(parcel, src=0, group=self.host_group)
         result, raised = parcel[0]
         if raised is not None:
             raise raised
         return result  # pyright: ignore[reportReturnType]
+
+
+class Agreement:
+    """Whether any worker says so, agreed on by the CPUs, so that no GPU is waited for.
+
+    Every worker asks equally often, and closes.
+
+    Args:
+        ask: This worker's answer.
+        workers: Who agree.
+        ahead: Each answer is asked for a step ahead, and is there when its step begins: no step waits for the message,
+            and what is asked for comes a step later.
+    """
+
+    def __init__(self, ask: Callable[[], bool], workers: WorkerGroup, *, ahead: bool) -> None:
+        self._ask, self._workers, self._is_ahead = ask, workers, ahead
+        self._ahead: tuple[Tensor, dist.Work] | None = None
+
+    def __call__(self) -> bool:
+        """The answer for the step that comes now."""
+        if self._workers.world_size == 1:
+            return self._ask()
+        answer = self._answer(self._ahead or self._asked())
+        self._ahead = self._asked() if self._is_ahead and not answer else None
+        return answer
+
+    def close(self) -> None:
+        """Waits for the answer to a step that never came."""
+        if self._ahead is not None:
+            self._answer(self._ahead)
+            self._ahead = None
+
+    def _asked(self) -> tuple[Tensor, dist.Work]:
+        said = torch.tensor(float(self._ask()))
+        work = dist.all_reduce(said, group=self._workers.host_group, async_op=True)
+        assert work is not None
+        return said, work
+
+    def _answer(self, asked: tuple[Tensor, dist.Work]) -> bool:
+        said, work = asked
+        work.wait()
+        return bool(said.item())

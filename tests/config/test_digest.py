@@ -58,6 +58,8 @@ NOT_LEARNED = {
     "storage.cache_path": "/cache",
     "compute.workers": 4,
     "compute.precision": "bfloat16",
+    "compute.deterministic": True,
+    "compute.images_per_pass": 4,
 }
 
 

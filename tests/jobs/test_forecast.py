@@ -46,8 +46,9 @@ print(highest_after_steps(overrides) - before)
         {"data.resolution": 64, "model.width": 64, "training.batch_size": 64},
         {"data.resolution": 64, "model.width": 32, "training.batch_size": 64, "model.architecture": "skip",
          "training.schedule": "joint"},
+        {"data.resolution": 64, "model.width": 64, "training.batch_size": 64, "compute.images_per_pass": 16},
     ],
-    ids=["dcgan", "skip"],
+    ids=["dcgan", "skip", "passes"],
 )  # fmt: skip
 def test_memory_is_what_a_worker_takes_within_half(overrides):
     measured = subprocess.run(

@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from framework.models.leaky import leaky_convolution
-from framework.models.wide import wide_convolution
+from framework.models.wide import convolution_by_rows, wide_convolution
 
 LAYERS = {
     "stride 2": lambda: nn.Conv2d(6, 5, 3, stride=2, padding=1),
@@ -101,4 +101,41 @@ def test_bfloat16_is_near():
     with torch.autocast("cpu", torch.bfloat16):
         rounded = wide_convolution(leaky_convolution(layer, images, slope=0.2), weight, bias)
     assert rounded.dtype == torch.float32  # summed up in it
+    assert (rounded - exact).abs().max() < 0.02 * exact.abs().max()
+
+
+@pytest.mark.parametrize(("count", "side", "few", "taps"), [(2, 7, 1, 8), (4, 32, 3, 8), (1, 40, 3, 4)])
+def test_convolution_by_rows(count, side, few, taps):
+    """The form for GPUs, differentiated twice."""
+    images = fresh((count, 6, side, side)).requires_grad_()
+    weight, bias = fresh((few, 6, taps, taps), 1).requires_grad_(), torch.randn(few).double().requires_grad_()
+    inputs = [images, weight, bias]
+
+    def library(images, weight, bias):
+        return F.conv2d(images, weight, bias, padding=taps // 2)[:, :, 1:, 1:]
+
+    found, expected = [], []
+    for convolve, results in ((convolution_by_rows, found), (library, expected)):
+        result = convolve(*inputs)
+        first = torch.autograd.grad(result.square().sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(sum(slope.square().sum() for slope in first), inputs)
+        results += [result, *first, *second]
+    for one, other in zip(found, expected, strict=True):
+        assert (one - other).norm() <= 2e-13 * other.norm()
+
+
+def test_convolution_by_rows_keeps_channels_last():
+    images, weight = fresh((2, 6, 16, 16)).requires_grad_(), fresh((3, 6, 8, 8), 1).requires_grad_()
+    result = convolution_by_rows(images, weight, torch.zeros(3).double())
+    assert torch.tanh(result).is_contiguous(memory_format=torch.channels_last)
+    for gradient in torch.autograd.grad(result.square().sum(), [images, weight]):
+        assert gradient.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_convolution_by_rows_in_bfloat16_is_near():
+    images, weight, bias = fresh((2, 6, 16, 16)).float(), fresh((3, 6, 8, 8), 1).float(), torch.zeros(3)
+    exact = convolution_by_rows(images, weight, bias)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = convolution_by_rows(images, weight, bias)
+    assert rounded.dtype == torch.bfloat16
     assert (rounded - exact).abs().max() < 0.02 * exact.abs().max()

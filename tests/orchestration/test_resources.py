@@ -1,11 +1,17 @@
 """The plan shares out what there is, and what can never run is refused with the numbers."""
 
+import queue
+
 import pytest
 
-from framework.config import ComputeConfig
+from framework.checkpoint import RunFolder
+from framework.config import ComputeConfig, Experiment, with_overrides
 from framework.errors import ClusterError
 from framework.orchestration.cluster import Cluster
+from framework.orchestration.fit import trainer_of
 from framework.orchestration.resources import DRIVER_CORES, plan
+from framework.orchestration.shards import gpus_of_tasks, task_resources
+from framework.orchestration.work import TrialWork
 
 
 def cluster(cores, gpus=0.0, nodes=1):
@@ -54,6 +60,10 @@ def test_a_training_alone_has_no_driver_to_leave_room_for():
         # Eight cores in all, of which a worker of three leaves one unused on each node.
         (ComputeConfig(workers=3, cpus_per_worker=3.0), [(4, 0), (4, 0)], "compute.cpus_per_worker", 2),
         (ComputeConfig(workers=2, gpus_per_worker=0.6), [(8, 1)], "compute.gpus_per_worker", 1),
+        # 1.8 GPUs of 2, but no card has room for two of 0.6.
+        (ComputeConfig(workers=3, gpus_per_worker=0.6), [(8, 2)], "compute.gpus_per_worker", 2),
+        (ComputeConfig(workers=3, gpus_per_worker=0.6), [(8, 1), (8, 1)], "compute.gpus_per_worker", 2),
+        (ComputeConfig(workers=4, cpus_per_worker=4.0), [(8, 4)], "compute.cpus_per_worker", 2),
     ],
 )
 def test_a_plan_that_can_never_run_is_refused_with_the_numbers(compute, nodes, key, room):
@@ -65,8 +75,87 @@ def test_a_plan_that_can_never_run_is_refused_with_the_numbers(compute, nodes, k
 def test_a_cluster_that_may_grow_is_waited_for_and_the_line_says_so():
     has = Cluster(False, "10.0.0.1:6379", None, ((2.0, 0.0),), grows=True)
     made = plan(ComputeConfig(workers=2, gpus_per_worker=1.0), has, trials=4, concurrent=2)
-    assert (made.concurrent, made.gpus_per_worker) == (1, 1.0)
+    assert (made.concurrent, made.concurrent_now, made.gpus_per_worker) == (2, 0, 1.0)
+    assert "2 at a time as nodes come (now 0), 2 wait" in made.line(has)
     assert made.line(has).endswith("the cluster has 2 cores and 0 GPUs and may grow")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "share", "at_once"), [(8, 0.3, 24), (8, 0.6, 8), (8, 0.5, 16), (3, 1.0, 3), (4, 0.33, 12)]
+)
+def test_shares_of_a_gpu_are_counted_card_by_card(gpus, share, at_once):
+    made = plan(ComputeConfig(gpus_per_worker=share), cluster(64, gpus=gpus), trials=99, concurrent="auto")
+    assert made.concurrent == at_once
+    assert task_resources("auto", cluster(64, gpus=gpus), gpus=share).workers == at_once
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "embedded", "range_"),
+    [
+        (4, 2, True, (2, 2)),
+        (4, 8, True, (4, 4)),
+        ("1..4", 2, True, (1, 2)),
+        ("2..4", 1, True, (1, 1)),
+        ("2..4", 1, False, (1, 4)),  # nodes may join, and it follows them
+        ("1..4", 0, True, (1, 4)),
+    ],
+)
+def test_by_auto_no_more_workers_train_than_there_are_gpus(workers, gpus, embedded, range_):
+    has = Cluster(embedded, "here", None, ((8.0, float(gpus)),))
+    compute = ComputeConfig(workers=workers)
+    made = plan(compute, has)
+    assert (made.fewest_workers, made.workers) == range_
+    assert made.gpus_per_worker == (1.0 if gpus else 0.0)
+    cut = range_ != (compute.fewest_workers, compute.most_workers)
+    assert (f"of compute.workers={workers} as many as there are GPUs" in made.line(has)) == cut
+
+
+def test_a_named_number_of_gpus_is_not_cut():
+    with pytest.raises(ClusterError, match="one trial needs 4 workers with 1 cores and 1 GPUs each"):
+        plan(ComputeConfig(workers=4, gpus_per_worker=1), cluster(8, gpus=2))
+
+
+def test_a_cluster_that_grows_waits_with_whole_workers():
+    has = Cluster(False, "10.0.0.1:6379", None, ((8.0, 1.0),), grows=True)
+    made = plan(ComputeConfig(workers=2), has, trials=3, concurrent="auto", driver_cores=DRIVER_CORES)
+    assert (made.workers, made.gpus_per_worker, made.cores_per_worker) == (2, 1.0, 1.0)
+    assert (made.concurrent, made.concurrent_now) == (3, 0)
+
+
+def gpus_each(evaluation, compute, has):
+    overrides = {"evaluation.gpus_per_worker": evaluation, "compute.gpus_per_worker": compute}
+    experiment = with_overrides(Experiment(), overrides)
+    return task_resources("auto", has, gpus=gpus_of_tasks(experiment, has)).gpus
+
+
+def test_scores_take_what_trials_were_said_to_take():
+    grows = Cluster(False, "10.0.0.1:6379", None, ((8.0, 0.0),), grows=True)
+    assert gpus_each("auto", 1, grows) == 1
+    assert gpus_each("auto", "auto", grows) == 0
+    assert gpus_each(0, 1, grows) == 0
+    assert gpus_each("auto", "auto", cluster(8, gpus=2)) == 1
+    assert gpus_each("auto", 0.25, cluster(8, gpus=2)) == 0.25
+    assert gpus_each("auto", 0, cluster(8, gpus=2)) == 0
+    assert gpus_each("auto", 1, cluster(8)) == 0  # a run that was trained on GPUs is scored where there are none
+    assert gpus_each(1, 0, cluster(8, gpus=2)) == 1
+
+
+def test_tasks_that_no_node_will_ever_hold_are_refused():
+    with pytest.raises(ClusterError, match=r"^evaluation.gpus_per_worker: 1, and the cluster has no GPU"):
+        task_resources("auto", cluster(8), gpus=1.0)
+
+
+@pytest.mark.parametrize(
+    ("share", "workers", "backend"), [(0.5, 2, "gloo"), (1.0, 2, "nccl"), (0.5, 1, "nccl"), (0, 2, "gloo")]
+)
+def test_two_ranks_that_may_share_a_card_talk_by_gloo(tmp_path, share, workers, backend):
+    experiment = with_overrides(
+        Experiment(), {"storage.path": str(tmp_path), "compute.gpus_per_worker": share, "compute.workers": workers}
+    )
+    run = RunFolder.create(experiment, ["python"], data={})
+    made = plan(experiment.compute, cluster(8, gpus=1.0 if share < 1 else 2.0))
+    work = TrialWork(run.folder.location, "single", {}, experiment, "", made, None)
+    assert trainer_of(work, queue.SimpleQueue()).backend_config.backend == backend
 
 
 def test_only_as_many_trials_run_at_a_time_as_fit_and_the_line_says_who_waits():

@@ -2,7 +2,7 @@
 
 The spec: {"world": 2, "rendezvous": <path>, "jobs": [{"overrides", "images", "store", "reports", "hang_at", "stop_at",
 "score"}]}. A job writes its reports as JSON to `reports`; it hangs (to be killed) in the report at `hang_at` images,
-and asks to stop, on the last rank alone, from `stop_at` steps on.
+and asks to stop, on the last rank alone, from `stop_at` steps on. With "answers" it agrees on these instead.
 """
 
 import json
@@ -21,6 +21,7 @@ from framework.config import Experiment, with_overrides
 from framework.data import open_store
 from framework.storage import open_folder
 from framework.training import Report, WorkerGroup, train
+from framework.training.workers import Agreement
 
 
 class PixelMean:
@@ -36,7 +37,22 @@ class PixelMean:
         return {"metric": "mean_weight", "value": self._value, "protocol": {}}
 
 
+def agree(job, workers):
+    """Asks as often as there are answers, or until one is yes; notes what was agreed on."""
+    answers = iter(job["answers"][workers.rank])
+    asks = Agreement(lambda: next(answers), workers, ahead=job["ahead"])
+    agreed = []
+    for _ in range(job["steps"]):
+        agreed.append(asks())
+        if agreed[-1]:
+            break
+    asks.close()
+    Path(job["agreed"].format(rank=workers.rank)).write_text(json.dumps([agreed, len(list(answers))]))
+
+
 def run_job(job, workers):
+    if "answers" in job:
+        return agree(job, workers)
     experiment = with_overrides(Experiment(), job["overrides"])
     store = CheckpointStore(open_folder(job["store"]), digest=experiment.digest("images"), learned={}, keep="all")
     rows, said, asked = [], [], []
@@ -67,6 +83,7 @@ def run_job(job, workers):
     )
     if workers.rank == 0:
         Path(job["reports"]).write_text(json.dumps({"rows": rows, "log": said}))
+    return None
 
 
 def run_rank(rank, spec):

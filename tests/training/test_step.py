@@ -47,7 +47,6 @@ class Plain:
             latent_size=6,
             features=self.discriminator.features,
             dropout=experiment.model.dropout,
-            device=CPU,
             dtype=torch.float64,
         )
 
@@ -147,6 +146,47 @@ def test_augmentation_touches_real_and_generated_images():
     step_without(pixels(8))
     assert not torch.equal(state.discriminator.from_image.weight, without.discriminator.from_image.weight)
     assert not torch.equal(state.generator.dense.weight, without.generator.dense.weight)
+
+
+@pytest.mark.parametrize("schedule", ["notebook", "joint"])
+@pytest.mark.parametrize("images_per_pass", [1, 3, 100])
+def test_passes_add_up_to_the_whole_batch(schedule, images_per_pass):
+    """Two steps, the first with R1, in float64."""
+    settings = {
+        "training__schedule": schedule,
+        "objective__r1_gamma": 4.0,
+        "objective__augmentations": ["color", "translation", "cutout"],
+    }
+    _, whole, step = start(**settings)
+    _, parts, step_in_parts = start(**settings, compute__images_per_pass=images_per_pass)
+    for number in range(2):
+        real = pixels(4 if schedule == "notebook" else 8, number)
+        torch.testing.assert_close(step_in_parts(real), step(real), rtol=1e-12, atol=1e-12)
+    for name, network in whole.networks().items():
+        for expected, found in zip(network.parameters(), parts.networks()[name].parameters(), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-12)
+    assert parts.discriminator.dense.weight.requires_grad
+
+
+def test_mirrored_images_are_turned_left_to_right_before_the_step():
+    _, state, step = start(training__schedule="joint")
+    _, turned, step_turned = start(training__schedule="joint")
+    real, mirrored = pixels(8), torch.tensor([True, False] * 4)
+    step(real, mirrored)
+    step_turned(torch.stack([image.flip(1) if flip else image for image, flip in zip(real, mirrored, strict=True)]))
+    assert torch.equal(state.discriminator.from_image.weight, turned.discriminator.from_image.weight)
+
+
+@pytest.mark.parametrize("schedule", ["notebook", "joint"])
+def test_numbers_that_were_drawn_ahead_are_those_of_the_step(schedule):
+    settings = {"training__schedule": schedule, "objective__augmentations": ["translation"]}
+    _, state, step = start(**settings)
+    _, ahead, step_ahead = start(**settings)
+    count = 4 if schedule == "notebook" else 8
+    drawn = [step_ahead.draw(number) for number in range(3)]
+    for number in range(3):
+        assert torch.equal(step(pixels(count, number)), step_ahead(pixels(count, number), numbers=drawn[number]))
+    assert torch.equal(state.generator.dense.weight, ahead.generator.dense.weight)
 
 
 def test_the_average_follows_by_its_half_life():

@@ -76,6 +76,41 @@ def test_any_number_of_workers_is_the_same_training(ranks, alone, world):
             assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
 
 
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_batch_in_several_passes_is_the_same_training(ranks, alone, world):
+    """Passes of 3 and 4 images, R1 and all random numbers included; with the last one DDP averages."""
+    shares = {"compute.images_per_pass": 4, "compute.workers": world}
+    passes = [
+        ranks.job(f"notebook-passes-{world}", overrides=NOTEBOOK | shares),
+        ranks.job(f"joint-passes-{world}", overrides=JOINT | shares),
+    ]
+    ranks.run(*passes, world=world)
+    for one, other in zip(alone, passes, strict=True):
+        expected, found = weights(one, END), weights(other, END)
+        for name in expected:
+            torch.testing.assert_close(found[name], expected[name], rtol=1e-7, atol=1e-10, msg=name)
+        assert rows(one)[-1].keys() == rows(other)[-1].keys()
+        for key in ("discriminator_loss", "generator_loss", "accuracy_real", "logit_mean_fake"):
+            assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
+
+
+def test_what_one_worker_asks_for_all_agree_on_at_once_or_a_step_ahead(ranks, tmp_path):
+    """Rank 1 says yes to its third question; asked ahead, that one belongs to the third step all the same."""
+    no, third = [False] * 6, [False, False, True, True, True, True]
+    jobs = [
+        {"answers": [no, answers], "ahead": ahead, "steps": 4, "agreed": str(tmp_path / f"{ahead}-{kind}-{{rank}}")}
+        for ahead in (False, True)
+        for kind, answers in (("never", no), ("third", third))
+    ]
+    ranks.run(*jobs, world=2)
+    for job in jobs:
+        never = job["agreed"].endswith("never-{rank}")
+        left = 6 - (4 + job["ahead"] if never else 3)
+        expected = [[False] * 4 if never else [False, False, True], left]
+        for rank in range(2):
+            assert json.loads(Path(job["agreed"].format(rank=rank)).read_text()) == expected
+
+
 @pytest.mark.parametrize("world", [1, 2, 4])
 def test_killed_and_continued_is_bit_for_bit_the_undisturbed_run(ranks, world):
     settings = {**LONG, "compute.workers": world}
@@ -145,7 +180,7 @@ LONG_VAE = {
 RECONSTRUCTION_PARTS = ("generator", "encoder", "ema", "encoder_ema", "generator_optimizer", "encoder_optimizer")
 
 
-def test_encoders_and_decoders_are_the_same_on_two_workers_and_after_a_stop(ranks):
+def test_encoders_and_decoders_are_the_same_on_two_workers_in_passes_and_after_a_stop(ranks):
     def jobs(world):
         return [
             ranks.job(f"{name}-{world}", overrides={**overrides, "compute.workers": world})
@@ -153,6 +188,8 @@ def test_encoders_and_decoders_are_the_same_on_two_workers_and_after_a_stop(rank
         ]
 
     alone, shared = jobs(1), jobs(2)
+    for job in shared:  # and 10 and 11 images in passes of 3 and 4
+        job["overrides"]["compute.images_per_pass"] = 4
     undisturbed = ranks.job("vae-undisturbed", overrides=LONG_VAE)
     stopped = ranks.job("vae-stopped", overrides=LONG_VAE, stop_at=13)
     continued = ranks.job("vae-continued", store="vae-stopped", overrides=LONG_VAE)

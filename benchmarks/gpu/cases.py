@@ -1,0 +1,145 @@
+"""What is measured: experiments of every family, their steps, and real trainings of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from framework.checkpoint import CheckpointStore
+from framework.config import Experiment, with_overrides
+from framework.data import PackedStore
+from framework.storage import open_folder
+from framework.training import Report, WorkerGroup, train
+from framework.training.families import family_of
+from framework.training.precision import Precision
+
+SKIP = {"model.architecture": "skip", "model.dropout": 0.0, "training.schedule": "joint", "objective.loss": "hinge"}
+R1 = {"objective.r1_gamma": 1.0, "objective.r1_every_steps": 2}
+CASES: dict[str, dict[str, Any]] = {
+    "dcgan 128": {},
+    "dcgan 32": {"data.resolution": 32, "model.width": 32},
+    "skip 64": {**SKIP, "data.resolution": 64, "model.width": 32},
+    "skip 32": {**SKIP, "data.resolution": 32, "model.width": 32},
+    "skip 32 r1 augmented": {
+        **SKIP,
+        **R1,
+        "data.resolution": 32,
+        "model.width": 32,
+        "objective.augmentations": ["color", "translation", "cutout"],
+    },
+    "vae 28": {"data.resolution": 28, "data.channels": 1, "model.family": "vae", "model.width": 32},
+    "autoencoder 32": {"data.resolution": 32, "model.family": "autoencoder", "model.width": 16},
+}
+
+
+@dataclass
+class Trial:
+    """A step, ready to be made."""
+
+    experiment: Experiment
+    state: Any
+    step: Any
+    pixels: np.ndarray
+
+    @property
+    def batch(self) -> int:
+        return self.experiment.training.batch_size
+
+
+def made(
+    case: str, *, device: torch.device, precision: str, batch: int, workers: WorkerGroup | None = None, **more: Any
+) -> Trial:
+    """A case's step on random pixels; with `workers`, this one's part of them."""
+    experiment = with_overrides(Experiment(), {**CASES[case], "training.batch_size": batch, **more})
+    family, data = family_of(experiment), experiment.data
+    shape = {"resolution": data.resolution, "channels": data.channels}
+    workers = workers or WorkerGroup(device=device)
+    state = family.state.fresh(experiment, **shape, precision=precision, device=device)
+    step = family.step(state, experiment=experiment, workers=workers, precision=Precision(precision, device))
+    count = family.step.real_images(batch)
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (count, data.resolution, data.resolution, data.channels), np.uint8
+    )
+    part = workers.shard(count)
+    return Trial(experiment, state, step, pixels[part.start : part.start + part.count])
+
+
+def moving(trial: Trial, device: torch.device, *, numbers_ahead: bool = False) -> Callable[[], Tensor]:
+    """A step as a call.
+
+    Its random numbers are drawn in line and copied, as are its pixels; or, with `numbers_ahead`, all lies on the device
+    already, which is the best that making them in another thread can give.
+    """
+    if not numbers_ahead:
+        return lambda: trial.step(torch.from_numpy(trial.pixels).to(device))
+    _keep_numbers(trial.step)
+    held = torch.from_numpy(trial.pixels).to(device)
+    return lambda: trial.step(held)
+
+
+def _keep_numbers(step: Any) -> None:
+    """Latents, masks and augmentation numbers stay those of the first step."""
+    draws = getattr(step, "_draws", None)
+    for name in ("latents", "mask", "augmentation") if draws is not None else ():
+        setattr(draws, name, _once(getattr(draws, name)))
+
+
+def _once(draw: Callable[..., Any]) -> Callable[..., Any]:
+    kept: dict[Any, Any] = {}
+
+    def drawn(purpose: str, number: int, shard: Any) -> Any:
+        if (purpose, shard) not in kept:
+            kept[purpose, shard] = draw(purpose, number, shard)
+        return kept[purpose, shard]
+
+    return drawn
+
+
+def library_wide(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`wide_convolution` as the library has it."""
+    return F.conv2d(images, weight, bias, padding=weight.shape[-1] // 2)[:, :, 1:, 1:]
+
+
+@dataclass
+class Trained:
+    """A training's end."""
+
+    reports: list[Report]
+    lines: list[str]
+    weights: Tensor
+    state: str
+
+
+def trained(
+    experiment: Experiment,
+    images: PackedStore,
+    *,
+    place: Path,
+    device: torch.device,
+    halts: int | None = None,
+    workers: WorkerGroup | None = None,
+) -> Trained:
+    """A real training in the folder `place`; asked to stop after `halts` steps, if given."""
+    reports: list[Report] = []
+    lines: list[str] = []
+    asked = iter(range(10**9))
+    store = CheckpointStore(open_folder(str(place)), digest="measured", learned={}, keep=2)
+    outcome = train(
+        experiment,
+        images,
+        store=store,
+        workers=workers or WorkerGroup(device=device),
+        report=reports.append,
+        should_stop=(lambda: next(asked) >= halts) if halts is not None else (lambda: False),
+        log=lines.append,
+    )
+    newest = store.newest(warn=lines.append)
+    assert newest is not None
+    saved = newest.tensors("generator")
+    weights = torch.cat([saved[part].flatten().double() for part in sorted(saved)])
+    return Trained(reports, lines, weights, outcome.state)

@@ -1,0 +1,25 @@
+"""What people are told where a training does not fit into memory."""
+
+import os
+
+import torch
+
+from framework.config import Experiment
+from framework.errors import OutOfMemoryError
+from framework.training.workers import WorkerGroup
+
+
+def out_of_memory(experiment: Experiment, workers: WorkerGroup) -> OutOfMemoryError:
+    """One line: what there is, what was asked of it, and which keys make that less."""
+    device, batch = torch.device(workers.device), experiment.training.batch_size
+    if device.type == "cuda":
+        place, total = "this GPU", torch.cuda.get_device_properties(device).total_memory
+    else:
+        place, total = "this machine", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    share = -(-batch // workers.world_size)
+    count = f"{workers.world_size} worker{'s' if workers.world_size > 1 else ''}"
+    return OutOfMemoryError(
+        f"out of memory: {place} has {total / 2**30:,.1f} GiB, and training.batch_size={batch} on {count} is {share:,} "
+        "images each; lower compute.images_per_pass (it changes nothing that is learned) or training.batch_size, "
+        "or raise compute.workers"
+    )
