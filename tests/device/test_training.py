@@ -1,0 +1,112 @@
+"""Whole trainings on a pretended GPU: first report, samples, checkpoint, stop, resume, end."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from framework.checkpoint import load_generator
+from framework.config import Experiment, with_overrides
+from framework.models import keras_import
+from framework.models.keras_import import import_discriminator, import_generator
+from framework.training import WorkerGroup, train
+from tests.device.count import BATCH, images_of, store_of
+from tests.device.pretended import pretended
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "keras"
+SETTINGS = {
+    "model.width": 4,
+    "model.latent_size": 6,
+    "training.batch_size": BATCH,
+    "training.total_images": 4 * BATCH,
+    "training.report_every_images": 2 * BATCH,
+    "training.samples_every_images": 100 * BATCH,
+    "checkpoint.every_images": 100 * BATCH,
+    "compute.precision": "float32",
+}
+PENALTY = {"objective.r1_gamma": 1.0, "objective.r1_every_steps": 2}
+CASES = {
+    "notebook": {"training.schedule": "notebook"},
+    "notebook of skip with R1, hinge, colour": {
+        **PENALTY,
+        "model.architecture": "skip",
+        "objective.loss": "hinge",
+        "objective.augmentations": ["color"],
+        "training.ema_half_life_images": 0,
+    },
+    "joint with R1, translation and cutout, mirrored, bfloat16": {
+        **PENALTY,
+        "training.schedule": "joint",
+        "objective.augmentations": ["translation", "cutout"],
+        "data.horizontal_flip": True,
+        "compute.precision": "bfloat16",
+    },
+    "joint of skip without dropout, hinge, what precision auto takes": {
+        "training.schedule": "joint",
+        "model.architecture": "skip",
+        "model.dropout": 0.0,
+        "objective.loss": "hinge",
+        "compute.precision": "auto",
+    },
+    "autoencoder, bernoulli": {"model.family": "autoencoder", "objective.likelihood": "bernoulli"},
+    "vae, gaussian, float64": {
+        "model.family": "vae",
+        "objective.beta_warmup_images": 100,
+        "compute.precision": "float64",
+    },
+}
+
+
+def lives(folder, side, keys):
+    """A training that is stopped after its third step and goes on to its end: outcomes, reports, what was logged."""
+    experiment, images = with_overrides(Experiment(), SETTINGS | keys), images_of(side)
+    store, outcomes, reports, said = store_of(experiment, images, folder), [], [], []
+    with pretended() as gpu:
+        for steps in (3, 100):
+            left = iter(range(steps))
+            outcomes.append(
+                train(
+                    experiment,
+                    images,
+                    store=store,
+                    workers=WorkerGroup(device="cuda"),
+                    report=reports.append,
+                    should_stop=lambda left=left: next(left, None) is None,
+                    log=said.append,
+                )
+            )
+        assert gpu.taken().operations.total() > 300  # it was computed there
+    return outcomes, reports, said
+
+
+def check_lives(folder, outcomes, reports, said, *, side):
+    assert [(one.state, one.images_seen) for one in outcomes] == [("stopped", 3 * BATCH), ("finished", 4 * BATCH)]
+    assert [one.metrics["images_seen"] // BATCH for one in reports] == [0, 2, 3, 4]
+    assert [one.metrics["images_seen"] // BATCH for one in reports if one.samples is not None] == [0, 4]
+    assert [int(one.checkpoint) // BATCH for one in reports if one.checkpoint] == [3, 4]
+    channels = 1 if side == 28 else 3
+    assert all(one.samples.shape == (64, side, side, channels) for one in reports if one.samples is not None)
+    assert all(np.isfinite(value) for one in reports for value in one.metrics.values())
+    assert sum("goes on from checkpoint 000000000012" in one for one in said) == 1
+    generator = load_generator(folder / "000000000016")  # on the CPU, where numbers are numbers
+    assert generator.images(generator.sample_latents(3, 0)).shape == (3, side, side, channels)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_training_is_stopped_and_goes_on(tmp_path, name):
+    side = 28 if "bernoulli" in name else 32
+    check_lives(tmp_path, *lives(tmp_path, side, CASES[name]), side=side)
+
+
+def test_an_imported_pair_is_trained(tmp_path):
+    """Layers as data, normalisation among them."""
+    read = {}
+    for name in ("normalised", "critic"):
+        file = tmp_path / f"{name}.h5"
+        file.write_bytes(gzip.decompress((GOLDEN / f"{name}_keras2.h5.gz").read_bytes()))
+        read[name] = keras_import.read_model(file, guarded=False)
+    generator = import_generator(read["normalised"])
+    pair = generator.model | import_discriminator(read["critic"], generator=generator).model
+    keys = {f"model.{name}": value for name, value in pair.items()}
+    check_lives(tmp_path / "lives", *lives(tmp_path / "lives", 8, keys), side=8)
