@@ -22,7 +22,7 @@ from framework.models.likelihood import build_likelihood
 from framework.models.vae import Posterior
 from framework.training.draws import Draws, Numbers
 from framework.training.state import State, adam
-from framework.training.stepping import Step
+from framework.training.stepping import Step, joined
 from framework.training.workers import Shard
 
 FITTED_IMAGES = 2_048
@@ -118,7 +118,7 @@ class _ReconstructionStep(Step[VaeState]):
 
     def _share(self, nats: list[Tensor]) -> Tensor:
         """This worker's part of the batch's mean, from the nats of each pass."""
-        return torch.cat(nats).double().sum() / self._shard.total
+        return joined(nats).double().sum() / self._shard.total
 
     def _rehearse(self) -> None:
         state = self._state

@@ -11,7 +11,7 @@ from framework.training.augment import build_augmentation
 from framework.training.draws import Draws, Numbers
 from framework.training.objectives import build_objective, squared_slopes
 from framework.training.state import TrainState
-from framework.training.stepping import Step
+from framework.training.stepping import Step, joined
 from framework.training.workers import Shard
 
 FIGURES = (
@@ -94,7 +94,7 @@ class PairStep(Step[TrainState]):
         optimizer = self._state.generator_optimizer
         (norm,) = self._update(loss_of, self._shards["generator"], optimizer, through=[self._generator])
         network.requires_grad_(True)
-        return _joined(found), norm
+        return joined(found), norm
 
     def _figures(self, *, real: Tensor, fake: Tensor, generated: Tensor, norms: tuple[Tensor, Tensor]) -> Tensor:
         """`FIGURES` from logits on real and fake images and the generator's losses."""
@@ -165,7 +165,7 @@ class NotebookStep(PairStep):
 
         optimizer = self._state.discriminator_optimizer
         (norm,) = self._update(loss_of, self._shards[purpose], optimizer, through=[self._discriminator])
-        return _joined(found), norm
+        return joined(found), norm
 
 
 class JointStep(PairStep):
@@ -210,12 +210,8 @@ class JointStep(PairStep):
         (discriminator_norm,) = self._update(loss_of, shard, optimizer, through=[self._discriminator])
         generated, norm = self._generator_update(images_of, numbers)
         return self._figures(
-            real=_joined(on_real), fake=_joined(on_fake), generated=generated, norms=(discriminator_norm, norm)
+            real=joined(on_real), fake=joined(on_fake), generated=generated, norms=(discriminator_norm, norm)
         )
-
-
-def _joined(parts: list[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 STEPS: dict[str, type[PairStep]] = {"notebook": NotebookStep, "joint": JointStep}

@@ -130,3 +130,8 @@ class Step(ABC, Generic[S]):
     @abstractmethod
     def _rehearse(self) -> None:
         """A backward through each wrapped network."""
+
+
+def joined(parts: Sequence[Tensor]) -> Tensor:
+    """What the passes gave, one after the other."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
