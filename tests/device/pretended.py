@@ -283,6 +283,13 @@ class _Mode(TorchDispatchMode):
                 ready.append(index)
         return self._shaped(func, into, ready, *rest)
 
+    def _resized(self, func: Any, given: Tensor, *rest: Any, **kwargs: Any) -> Tensor:
+        """In the layout that it was given: FakeTensor says what torch's compiler would do with few channels."""
+        found = self._shaped(func, given, *rest, **kwargs)
+        if given.is_contiguous() or not given.is_contiguous(memory_format=torch.channels_last):
+            return found
+        return self._without_values(aten.clone.default, (found,), {"memory_format": torch.channels_last})
+
     def _places(self, *shape: int) -> Tensor:
         about = {"dtype": torch.long, "device": torch.device("cuda")}
         return self._without_values(aten.empty.memory_format, (shape,), about)
@@ -295,6 +302,8 @@ _SPECIAL: dict[Any, Callable[..., Any]] = {
     aten.equal.default: _Mode._equal,
     aten.nonzero.default: _Mode._positions,
     aten._linalg_check_errors.default: _Mode._settled,
+    aten.upsample_bilinear2d.default: _Mode._resized,
+    aten.upsample_bilinear2d.vec: _Mode._resized,
     aten.index.Tensor: _Mode._indexed,
     aten.index_put.default: _Mode._indexed,
     aten.index_put_.default: _Mode._indexed,

@@ -82,13 +82,13 @@ def test_the_first_report_of_no_steps(plant, tmp_path):
 def test_a_number_looked_at_in_the_step(plant):
     plant(
         step.PairStep,
-        "_generator_pass",
+        "_generator_update",
         "network.requires_grad_(True)",
-        "network.requires_grad_(losses.sum().item() < 9)",
+        "network.requires_grad_(norm.item() < 9)",
     )
     said = exceeds("gan notebook, 32 px")
     assert re.search(
-        r"waits 1, budget 0\n.*\(item, .*: framework/training/step\.py:\d+ in _generator_pass$", said, re.M
+        r"waits 1, budget 0\n.*\(item, .*: framework/training/step\.py:\d+ in _generator_update$", said, re.M
     )
 
 
