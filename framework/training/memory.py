@@ -17,9 +17,10 @@ def out_of_memory(experiment: Experiment, workers: WorkerGroup) -> OutOfMemoryEr
     else:
         place, total = "this machine", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     share = -(-batch // workers.world_size)
+    at_once = min(share, experiment.compute.images_per_pass or share)
     count = f"{workers.world_size} worker{'s' if workers.world_size > 1 else ''}"
     return OutOfMemoryError(
-        f"out of memory: {place} has {total / 2**30:,.1f} GiB, and training.batch_size={batch} on {count} is {share:,} "
-        "images each; lower compute.images_per_pass (it changes nothing that is learned) or training.batch_size, "
-        "or raise compute.workers"
+        f"out of memory: {place} has {total / 2**30:,.1f} GiB, and training.batch_size={batch} on {count} is {at_once} "
+        f"images at a time on each; try compute.images_per_pass={max(1, at_once // 2)}, which changes nothing that is "
+        "learned, or a smaller training.batch_size, or raise compute.workers"
     )

@@ -36,7 +36,7 @@ def test_a_batch_that_no_machine_holds_fails_its_trial_with_a_line_that_names_th
     assert one["state"] == "failed"
     error = one["document"]["error"]
     assert error.startswith("out of memory: this machine has ")
-    for key in ("training.batch_size=", "on 2 workers", "compute.images_per_pass", "compute.workers"):
+    for key in ("training.batch_size=", "on 2 workers", "compute.images_per_pass=", "compute.workers"):
         assert key in error
     assert "\n" not in error
     assert one["workers_started"] == 2

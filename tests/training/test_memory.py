@@ -1,0 +1,56 @@
+"""A training that does not fit into memory is told in one line, with what there is and what to change."""
+
+import pytest
+import torch
+
+from framework.checkpoint import CheckpointStore
+from framework.config import Experiment, with_overrides
+from framework.errors import OutOfMemoryError
+from framework.storage import open_folder
+from framework.training import train
+from framework.training.memory import out_of_memory
+from framework.training.workers import WorkerGroup
+
+
+@pytest.mark.parametrize(
+    ("overrides", "workers", "at_once", "smaller"),
+    [
+        ({}, 1, 128, 64),
+        ({}, 3, 43, 21),
+        ({"compute.images_per_pass": 16}, 2, 16, 8),
+        ({"training.batch_size": 2}, 2, 1, 1),
+    ],
+)
+def test_the_line_halves_what_is_computed_at_a_time(overrides, workers, at_once, smaller):
+    experiment = with_overrides(Experiment(), overrides)
+    fault = out_of_memory(experiment, WorkerGroup(0, workers, torch.device("cpu")))
+    assert isinstance(fault, OutOfMemoryError)
+    assert f"is {at_once} images at a time on each; try compute.images_per_pass={smaller}," in str(fault)
+    assert f"training.batch_size={experiment.training.batch_size} on {workers} worker" in str(fault)
+    assert "\n" not in str(fault)
+
+
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, MemoryError])
+def test_a_training_that_meets_it_ends_with_that_line(images, tmp_path, kind):
+    experiment = with_overrides(
+        Experiment(),
+        {"data.resolution": 32, "model.width": 4, "training.batch_size": 8, "compute.precision": "float32"},
+    )
+
+    def has_no_memory():
+        raise kind("tried to allocate 80.00 GiB")
+
+    store = CheckpointStore(
+        open_folder(tmp_path), digest=experiment.digest(images.digest), learned=experiment.learned(), keep=1
+    )
+    with pytest.raises(OutOfMemoryError, match=r"^out of memory: this machine has .* is 8 images at a time") as fault:
+        train(
+            experiment,
+            images,
+            store=store,
+            workers=WorkerGroup(),
+            report=lambda report: None,
+            should_stop=has_no_memory,
+            log=lambda text: None,
+        )
+    assert isinstance(fault.value.__cause__, kind)
