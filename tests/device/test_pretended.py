@@ -110,15 +110,13 @@ def test_numpy_wants_the_host(gpu):
             fault()
 
 
-def test_memory_that_was_freed_is_pinned_no_longer(gpu):
-    pinned = torch.ones(1000).pin_memory()
+def test_memory_that_was_given_back_is_pinned_no_longer(gpu):
+    memory = np.ones(1000, np.float32)
+    pinned = gpu.pin(torch.from_numpy(memory))
     assert pinned.is_pinned()
     assert pinned[10:].is_pinned()
-    place = pinned.data_ptr()
     del pinned
-    others = [torch.ones(1000) for _ in range(50)]
-    assert place in [other.data_ptr() for other in others]  # the very same memory
-    assert not any(other.is_pinned() for other in others)
+    assert not torch.from_numpy(memory).is_pinned()  # another tensor's now, at the same place
 
 
 def test_layouts_of_convolutions(gpu):
