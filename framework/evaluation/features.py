@@ -101,6 +101,7 @@ class Extractor:
         features, logits = np.split(self._columns(images), [self.spec.tap], axis=1)
         return np.ascontiguousarray(features), np.ascontiguousarray(logits)
 
+    @torch.inference_mode()
     def columns(self, images: Images) -> Tensor:
         """Features, then logits where it has them, [n,d] on the device that computes them, in blocks of 32.
 
@@ -124,6 +125,7 @@ class Extractor:
             raise EvaluationError(f"{self.spec.path}: gives features that are not finite at tap {self.spec.tap}")
         return numbers
 
+    @torch.inference_mode()
     def _columns(self, images: Images) -> np.ndarray:
         return self.checked(self.columns(images).cpu().numpy())
 

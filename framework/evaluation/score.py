@@ -46,6 +46,7 @@ def spans(count: int, *, device: str | None) -> list[tuple[int, int]]:
     return [(start, min(start + step, count)) for start in range(0, count, step)]
 
 
+@torch.inference_mode()
 def shard_columns(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> Tensor:
     """Features, then logits where the extractor has them, of images start to stop: [n,d], where they were computed.
 
@@ -62,6 +63,7 @@ def shard_columns(read: Reader, extractor: Extractor, *, start: int, stop: int, 
     return torch.cat([extractor.columns(read(at, min(at + step, stop))) for at in range(start, stop, step)])
 
 
+@torch.inference_mode()
 def shard_moments(read: Reader, extractor: Extractor, *, start: int, stop: int, blocks: int = 1) -> Moments:
     """Moments of the features of images start to stop, shard by shard, where they were computed.
 

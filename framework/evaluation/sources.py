@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import entry_of
@@ -143,6 +144,7 @@ def statistics_moments(source: SourceSpec, features: FeatureSpec) -> Moments:
     return statistics.moments
 
 
+@torch.inference_mode()
 def source_shard_features(
     source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
 ) -> np.ndarray:

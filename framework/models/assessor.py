@@ -73,6 +73,7 @@ class Assessor:
         self.feature_size = network.feature_size
         self.digest = _digest(self._tensors(), self._shape())
 
+    @torch.inference_mode()
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Images [n,h,w,c] uint8 -> label -> float32 probabilities, [n] for a binary label, else [n, classes]."""
         columns = np.split(
@@ -83,10 +84,12 @@ class Assessor:
             for a, part in zip(self.attributes, columns, strict=True)
         }
 
+    @torch.inference_mode()
     def features(self, images: np.ndarray) -> np.ndarray:
         """Images [n,h,w,c] uint8 -> features [n, feature_size] float32."""
         return self.features_there(images).cpu().numpy()
 
+    @torch.inference_mode()
     def features_there(self, images: np.ndarray) -> Tensor:
         """The same, still on the device."""
         return self._compute(images)[1]
@@ -159,7 +162,7 @@ class Assessor:
             raise ValueError(f"the assessor takes uint8 [n, {wanted}], not {images.dtype} {images.shape}")
         probabilities = [torch.empty(0, self.network.head.out_features, device=self.device)]
         features = [torch.empty(0, self.feature_size, device=self.device)]
-        with torch.inference_mode(), exact():
+        with exact():
             for part, block in blocks_of(images):
                 logits, of_block = self.network(to_model_range(on_device(block, self.device)))
                 probabilities.append(self._probabilities(logits)[: part.stop - part.start])
