@@ -4,7 +4,8 @@ from pathlib import PurePath
 from typing import Any
 
 from framework.orchestration.cluster import connect
-from framework.orchestration.scoring import evaluate, evaluate_pair
+from framework.orchestration.pair_scoring import evaluate_pair
+from framework.orchestration.scoring import evaluate
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target, every_target
 from framework.report.score_table import Row, columns

@@ -8,8 +8,8 @@ from framework.data import find_prepared
 from framework.errors import EvaluationError
 from framework.evaluation import resolve_features
 from framework.orchestration.cluster import planned_cluster
+from framework.orchestration.pair_scoring import pair_requests
 from framework.orchestration.run_requests import RunSides, run_requests
-from framework.orchestration.scoring import pair_requests
 from framework.orchestration.scoring_plan import PROCESS_BYTES, PassPlan, plan_pair, plan_run
 from framework.orchestration.shards import gpus_of_tasks, task_resources
 from framework.orchestration.target import every_target

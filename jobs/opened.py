@@ -24,11 +24,13 @@ def begin_study(arguments: Arguments, experiment: Experiment) -> Iterator[Study]
     """For the jobs that take CONFIG: its run, begun or gone on with, and nobody else's for this block."""
     console = arguments.console
     images = prepare_images(experiment, console)
-    with begin_run(experiment, images, arguments.command, console) as run:
-        assessors = train_assessors(run, images, console)
-        with connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say) as cluster:
-            check_storage_everywhere(run)
-            yield Study(run, images, assessors, cluster, console)
+    with (
+        begin_run(experiment, images, arguments.command, console) as run,
+        connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say) as cluster,
+    ):
+        check_storage_everywhere(run)
+        assessors = train_assessors(run, images, console, cluster)
+        yield Study(run, images, assessors, cluster, console)
 
 
 @contextlib.contextmanager
@@ -54,7 +56,6 @@ def open_study(
     images = prepare_images(experiment, console)
     begins = arguments.takes_config
     with begin_run(experiment, images, arguments.command, console) if begins else contextlib.nullcontext(run) as run:
-        assessors = train_assessors(run, images, console) if assessed else None
         with connect(
             arguments.title(run.folder.name),
             verbose=arguments.verbose,
@@ -62,6 +63,7 @@ def open_study(
             code=codes([target.location, *own]),
         ) as cluster:
             check_storage_everywhere(run)
+            assessors = train_assessors(run, images, console, cluster) if assessed else None
             yield Study(run, images, assessors, cluster, console), target
         if begins:
             end_run(run)

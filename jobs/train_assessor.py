@@ -1,8 +1,11 @@
 """Train the two assessors of a config's images, or take them from the cache; print their held-out accuracies."""
 
+import contextlib
+import os
 from typing import Any
 
 from framework.errors import DataError
+from framework.orchestration.cluster import connect, planned_cluster
 from framework.orchestration.study import begin_run, prepare_images, train_assessors
 from jobs.cli import Arguments, Job, run_job
 from jobs.forecast import forecast
@@ -16,8 +19,14 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         return forecast(experiment, console, trials=0)
     images = prepare_images(experiment, console)
-    with begin_run(experiment, images, arguments.command, console) as run:
-        if train_assessors(run, images, console) is None:
+    # Ray is started for GPUs alone: the CPUs are this process's own.
+    wants_ray = planned_cluster().gpus >= 1 or "RAY_ADDRESS" in os.environ
+    ray = connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say)
+    with (
+        begin_run(experiment, images, arguments.command, console) as run,
+        ray if wants_ray else contextlib.nullcontext() as cluster,
+    ):
+        if train_assessors(run, images, console, cluster) is None:
             raise DataError(f"{experiment.name}: its images have no labels to learn; name a CSV with data.labels")
         return run.about["assessors"]
 

@@ -31,6 +31,7 @@ from framework.checkpoint.loaded import BLOCK_IMAGES, LoadedGenerator
 from framework.errors import CheckpointError, ConfigError, LatentscapeError
 from framework.images import to_pixels
 from framework.models import sample_latents
+from framework.models.exact import exact
 
 ENTRY = "entry:"
 _TRIED, _AGAIN = 16, 8  # latents that are looked at, and those of them that are asked for a second time
@@ -128,8 +129,8 @@ class ForeignObject(ForeignModule):
     def _filling(self) -> Tensor:
         return super()._filling().cpu()
 
-    def _pixels(self, block: Tensor) -> np.ndarray:
-        return self._draw(block.numpy())
+    def _pixels(self, block: Tensor) -> Tensor:
+        return torch.from_numpy(np.array(self._draw(block.numpy())))  # a copy: theirs may be read-only
 
 
 def code_of(entry: str) -> Path | None:
@@ -197,7 +198,7 @@ def _told(fault: BaseException) -> str:
 
 
 def _from_module(network: nn.Module, latents: np.ndarray, *, device: str | torch.device, place: str) -> np.ndarray:
-    with torch.no_grad(), _blamed(f"{place}: the module, given latents {list(latents.shape)},"):
+    with torch.no_grad(), exact(), _blamed(f"{place}: the module, given latents {list(latents.shape)},"):
         images = network(torch.from_numpy(latents).to(device))
     if not isinstance(images, Tensor) or not images.is_floating_point():
         given = images.dtype if isinstance(images, Tensor) else type(images).__name__

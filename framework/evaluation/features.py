@@ -16,11 +16,12 @@ from framework.evaluation.resizing import SIDE, Images, ResizeName, resize
 from framework.evaluation.weights import read_weights
 from framework.models.assessor import Assessor
 from framework.models.blocks import BLOCK_IMAGES
+from framework.models.exact import exact
 
 # On a CPU a block goes through in slices that its caches hold; just as fixed.
 _CPU_SLICE_IMAGES = 8
 
-Compute = Callable[[Images], np.ndarray]
+Compute = Callable[[Images], Tensor]
 # As protocols say what happens to the size of an image first.
 _RESIZES = {
     "tensorflow2015": f"{SIDE}x{SIDE}, bilinear as TensorFlow did it in 2015, no antialias",
@@ -69,7 +70,8 @@ class Extractor:
 
     Args:
         spec: What it was built from.
-        compute: A block of exactly 32 images -> features, then logits where the specification has them, [32,d].
+        compute: A block of exactly 32 images -> features, then logits where the specification has them, [32,d], on the
+            device that computes them.
     """
 
     def __init__(self, spec: FeatureSpec, compute: Compute) -> None:
@@ -99,16 +101,33 @@ class Extractor:
         features, logits = np.split(self._columns(images), [self.spec.tap], axis=1)
         return np.ascontiguousarray(features), np.ascontiguousarray(logits)
 
-    def _columns(self, images: Images) -> np.ndarray:
-        """In blocks of 32, the last one filled up with black."""
+    @torch.inference_mode()
+    def columns(self, images: Images) -> Tensor:
+        """Features, then logits where it has them, [n,d] on the device that computes them, in blocks of 32.
+
+        The last block is filled up with black. None is waited for, so nobody has looked at the numbers: `checked` does.
+
+        Raises:
+            EvaluationError: Images that these features are not made for.
+        """
         _check(images)
-        columns = np.empty((len(images), self.spec.tap + CLASSES * self.spec.logits), np.float32)
-        for start in range(0, len(images), BLOCK_IMAGES):
-            block = images[start : start + BLOCK_IMAGES]
-            columns[start : start + len(block)] = self._compute(_filled(block))[: len(block)]
-        if not np.isfinite(columns).all():
+        blocks = (images[start : start + BLOCK_IMAGES] for start in range(0, len(images), BLOCK_IMAGES))
+        found = [self._compute(_filled(block))[: len(block)] for block in blocks]
+        return torch.cat(found) if found else torch.empty(0, self.spec.tap + CLASSES * self.spec.logits)
+
+    def checked(self, numbers: np.ndarray) -> np.ndarray:
+        """The same, of features or of what is made of them.
+
+        Raises:
+            EvaluationError: They are not finite.
+        """
+        if not np.isfinite(numbers).all():
             raise EvaluationError(f"{self.spec.path}: gives features that are not finite at tap {self.spec.tap}")
-        return columns
+        return numbers
+
+    @torch.inference_mode()
+    def _columns(self, images: Images) -> np.ndarray:
+        return self.checked(self.columns(images).cpu().numpy())
 
 
 @lru_cache(maxsize=2)
@@ -145,11 +164,10 @@ def _inception_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, devi
     network = Inception(weights, tap=spec.tap, logits=spec.logits, dtype=getattr(torch, spec.precision), device=device)
     size = BLOCK_IMAGES if network.device.type == "cuda" else _CPU_SLICE_IMAGES
 
-    def compute(block: Images) -> np.ndarray:
+    def compute(block: Images) -> Tensor:
         slices = (block[start : start + size] for start in range(0, BLOCK_IMAGES, size))
-        # TF32 rounds to 10 bits, and a search for the quickest algorithm may end otherwise the next time.
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            return torch.cat([network(resize(part, how=how, device=network.device)) for part in slices]).cpu().numpy()
+        with exact():
+            return torch.cat([network(resize(part, how=how, device=network.device)) for part in slices])
 
     return compute
 
@@ -157,12 +175,12 @@ def _inception_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, devi
 def _assessor_compute(assessor: Assessor) -> Compute:
     wanted = (assessor.resolution, assessor.resolution, assessor.channels)
 
-    def compute(block: Images) -> np.ndarray:
+    def compute(block: Images) -> Tensor:
         for image in block:
             if image.shape != wanted:
                 names = ("x".join(map(str, shape)) for shape in (wanted, image.shape))
                 raise EvaluationError("the assessor takes images of {}, not of {}".format(*names))
-        return assessor.features(np.stack(list(block)))
+        return assessor.features_there(np.stack(list(block)))
 
     return compute
 

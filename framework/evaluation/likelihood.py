@@ -14,6 +14,7 @@ from framework.metrics.likelihood import importance_log_likelihood
 from framework.models import derive_seed, sample_latents
 from framework.models.autoencoder import Decoder
 from framework.models.blocks import BLOCK_IMAGES, blocks_of
+from framework.models.exact import exact
 from framework.models.likelihood import Likelihood, build_likelihood
 from framework.models.prior import uniforms
 from framework.models.vae import Posterior
@@ -86,6 +87,7 @@ def binarised(pixels: np.ndarray, *, seed: int, start: int) -> np.ndarray:
 
 
 @torch.inference_mode()
+@exact()
 def _block(
     generator: LoadedGenerator,
     likelihood: Likelihood,

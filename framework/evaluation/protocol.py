@@ -1,6 +1,7 @@
 """What a score was made of. There is no score without it, and scores compare where their protocols are equal."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -40,6 +41,7 @@ class ImageSide(_Frozen):
         seed: Of the latents, for generated ones.
         sampled_from: How many there are, where `count` of them were drawn.
         sample_seed: Of that draw.
+        device: The kind of GPU that its features were computed on; none for CPUs.
     """
 
     count: Annotated[int, Field(ge=2)] | None
@@ -51,6 +53,7 @@ class ImageSide(_Frozen):
     seed: int | None = None
     sampled_from: Count | None = None
     sample_seed: int | None = None
+    device: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -152,6 +155,15 @@ class Protocol(_Frozen):
         return {key: value for key, value in found.items() if key not in defaults or value != defaults[key]}
 
 
+def same_but_device(document: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two protocols' documents say the same, on whatever device either score was made.
+
+    >>> same_but_device({"tap": 64, "fake": {"count": 5, "device": "NVIDIA L4"}}, {"tap": 64, "fake": {"count": 5}})
+    True
+    """
+    return _without_device(document) == _without_device(other)
+
+
 def make_score(
     metric: str, value: float, protocol: Protocol, *, sd: float | None = None, detail: dict[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -189,3 +201,10 @@ def _name(family: FamilyName, features: FeatureSpec, *, fake: ImageSide) -> str:
 def _repeated(features: FeatureSpec, sides: list[ImageSide]) -> str:
     grey = features.kind == "inception" and any(side.channels == 1 for side in sides)
     return "; grey repeated to 3 channels" if grey else ""
+
+
+def _without_device(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: {name: said for name, said in value.items() if name != "device"} if isinstance(value, Mapping) else value
+        for key, value in document.items()
+    }

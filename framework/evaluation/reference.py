@@ -18,7 +18,7 @@ from framework.evaluation.protocol import ImageSide
 from framework.metrics import Moments
 from framework.storage import open_folder
 
-_LATER = ("sampled_from", "sample_seed")
+_LATER = ("sampled_from", "sample_seed", "device")
 # Shards -> (start, features [n,d]) of each, in any order.
 ComputeShards = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, np.ndarray]]]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import entry_of
@@ -19,7 +20,7 @@ from framework.evaluation.files import ImageFiles
 from framework.evaluation.protocol import ImageSide
 from framework.evaluation.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.resizing import SIDE
-from framework.evaluation.score import Images, Reader, shard_features
+from framework.evaluation.score import Reader, shard_columns, shard_moments
 from framework.evaluation.statistics_file import check_statistics, read_statistics
 from framework.metrics import Moments
 
@@ -143,6 +144,7 @@ def statistics_moments(source: SourceSpec, features: FeatureSpec) -> Moments:
     return statistics.moments
 
 
+@torch.inference_mode()
 def source_shard_features(
     source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
 ) -> np.ndarray:
@@ -151,20 +153,17 @@ def source_shard_features(
     Returns:
         [n,d] float32; where the specification has logits [n,d+1008], they last.
     """
-    reader, extractor = open_source(source, device), build_extractor(features, device)
-
-    def both(images: Images) -> np.ndarray:
-        return np.concatenate(extractor.with_logits(images), axis=1)
-
-    return shard_features(reader, both if features.logits else extractor, start=start, stop=stop, blocks=blocks)
+    extractor = build_extractor(features, device)
+    columns = shard_columns(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
+    return extractor.checked(columns.cpu().numpy())
 
 
 def source_shard_moments(
     source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
 ) -> Moments:
-    """Moments of a shard's features."""
-    found = source_shard_features(source, features, start=start, stop=stop, blocks=blocks, device=device)
-    return Moments.of(found[:, : features.tap])
+    """Moments of the features of images start to stop, a shard or, summed up in their order, several."""
+    extractor = build_extractor(features, device)
+    return shard_moments(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
 
 
 def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:

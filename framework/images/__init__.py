@@ -4,7 +4,14 @@ from framework.images.equation import Term, equation
 from framework.images.grids import as_color, enlarge, grid
 from framework.images.layout import Row, at_side, corner_sheet, labelled_sheet, strip, strips
 from framework.images.png import png_bytes
-from framework.images.ranges import from_intensities, from_pixels, to_intensities, to_model_range, to_pixels
+from framework.images.ranges import (
+    from_intensities,
+    from_pixels,
+    to_bytes,
+    to_intensities,
+    to_model_range,
+    to_pixels,
+)
 
 __all__ = [
     "Row",
@@ -21,6 +28,7 @@ __all__ = [
     "png_bytes",
     "strip",
     "strips",
+    "to_bytes",
     "to_intensities",
     "to_model_range",
     "to_pixels",

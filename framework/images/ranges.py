@@ -42,10 +42,15 @@ def to_pixels(images: "Tensor") -> np.ndarray:
     Returns:
         [n, h, w, c] uint8, contiguous.
     """
+    return to_bytes(images).cpu().numpy()
+
+
+def to_bytes(images: "Tensor") -> "Tensor":
+    """The same as `to_pixels`, still where the images are."""
     import torch
 
     scaled = images.detach().to(torch.float32).add(1.0).mul(127.5).round().clamp(0, 255)
-    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def from_pixels(images: np.ndarray) -> "Tensor":

@@ -52,7 +52,7 @@ def project(
     feature_weight: float = 0.1,
     shell_weight: float = 0.01,
 ) -> Projected:
-    """The latent of one image.
+    """The latent of one image, looked for on the device that it is on.
 
     Args:
         generate: Makes images.
@@ -70,7 +70,8 @@ def project(
     """
     if len(candidates) < starts:
         raise LatentsError(f"latents.starts: {starts} want as many candidates, not {len(candidates)}")
-    images = _in_parts(generate, candidates)
+    latents = torch.from_numpy(np.ascontiguousarray(candidates, np.float32)).to(target.device)
+    images = _in_parts(generate, latents)
     if images.shape[1:] != target.shape:
         raise LatentsError(
             f"a photograph of shape {list(target.shape)} is not the generator's {list(images.shape[1:])}"
@@ -82,7 +83,7 @@ def project(
         with torch.no_grad():
             wanted, every = features(target[None]), features(images[:_SPREAD_SAMPLES])
         spread = float(((every - wanted) ** 2).mean().clamp_min(1e-12))
-    z = torch.from_numpy(np.ascontiguousarray(candidates, np.float32))[chosen].clone().requires_grad_()
+    z = latents[chosen].clone().requires_grad_()
     optimizer = torch.optim.Adam([z], lr=learning_rate)
     radius = math.sqrt(candidates.shape[1])
     for step in range(steps):
@@ -103,10 +104,10 @@ def project(
             feature_errors = ((features(shown) - wanted) ** 2).mean(dim=1) / spread
     best = int(errors.argmin())
     return Projected(
-        latent=z.detach()[best].numpy().copy(),
+        latent=z.detach()[best].cpu().numpy().copy(),
         pixel_error=in_levels(float(errors[best])),
         feature_error=None if feature_errors is None else float(feature_errors[best]),
-        start_errors=sorted(in_levels(float(error)) for error in errors),
+        start_errors=sorted(map(in_levels, errors.tolist())),
     )
 
 
@@ -119,7 +120,6 @@ def in_levels(squared_error: float) -> float:
     return 127.5 * math.sqrt(squared_error)
 
 
-def _in_parts(generate: Generate, latents: np.ndarray, size: int = 64) -> Tensor:
-    whole = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
+def _in_parts(generate: Generate, latents: Tensor, size: int = 64) -> Tensor:
     with torch.no_grad():
-        return torch.cat([generate(part) for part in whole.split(size)])
+        return torch.cat([generate(part) for part in latents.split(size)])

@@ -1,10 +1,12 @@
 """Mean and covariance of features that come in parts: float64, merged with `+`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +32,21 @@ class Moments:
         return cls(0, np.zeros(size), np.zeros((size, size)))
 
     @classmethod
-    def of(cls, features: np.ndarray) -> Self:
-        """Of features [n,d], any real type, computed in float64."""
-        if features.ndim != 2:
-            raise ValueError(f"features: wants [n,d], not {list(features.shape)}")
-        if not len(features):
-            return cls.zero(features.shape[1])
-        # Through torch, so that torch.set_num_threads governs this product as it does the features themselves,
-        # and in memory of torch's own alignment, on which the order of a sum may depend.
-        values = torch.tensor(features, dtype=torch.float64)
-        mean = values.mean(dim=0)
-        values -= mean
-        return cls(len(features), mean.numpy(), (values.T @ values).numpy())
+    def of(cls, features: np.ndarray | Tensor) -> Self:
+        """Of features [n,d], any real type, computed in float64 on the device that they are on."""
+        return cls.summed([features])
+
+    @classmethod
+    def summed(cls, parts: Iterable[np.ndarray | Tensor]) -> Self:
+        """Of features that come in parts [n,d], at least one: `of` each, merged in their order.
+
+        All of it is done on the device that they are on; the sum comes back in one copy.
+        """
+        found = iter(parts)
+        whole = _Sums.of(next(found))
+        for part in found:
+            whole = whole.with_more(_Sums.of(part))
+        return cls(whole.count, *whole.on_host())
 
     @property
     def size(self) -> int:
@@ -69,3 +74,43 @@ class Moments:
         mean = self.mean + shift * (other.count / count)
         between = np.outer(shift, shift) * (self.count * other.count / count)
         return Moments(count, mean, self.scatter + other.scatter + between)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """The same where the features are: mean [d] and scatter [d,d], float64."""
+
+    count: int
+    mean: Tensor
+    scatter: Tensor
+
+    @classmethod
+    def of(cls, features: np.ndarray | Tensor) -> Self:
+        if features.ndim != 2:
+            raise ValueError(f"features: wants [n,d], not {list(features.shape)}")
+        # Through torch, so that torch.set_num_threads governs this product as it does the features themselves,
+        # and in memory of torch's own alignment, on which the order of a sum may depend.
+        is_tensor = isinstance(features, Tensor)
+        values = features.to(torch.float64, copy=True) if is_tensor else torch.tensor(features, dtype=torch.float64)
+        size = values.shape[1]
+        if not len(values):
+            return cls(0, values.new_zeros(size), values.new_zeros(size, size))
+        mean = values.mean(dim=0)
+        values -= mean
+        return cls(len(values), mean, values.T @ values)
+
+    def with_more(self, other: Self) -> Self:
+        """As Moments.__add__, in the same order."""
+        if not self.count or not other.count:
+            return self if self.count else other
+        count = self.count + other.count
+        shift = other.mean - self.mean
+        mean = self.mean + shift * (other.count / count)
+        between = torch.outer(shift, shift).mul_(self.count * other.count / count)
+        return type(self)(count, mean, self.scatter.add_(other.scatter).add_(between))
+
+    def on_host(self) -> tuple[np.ndarray, np.ndarray]:
+        if self.mean.device.type == "cpu":
+            return self.mean.numpy(), self.scatter.numpy()
+        whole = torch.cat([self.mean[None], self.scatter]).cpu().numpy()
+        return whole[0], whole[1:]

@@ -15,7 +15,8 @@ from torch import Tensor
 from framework.errors import CheckpointError, LatentsError
 from framework.images import to_model_range
 from framework.models.assessor_network import AssessorNetwork
-from framework.models.blocks import blocks_of
+from framework.models.blocks import blocks_of, on_device
+from framework.models.exact import exact
 
 WEIGHTS, DESCRIPTION = "assessor.safetensors", "assessor.json"
 
@@ -72,16 +73,25 @@ class Assessor:
         self.feature_size = network.feature_size
         self.digest = _digest(self._tensors(), self._shape())
 
+    @torch.inference_mode()
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Images [n,h,w,c] uint8 -> label -> float32 probabilities, [n] for a binary label, else [n, classes]."""
-        columns = np.split(self._compute(images)[0], np.cumsum([a.outputs for a in self.attributes])[:-1], axis=1)
+        columns = np.split(
+            self._compute(images)[0].cpu().numpy(), np.cumsum([a.outputs for a in self.attributes])[:-1], axis=1
+        )
         return {
             a.name: np.ascontiguousarray(part[:, 0] if a.classes is None else part)
             for a, part in zip(self.attributes, columns, strict=True)
         }
 
+    @torch.inference_mode()
     def features(self, images: np.ndarray) -> np.ndarray:
         """Images [n,h,w,c] uint8 -> features [n, feature_size] float32."""
+        return self.features_there(images).cpu().numpy()
+
+    @torch.inference_mode()
+    def features_there(self, images: np.ndarray) -> Tensor:
+        """The same, still on the device."""
         return self._compute(images)[1]
 
     def score_of(self, images: np.ndarray, attribute: str, at: str = "high") -> np.ndarray:
@@ -142,19 +152,22 @@ class Assessor:
             )
         return assessor
 
-    def _compute(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Images [n,h,w,c] uint8 -> probabilities [n, outputs], features [n, feature_size], in blocks of one size."""
+    def _compute(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images [n,h,w,c] uint8 -> probabilities [n, outputs], features [n, feature_size], in blocks of one size.
+
+        Both are on the device, and no block was waited for.
+        """
         wanted = (self.resolution, self.resolution, self.channels)
         if images.dtype != np.uint8 or images.shape[1:] != wanted:
             raise ValueError(f"the assessor takes uint8 [n, {wanted}], not {images.dtype} {images.shape}")
-        probabilities = np.empty((len(images), self.network.head.out_features), np.float32)
-        features = np.empty((len(images), self.feature_size), np.float32)
-        with torch.inference_mode():
+        probabilities = [torch.empty(0, self.network.head.out_features, device=self.device)]
+        features = [torch.empty(0, self.feature_size, device=self.device)]
+        with exact():
             for part, block in blocks_of(images):
-                logits, of_block = self.network(to_model_range(torch.from_numpy(block).to(self.device)))
-                probabilities[part] = self._probabilities(logits)[: part.stop - part.start].cpu().numpy()
-                features[part] = of_block[: part.stop - part.start].cpu().numpy()
-        return probabilities, features
+                logits, of_block = self.network(to_model_range(on_device(block, self.device)))
+                probabilities.append(self._probabilities(logits)[: part.stop - part.start])
+                features.append(of_block[: part.stop - part.start])
+            return torch.cat(probabilities), torch.cat(features)
 
     def _probabilities(self, logits: Tensor) -> Tensor:
         """Logits [n, outputs] -> probabilities [n, outputs], label by label."""

@@ -60,6 +60,9 @@ class AssessorNetwork(nn.Module):
         normalised: With batch norm, as it is trained; `fold` gives the same network without.
     """
 
+    feature_mean: Tensor
+    feature_scale: Tensor
+
     def __init__(self, *, outputs: int, resolution: int, channels: int, width: int, normalised: bool = False) -> None:
         super().__init__()
         self.side = min(resolution, LARGEST_SIDE)
@@ -96,8 +99,9 @@ class AssessorNetwork(nn.Module):
         scale = features.std(axis=0)
         # A channel that hardly ever answers must not drown all others where it does.
         scale = np.maximum(scale, 0.1 * np.median(scale))
-        self.feature_mean += self.feature_scale * torch.from_numpy(features.mean(axis=0))
-        self.feature_scale *= torch.from_numpy(scale)
+        device = self.feature_mean.device
+        self.feature_mean += self.feature_scale * torch.from_numpy(features.mean(axis=0)).to(device)
+        self.feature_scale *= torch.from_numpy(scale).to(device)
 
     def fold(self) -> None:
         """Take each batch norm into the convolution before it: the same function, quicker."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import numpy as np
+import torch
+from torch import Tensor
 
 BLOCK_IMAGES = 32
 
@@ -19,3 +21,14 @@ def blocks_of(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         if len(block) < BLOCK_IMAGES:
             block = np.concatenate([block, np.zeros((BLOCK_IMAGES - len(block), *block.shape[1:]), block.dtype)])
         yield part, block
+
+
+def on_device(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """The same on a device. To a GPU nobody waits for the copy, so that the next block is made while this one computes.
+
+    torch keeps the pinned memory until the copy is done.
+    """
+    given = torch.as_tensor(values)
+    if device.type == "cpu" or given.device.type != "cpu":
+        return given.to(device)
+    return given.pin_memory().to(device, non_blocking=True)

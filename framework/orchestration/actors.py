@@ -1,6 +1,6 @@
 """Actors that keep the extractor and the generator loaded, each with a share of the work."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -8,11 +8,22 @@ import ray
 from ray.exceptions import RayActorError
 
 from framework.errors import ClusterError
+from framework.models.exact import kind_of
+from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Needs
-from framework.orchestration.shards import LOST_WORKER_RETRIES, Done, TaskResources, on_one_thread, result_of
+from framework.orchestration.shards import (
+    LOST_WORKER_RETRIES,
+    Done,
+    TaskResources,
+    Tasks,
+    on_one_thread,
+    result_of,
+    task_device,
+)
 
 _EACH_UNDER_WAY = 2  # the next shard lies ready where one ends
 _LAST_SHARD_SECONDS = 30.0
+_TYPE = "accelerator_type:"  # as Ray calls a node's resource
 _AHEAD = 4  # results an actor that wait for an earlier one: memory holds no more
 
 
@@ -23,8 +34,8 @@ class _Member:
         if needs is not None:
             needs.bring()
 
-    def ready(self) -> bool:
-        return True
+    def ready(self) -> str | None:
+        return kind_of(task_device())
 
     def call(self, function: Callable[..., Any], arguments: tuple) -> Any:
         return on_one_thread(function, arguments)
@@ -34,6 +45,7 @@ class Actors:
     """A crew of actors, for the length of a block; Ray starts one anew whose process was lost, and its shard with it.
 
     Only those that have started are given work, so a cluster that cannot hold all of them at a time does with fewer.
+    All of a crew compute on one kind of device: where nodes have several types of GPUs, that of which there are most.
 
     Args:
         resources: Of each.
@@ -43,11 +55,16 @@ class Actors:
 
     def __init__(self, resources: TaskResources, *, kind: str, needs: Needs | None = None) -> None:
         member = ray.remote(type(kind, (_Member,), {})).options(
-            max_restarts=LOST_WORKER_RETRIES, max_task_retries=LOST_WORKER_RETRIES, **resources.options()
+            max_restarts=LOST_WORKER_RETRIES,
+            max_task_retries=LOST_WORKER_RETRIES,
+            **resources.options(),
+            **(one_type(ray.nodes()) if resources.gpus else {}),
         )
+        self._has_gpus = resources.gpus > 0
         self._all: list[Any] = [member.remote(needs) for _ in range(resources.workers)]
         self._starting = {actor.ready.remote(): actor for actor in self._all}
         self._started: list[Any] = []
+        self._kind: str | None = None
         self._under_way: dict[Any, tuple[int, Any]] = {}
 
     def __enter__(self) -> "Actors":
@@ -59,6 +76,12 @@ class Actors:
             ray.wait([*self._under_way], num_returns=len(self._under_way), timeout=_LAST_SHARD_SECONDS)
         for actor in self._all:
             ray.kill(actor)
+
+    def device(self) -> str | None:
+        """The kind of GPU that they compute on; None for CPUs. Waits until the first one has started."""
+        if self._has_gpus:
+            self._wait_for_one()
+        return self._kind
 
     def map(
         self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
@@ -100,10 +123,49 @@ class Actors:
             busy.append(actor)
             under_way[actor.call.options(name=name).remote(function, given)] = (number, actor)
 
+    def _wait_for_one(self) -> None:
+        while not self._started:
+            (reference,), _ = ray.wait([*self._starting], num_returns=1)
+            self._welcome(reference)
+
     def _welcome(self, reference: Any) -> None:
+        """Takes in one that has started; the first one says on which kind of device all compute."""
         actor = self._starting.pop(reference)
-        _result(reference, "start")
-        self._started.append(actor)
+        kind = _result(reference, "start")
+        if not self._started:
+            self._kind = kind
+        if kind == self._kind:
+            self._started.append(actor)
+        else:
+            ray.kill(actor)
+
+
+def one_type(nodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What keeps actors to nodes with one type of GPU, that of which Ray knows the most; {} where there is but one.
+
+    >>> types = ("T4", "H100", "T4")
+    >>> nodes = [{"Alive": True, "Resources": {"GPU": 4, f"accelerator_type:{each}": 1}} for each in types]
+    >>> one_type(nodes), one_type(nodes[:1])
+    ({'accelerator_type': 'T4'}, {})
+    """
+    found: Counter[str] = Counter()
+    for node in nodes:
+        resources = node["Resources"] if node["Alive"] else {}
+        for name in resources:
+            if name.startswith(_TYPE) and resources.get("GPU"):
+                found[name.removeprefix(_TYPE)] += resources["GPU"]
+    return {"accelerator_type": min(found, key=lambda name: (-found[name], name))} if len(found) > 1 else {}
+
+
+def cpu_tasks(resources: TaskResources, cluster: Cluster, needs: Needs | None) -> Tasks | None:
+    """A crew for what wants no GPU, as wide as the cluster, beside one that holds GPUs.
+
+    None where there is no such crew, or where it leaves no core free.
+    """
+    free = cluster.cores - resources.workers * resources.cores
+    if not resources.gpus or free < 1:
+        return None
+    return Tasks(TaskResources(workers=int(cluster.cores)), needs)
 
 
 def _result(reference: Any, name: str) -> Any:

@@ -1,7 +1,8 @@
-"""The parts of a pass's values, each a function of features that lie in files or are at hand."""
+"""The parts of a pass's values, each a function of features in files or at hand, and what shares them out."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,43 @@ from framework.metrics import (
     subset_indices,
 )
 from framework.orchestration.depot import Needs
+from framework.orchestration.moments import rows_moments
+from framework.orchestration.shards import Crew
 
 Features = str | np.ndarray
 """[n,d] float32: the path of an .npy, mapped where it is read, or the array itself."""
+
+
+@dataclass(frozen=True)
+class Sharer:
+    """Hands parts of all families, whatever their function, to a crew.
+
+    Args:
+        crew: Who computes.
+        name: Of the whole, shown by Ray's dashboard.
+        needs: The files of features, for nodes that lack them.
+        gpus: Who has computed the features on GPUs and makes their moments there too, so that these are the same bits
+            whether features were kept in between or not; None for CPUs.
+        device: The kind of these GPUs.
+    """
+
+    crew: Crew
+    name: str
+    needs: Needs | None = None
+    gpus: Crew | None = None
+    device: str | None = None
+
+    def map(self, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
+        """The results in order."""
+        return self._map(self.crew, function, arguments, what)
+
+    def map_moments(self, arguments: Sequence[tuple]) -> Iterator[Moments]:
+        """`moments_part` of each, in order."""
+        return self._map(self.gpus or self.crew, moments_part, arguments, "moments")
+
+    def _map(self, crew: Crew, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
+        work = [(self.needs, function, *each) for each in arguments]
+        return crew.map(do_part, work, name=f"{self.name}: {what}")
 
 
 def opened(features: Features) -> np.ndarray:
@@ -38,7 +73,7 @@ def do_part(needs: Needs | None, function: Callable[..., Any], *arguments: Any) 
 
 def moments_part(features: Features, start: int, stop: int) -> Moments:
     """Of the images start to stop."""
-    return Moments.of(opened(features)[start:stop])
+    return rows_moments(opened(features)[start:stop])
 
 
 def subsets_part(

@@ -9,7 +9,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,8 +24,8 @@ from framework.evaluation import (
     Request,
     SourceSpec,
     make_score,
-    shards,
 )
+from framework.evaluation.score import spans
 from framework.metrics import (
     Cover,
     KernelDistance,
@@ -38,12 +38,10 @@ from framework.metrics import (
     memorisation,
     relative_diversity,
 )
-from framework.orchestration.depot import Needs
 from framework.orchestration.measure_parts import (
     Features,
+    Sharer,
     cover_part,
-    do_part,
-    moments_part,
     nearest_part,
     opened,
     radii_part,
@@ -51,7 +49,6 @@ from framework.orchestration.measure_parts import (
     splits_part,
     subsets_part,
 )
-from framework.orchestration.shards import Crew
 
 _SUBSETS_A_PART = 10
 BALLS = ("precision", "recall", "density", "coverage", "memorisation")
@@ -98,26 +95,6 @@ class Sides:
         """The files that features lie in; those of the samples alone, where asked for."""
         of_real = () if of_fake else (self.real_features, self.held_out_features)
         return [Path(place) for place in (*of_real, self.fake_features, self.logits) if isinstance(place, str)]
-
-
-@dataclass(frozen=True)
-class Sharer:
-    """Hands parts of all families, whatever their function, to a crew.
-
-    Args:
-        crew: Who computes.
-        name: Of the whole, shown by Ray's dashboard.
-        needs: The files of features, for nodes that lack them.
-    """
-
-    crew: Crew
-    name: str
-    needs: Needs | None = None
-
-    def map(self, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
-        """The results in order."""
-        work = [(self.needs, function, *each) for each in arguments]
-        return self.crew.map(do_part, work, name=f"{self.name}: {what}")
 
 
 def measure(requests: Sequence[Request], sides: Sides, sharer: Sharer) -> dict[Request, Value]:
@@ -213,11 +190,10 @@ def _by_moments(families: Any, sides: Sides, count: int, fit: list[int], sharer:
 
 def prefix_moments(features: Features, counts: Sequence[int], sharer: Sharer) -> dict[int, Moments]:
     """Moments of the first so many images, as a pass over these alone would give them, bit for bit."""
-    most = max(counts)
-    whole = shards(most)
+    whole = spans(max(counts), device=sharer.device)
     cut = [(start, count) for count in counts for start, stop in whole if start < count < stop]
-    spans = sorted({*whole, *cut})
-    parts = dict(zip(spans, sharer.map(moments_part, [(features, *span) for span in spans], "moments"), strict=True))
+    work = sorted({*whole, *cut})
+    parts = dict(zip(work, sharer.map_moments([(features, *span) for span in work]), strict=True))
     found, merged = {}, None
     for start, stop in whole:
         for count in counts:

@@ -13,7 +13,7 @@ from framework.evaluation.features import BLOCK_IMAGES
 from framework.metrics import Moments
 from framework.models.bfloat16 import LEAST_GAIN, bfloat16_gain, convolution_gain, is_emulated
 from framework.orchestration.gathering import Gatherer
-from framework.orchestration.measures import Sharer, Sides, measure
+from framework.orchestration.measures import Sides, measure
 from framework.orchestration.moments import source_features
 from framework.orchestration.shards import Crew, task_device
 
@@ -68,7 +68,7 @@ def precision_shift(
             held_out_features=None if apart is None else apart[0],
             logits=logits,
         )
-        values[precision] = measure(list(small.values()), sides, Sharer(gatherer.crew, "shift"))
+        values[precision] = measure(list(small.values()), sides, gatherer.sharer("shift"))
     return {
         request: {"images": count} | {precision: told[one].value for precision, told in values.items()}
         for request, one in small.items()
@@ -84,7 +84,7 @@ def _first(
     source: SourceSpec, spec: FeatureSpec, count: int, gatherer: Gatherer
 ) -> tuple[np.ndarray, np.ndarray | None]:
     side = source.side.model_copy(update={"count": min(count, source.count)})
-    first = dataclasses.replace(source, side=side)
+    first = gatherer.on_device(dataclasses.replace(source, side=side))
     return source_features(first, spec, blocks=gatherer.blocks, crew=gatherer.crew, name=f"shift, {spec.precision}")
 
 

@@ -18,7 +18,8 @@ from framework.evaluation.weights import find_weights, how_to_get_weights, read_
 from framework.images import from_pixels, labelled_sheet, png_bytes
 from framework.latents.projection import Features, Projected, in_levels, project
 from framework.orchestration.photos import Photo
-from framework.orchestration.places import Place, crew_of, on_host, place_of
+from framework.orchestration.places import Place, crew_of, place_of
+from framework.orchestration.shards import task_device
 from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 
@@ -123,13 +124,13 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
     generator = place.open_generator()
     if generator.network is None:
         raise LatentsError("project: wants a generator that gradients go through")
-    target = from_pixels(photo.pixels[None])[0]
+    target = from_pixels(photo.pixels[None])[0].to(generator.device)
     candidates = generator.sample_latents(settings.candidates, settings.seed)
     errors = _errors_of(generator, candidates, target)
     nearest = int(errors.argmin())
     encoded = None if generator.encoder is None else generator.encode(photo.pixels[None])
     best = project(
-        on_host(generator.network, generator.device),
+        generator.network,
         target,
         # The encoder's own guess is where one descent begins, if it is near.
         candidates if encoded is None else np.concatenate([encoded, candidates]),
@@ -147,21 +148,21 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
 
 
 def _errors_of(generator: LoadedGenerator, latents: np.ndarray, target: Tensor) -> Tensor:
-    """[n] mean squared error of each latent's image."""
-    return ((from_pixels(generator.images(latents)) - target) ** 2).mean(dim=(1, 2, 3))
+    """[n] mean squared error of each latent's image, on the host."""
+    return ((from_pixels(generator.images(latents)) - target.cpu()) ** 2).mean(dim=(1, 2, 3))
 
 
 def _features(place: Place, weights: str | None) -> Features | None:
     """Inception's; else the finder's, for the measurer has to judge what is done with the latent; else none."""
     if weights is not None:
-        network = Inception(read_weights(weights)[0], tap=_INCEPTION_TAP)
+        network = Inception(read_weights(weights)[0], tap=_INCEPTION_TAP, device=task_device())
         return lambda images: network.differentiable(
             resize_like_tensorflow((images + 1).mul(127.5).permute(0, 2, 3, 1)).expand(-1, -1, -1, 3)
         )
     if place.finder is None:
         return None
     finder = place.open_finder()
-    return on_host(lambda images: finder.network(images)[1], finder.device)
+    return lambda images: finder.network(images)[1]
 
 
 def features_of(experiment: Experiment, *, assessed: bool) -> tuple[str, str | None]:

@@ -1,5 +1,6 @@
 """What `evaluation.metrics` asks for of a run's checkpoints, and what of it is there already."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from framework.evaluation import (
     resolve_features,
     store_spec,
 )
+from framework.evaluation.protocol import same_but_device
 from framework.orchestration.target import Target
 
 
@@ -29,10 +31,12 @@ class RunSides:
     Attributes:
         training: What training sees.
         held_out: What it never sees; None where there are less than 2.
+        device: The kind of GPU that features of samples are computed on; None for CPUs.
     """
 
     training: ImageSide
     held_out: ImageSide | None
+    device: str | None = None
 
     @classmethod
     def of_store(cls, images: PackedStore) -> Self:
@@ -60,11 +64,20 @@ class RunSides:
             raise CheckpointError(f"{run.folder.location}: a score wants 2 training images, not {about['training']}")
         return cls(training, held_out)
 
+    def on(self, device: str | None) -> Self:
+        """The same, their features computed on a kind of GPU, or on CPUs."""
+        training, held_out = (
+            None if side is None else side.model_copy(update={"device": device})
+            for side in (self.training, self.held_out)
+        )
+        assert training is not None
+        return dataclasses.replace(self, training=training, held_out=held_out, device=device)
+
     def generated(self, *, samples: int, seed: int) -> ImageSide:
         """So many samples of a run's generators."""
         real = self.training
         shape = {"height": real.height, "width": real.width, "channels": real.channels}
-        return ImageSide(count=samples, split="generated", seed=seed, **shape)
+        return ImageSide(count=samples, split="generated", seed=seed, device=self.device, **shape)
 
 
 @dataclass(frozen=True)
@@ -89,8 +102,12 @@ class RunRequests:
         fake = sides.generated(samples=request.samples, seed=request.seed)
         return request.protocol(self.features, fake=fake, real=sides.training, held_out=sides.held_out)
 
+    def on(self, device: str | None) -> Self:
+        """The same, its features computed on a kind of GPU, or on CPUs."""
+        return dataclasses.replace(self, sides=self.sides.on(device))
+
     def known(self, target: Target) -> list[dict[str, Any]]:
-        """What scores.json has of a checkpoint by this pass."""
+        """What scores.json has of a checkpoint by this pass, on whatever device it was made; each score tells which."""
         digest = load_generator(target.location).digest
         mine = [
             score
@@ -98,12 +115,17 @@ class RunRequests:
             if (score.get("checkpoint"), score.get("generator")) == (target.checkpoint, digest)
         ]
         documents = [self.protocol(request).document() for request in self.made.requests]
-        return [score for document in documents for score in mine if score["protocol"] == document]
+        return [score for document in documents for score in mine if same_but_device(score["protocol"], document)]
 
     def missing(self, target: Target) -> list[Request]:
         """The requests that no score of a checkpoint answers."""
         known = [score["protocol"] for score in self.known(target)]
-        return [request for request in self.made.requests if self.protocol(request).document() not in known]
+        documents = {request: self.protocol(request).document() for request in self.made.requests}
+        return [
+            request
+            for request, document in documents.items()
+            if not any(same_but_device(protocol, document) for protocol in known)
+        ]
 
     def todo(self, targets: Sequence[Target]) -> list[tuple[Target, list[Request]]]:
         """The checkpoints that lack scores, with what they lack."""

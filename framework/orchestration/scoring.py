@@ -1,42 +1,31 @@
-"""Scores of a run's checkpoints and of any two image collections, computed over the cluster."""
+"""Scores of a run's checkpoints, computed over the cluster."""
 
 import contextlib
 import dataclasses
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.foreign import entry_of
-from framework.config import EvaluationConfig
 from framework.evaluation import (
     FeatureSpec,
     Request,
     SourceSpec,
-    find_source,
-    pair_passes,
     passes,
     requested,
-    resolve_features,
-    statistics_moments,
     store_spec,
 )
-from framework.orchestration.actors import Actors
-from framework.orchestration.cluster import Cluster
-from framework.orchestration.depot import Depot, Needs
+from framework.orchestration.actors import Actors, cpu_tasks
 from framework.orchestration.gathering import Gatherer, delete_features
-from framework.orchestration.measures import Sharer, Sides, by_torchmetrics, combined, measure
+from framework.orchestration.measures import Sides, by_torchmetrics, combined, measure
 from framework.orchestration.nearest import write_nearest
 from framework.orchestration.precision_shift import SHIFT_IMAGES, check_gain, precision_shift, with_shift
 from framework.orchestration.resources import Plan
 from framework.orchestration.run_requests import RunRequests, RunSides, run_requests
-from framework.orchestration.shards import task_resources
-from framework.orchestration.study import Study, Watch
+from framework.orchestration.study import Study
 from framework.orchestration.target import Target
 from framework.orchestration.work import TrialScoring
-from framework.storage import is_uri
 
 
 def evaluate(study: Study, targets: Sequence[Target]) -> list[dict[str, Any]]:
@@ -86,20 +75,28 @@ class RunPass:
                 which = f"{target.checkpoint} ({number} of {len(todo)})" if len(todo) > 1 else target.checkpoint
                 self._make(target, wanted, real, gatherer, which, shifts)
 
-    def real_side(self, wanted: Sequence[Request]) -> tuple[Sides, Path]:
-        """The real side alone, and the file of its moments."""
+    def real_side(self, wanted: Sequence[Request]) -> tuple[Sides, Path, str | None]:
+        """The real side alone, the file of its moments, and the kind of GPU that it was computed on."""
         with self._gatherer() as gatherer:
-            return self._real(gatherer, wanted)
+            return *self._real(gatherer, wanted), gatherer.device
 
     @contextlib.contextmanager
     def _gatherer(self) -> Iterator[Gatherer]:
-        study = self.study
+        study, resources = self.study, self.study.task_resources()
         needs = study.needs(self.wanted.features.path, study.images.path)
-        with Actors(study.task_resources(), kind="Scorer", needs=needs) as crew:
+        with Actors(resources, kind="Scorer", needs=needs) as crew:
             if self.wanted.features.precision != "float32":
                 gain = check_gain(self.wanted.features, crew)
                 study.watch.say(f"bfloat16: {gain:.1f} times float32's speed here")
-            yield Gatherer(crew, study.cache, study.experiment.evaluation.batch_size, study.watch.counter)
+            yield Gatherer(
+                crew,
+                study.cache,
+                study.experiment.evaluation.batch_size,
+                study.watch.counter,
+                device=crew.device(),
+                beside=cpu_tasks(resources, study.cluster, needs),
+                needs=study.needs,
+            )
 
     def _real(self, gatherer: Gatherer, wanted: Sequence[Request]) -> tuple[Sides, Path]:
         """The real side, with what these requests want of it, and the file of its moments."""
@@ -151,14 +148,15 @@ class RunPass:
             name = f"score {target.checkpoint}"
             if wanted[0].engine == "torchmetrics":
                 training = store_spec(study.images, split="training")
-                values.append(by_torchmetrics(wanted, features, training, source, Sharer(gatherer.crew, name)))
+                values.append(by_torchmetrics(wanted, features, training, source, gatherer.sharer(name)))
                 continue
             sides = gather_fake(source, features, wanted, gatherer, real, name=f"{which}: samples")
-            needs = study.needs(*sides.files())
-            values.append(measure(wanted, sides, Sharer(gatherer.crew, name, needs)))
+            values.append(measure(wanted, sides, gatherer.sharer(name, sides.files())))
             files += sides.files(of_fake=True)
         about = {"checkpoint": target.checkpoint, "generator": load_generator(target.location).digest}
-        scores = [combined(self.wanted.protocol(request), [each[request] for each in values]) for request in wanted]
+        # torchmetrics computes on CPUs alone
+        made = self.wanted if wanted[0].engine == "torchmetrics" else self.wanted.on(gatherer.device)
+        scores = [combined(made.protocol(request), [each[request] for each in values]) for request in wanted]
         study.run.add_scores(
             [with_shift(score, shifts.get(request)) | about for request, score in zip(wanted, scores, strict=True)]
         )
@@ -176,94 +174,6 @@ def gather_fake(
     return dataclasses.replace(real, fake_features=rows, logits=logits)
 
 
-def pair_requests(
-    reference: str, scored: str, *, settings: EvaluationConfig, watch: Watch
-) -> tuple[list[Request], list[SourceSpec]]:
-    """What is asked for of two collections, and these; computes nothing.
-
-    Raises:
-        EvaluationError: One of them holds no usable images, or a metric cannot be made of them.
-    """
-    features = resolve_features(settings, assessor_folder=None)
-    mixed = settings.resize != "auto"
-    sources = [
-        find_source(place, samples=settings.samples, seed=settings.seed, mixed=mixed) for place in (reference, scored)
-    ]
-    for place, source in zip((reference, scored), sources, strict=True):
-        watch.say(f"{place}: {_described(source)}")
-    has_images = all(source.kind != "statistics" for source in sources)
-    return requested(settings, features=features, has_images=has_images), sources
-
-
-def evaluate_pair(
-    reference: str, scored: str, *, settings: EvaluationConfig, cluster: Cluster, watch: Watch
-) -> list[dict[str, Any]]:
-    """The scores of `scored` against `reference`: all their images, or as many as a named protocol wants.
-
-    Raises:
-        EvaluationError: One of them holds no usable images, or a metric cannot be made of them.
-    """
-    asked, sources = pair_requests(reference, scored, settings=settings, watch=watch)
-    found = []
-    prepared = [
-        (made, made.features(settings, assessor_folder=None), real, fake)
-        for made, real, fake in pair_passes(asked, reference=sources[0], scored=sources[1])
-    ]
-    resources = task_resources(settings.workers, cluster, gpus=settings.gpus_per_worker)
-    weights = {spec.path for _, spec, _, _ in prepared}
-    files = [source.location for source in sources if not is_uri(source.location) and not entry_of(source.location)]
-    places = (*weights, *files)
-    depot = None if cluster.embedded else Depot.new()
-    with (
-        tempfile.TemporaryDirectory(prefix="latentscape-") as folder,
-        Actors(resources, kind="Scorer", needs=None if depot is None else Needs(depot, places)) as crew,
-    ):
-        gatherer = Gatherer(crew, Path(folder), settings.batch_size, watch.counter)
-        for made, spec, real, fake in prepared:
-            protocols = {request: request.protocol(spec, fake=fake.side, real=real.side) for request in made.requests}
-            if made.requests[0].engine == "torchmetrics":
-                told = by_torchmetrics(made.requests, spec, real, fake, Sharer(crew, "compare"))
-                found += [combined(protocols[request], [told[request]]) for request in made.requests]
-                continue
-            shifts: dict[Request, dict[str, Any]] = {}
-            if spec.precision != "float32" and "statistics" not in (real.kind, fake.kind):
-                check_gain(spec, crew)
-                shifts = precision_shift(made.requests, spec, real=real, fake=fake, held_out=None, gatherer=gatherer)
-            sides = _pair_sides(made.requests, spec, real, fake, gatherer)
-            needs = None if depot is None else Needs(depot, tuple(map(str, sides.files())))
-            values = measure(made.requests, sides, Sharer(crew, "compare", needs))
-            found += [
-                with_shift(combined(protocols[request], [values[request]]), shifts.get(request))
-                for request in made.requests
-            ]
-    return found
-
-
-def _pair_sides(
-    wanted: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec, gatherer: Gatherer
-) -> Sides:
-    plain = dataclasses.replace(features, logits=False)
-    rows = None
-    if any(request.needs_features for request in wanted):
-        rows, _ = gatherer.features(real, plain, name="reference measured")
-    if real.kind == "statistics":
-        moments = statistics_moments(real, plain)
-    else:
-        moments, _ = gatherer.kept_moments(real, plain, name="reference measured", rows=rows)
-    sides = Sides(real=moments, real_features=rows)
-    if fake.kind == "statistics":
-        return dataclasses.replace(sides, fake=statistics_moments(fake, plain))
-    return gather_fake(fake, features, wanted, gatherer, sides, name="images measured")
-
-
-def _described(source: SourceSpec) -> str:
-    side = source.side
-    if source.kind == "statistics":
-        return "statistics" + ("" if side.count is None else f" of {side.count:,} images")
-    size = "of mixed sizes" if side.height is None else f"{side.height}x{side.width}"
-    return f"all {side.count:,} images, {size}"
-
-
 def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     """How the trials of a run are scored; the real side is made here, once for all of them."""
     settings = study.experiment.evaluation
@@ -275,14 +185,14 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     (made,) = passes([request])
     features = made.features(settings, assessor_folder=study.measurer)
     wanted = RunRequests(study.run, RunSides.of_store(study.images), made, features)
-    real, moments = RunPass(study, wanted).real_side([request])
+    real, moments, device = RunPass(study, wanted).real_side([request])
     tasks = (
         max(1, round(plan.fewest_workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
     )
     return TrialScoring(
         request=request,
         features=features,
-        protocol=wanted.protocol(request),
+        protocol=wanted.on(device).protocol(request),
         moments=str(moments),
         real=dataclasses.replace(real, real=None),
         blocks=settings.batch_size,

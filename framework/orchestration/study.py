@@ -10,16 +10,18 @@ from typing import Any, Protocol
 from framework.checkpoint import RunFolder, cache_folder
 from framework.checkpoint.lease import lease
 from framework.checkpoint.run import now, run_place
-from framework.config import Experiment
-from framework.data import PackedStore, prepare
+from framework.config import AssessorConfig, Experiment
+from framework.data import PackedStore, open_store, prepare
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
+from framework.models.assessor import Assessor
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Depot, Needs
-from framework.orchestration.shards import TaskResources, gpus_of_tasks, task_resources
+from framework.orchestration.shards import TaskResources, Tasks, gpus_of_tasks, task_device, task_resources
 from framework.orchestration.stopping import StopFlag
 from framework.training import AssessorPair
 from framework.training import train_assessors as _train_assessors
+from framework.training.assessor import PARTS, train_half
 
 
 class Watch(Protocol):
@@ -164,8 +166,13 @@ def about_images(images: PackedStore) -> dict[str, Any]:
     }
 
 
-def train_assessors(run: RunFolder, images: PackedStore, watch: Watch) -> AssessorPair | None:
-    """Both assessors, trained or from the cache; None, and a line that says why, where there are no labels."""
+def train_assessors(
+    run: RunFolder, images: PackedStore, watch: Watch, cluster: Cluster | None = None
+) -> AssessorPair | None:
+    """Both assessors, trained or from the cache; None, and a line that says why, where there are no labels.
+
+    They train on the cluster's GPUs where it has any, else in this process.
+    """
     experiment = run.experiment
     try:
         pair = _train_assessors(
@@ -173,6 +180,7 @@ def train_assessors(run: RunFolder, images: PackedStore, watch: Watch) -> Assess
             experiment.assessor,
             cache=cache_folder(experiment.storage),
             progress=watch.counter("assessor images"),
+            elsewhere=_on_gpus(experiment, images, watch, cluster),
         )
     except DataError as fault:
         if "assessor" in (experiment.evaluation.features, experiment.search.metric.partition("_")[0]):
@@ -186,6 +194,29 @@ def train_assessors(run: RunFolder, images: PackedStore, watch: Watch) -> Assess
     if pair.left_out:
         watch.say(f"Assessor: left out {'; '.join(f'{label} ({why})' for label, why in pair.left_out.items())}")
     return pair
+
+
+def _on_gpus(
+    experiment: Experiment, images: PackedStore, watch: Watch, cluster: Cluster | None
+) -> Callable[[], list[Assessor]] | None:
+    """Trains both as tasks, each on a GPU; None where there are none to use."""
+    if cluster is None:
+        return None
+    resources = task_resources(len(PARTS), cluster, gpus=experiment.evaluation.gpus_per_worker)
+    if not resources.gpus:
+        return None
+    needs = None if cluster.embedded else Needs(Depot.new(), (str(images.path),))
+
+    def train() -> list[Assessor]:
+        work = [(str(images.path), experiment.assessor, half) for half in range(len(PARTS))]
+        done = watch.counter("assessors trained")
+        return list(Tasks(resources, needs).map(_train_half, work, name="train assessor", done=done))
+
+    return train
+
+
+def _train_half(images: str, config: AssessorConfig, half: int) -> Assessor:
+    return train_half(open_store(Path(images)), config, half=half, device=task_device())
 
 
 def describe_assessor(pair: AssessorPair, which: str) -> dict[str, Any]:

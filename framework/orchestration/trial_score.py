@@ -12,6 +12,7 @@ import torch
 from framework.checkpoint import Checkpoint, load_generator
 from framework.evaluation import load_moments
 from framework.evaluation.sources import SourceSpec
+from framework.models.exact import kind_of
 from framework.orchestration.measures import Sharer, combined, measure
 from framework.orchestration.moments import source_features, source_moments
 from framework.orchestration.nodes import this_node
@@ -55,9 +56,11 @@ class ScoreInTheMaking:
 
 def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
     location, name = checkpoint.folder.location, f"score {checkpoint.name}"
-    side = scoring.protocol.fake.model_copy(update={"digest": load_generator(location).digest})
+    kind = kind_of(device)
+    on_gpu = kind is not None
+    protocol = scoring.protocol.model_copy(update={"fake": scoring.protocol.fake.model_copy(update={"device": kind})})
+    side = protocol.fake.model_copy(update={"digest": load_generator(location).digest})
     source = SourceSpec("generator", location, side)
-    on_gpu = device.type == "cuda"
     resources = TaskResources(
         workers=1 if on_gpu else scoring.tasks,
         cores=0.0,
@@ -73,7 +76,8 @@ def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) 
         fake = source_moments(source, scoring.features, blocks=blocks, crew=crew, name=name)
         sides = dataclasses.replace(sides, fake=fake)
     # In tasks too: one thread each, so that the trial's number of threads moves nothing.
-    values = measure(
-        [scoring.request], sides, Sharer(Tasks(TaskResources(scoring.tasks, cores=0.0), scoring.needs), name)
+    sharer = Sharer(
+        Tasks(TaskResources(scoring.tasks, cores=0.0), scoring.needs), name, gpus=crew if on_gpu else None, device=kind
     )
-    return combined(scoring.protocol, [values[scoring.request]])
+    values = measure([scoring.request], sides, sharer)
+    return combined(protocol, [values[scoring.request]])

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from framework.data import PackedStore
 from framework.errors import CheckpointError
 from framework.models.assessor import Assessor
 from framework.training.assessor_fit import finished, fit
-from framework.training.assessor_labels import usable_labels
+from framework.training.assessor_labels import Label, usable_labels
 
 # Raised whenever the code would train another network from the same settings: older caches are then not taken.
 RECIPE = 2
@@ -43,7 +43,12 @@ class AssessorPair:
 
 
 def train_assessors(
-    images: PackedStore, config: AssessorConfig, *, cache: Path, progress: Callable[[int, int], None] | None = None
+    images: PackedStore,
+    config: AssessorConfig,
+    *,
+    cache: Path,
+    progress: Callable[[int, int], None] | None = None,
+    elsewhere: Callable[[], Iterable[Assessor]] | None = None,
 ) -> AssessorPair:
     """Train both, or load them where that was done before with the same images, labels and settings.
 
@@ -52,6 +57,7 @@ def train_assessors(
         config: What to learn and for how long.
         cache: Where they are kept, under `assessors/`.
         progress: Told how many images have gone through, of how many; not called where they are loaded.
+        elsewhere: Trains both, finder first, by `train_half`; None for here, on the CPU.
 
     Raises:
         ConfigError: Where `assessor.attributes` names a label that the data has not.
@@ -65,13 +71,29 @@ def train_assessors(
     halves, held_out = split(images, seed=config.seed)
     labels, left_out = usable_labels(images, config, halves=halves)
     total = 2 * config.images
-    trained: dict[str, Assessor] = {}
-    for k, part in enumerate(PARTS):
-        done = _from(progress, k * config.images, total)
-        network = fit(images, labels, indices=halves[k], config=config, half=k, progress=done)
-        trained[part] = finished(network, images, labels, indices=halves[k], held_out=held_out, width=config.width)
-    _keep(folder, trained, left_out)
+    if elsewhere is not None:
+        made = elsewhere()
+    else:
+        made = (
+            _train(
+                images, config, labels, halves[k], held_out, half=k, progress=_from(progress, k * config.images, total)
+            )
+            for k in range(len(PARTS))
+        )
+    _keep(folder, dict(zip(PARTS, made, strict=True)), left_out)
     return _load(folder)
+
+
+def train_half(images: PackedStore, config: AssessorConfig, *, half: int, device: str = "cpu") -> Assessor:
+    """One of the two, 0 the finder and 1 the measurer: trained on a device, itself on the CPU.
+
+    Raises:
+        ConfigError: See `train_assessors`.
+        DataError: Likewise.
+    """
+    halves, held_out = split(images, seed=config.seed)
+    labels, _ = usable_labels(images, config, halves=halves)
+    return _train(images, config, labels, halves[half], held_out, half=half, progress=lambda _: None, device=device)
 
 
 def find_assessors(images: PackedStore, config: AssessorConfig, *, cache: Path) -> AssessorPair | None:
@@ -95,6 +117,21 @@ def split(images: PackedStore, *, seed: int) -> tuple[tuple[np.ndarray, np.ndarr
         training, held_out, numbers = training[~apart], training[apart], numbers[~apart]
     even = numbers % 2 == 0
     return (training[even], training[~even]), held_out
+
+
+def _train(
+    images: PackedStore,
+    config: AssessorConfig,
+    labels: list[Label],
+    indices: np.ndarray,
+    held_out: np.ndarray,
+    *,
+    half: int,
+    progress: Callable[[int], None],
+    device: str = "cpu",
+) -> Assessor:
+    network = fit(images, labels, indices=indices, config=config, half=half, progress=progress, device=device)
+    return finished(network, images, labels, indices=indices, held_out=held_out, width=config.width)
 
 
 def _number(seed: int, content_hash: str) -> int:

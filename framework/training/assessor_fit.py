@@ -12,6 +12,7 @@ from torchmetrics.functional.classification import binary_auroc
 from framework.config import AssessorConfig
 from framework.data import PackedStore
 from framework.models.assessor import Assessor, AssessorNetwork
+from framework.models.blocks import on_device
 from framework.training.assessor_augment import augmented
 from framework.training.assessor_labels import Label
 
@@ -30,11 +31,14 @@ def fit(
     config: AssessorConfig,
     half: int,
     progress: Callable[[int], None],
+    device: str | torch.device = "cpu",
 ) -> AssessorNetwork:
-    """One network trained on the images at `indices`."""
+    """One network trained on the images at `indices`, where it then is; on CPUs to the same bits each time."""
+    device = torch.device(device)
     rng = np.random.default_rng((config.seed, half))
     steps = max(config.images // BATCH_IMAGES, 2)
-    with torch.random.fork_rng(devices=[]):  # initial weights and dropout draw from the global generator
+    # Initial weights and dropout draw from the global generator; a GPU's is the task's own, which ends with it.
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
         network = AssessorNetwork(
             outputs=sum(label.spec.outputs for label in labels),
@@ -42,11 +46,13 @@ def fit(
             channels=images.channels,
             width=config.width,
             normalised=True,
-        ).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        )
+        network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, HIGHEST_RATE, total_steps=steps, pct_start=0.2)
         for step, chosen in zip(range(steps), _batches(indices, rng), strict=False):
-            loss = loss_of(network(augmented(images.images[chosen], rng))[0], labels, chosen)
+            pictures = on_device(augmented(images.images[chosen], rng), device)
+            loss = loss_of(network(pictures)[0], labels, chosen)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -71,13 +77,14 @@ def loss_of(logits: Tensor, labels: list[Label], chosen: np.ndarray) -> Tensor:
     total = logits.sum() * 0.0  # a batch may know no label at all
     for label, part in zip(labels, torch.split(logits, [label.spec.outputs for label in labels], dim=1), strict=True):
         values = torch.from_numpy(label.values[chosen])
-        known = ~values.isnan()
-        if not known.any():
+        known = values.isnan().logical_not().nonzero()[:, 0]
+        if not len(known):
             continue
+        rows, wanted = on_device(known, logits.device), on_device(values[known], logits.device)
         if label.spec.classes is None:
-            total = total + F.binary_cross_entropy_with_logits(part[known, 0], values[known])
+            total = total + F.binary_cross_entropy_with_logits(part[rows, 0], wanted)
         else:
-            total = total + F.cross_entropy(part[known], values[known].long())
+            total = total + F.cross_entropy(part[rows], wanted.long())
     return total
 
 
@@ -90,9 +97,13 @@ def finished(
     held_out: np.ndarray,
     width: int,
 ) -> Assessor:
-    """The assessor of a trained network: features standardised by its own images, accuracy by those held out."""
+    """The assessor of a trained network: features standardised by its own images, accuracy by those held out.
 
-    def assessor(accuracy: dict[str, dict[str, Any]]) -> Assessor:
+    Both are computed where the network is; the assessor is on the CPU.
+    """
+    there = network.feature_mean.device
+
+    def assessor(accuracy: dict[str, dict[str, Any]], device: str | torch.device = there) -> Assessor:
         return Assessor(
             network,
             attributes=[label.spec for label in labels],
@@ -100,11 +111,12 @@ def finished(
             channels=images.channels,
             width=width,
             accuracy=accuracy,
+            device=device,
         )
 
     network.standardise(assessor({}).features(images.images[np.sort(indices[:STATISTICS_IMAGES])]))
     told = assessor({}).predict(images.images[held_out])
-    return assessor({label.spec.name: _accuracy(told[label.spec.name], label, held_out) for label in labels})
+    return assessor({label.spec.name: _accuracy(told[label.spec.name], label, held_out) for label in labels}, "cpu")
 
 
 def _accuracy(told: np.ndarray, label: Label, held_out: np.ndarray) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from framework.config import AssessorConfig
 from framework.errors import DataError
 from framework.models.assessor import WEIGHTS
-from framework.training.assessor import split, train_assessors
+from framework.training.assessor import split, train_assessors, train_half
 from framework.training.assessor_augment import augmented
 
 SHORT = AssessorConfig(images=3072, width=8)
@@ -110,3 +110,17 @@ def test_augmentation_keeps_shape_and_depends_on_its_generator_alone(store):
     assert not first.equal(other)
     plain = pixels.mean() / 127.5 - 1.0
     assert abs(first.mean().item() - plain) < 0.05
+
+
+def test_elsewhere_trains_the_same_two(trained, store, tmp_path):
+    pair, _, _ = trained
+    tiny = SHORT.model_copy(update={"images": 64})
+    here = train_assessors(store, tiny, cache=tmp_path / "here")
+
+    def elsewhere():
+        return [train_half(store, tiny, half=half) for half in (0, 1)]
+
+    there = train_assessors(store, tiny, cache=tmp_path / "there", elsewhere=elsewhere)
+    assert (there.finder.digest, there.measurer.digest) == (here.finder.digest, here.measurer.digest)
+    assert there.finder.accuracy == here.finder.accuracy
+    assert here.finder.digest != pair.finder.digest

@@ -169,3 +169,21 @@ def test_the_memory_that_is_told_is_enough_and_not_far_more(family, real, fake, 
     told = memory_bytes([family], real=real, fake=fake, size=size)
     taken = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert 0.3 * told < taken < 1.1 * told
+
+
+def test_what_a_gpu_has_scored_is_not_scored_again(run, weights):
+    from framework.orchestration.run_requests import RunSides, run_requests
+    from framework.orchestration.target import find_target
+
+    keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid", "kid"], "evaluation.samples": 400}
+    settled = RunFolder(run.folder, with_overrides(run.experiment, keys))
+    (asked,) = run_requests(settled, RunSides.of_run(run), assessor_folder=None)
+    fid, kid = asked.made.requests
+    target = find_target(run.folder.location)
+    on_gpu = asked.on("NVIDIA L4").protocol(fid).document()
+    assert on_gpu["real"]["device"] == on_gpu["fake"]["device"] == "NVIDIA L4"
+    digest = load_generator(target.location).digest
+    score = {"metric": "fid400_768", "value": 1.0, "protocol": on_gpu, "checkpoint": target.checkpoint}
+    run.add_scores([score | {"generator": digest}])
+    assert asked.missing(target) == [kid]
+    assert [known["protocol"] for known in asked.known(target)] == [on_gpu]
