@@ -9,7 +9,7 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from framework.checkpoint import LoadedGenerator
-from framework.config import Experiment, ModelConfig, with_overrides
+from framework.config import AssessorConfig, Experiment, ModelConfig, with_overrides
 from framework.config.schema import LatentsConfig
 from framework.evaluation.features import FeatureSpec, build_extractor
 from framework.evaluation.likelihood import image_nats
@@ -24,6 +24,8 @@ from framework.latents.steer import effect_of, mean_slopes, move_and_assess
 from framework.latents.walks import slerp
 from framework.models import build_encoder, build_generator
 from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
+from framework.training.assessor import train_half
+from tests.device.count import images_of
 from tests.device.pretended import pretended
 
 LABELS = [AttributeSpec("glasses"), AttributeSpec("age_group", ["young", "old"])]
@@ -117,6 +119,15 @@ def test_an_assessor(gpu, resolution):
     assert judge.features(pixels(40, resolution)).shape == (40, judge.feature_size)
     assert judge.predict(pixels(40, resolution))["age_group"].shape == (40, 2)
     assert gpu.taken().waits.total() <= 8  # probabilities and features of two blocks, twice
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_an_assessor_is_trained(gpu, half):
+    found = train_half(images_of(32, 400), AssessorConfig(images=192, width=8), half=half, device="cuda")
+    record = gpu.taken()
+    assert record.operations.total() > 300
+    assert found.device.type == "cpu"
+    assert found.predict(pixels(3))["bright"].shape == (3,)
 
 
 def test_nats_of_images(gpu):
