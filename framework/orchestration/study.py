@@ -202,7 +202,7 @@ def _on_gpus(
     """Trains both as tasks, each on a GPU; None where there are none to use."""
     if cluster is None:
         return None
-    resources = task_resources(len(PARTS), cluster, gpus=experiment.evaluation.gpus_per_worker)
+    resources = task_resources(len(PARTS), cluster, gpus=gpus_of_tasks(experiment, cluster))
     if not resources.gpus:
         return None
     needs = None if cluster.embedded else Needs(Depot.new(), (str(images.path),))
