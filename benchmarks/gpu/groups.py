@@ -148,7 +148,8 @@ def _speed(case: str, batch: int, device: torch.device, workers: WorkerGroup, *,
 def _meet(device: torch.device, workers: WorkerGroup) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    workers.any(False)
+    if workers.world_size > 1:
+        dist.barrier(group=workers.host_group)
 
 
 def _stopped(given: dict[str, Any], device: torch.device, workers: WorkerGroup) -> tuple[str, int]:

@@ -105,6 +105,7 @@ def features(bench: Bench) -> None:
     from framework.evaluation.inception import Inception
     from framework.evaluation.resizing import resize
     from framework.evaluation.weights import read_weights
+    from framework.models.exact import exact
 
     weights, _ = read_weights(bench.weights)
     images = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3), np.uint8)
@@ -115,7 +116,7 @@ def features(bench: Bench) -> None:
         def extracted(network: Inception = network) -> torch.Tensor:
             return torch.as_tensor(network(resize(images, how="tensorflow2015", device=network.device)))
 
-        with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
+        with torch.inference_mode(), exact():
             found = extracted().float().cpu()
             base = found if base is None else base
             apart = float((found - base).norm() / base.norm())

@@ -1,7 +1,7 @@
 """The stop flag of a search: raised once by the job, read by every worker before each step.
 
 Each worker waits for one answer of one actor and looks, before a step, whether it has come: that costs some tens of
-microseconds and no message. Workers then agree (`WorkerGroup.any`), save and report.
+microseconds and no message. Workers then agree (`WorkerGroup.agreed`), save and report.
 """
 
 import asyncio

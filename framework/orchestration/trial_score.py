@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from framework.checkpoint import Checkpoint, load_generator
+from framework.errors import EvaluationError
 from framework.evaluation import load_moments
 from framework.evaluation.sources import SourceSpec
 from framework.models.exact import kind_of
@@ -50,6 +51,14 @@ class ScoreInTheMaking:
     def _run(self, scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> None:
         try:
             self._future.set_result(_score(scoring, checkpoint, device))
+        except (torch.OutOfMemoryError, MemoryError):
+            place = "on the trial's GPU" if device.type == "cuda" else "on its node"
+            self._future.set_exception(
+                EvaluationError(
+                    f"score {checkpoint.name}: no memory is left for it beside the training {place}; lower "
+                    "compute.images_per_pass, or evaluation.batch_size"
+                )
+            )
         except BaseException as fault:  # raised again where the result is asked for
             self._future.set_exception(fault)
 

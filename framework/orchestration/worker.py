@@ -41,12 +41,12 @@ def train_worker(work: TrialWork) -> None:
         state = _train(work, trial, workers, report, messages.append)
         if workers.rank == 0 and state == "stopped":
             trial.write_state(state="interrupted")
-    except OutOfMemoryError as fault:
-        trial.write_state(state="failed", error=str(fault))
-        raise  # other ranks wait for this one: Train has to end them
     except LatentscapeError as fault:
-        if workers.rank == 0 or not isinstance(fault, TrainingError):
+        # What all ranks meet together, rank 0 tells.
+        if workers.rank == 0 or isinstance(fault, OutOfMemoryError) or not isinstance(fault, TrainingError):
             trial.write_state(state="failed", error=str(fault))
+        if workers.world_size > 1 or isinstance(fault, OutOfMemoryError):
+            raise  # other ranks may wait for this one: Train has to end them
     finally:
         if telemetry is not None:
             telemetry.close()

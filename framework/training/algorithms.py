@@ -32,6 +32,7 @@ def algorithms(device: torch.device | str, *, deterministic: bool) -> Iterator[N
         return
     cudnn: Any = torch.backends.cudnn
     filling: Any = torch.utils.deterministic
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
     before = torch.are_deterministic_algorithms_enabled(), filling.fill_uninitialized_memory, cudnn.benchmark
     if deterministic:
         os.environ.setdefault(_WORKSPACE, _REPEATABLE)
@@ -41,5 +42,5 @@ def algorithms(device: torch.device | str, *, deterministic: bool) -> Iterator[N
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0])
+        torch.use_deterministic_algorithms(before[0], warn_only=warns)
         filling.fill_uninitialized_memory, cudnn.benchmark = before[1:]

@@ -9,7 +9,7 @@ from framework.config import Experiment
 from framework.data import PackedStore, Prefetcher, TrainingStream
 from framework.training.draws import Numbers
 from framework.training.stepping import Step
-from framework.training.workers import WorkerGroup
+from framework.training.workers import WorkerGroup, numbered
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Feed:
 
     def __init__(self, images: PackedStore, experiment: Experiment, *, step: Step, workers: WorkerGroup) -> None:
         self._stream = TrainingStream(images, seed=experiment.seed, horizontal_flip=experiment.data.horizontal_flip)
-        self._step, self._device = step, torch.device(workers.device)
+        self._step, self._device = step, numbered(workers.device)
         self._count = step.real_images(experiment.training.batch_size)
         self._shard = workers.shard(self._count)
 

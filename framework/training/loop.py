@@ -19,7 +19,7 @@ from framework.training.families import family_of
 from framework.training.feed import Feed
 from framework.training.health import Health, mutual_distance
 from framework.training.keeping import Keeper
-from framework.training.memory import out_of_memory
+from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.precision import Precision, settle_precision
 from framework.training.reporting import Outcome, Report, Scored, ScoreHandle, Tally
 from framework.training.scoring import PendingScores
@@ -70,7 +70,9 @@ def train(
             finally:
                 training.close()
                 del training
-    except (torch.OutOfMemoryError, MemoryError) as fault:
+    except (MemoryError, RuntimeError) as fault:
+        if not is_out_of_memory(fault):
+            raise
         raise out_of_memory(experiment, workers) from fault
     finally:
         # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.

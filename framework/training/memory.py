@@ -1,12 +1,15 @@
 """What people are told where a training does not fit into memory."""
 
 import os
+import re
 
 import torch
 
 from framework.config import Experiment
 from framework.errors import OutOfMemoryError
 from framework.training.workers import WorkerGroup
+
+_WORDS = re.compile(r"CUDA.*out of memory|_STATUS_ALLOC_FAILED", re.DOTALL)
 
 
 def out_of_memory(experiment: Experiment, workers: WorkerGroup) -> OutOfMemoryError:
@@ -19,8 +22,20 @@ def out_of_memory(experiment: Experiment, workers: WorkerGroup) -> OutOfMemoryEr
     share = -(-batch // workers.world_size)
     at_once = min(share, experiment.compute.images_per_pass or share)
     count = f"{workers.world_size} worker{'s' if workers.world_size > 1 else ''}"
+    has = f"out of memory: {place} has {total / 2**30:,.1f} GiB, and"
+    if at_once == 1:
+        return OutOfMemoryError(f"{has} one image at a time is too much for it; lower model.width or data.resolution")
     return OutOfMemoryError(
-        f"out of memory: {place} has {total / 2**30:,.1f} GiB, and training.batch_size={batch} on {count} is {at_once} "
-        f"images at a time on each; try compute.images_per_pass={max(1, at_once // 2)}, which changes nothing that is "
-        "learned, or a smaller training.batch_size, or raise compute.workers"
+        f"{has} training.batch_size={batch} on {count} is {at_once} images at a time on each; try "
+        f"compute.images_per_pass={at_once // 2}, which changes nothing that is learned, or a smaller "
+        "training.batch_size, or raise compute.workers"
     )
+
+
+def is_out_of_memory(fault: BaseException) -> bool:
+    """Whether memory is what was missing; the GPU's libraries, and pinned memory, tell it in words alone.
+
+    >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"))
+    True
+    """
+    return isinstance(fault, torch.OutOfMemoryError | MemoryError) or bool(_WORDS.search(str(fault)))

@@ -87,7 +87,9 @@ class Step(ABC, Generic[S]):
         return tensor.to(self._workers.device, non_blocking=True)
 
     def _in_one_pass(self, shard: Shard) -> bool:
-        return len(shard.passes(self._images_per_pass)) == 1
+        """Whether every worker's part of the same batch is; all of them call their wrapped networks in one order."""
+        largest = -(-shard.total // self._workers.world_size)
+        return self._images_per_pass is None or largest <= self._images_per_pass
 
     def _update(
         self, loss_of: Callable[[Shard], Tensor], shard: Shard, *optimizers: Optimizer, through: Sequence[nn.Module]

@@ -16,7 +16,9 @@ from framework.errors import LatentscapeError, TrainingError
 
 T = TypeVar("T")
 
-# Rank 0 may wait for a score, which takes as long as it takes; a rank that is lost closes its connection at once.
+# All meet within minutes, or never. Later rank 0 may wait for a score, which takes as long as it takes; a rank that is
+# lost closes its connection at once.
+_MEETING_TIMEOUT = datetime.timedelta(minutes=5)
 _HOST_TIMEOUT = datetime.timedelta(days=7)
 
 
@@ -62,11 +64,15 @@ class WorkerGroup:
 
     @classmethod
     def here(cls, *, rank: int, world_size: int, device: torch.device | str) -> "WorkerGroup":
-        """This process's place, its GPU made the current one; with a gloo group of its own for what CPUs agree on."""
-        if torch.device(device).type == "cuda":
+        """This process's place, its GPU made the current one; with a gloo group of its own for what CPUs agree on.
+
+        Raises:
+            TrainingError: The workers do not reach each other.
+        """
+        device = numbered(device)
+        if device.type == "cuda":
             torch.cuda.set_device(device)
-        group = dist.new_group(backend="gloo", timeout=_HOST_TIMEOUT) if world_size > 1 else None
-        return cls(rank, world_size, device, group if isinstance(group, dist.ProcessGroup) else None)
+        return cls(rank, world_size, device, _host_group() if world_size > 1 else None)
 
     def shard(self, total: int) -> Shard:
         """This worker's part of `total` samples; parts differ by one at most and follow each other."""
@@ -170,3 +176,26 @@ class Agreement:
         said, work = asked
         work.wait()
         return bool(said.item())
+
+
+def numbered(device: torch.device | str) -> torch.device:
+    """The same; of a GPU without a number the current one."""
+    device = torch.device(device)
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device
+
+
+def _host_group() -> dist.ProcessGroup | None:
+    try:
+        group = dist.new_group(backend="gloo", timeout=_MEETING_TIMEOUT)
+    except RuntimeError as fault:
+        reason = next(filter(str.strip, str(fault).splitlines()), "").strip()
+        raise TrainingError(
+            f"its workers cannot set up their process group: {reason}; where the network interface is the wrong one, "
+            "GLOO_SOCKET_IFNAME names another"
+        ) from fault
+    if not isinstance(group, dist.ProcessGroup):
+        return None
+    dist.set_timeout(_HOST_TIMEOUT, group)
+    return group

@@ -351,6 +351,12 @@ class _Queue:
     record = wait = wait_event = wait_stream = nothing
 
 
+def _set_device(device: torch.device | str | int) -> None:
+    """As torch, which wants the number too."""
+    if not isinstance(device, int) and torch.device(device).index is None:
+        raise ValueError(f"Expected a torch.device with a specified index or an integer, but got:{device}")
+
+
 def _cuda(gpu: Gpu) -> dict[str, Any]:
     """`torch.cuda`, by name: what product code, or torch itself, asks of it."""
     about = {"name": "pretended GPU", "major": 9, "minor": 0, "total_memory": 80 * 2**30, "multi_processor_count": 132}
@@ -359,7 +365,7 @@ def _cuda(gpu: Gpu) -> dict[str, Any]:
         "is_available": lambda: True,
         "device_count": lambda: 1,
         "current_device": lambda: 0,
-        "set_device": lambda _: None,
+        "set_device": _set_device,
         "device": lambda _: contextlib.nullcontext(),
         "is_bf16_supported": lambda including_emulation=True: True,
         "get_device_name": lambda _=None: about["name"],

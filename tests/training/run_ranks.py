@@ -2,7 +2,8 @@
 
 The spec: {"world": 2, "rendezvous": <path>, "jobs": [{"overrides", "images", "store", "reports", "hang_at", "stop_at",
 "score"}]}. A job writes its reports as JSON to `reports`; it hangs (to be killed) in the report at `hang_at` images,
-and asks to stop, on the last rank alone, from `stop_at` steps on. With "answers" it agrees on these instead.
+and asks to stop, on the last rank alone, from `stop_at` steps on. With "answers" it agrees on these instead, with
+"side" it takes steps on random images of that side.
 """
 
 import json
@@ -12,6 +13,7 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch._dynamo  # optimizers import it, slowly: once before the fork
 import torch.distributed as dist
@@ -21,6 +23,8 @@ from framework.config import Experiment, with_overrides
 from framework.data import open_store
 from framework.storage import open_folder
 from framework.training import Report, WorkerGroup, train
+from framework.training.families import family_of
+from framework.training.precision import Precision
 from framework.training.workers import Agreement
 
 
@@ -50,9 +54,29 @@ def agree(job, workers):
     Path(job["agreed"].format(rank=workers.rank)).write_text(json.dumps([agreed, len(list(answers))]))
 
 
+def take_steps(job, workers):
+    """Steps on random images, without a store; rank 0 keeps the networks' weights."""
+    experiment = with_overrides(Experiment(), job["overrides"])
+    family, side, batch = family_of(experiment), job["side"], experiment.training.batch_size
+    shape = {"resolution": side, "channels": 3, "precision": "float64", "device": "cpu"}
+    state = family.state.fresh(experiment, **shape)
+    precision = Precision("float64", torch.device("cpu"))
+    step = family.step(state, experiment=experiment, workers=workers, precision=precision)
+    shard = workers.shard(family.step.real_images(batch))
+    for number in range(job["steps"]):
+        pixels = np.random.default_rng(number).integers(0, 256, (shard.total, side, side, 3), np.uint8)
+        step(torch.from_numpy(pixels[shard.start : shard.start + shard.count]))
+    if workers.rank == 0:
+        networks = state.networks().items()
+        weights = {f"{name}.{key}": value for name, each in networks for key, value in each.state_dict().items()}
+        torch.save(weights, job["weights"])
+
+
 def run_job(job, workers):
     if "answers" in job:
         return agree(job, workers)
+    if "side" in job:
+        return take_steps(job, workers)
     experiment = with_overrides(Experiment(), job["overrides"])
     store = CheckpointStore(open_folder(job["store"]), digest=experiment.digest("images"), learned={}, keep="all")
     rows, said, asked = [], [], []

@@ -8,7 +8,7 @@ from framework.config import Experiment, with_overrides
 from framework.errors import OutOfMemoryError
 from framework.storage import open_folder
 from framework.training import train
-from framework.training.memory import out_of_memory
+from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.workers import WorkerGroup
 
 
@@ -18,7 +18,7 @@ from framework.training.workers import WorkerGroup
         ({}, 1, 128, 64),
         ({}, 3, 43, 21),
         ({"compute.images_per_pass": 16}, 2, 16, 8),
-        ({"training.batch_size": 2}, 2, 1, 1),
+        ({"training.batch_size": 6}, 2, 3, 1),
     ],
 )
 def test_the_line_halves_what_is_computed_at_a_time(overrides, workers, at_once, smaller):
@@ -28,6 +28,26 @@ def test_the_line_halves_what_is_computed_at_a_time(overrides, workers, at_once,
     assert f"is {at_once} images at a time on each; try compute.images_per_pass={smaller}," in str(fault)
     assert f"training.batch_size={experiment.training.batch_size} on {workers} worker" in str(fault)
     assert "\n" not in str(fault)
+
+
+def test_where_one_image_is_too_much_no_smaller_pass_is_advised():
+    experiment = with_overrides(Experiment(), {"compute.images_per_pass": 1})
+    text = str(out_of_memory(experiment, WorkerGroup()))
+    assert text.endswith("one image at a time is too much for it; lower model.width or data.resolution")
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_memory"),
+    [
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+        (RuntimeError("the user ran out of memory of what to do"), False),
+        (MemoryError(), True),
+    ],
+)
+def test_memory_is_told_from_other_faults_of_the_gpu(fault, is_memory):
+    assert is_out_of_memory(fault) == is_memory
 
 
 @pytest.mark.parametrize("kind", [torch.OutOfMemoryError, MemoryError])
