@@ -4,9 +4,11 @@ import contextlib
 import os
 from typing import Any
 
+from framework.checkpoint import cache_folder
 from framework.errors import DataError
 from framework.orchestration.cluster import connect, planned_cluster
 from framework.orchestration.study import begin_run, prepare_images, train_assessors
+from framework.training import find_assessors
 from jobs.cli import Arguments, Job, run_job
 from jobs.forecast import forecast
 
@@ -20,7 +22,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
         return forecast(experiment, console, trials=0)
     images = prepare_images(experiment, console)
     # Ray is started for GPUs alone: the CPUs are this process's own.
-    wants_ray = planned_cluster().gpus >= 1 or "RAY_ADDRESS" in os.environ
+    is_there = find_assessors(images, experiment.assessor, cache=cache_folder(experiment.storage)) is not None
+    wants_ray = not is_there and (planned_cluster().gpus >= 1 or "RAY_ADDRESS" in os.environ)
     ray = connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say)
     with (
         begin_run(experiment, images, arguments.command, console) as run,

@@ -1,6 +1,6 @@
 """Actors that keep the extractor and the generator loaded, each with a share of the work."""
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +11,7 @@ from framework.errors import ClusterError
 from framework.models.exact import kind_of
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.depot import Needs
+from framework.orchestration.gpus import node_gpus
 from framework.orchestration.shards import (
     LOST_WORKER_RETRIES,
     Done,
@@ -141,19 +142,21 @@ class Actors:
 
 
 def one_type(nodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What keeps actors to nodes with one type of GPU, that of which Ray knows the most; {} where there is but one.
+    """What keeps actors to nodes with one type of GPU: that of which most can be used; {} where there is but one type.
 
-    >>> types = ("T4", "H100", "T4")
-    >>> nodes = [{"Alive": True, "Resources": {"GPU": 4, f"accelerator_type:{each}": 1}} for each in types]
-    >>> one_type(nodes), one_type(nodes[:1])
-    ({'accelerator_type': 'T4'}, {})
+    >>> def node(kind, gpus):
+    ...     return {"Alive": True, "NodeManagerAddress": "", "Resources": {"GPU": gpus, f"accelerator_type:{kind}": 1}}
+    >>> one_type([node("T4", 4), node("H100", 4), node("T4", 4)])
+    {'accelerator_type': 'T4'}
+    >>> one_type([node("M2-Max", 8), node("L4", 1)]), one_type([node("L4", 1), node("L4", 1)])
+    ({'accelerator_type': 'L4'}, {})
     """
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for node in nodes:
         resources = node["Resources"] if node["Alive"] else {}
         for name in resources:
             if name.startswith(_TYPE) and resources.get("GPU"):
-                found[name.removeprefix(_TYPE)] += resources["GPU"]
+                found[name.removeprefix(_TYPE)] += node_gpus(node)[0]
     return {"accelerator_type": min(found, key=lambda name: (-found[name], name))} if len(found) > 1 else {}
 
 

@@ -94,7 +94,7 @@ class RunPass:
                 study.experiment.evaluation.batch_size,
                 study.watch.counter,
                 device=crew.device(),
-                beside=cpu_tasks(resources, study.cluster, needs),
+                beside=cpu_tasks(resources, study.cluster.now(), needs),
                 needs=study.needs,
             )
 
