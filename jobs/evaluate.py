@@ -25,10 +25,10 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         return forecast_pair(arguments) if len(places) == 2 else forecast_run(arguments)
     if len(places) == 2:
-        settings = arguments.settings().evaluation
+        experiment = arguments.settings()
         title = arguments.title(" ".join(PurePath(place).name for place in places))
         with connect(title, verbose=arguments.verbose, say=console.say, code=codes(places)) as cluster:
-            scores = evaluate_pair(*places, settings=settings, cluster=cluster, watch=console)
+            scores = evaluate_pair(*places, experiment=experiment, cluster=cluster, watch=console)
     else:
         with open_study(arguments) as (study, target):
             if study.experiment.evaluation.checkpoints == "all" and target.entry is None:

@@ -11,7 +11,7 @@ from framework.orchestration.cluster import planned_cluster
 from framework.orchestration.pair_scoring import pair_requests
 from framework.orchestration.run_requests import RunSides, run_requests
 from framework.orchestration.scoring_plan import PROCESS_BYTES, PassPlan, plan_pair, plan_run
-from framework.orchestration.shards import gpus_of_tasks, task_resources
+from framework.orchestration.shards import gpus_of_scores, task_resources
 from framework.orchestration.target import every_target
 from framework.training import find_assessors
 from jobs.cli import Arguments, Console
@@ -65,7 +65,7 @@ def _say(plans: list[PassPlan], experiment: Experiment, console: Console) -> dic
     cluster = planned_cluster()
     if cluster.unused:
         console.say(cluster.unused)
-    gpus = gpus_of_tasks(experiment, cluster)
+    gpus = gpus_of_scores(experiment, cluster)
     workers = task_resources(experiment.evaluation.workers, cluster, gpus=gpus).workers
     for number, plan in enumerate(plans, start=1):
         console.say(f"Pass {number}: {', '.join(plan.metrics)}")

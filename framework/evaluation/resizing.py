@@ -3,7 +3,8 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,8 +15,7 @@ from torch import Tensor
 from framework.models.blocks import on_device
 
 SIDE = 299
-# For one GPU, which waits for them: a thread does some 300 images a second. CPUs have a process a core as it is.
-_THREADS = min(16, os.cpu_count() or 1)
+_CARDS = Path("/proc/driver/nvidia/gpus")  # all of the machine, where CUDA shows a process but its own
 ResizeName = Literal["tensorflow2015", "clean"]
 # All of one size [n,h,w,c], or each of its own [h,w,c]; uint8, grey or colour.
 Images = np.ndarray | Sequence[np.ndarray]
@@ -25,7 +25,7 @@ def resize(images: Images, *, how: ResizeName, device: torch.device) -> Tensor:
     """Images uint8 -> [n,299,299,3] float32 in [0,255], grey repeated. What becomes of one depends on itself alone."""
     stacks = [images] if isinstance(images, np.ndarray) else [image[None] for image in images]
     if how == "clean":
-        resized = _resized_clean(stacks, SIDE, threads=1 if device.type == "cpu" else _THREADS)
+        resized = _resized_clean(stacks, SIDE, threads=1 if device.type == "cpu" else _threads())
         done = [on_device(stack, device) for stack in resized]
     else:
         done = [resize_like_tensorflow(on_device(stack, device)) for stack in stacks]
@@ -89,6 +89,21 @@ def _resize_into(image: np.ndarray, place: np.ndarray) -> None:
         plane = Image.fromarray(image[:, :, channel].astype(np.float32))
         place[:, :, channel] = np.asarray(plane.resize((side, side), Image.Resampling.BICUBIC))
     place.clip(0, 255, out=place)
+
+
+@cache
+def _threads() -> int:
+    """For one GPU, which waits for them: a thread does some 300 images a second. CPUs have a process a core."""
+    return threads_each(os.cpu_count() or 1, len([*_CARDS.glob("*")]))
+
+
+def threads_each(cores: int, cards: int) -> int:
+    """Threads for each of a machine's GPUs, at most 16; as for one where it is not known how many there are.
+
+    >>> threads_each(16, 8), threads_each(192, 8), threads_each(12, 0), threads_each(4, 8)
+    (2, 16, 12, 1)
+    """
+    return max(1, min(16, cores // max(1, cards)))
 
 
 @lru_cache(maxsize=1)

@@ -15,7 +15,7 @@ from framework.evaluation.resizing import Images
 from framework.metrics import Moments
 
 SHARD_IMAGES = 256
-_SUMMED_SHARDS = 16
+_SUMMED_SHARDS = 4
 Reader = Callable[[int, int], Images]
 """(start, stop) -> those images."""
 
@@ -32,15 +32,16 @@ def shards(count: int) -> list[tuple[int, int]]:
 def spans(count: int, *, device: str | None) -> list[tuple[int, int]]:
     """(start, stop) of what is summed up before it is handed over: a shard, or several where a GPU has computed them.
 
-    The moments of 2048 features are 34 MB, which a GPU makes faster than anyone could send and merge them. So 16 shards
-    of 256 are summed on it, always the same ones; CPUs hand over each.
+    The moments of 2048 features are 34 MB, which a GPU makes faster than anyone could send and merge them. So 4 shards
+    of 256 are summed on it, always the same ones; CPUs hand over each. With more of them 5,000 images would be too few
+    pieces for the GPUs of one machine.
 
     Args:
         count: Images.
         device: The kind of GPU; None for CPUs.
 
     >>> spans(5000, device=None)[-1], spans(5000, device="NVIDIA L4")
-    ((4864, 5000), [(0, 4096), (4096, 5000)])
+    ((4864, 5000), [(0, 1024), (1024, 2048), (2048, 3072), (3072, 4096), (4096, 5000)])
     """
     step = SHARD_IMAGES if device is None else _SUMMED_SHARDS * SHARD_IMAGES
     return [(start, min(start + step, count)) for start in range(0, count, step)]

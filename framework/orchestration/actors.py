@@ -1,6 +1,7 @@
 """Actors that keep the extractor and the generator loaded, each with a share of the work."""
 
-from collections import defaultdict, deque
+import dataclasses
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,9 +10,9 @@ from ray.exceptions import RayActorError
 
 from framework.errors import ClusterError
 from framework.models.exact import kind_of
-from framework.orchestration.cluster import Cluster
+from framework.orchestration.cluster import Cluster, gpu_shares
 from framework.orchestration.depot import Needs
-from framework.orchestration.gpus import node_gpus
+from framework.orchestration.gpus import is_usable, node_gpus
 from framework.orchestration.shards import (
     LOST_WORKER_RETRIES,
     Done,
@@ -36,7 +37,8 @@ class _Member:
             needs.bring()
 
     def ready(self) -> str | None:
-        return kind_of(task_device())
+        device = task_device()
+        return kind_of(device) if is_usable(device) else None
 
     def call(self, function: Callable[..., Any], arguments: tuple) -> Any:
         return on_one_thread(function, arguments)
@@ -47,22 +49,27 @@ class Actors:
 
     Only those that have started are given work, so a cluster that cannot hold all of them at a time does with fewer.
     All of a crew compute on one kind of device: where nodes have several types of GPUs, that of which there are most.
+    One whose GPU PyTorch cannot use is not taken in.
 
     Args:
-        resources: Of each.
+        resources: Of each, and how many at most.
         kind: How Ray's dashboard calls them.
         needs: Files and folders of the job's node that they read.
+
+    Attributes:
+        resources: Of each, and how many were asked for.
     """
 
     def __init__(self, resources: TaskResources, *, kind: str, needs: Needs | None = None) -> None:
+        workers, kept = one_type(ray.nodes(), resources) if resources.gpus else (resources.workers, {})
+        self.resources = dataclasses.replace(resources, workers=workers)
         member = ray.remote(type(kind, (_Member,), {})).options(
             max_restarts=LOST_WORKER_RETRIES,
             max_task_retries=LOST_WORKER_RETRIES,
             **resources.options(),
-            **(one_type(ray.nodes()) if resources.gpus else {}),
+            **kept,
         )
-        self._has_gpus = resources.gpus > 0
-        self._all: list[Any] = [member.remote(needs) for _ in range(resources.workers)]
+        self._all: list[Any] = [member.remote(needs) for _ in range(workers)]
         self._starting = {actor.ready.remote(): actor for actor in self._all}
         self._started: list[Any] = []
         self._kind: str | None = None
@@ -79,8 +86,12 @@ class Actors:
             ray.kill(actor)
 
     def device(self) -> str | None:
-        """The kind of GPU that they compute on; None for CPUs. Waits until the first one has started."""
-        if self._has_gpus:
+        """The kind of GPU that they compute on; None for CPUs. Waits until the first one has started.
+
+        Raises:
+            ClusterError: PyTorch can use the GPU of none of them.
+        """
+        if self.resources.gpus:
             self._wait_for_one()
         return self._kind
 
@@ -133,31 +144,46 @@ class Actors:
         """Takes in one that has started; the first one says on which kind of device all compute."""
         actor = self._starting.pop(reference)
         kind = _result(reference, "start")
-        if not self._started:
+        lacks_gpu = kind is None and self.resources.gpus > 0
+        if not lacks_gpu and not self._started:
             self._kind = kind
-        if kind == self._kind:
+        if not lacks_gpu and kind == self._kind:
             self._started.append(actor)
         else:
             ray.kill(actor)
+        if not self._started and not self._starting:
+            raise ClusterError("evaluation.gpus_per_worker: no worker's GPU can be used by PyTorch; 0 does without")
 
 
-def one_type(nodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What keeps actors to nodes with one type of GPU: that of which most can be used; {} where there is but one type.
+def one_type(nodes: Sequence[dict[str, Any]], resources: TaskResources) -> tuple[int, dict[str, Any]]:
+    """How many actors, and what keeps them to nodes with one type of GPU: that of which there are the most.
 
-    >>> def node(kind, gpus):
-    ...     return {"Alive": True, "NodeManagerAddress": "", "Resources": {"GPU": gpus, f"accelerator_type:{kind}": 1}}
-    >>> one_type([node("T4", 4), node("H100", 4), node("T4", 4)])
-    {'accelerator_type': 'T4'}
-    >>> one_type([node("M2-Max", 8), node("L4", 1)]), one_type([node("L4", 1), node("L4", 1)])
-    ({'accelerator_type': 'L4'}, {})
+    More than fit on that type would wait for good, and an autoscaler would start nodes for them. Only who asks for more
+    than fit on all types means nodes that are yet to come.
+
+    >>> types = ("T4", "H100", "T4")
+    >>> nodes = [{"Alive": True, "Resources": {"GPU": 4, f"accelerator_type:{each}": 1}} for each in types]
+    >>> one_type(nodes, TaskResources(workers=12, gpus=1.0)), one_type(nodes, TaskResources(workers=24, gpus=0.5))
+    ((8, {'accelerator_type': 'T4'}), (16, {'accelerator_type': 'T4'}))
+    >>> one_type(nodes, TaskResources(workers=5, gpus=1.0)), one_type(nodes, TaskResources(workers=13, gpus=1.0))
+    ((5, {'accelerator_type': 'T4'}), (13, {'accelerator_type': 'T4'}))
+    >>> one_type(nodes[:1], TaskResources(workers=4, gpus=1.0))  # there is but one
+    (4, {})
     """
-    found: defaultdict[str, float] = defaultdict(float)
+    found: Counter[str] = Counter()
+    everywhere = 0
     for node in nodes:
-        resources = node["Resources"] if node["Alive"] else {}
-        for name in resources:
-            if name.startswith(_TYPE) and resources.get("GPU"):
-                found[name.removeprefix(_TYPE)] += node_gpus(node)[0]
-    return {"accelerator_type": min(found, key=lambda name: (-found[name], name))} if len(found) > 1 else {}
+        if node["Alive"] and node["Resources"].get("GPU"):
+            shares = gpu_shares(node_gpus(node)[0], resources.gpus)
+            everywhere += shares
+            for name in node["Resources"]:
+                if name.startswith(_TYPE):
+                    found[name.removeprefix(_TYPE)] += shares
+    if len(found) < 2:
+        return resources.workers, {}
+    most = min(found, key=lambda name: (-found[name], name))
+    fit = found[most] if resources.workers <= everywhere else resources.workers
+    return min(resources.workers, fit), {"accelerator_type": most}
 
 
 def cpu_tasks(resources: TaskResources, cluster: Cluster, needs: Needs | None) -> Tasks | None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from framework.errors import ClusterError, ClusterLostError
 from framework.orchestration.environment import NEEDED, QUIET, worker_environment
@@ -153,7 +154,6 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
         "logging_level": "INFO" if verbose else "ERROR",
         "job_config": JobConfig(metadata={"job_name": title}),
     }
-    environment = {"env_vars": worker_environment()}
     named = os.environ.get("RAY_ADDRESS")
     if named and not _listens(named):
         raise ClusterError(f"RAY_ADDRESS={named}: nothing listens there; wants host:port of a running Ray cluster")
@@ -162,15 +162,14 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address:
         _refuse_wrong_token(address)
-        environment["env_vars"]["RAY_ADDRESS"] = address
         try:
-            ray.init(address=address, runtime_env=_with_code(environment, code), **quiet)
+            ray.init(address=address, runtime_env=_with_code(worker_environment(address), code), **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
             reason = " ".join(str(fault).split())[:200]
             where = f"RAY_ADDRESS={named}" if named else f"the cluster that `ray start` left word of, {address}"
             raise ClusterError(f"{where}: no Ray cluster answers there ({reason})") from None
         return False
-    environment["env_vars"]["RAY_ADDRESS"] = _choose_own_address()
+    own = _choose_own_address()
     try:
         ray.init(
             address="local",
@@ -178,7 +177,7 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
             object_store_memory=_EMBEDDED_OBJECT_STORE_BYTES,
             include_dashboard=True,  # without it Train's cleaner repeats errors
             dashboard_host="127.0.0.1",
-            runtime_env=environment,
+            runtime_env={"env_vars": worker_environment(own)},
             **quiet,
         )
     except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
@@ -249,11 +248,11 @@ def _refuse_wrong_token(address: str) -> None:
                 ) from None
 
 
-def _with_code(environment: dict, code: Sequence[Path]) -> dict:
+def _with_code(variables: dict[str, str], code: Sequence[Path]) -> dict[str, Any]:
     """On a cluster that is there the nodes need our code, and the user's; a submitted job's own folder brings both."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
-        return environment
-    return {**environment, "py_modules": [str(place) for place in (Path(__file__).parents[1], *code)]}
+        return {"env_vars": variables}
+    return {"env_vars": variables, "py_modules": [str(place) for place in (Path(__file__).parents[1], *code)]}
 
 
 def _describe(*, embedded: bool) -> Cluster:

@@ -1,5 +1,6 @@
 """Environment variables: those that Ray reads, and those that every process of ours on the cluster gets."""
 
+import json
 import os
 
 # Ray reads these when it starts or when its libraries are imported.
@@ -15,9 +16,22 @@ NEEDED = {
 _TUNING = ("NCCL_", "GLOO_", "TORCH_", "PYTORCH_", "CUBLAS_")  # how PyTorch talks and computes: for every process alike
 
 
-def worker_environment() -> dict[str, str]:
-    """Environment variables every process of ours on the cluster gets."""
+def worker_environment(address: str) -> dict[str, str]:
+    """Environment variables every process of ours on the cluster gets from this one.
+
+    Those that a job was submitted with are not among them: Ray sends these itself, and refuses what is named twice.
+
+    Args:
+        address: Of the cluster.
+    """
     names = ("LATENTSCAPE_CACHE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     passed = {name: os.environ[name] for name in (*names, "AWS_DEFAULT_REGION", "AWS_REGION") if name in os.environ}
     tuned = {name: value for name, value in os.environ.items() if name.startswith(_TUNING)}
-    return {**NEEDED, **passed, **tuned}
+    ours = {**NEEDED, **passed, **tuned, "RAY_ADDRESS": address}
+    return {name: value for name, value in ours.items() if name not in _submitted()}
+
+
+def _submitted() -> dict[str, str]:
+    """The `env_vars` of `ray job submit`, where this process was begun by it."""
+    environment = json.loads(os.environ.get("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")).get("runtime_env") or {}
+    return environment.get("env_vars") or {}

@@ -11,7 +11,10 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 _TYPE = "accelerator_type:"  # what Ray calls a resource of which a node with such a GPU has one
 # As ray/_private/accelerators has them. Tesla M4 and M6 would read as Apple's, and are too old for PyTorch's wheels.
@@ -87,6 +90,17 @@ def node_gpus(node: Mapping[str, Any], *, here: LocalGpus | None = None) -> tupl
     if usable == has:
         return has, ""
     return usable, f"{has - usable:g} of node {node['NodeManagerAddress']}{_kind(kind)} not used: {reason}"
+
+
+def is_usable(device: "str | torch.device") -> bool:
+    """Whether PyTorch finds this GPU and has code for it; False for a CPU."""
+    import torch
+
+    if torch.device(device).type != "cuda" or not torch.cuda.is_available():
+        return False
+    if not torch.version.cuda:  # ROCm
+        return True
+    return has_code_for(torch.cuda.get_device_capability(device), torch.cuda.get_arch_list())
 
 
 def has_code_for(capability: tuple[int, int], architectures: Iterable[str]) -> bool:

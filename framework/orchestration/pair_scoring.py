@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from framework.checkpoint.foreign import entry_of
-from framework.config import EvaluationConfig
+from framework.config import EvaluationConfig, Experiment
 from framework.evaluation import (
     FeatureSpec,
     Protocol,
@@ -26,8 +26,8 @@ from framework.orchestration.gathering import Gatherer
 from framework.orchestration.measures import Sides, by_torchmetrics, combined, measure
 from framework.orchestration.precision_shift import check_gain, precision_shift, with_shift
 from framework.orchestration.scoring import gather_fake
-from framework.orchestration.shards import task_resources
-from framework.orchestration.study import Watch
+from framework.orchestration.shards import gpus_of_scores, task_resources
+from framework.orchestration.study import Watch, say_wait
 from framework.storage import is_uri
 
 
@@ -51,20 +51,22 @@ def pair_requests(
 
 
 def evaluate_pair(
-    reference: str, scored: str, *, settings: EvaluationConfig, cluster: Cluster, watch: Watch
+    reference: str, scored: str, *, experiment: Experiment, cluster: Cluster, watch: Watch
 ) -> list[dict[str, Any]]:
     """The scores of `scored` against `reference`: all their images, or as many as a named protocol wants.
 
     Raises:
         EvaluationError: One of them holds no usable images, or a metric cannot be made of them.
     """
+    settings = experiment.evaluation
     asked, sources = pair_requests(reference, scored, settings=settings, watch=watch)
     found = []
     prepared = [
         (made, made.features(settings, assessor_folder=None), real, fake)
         for made, real, fake in pair_passes(asked, reference=sources[0], scored=sources[1])
     ]
-    resources = task_resources(settings.workers, cluster, gpus=settings.gpus_per_worker)
+    resources = task_resources(settings.workers, cluster, gpus=gpus_of_scores(experiment, cluster))
+    say_wait(resources, cluster, watch)
     weights = {spec.path for _, spec, _, _ in prepared}
     files = [source.location for source in sources if not is_uri(source.location) and not entry_of(source.location)]
     depot = None if cluster.embedded else Depot.new()
@@ -82,16 +84,15 @@ def evaluate_pair(
             settings.batch_size,
             watch.counter,
             device=crew.device(),
-            beside=cpu_tasks(resources, cluster, needs(*weights, *files)),
+            beside=cpu_tasks(crew.resources, cluster, needs(*weights, *files)),
             needs=needs,
         )
         for made, spec, real, fake in prepared:
-            if made.requests[0].engine == "torchmetrics":  # on CPUs alone
+            protocols = _pair_protocols(made.requests, spec, gatherer.on_device(real), gatherer.on_device(fake))
+            if made.requests[0].engine == "torchmetrics":
                 told = by_torchmetrics(made.requests, spec, real, fake, gatherer.sharer("compare"))
-                protocols = _pair_protocols(made.requests, spec, real, fake)
                 found += [combined(protocols[request], [told[request]]) for request in made.requests]
                 continue
-            protocols = _pair_protocols(made.requests, spec, gatherer.on_device(real), gatherer.on_device(fake))
             shifts: dict[Request, dict[str, Any]] = {}
             if spec.precision != "float32" and "statistics" not in (real.kind, fake.kind):
                 check_gain(spec, crew)

@@ -82,7 +82,8 @@ class RunPass:
 
     @contextlib.contextmanager
     def _gatherer(self) -> Iterator[Gatherer]:
-        study, resources = self.study, self.study.task_resources()
+        study, engine = self.study, self.wanted.made.requests[0].engine
+        resources = study.task_resources(on_cpus=engine == "torchmetrics")
         needs = study.needs(self.wanted.features.path, study.images.path)
         with Actors(resources, kind="Scorer", needs=needs) as crew:
             if self.wanted.features.precision != "float32":
@@ -94,7 +95,7 @@ class RunPass:
                 study.experiment.evaluation.batch_size,
                 study.watch.counter,
                 device=crew.device(),
-                beside=cpu_tasks(resources, study.cluster.now(), needs),
+                beside=cpu_tasks(crew.resources, study.cluster.now(), needs),
                 needs=study.needs,
             )
 
@@ -154,8 +155,7 @@ class RunPass:
             values.append(measure(wanted, sides, gatherer.sharer(name, sides.files())))
             files += sides.files(of_fake=True)
         about = {"checkpoint": target.checkpoint, "generator": load_generator(target.location).digest}
-        # torchmetrics computes on CPUs alone
-        made = self.wanted if wanted[0].engine == "torchmetrics" else self.wanted.on(gatherer.device)
+        made = self.wanted.on(gatherer.device)
         scores = [combined(made.protocol(request), [each[request] for each in values]) for request in wanted]
         study.run.add_scores(
             [with_shift(score, shifts.get(request)) | about for request, score in zip(wanted, scores, strict=True)]

@@ -115,6 +115,11 @@ def gpus_of_tasks(experiment: Experiment, cluster: Cluster) -> float | Literal["
     return trained if asked == "auto" and can_be_had else asked
 
 
+def gpus_of_scores(experiment: Experiment, cluster: Cluster) -> float | Literal["auto"]:
+    """`gpus_of_tasks`, for scores by `evaluation.engine`: torchmetrics computes on CPUs."""
+    return 0.0 if experiment.evaluation.engine == "torchmetrics" else gpus_of_tasks(experiment, cluster)
+
+
 @dataclass(frozen=True)
 class Tasks:
     """A crew of Ray tasks; Ray runs one again whose process was lost.

@@ -97,11 +97,17 @@ class Study:
             return None
         return Needs(self._depot, tuple(str(place) for place in places))
 
-    def task_resources(self) -> TaskResources:
-        """For the tasks of a job that has the cluster to itself: a core each, or a GPU where there are any."""
+    def task_resources(self, *, on_cpus: bool = False) -> TaskResources:
+        """For the tasks of a job that has the cluster to itself: a core each, or a GPU where there are any.
+
+        Args:
+            on_cpus: For work that GPUs have no part in.
+        """
         cluster = self.cluster.now()
-        gpus = gpus_of_tasks(self.experiment, cluster)
-        return task_resources(self.experiment.evaluation.workers, cluster, gpus=gpus)
+        gpus = 0.0 if on_cpus else gpus_of_tasks(self.experiment, cluster)
+        resources = task_resources(self.experiment.evaluation.workers, cluster, gpus=gpus)
+        say_wait(resources, cluster, self.watch)
+        return resources
 
     def trial_family(self) -> str:
         """Which family of metrics trials are judged by: that of `search.metric`."""
@@ -119,6 +125,12 @@ class Study:
     def measurer(self) -> Path | None:
         """The folder of the assessor that measures; None where there is none."""
         return self.assessors.folder / "measurer" if self.assessors is not None else None
+
+
+def say_wait(resources: TaskResources, cluster: Cluster, watch: Watch) -> None:
+    """Says it where work is for GPUs that are yet to come: until the first one is there nothing else would be seen."""
+    if resources.gpus and not cluster.gpus:
+        watch.say("waiting for a node with a GPU (evaluation.gpus_per_worker=0 does without)")
 
 
 def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
@@ -208,6 +220,7 @@ def _on_gpus(
     needs = None if cluster.embedded else Needs(Depot.new(), (str(images.path),))
 
     def train() -> list[Assessor]:
+        say_wait(resources, cluster, watch)
         work = [(str(images.path), experiment.assessor, half) for half in range(len(PARTS))]
         done = watch.counter("assessors trained")
         return list(Tasks(resources, needs).map(_train_half, work, name="train assessor", done=done))

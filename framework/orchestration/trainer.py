@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 import ray.train.torch
+import torch
 from ray.exceptions import RayTaskError
 from ray.train.v2._internal.callbacks.backend_setup import BackendSetupCallback
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
@@ -14,7 +15,7 @@ from ray.train.v2._internal.execution.worker_group import ExecutionGroup, Worker
 from ray.train.v2.api.exceptions import TrainingFailedError
 
 from framework.errors import LatentscapeError, TrainingError
-from framework.orchestration.gpus import local_gpus
+from framework.orchestration.gpus import is_usable, local_gpus
 
 
 class LeanTrainer(ray.train.torch.TorchTrainer):
@@ -85,5 +86,8 @@ def _refuse_unusable(group: ExecutionGroup) -> None:
 
 def _gpu_fault() -> str | None:
     """In a worker: where it is, and why PyTorch cannot use the GPU that Ray gave it."""
-    gpus = local_gpus()
-    return None if gpus.usable else f"{socket.gethostname()} has a GPU that PyTorch cannot use ({gpus.reason})"
+    gpus = local_gpus()  # first, for a driver that is too old says so but once
+    # Ray shows a worker the GPUs of all that are on its node; it computes on its own.
+    if torch.cuda.is_available() and is_usable(ray.train.torch.get_device()):
+        return None
+    return f"{socket.gethostname()} has a GPU that PyTorch cannot use ({gpus.reason})"

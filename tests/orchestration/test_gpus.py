@@ -1,11 +1,14 @@
 """Only GPUs that PyTorch can compute on count, and of the others one line is said."""
 
+import json
+
 import pytest
 import torch
+from ray.runtime_env.runtime_env import _merge_runtime_env
 
 from framework.orchestration.cluster import planned_cluster
 from framework.orchestration.environment import worker_environment
-from framework.orchestration.gpus import LocalGpus, has_code_for, local_gpus, node_gpus
+from framework.orchestration.gpus import LocalGpus, has_code_for, is_usable, local_gpus, node_gpus
 from framework.orchestration.shards import TaskResources
 
 
@@ -69,6 +72,12 @@ def test_the_installed_wheel_has_code_for_what_the_docs_name():
     assert all(has_code_for(card, built) for card in [(7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)])
 
 
+def test_a_cpu_is_no_usable_gpu_and_a_card_that_torch_does_not_find_neither():
+    assert not is_usable("cpu")
+    assert is_usable("cuda:0") == (local_gpus().usable > 0)
+    assert not is_usable("cuda:0") or torch.zeros(1, device="cuda:0").add(1).item() == 1
+
+
 def test_a_task_that_shares_its_callers_gpus_is_told_so():
     variables = TaskResources(workers=1, shared_gpus="1,2").options()["runtime_env"]["env_vars"]
     assert variables["CUDA_VISIBLE_DEVICES"] == "1,2"
@@ -81,6 +90,26 @@ def test_what_tunes_pytorch_reaches_workers_and_nothing_else_does(monkeypatch):
              "CUBLAS_WORKSPACE_CONFIG", "TORCH_HOME")  # fmt: skip
     for name in (*names, "CUDA_VISIBLE_DEVICES", "SECRET"):
         monkeypatch.setenv(name, "x")
-    passed = worker_environment()
+    passed = worker_environment("10.0.0.1:6379")
     assert all(passed[name] == "x" for name in names)
     assert not {"CUDA_VISIBLE_DEVICES", "SECRET"} & passed.keys()
+
+
+def test_what_a_job_was_submitted_with_is_not_sent_twice(monkeypatch):
+    """Ray refuses to begin a job whose driver names one of its variables again."""
+    submitted = {"env_vars": {"NCCL_DEBUG": "INFO", "AWS_REGION": "eu-west-1", "RAY_ADDRESS": "10.0.0.9:6379"}}
+    for name, value in {**submitted["env_vars"], "NCCL_IB_HCA": "mlx5"}.items():
+        monkeypatch.setenv(name, value)  # as a driver has them
+    monkeypatch.delenv("RAY_JOB_CONFIG_JSON_ENV_VAR", raising=False)
+    alone = worker_environment("10.0.0.1:6379")
+    assert alone["NCCL_DEBUG"] == "INFO"
+    assert alone["RAY_ADDRESS"] == "10.0.0.1:6379"
+    assert _merge_runtime_env(submitted, {"env_vars": alone}) is None
+
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps({"runtime_env": submitted, "metadata": {}}))
+    merged = _merge_runtime_env(submitted, {"env_vars": worker_environment("10.0.0.1:6379")})
+    assert merged is not None
+    assert merged["env_vars"] == {**alone, **submitted["env_vars"]}
+    for empty in ({}, {"runtime_env": None}, {"runtime_env": {"env_vars": None}}):
+        monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(empty))
+        assert worker_environment("10.0.0.1:6379") == alone

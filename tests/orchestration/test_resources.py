@@ -10,7 +10,8 @@ from framework.errors import ClusterError
 from framework.orchestration.cluster import Cluster
 from framework.orchestration.fit import trainer_of
 from framework.orchestration.resources import DRIVER_CORES, plan
-from framework.orchestration.shards import gpus_of_tasks, task_resources
+from framework.orchestration.shards import TaskResources, gpus_of_scores, gpus_of_tasks, task_resources
+from framework.orchestration.study import say_wait
 from framework.orchestration.work import TrialWork
 
 
@@ -138,6 +139,32 @@ def test_scores_take_what_trials_were_said_to_take():
     assert gpus_each("auto", 0, cluster(8, gpus=2)) == 0
     assert gpus_each("auto", 1, cluster(8)) == 0  # a run that was trained on GPUs is scored where there are none
     assert gpus_each(1, 0, cluster(8, gpus=2)) == 1
+
+
+def test_torchmetrics_computes_on_cpus():
+    experiment = with_overrides(Experiment(), {"evaluation.engine": "torchmetrics", "evaluation.gpus_per_worker": 1})
+    has = cluster(8, gpus=2)
+    assert task_resources("auto", has, gpus=gpus_of_scores(experiment, has)) == TaskResources(workers=8)
+    ours = with_overrides(experiment, {"evaluation.engine": "latentscape"})
+    assert task_resources("auto", has, gpus=gpus_of_scores(ours, has)) == TaskResources(workers=2, gpus=1.0)
+
+
+class Heard:
+    """Who keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize(("share", "gpus", "waits"), [(1.0, 0.0, True), (1.0, 1.0, False), (0.0, 0.0, False)])
+def test_who_waits_for_the_first_gpu_says_so(share, gpus, waits):
+    has, heard = Cluster(False, "10.0.0.1:6379", None, ((8.0, gpus),), grows=True), Heard()
+    say_wait(task_resources("auto", has, gpus=share), has, heard)
+    said = ["waiting for a node with a GPU (evaluation.gpus_per_worker=0 does without)"]
+    assert heard.lines == (said if waits else [])
 
 
 def test_tasks_that_no_node_will_ever_hold_are_refused():

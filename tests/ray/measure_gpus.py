@@ -15,6 +15,8 @@ from ray.util.placement_group import placement_group, placement_group_table, rem
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, PlacementGroupSchedulingStrategy
 
 from framework.config import ComputeConfig
+from framework.errors import ClusterError
+from framework.orchestration.actors import Actors
 from framework.orchestration.cluster import connect
 from framework.orchestration.resources import plan
 from framework.orchestration.shards import TaskResources, has_gpu
@@ -89,6 +91,11 @@ def main(out):
             "its trial's": TaskResources(workers=1, cores=0.0, node=there, shared_gpus="1,2"),
         }.items():
             found["tasks"][name] = ray.get(ray.remote(of_task).options(**resources.options()).remote())
+        with Actors(TaskResources(workers=2, cores=CORES, gpus=1.0), kind="Scorer") as crew:
+            try:
+                crew.device()
+            except ClusterError as fault:
+                found["actors"] = str(fault)
     Path(out).write_text(json.dumps(found))
 
 

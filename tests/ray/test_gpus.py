@@ -96,3 +96,7 @@ def test_a_task_has_a_gpu_where_ray_or_its_trial_gave_it_one(measured):
     }
     assert tasks["no GPU"]["visible"] == "0,1,2,3"  # which is why that is not asked
     assert tasks["its trial's"]["visible"] == "1,2"
+
+
+def test_a_crew_whose_gpus_pytorch_cannot_use_computes_nothing_on_cpus_instead(measured):
+    assert measured["actors"] == ("evaluation.gpus_per_worker: no worker's GPU can be used by PyTorch; 0 does without")
