@@ -34,7 +34,8 @@ def cluster(tmp_path_factory):
 def test_from_0_a_search_asks_for_gpus_and_trials_that_cannot_use_them_fail_one_after_the_other(cluster, storage, run):
     # As in KubeRay's pods: more nodes may come.
     here = Jobs(storage, {**cluster.environment, "RAY_USAGE_STATS_KUBERAY_IN_USE": "1"})
-    keys = ("compute.workers=1", "compute.gpus_per_worker=1")
+    # Scores on CPUs, for a crew that finds no GPU to use ends the job before any trial.
+    keys = ("compute.workers=1", "compute.gpus_per_worker=1", "evaluation.gpus_per_worker=0")
     process = here.start("search", str(TINY), f"storage.path={storage}", "name=from-zero", *keys)
     planned = next((line for line in process.stderr if line.startswith("Plan:")), "")
     cluster.start(cores=1, gpus=1)
