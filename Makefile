@@ -29,7 +29,7 @@ submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=confi
 	  --metadata-json '{"job_name": "$(JOB) $(notdir $(basename $(CONFIG)))"}' -- python -m jobs.$(JOB) $(CONFIG) $(ARGS)
 
 # Files side by side, a core and a thread each; those with a Ray, which takes all cores, one after the other.
-test: install ## the tests (under 15 minutes on 2 cores)
+test: install ## the tests (15 to 25 minutes on 2 cores)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m $(QUICK) --ignore tests/ray -n logical --maxprocesses 4 --dist loadfile
 	@$(BIN)/python -m pytest -m $(QUICK) tests/ray
 
