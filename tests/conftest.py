@@ -1,9 +1,11 @@
 """What all tests share: where the real data lies, and a real S3 server."""
 
+import gzip
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -28,6 +30,21 @@ def shared_data() -> Path:
             "real UTKFace files are not part of the project: set LATENTSCAPE_TEST_DATA to a folder that has them"
         )
     return folder.resolve()
+
+
+@pytest.fixture
+def imported_pair(tmp_path: Path) -> dict[str, Any]:
+    """The overrides of a small pair that Keras saved, 8x8 pixels, with normalisation among the generator's layers."""
+    from framework.models import keras_import
+
+    read = {}
+    for name in ("normalised", "critic"):
+        file = tmp_path / f"{name}.h5"
+        file.write_bytes(gzip.decompress((ROOT / "tests" / "golden" / "keras" / f"{name}_keras2.h5.gz").read_bytes()))
+        read[name] = keras_import.read_model(file, guarded=False)
+    generator = keras_import.import_generator(read["normalised"])
+    pair = generator.model | keras_import.import_discriminator(read["critic"], generator=generator).model
+    return {f"model.{name}": value for name, value in pair.items()}
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,15 @@
 """Whole trainings on a pretended GPU: first report, samples, checkpoint, stop, resume, end."""
 
-import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from framework.checkpoint import load_generator
 from framework.config import Experiment, with_overrides
-from framework.models import keras_import
-from framework.models.keras_import import import_discriminator, import_generator
 from framework.training import WorkerGroup, train
 from tests.device.count import BATCH, images_of, store_of
 from tests.device.pretended import pretended
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "keras"
 SETTINGS = {
     "model.width": 4,
     "model.latent_size": 6,
@@ -115,14 +110,6 @@ def test_a_training_is_stopped_and_goes_on(tmp_path, name, monkeypatch):
     check_lives(tmp_path, *lives(tmp_path, side, CASES[name]), side=side)
 
 
-def test_an_imported_pair_is_trained(tmp_path):
+def test_an_imported_pair_is_trained(imported_pair, tmp_path):
     """Layers as data, normalisation among them."""
-    read = {}
-    for name in ("normalised", "critic"):
-        file = tmp_path / f"{name}.h5"
-        file.write_bytes(gzip.decompress((GOLDEN / f"{name}_keras2.h5.gz").read_bytes()))
-        read[name] = keras_import.read_model(file, guarded=False)
-    generator = import_generator(read["normalised"])
-    pair = generator.model | import_discriminator(read["critic"], generator=generator).model
-    keys = {f"model.{name}": value for name, value in pair.items()}
-    check_lives(tmp_path / "lives", *lives(tmp_path / "lives", 8, keys), side=8)
+    check_lives(tmp_path / "lives", *lives(tmp_path / "lives", 8, imported_pair), side=8)

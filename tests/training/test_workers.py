@@ -1,6 +1,5 @@
 """The same global batch on 1, 2, 3 and 4 workers is the same training; a stop or a kill changes nothing."""
 
-import gzip
 import json
 from pathlib import Path
 
@@ -8,11 +7,8 @@ import pytest
 import torch
 
 from framework.checkpoint.saved import Checkpoint
-from framework.models import keras_import
-from framework.models.keras_import import import_discriminator, import_generator
 from framework.storage import open_folder
 
-KERAS = Path(__file__).parents[1] / "golden" / "keras"
 PARTS = ("generator", "discriminator", "ema", "generator_optimizer", "discriminator_optimizer")
 SMALL = {"data.resolution": 32, "model.width": 4, "model.latent_size": 16, "evaluation.every_images": 1_000_000}
 HARD = {  # everything that draws random numbers or differentiates twice
@@ -98,16 +94,11 @@ def test_a_batch_in_several_passes_is_the_same_training(ranks, alone, world):
             assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
 
 
-def test_networks_with_buffers_are_the_same_where_some_workers_take_one_pass_and_others_two(ranks, tmp_path):
+def test_networks_with_buffers_are_the_same_where_some_workers_take_one_pass_and_others_two(
+    ranks, imported_pair, tmp_path
+):
     """Batch 8 on 3 workers is 2 + 3 + 3; DDP broadcasts the buffers, so all have to call it in one order."""
-    read = {}
-    for name in ("normalised", "critic"):
-        file = tmp_path / f"{name}.h5"
-        file.write_bytes(gzip.decompress((KERAS / f"{name}_keras2.h5.gz").read_bytes()))
-        read[name] = keras_import.read_model(file, guarded=False)
-    generator = import_generator(read["normalised"])
-    pair = generator.model | import_discriminator(read["critic"], generator=generator).model
-    overrides = {f"model.{name}": value for name, value in pair.items()} | {
+    overrides = imported_pair | {
         "training.batch_size": 8,
         "training.schedule": "joint",
         "compute.images_per_pass": 2,
