@@ -1,6 +1,5 @@
 """Whole trainings on a pretended GPU: first report, samples, checkpoint, stop, resume, end."""
 
-
 import numpy as np
 import pytest
 
