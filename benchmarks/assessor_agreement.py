@@ -24,7 +24,7 @@ from framework.config import AssessorConfig, DataConfig, EvaluationConfig
 from framework.data import PackedStore, prepare
 from framework.evaluation import build_extractor, resolve_features
 from framework.metrics import Moments, frechet_distance
-from framework.training.assessor import train_assessors
+from framework.training.assessor.train import train_assessors
 
 REFERENCE_IMAGES = 1_500
 STRENGTHS = {

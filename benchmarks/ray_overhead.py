@@ -20,7 +20,8 @@ from typing import Any
 import torch
 import torch.distributed
 
-from framework.checkpoint import CheckpointStore, RunFolder
+from framework.checkpoint import CheckpointStore
+from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.data import prepare
 from framework.storage import open_folder

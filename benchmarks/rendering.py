@@ -24,9 +24,9 @@ from framework.checkpoint.loaded import BLOCK_IMAGES
 from framework.checkpoint.saved import generator_files
 from framework.config import ModelConfig
 from framework.models import build_generator
-from framework.orchestration.cluster import connect
-from framework.orchestration.loaded import loaded_generator
-from framework.orchestration.shards import SHARD_IMAGES, TaskResources, Tasks
+from framework.orchestration.cluster.connect import connect
+from framework.orchestration.pool.process_cache import loaded_generator
+from framework.orchestration.pool.tasks import SHARD_IMAGES, TaskResources, Tasks
 
 SEED, RESOLUTION = 0, 32
 

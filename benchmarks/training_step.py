@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from framework.config import Experiment, with_overrides
 from framework.training.precision import Precision, choose_precision
 from framework.training.state import TrainState
-from framework.training.step import NotebookStep
+from framework.training.steps.gan_step import NotebookStep
 from framework.training.workers import WorkerGroup
 
 CPU = torch.device("cpu")

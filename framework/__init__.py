@@ -14,14 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framework.checkpoint import (
-        CheckpointStore,
-        LoadedGenerator,
-        RunFolder,
-        as_generator,
-        export_generator,
-        load_generator,
-    )
+    from framework.checkpoint import CheckpointStore, LoadedGenerator, as_generator, export_generator, load_generator
+    from framework.runs import RunFolder
     from framework.config import Experiment, load_experiment
 
 _HOMES = {

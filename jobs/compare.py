@@ -4,16 +4,16 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from framework.config.describe import KeyHelp
 from framework.errors import ConfigError
-from framework.orchestration.target import Target, find_target
-from framework.report.compare_page import write_comparison
-from framework.report.score_table import Column, Row, columns, read_row
-from framework.report.sides import Side, read_side
+from framework.checkpoint.reference import Target, find_target
+from framework.report.compare_page.page import write_comparison
+from framework.report.shared.score_table import Column, Row, columns, read_row
+from framework.report.compare_page.compared_run import Side, read_side
 from framework.storage import Folder, is_uri, open_folder
-from jobs.cli import Arguments, Job, run_job, shown
-from jobs.tables import comparison_table
+from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.tables import comparison_table
 
 OWN = (KeyHelp("output", "", "", "a file", "an .html file that lays the runs side by side, to be opened in a browser"),)
 JOB = Job("compare", __doc__, "CHECKPOINT_OR_RUN CHECKPOINT_OR_RUN ...", (), positionals=(1, 1000), own=OWN)

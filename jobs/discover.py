@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from framework.checkpoint import RunFolder
-from framework.latents.piles import read_piles
-from framework.orchestration.discovering import discover_directions
-from framework.orchestration.target import Target
-from jobs.cli import Arguments, Job, run_job, shown
-from jobs.opened import open_study
+from framework.runs import RunFolder
+from framework.latents.directions.sorted_samples import read_piles
+from framework.orchestration.studies.discover import discover_directions
+from framework.checkpoint.reference import Target
+from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.context import open_study
 
 JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
 

@@ -3,16 +3,16 @@
 from pathlib import PurePath
 from typing import Any
 
-from framework.orchestration.cluster import connect
-from framework.orchestration.pair_scoring import evaluate_pair
-from framework.orchestration.scoring import evaluate
-from framework.orchestration.study import Study
-from framework.orchestration.target import Target, every_target
-from framework.report.score_table import Row, columns
-from jobs.cli import Arguments, Console, Job, run_job
-from jobs.forecast_scores import forecast_pair, forecast_run
-from jobs.opened import codes, open_study, say_code
-from jobs.tables import comparison_table, score_lines
+from framework.orchestration.cluster.connect import connect
+from framework.orchestration.scoring.evaluate_pair import evaluate_pair
+from framework.orchestration.scoring.evaluate import evaluate
+from framework.orchestration.context import Study
+from framework.checkpoint.reference import Target, every_target
+from framework.report.shared.score_table import Row, columns
+from jobs.cli.job import Arguments, Console, Job, run_job
+from jobs.cli.forecast_scores import forecast_pair, forecast_run
+from jobs.cli.context import codes, open_study, say_code
+from jobs.cli.tables import comparison_table, score_lines
 
 TAKES = "CHECKPOINT_OR_RUN | CONFIG | A B"
 JOB = Job("evaluate", __doc__, TAKES, ("model.entry", "evaluation", "storage"), positionals=(1, 2))

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from framework.errors import CheckpointError
-from framework.orchestration.target import find_target
-from framework.report.export import export_files, read_export, refuse_occupied, write_export
+from framework.checkpoint.reference import find_target
+from framework.report.export.write import export_files, read_export, refuse_occupied, write_export
 from framework.storage import open_folder
-from jobs.cli import Arguments, Job, run_job, shown
+from jobs.cli.job import Arguments, Job, run_job, shown
 
 JOB = Job("export", __doc__, "CHECKPOINT_OR_RUN DIR", (), positionals=(2, 2))
 

@@ -16,7 +16,7 @@ from framework.models.keras_import import (
     read_model,
 )
 from framework.storage import open_folder
-from jobs.cli import Arguments, Console, Job, run_job, shown
+from jobs.cli.job import Arguments, Console, Job, run_job, shown
 
 RANGES = get_args(RangeName)
 OWN = (

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from framework.orchestration.explore import interpolate
-from jobs.cli import Arguments, Job, run_job, shown
-from jobs.opened import open_study
+from framework.orchestration.studies.explore import interpolate
+from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.context import open_study
 
 JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
 

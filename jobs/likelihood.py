@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from framework.checkpoint import RunFolder, load_generator
+from framework.runs import RunFolder
+from framework.checkpoint import load_generator
 from framework.evaluation.likelihood import check_likelihood
-from framework.orchestration.likelihood import DOCUMENT, likelihood
-from framework.orchestration.target import Target
-from jobs.cli import Arguments, Job, run_job, shown
-from jobs.opened import find_study, open_study
+from framework.orchestration.studies.likelihood import DOCUMENT, likelihood
+from framework.checkpoint.reference import Target
+from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.context import find_study, open_study
 
 JOB = Job("likelihood", __doc__, "CHECKPOINT_OR_RUN", ("evaluation", "storage"))
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from framework.orchestration.study import about_images, prepare_images
-from jobs.cli import Arguments, Job, run_job, shown
-from jobs.forecast import forecast
+from framework.orchestration.context import about_images, prepare_images
+from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.forecast import forecast
 
 JOB = Job("prepare_data", __doc__, "CONFIG", ("data", "storage"))
 

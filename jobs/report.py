@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from framework.report import write_report
-from jobs.cli import Arguments, Job, run_job, shown
+from jobs.cli.job import Arguments, Job, run_job, shown
 
 JOB = Job("report", __doc__, "RUN", ())
 

@@ -5,10 +5,10 @@ import shutil
 import time
 from typing import Any, TextIO
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from framework.report.status import RunStatus, StatusReader
-from jobs.cli import Arguments, Job, run_job
-from jobs.status_table import status_lines
+from jobs.cli.job import Arguments, Job, run_job
+from jobs.cli.status_table import status_lines
 
 JOB = Job("status", __doc__, "RUN", ())
 _REFRESH_SECONDS = 2.0

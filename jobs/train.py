@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from framework.orchestration.search import fit_one
-from jobs.cli import Arguments, Job, run_job
-from jobs.forecast import forecast
-from jobs.opened import begin_study
-from jobs.tables import said_results
+from framework.orchestration.search.run import fit_one
+from jobs.cli.job import Arguments, Job, run_job
+from jobs.cli.forecast import forecast
+from jobs.cli.context import begin_study
+from jobs.cli.tables import said_results
 
 SECTIONS = (
     *("data", "model", "objective", "optimizer", "training", "evaluation", "assessor"),

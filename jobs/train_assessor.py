@@ -4,13 +4,13 @@ import contextlib
 import os
 from typing import Any
 
-from framework.checkpoint import cache_folder
+from framework.runs import cache_folder
 from framework.errors import DataError
-from framework.orchestration.cluster import connect, planned_cluster
-from framework.orchestration.study import begin_run, prepare_images, train_assessors
+from framework.orchestration.cluster.connect import connect, planned_cluster
+from framework.orchestration.context import begin_run, prepare_images, train_assessors
 from framework.training import find_assessors
-from jobs.cli import Arguments, Job, run_job
-from jobs.forecast import forecast
+from jobs.cli.job import Arguments, Job, run_job
+from jobs.cli.forecast import forecast
 
 JOB = Job("train_assessor", __doc__, "CONFIG", ("data", "assessor", "storage"))
 

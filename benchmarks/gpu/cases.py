@@ -15,7 +15,7 @@ from framework.config import Experiment, with_overrides
 from framework.data import PackedStore
 from framework.storage import open_folder
 from framework.training import Report, WorkerGroup, train
-from framework.training.families import family_of
+from framework.training.steps.families import family_of
 from framework.training.precision import Precision
 
 SKIP = {"model.architecture": "skip", "model.dropout": 0.0, "training.schedule": "joint", "objective.loss": "hinge"}

@@ -11,10 +11,10 @@ from torch.autograd import Function
 
 from benchmarks.gpu.bench import Bench, replaced
 from benchmarks.gpu.cases import library_wide, made, moving
-from framework.models import dcgan, skip
-from framework.models.bfloat16 import has_bfloat16
-from framework.models.leaky import leaky_convolution
-from framework.models.wide import convolution_by_rows
+from framework.models.architectures import dcgan, skip
+from framework.models.arithmetic.bfloat16 import has_bfloat16
+from framework.models.arithmetic.leaky import leaky_convolution
+from framework.models.arithmetic.wide import convolution_by_rows
 
 BOTH = (False, True)
 

@@ -15,8 +15,8 @@ from benchmarks.gpu.kernels import best_precision
 from benchmarks.gpu.memory import in_bfloat16, step_bytes
 from framework.config import DataConfig, Experiment, with_overrides
 from framework.data import prepare
-from framework.models import dcgan
-from framework.models.bfloat16 import has_bfloat16
+from framework.models.architectures import dcgan
+from framework.models.arithmetic.bfloat16 import has_bfloat16
 from framework.training.algorithms import algorithms
 
 SIZES = [("dcgan 128", 128), ("dcgan 128", 16), ("skip 64", 64), ("skip 32 r1 augmented", 32), ("vae 28", 128)]
@@ -102,10 +102,10 @@ def features(bench: Bench) -> None:
     if bench.weights is None:
         bench.told("features", "left out: no --weights")
         return
-    from framework.evaluation.inception import Inception
-    from framework.evaluation.resizing import resize
-    from framework.evaluation.weights import read_weights
-    from framework.models.exact import exact
+    from framework.evaluation.features.inception import Inception
+    from framework.evaluation.features.resizing import resize
+    from framework.evaluation.features.weights import read_weights
+    from framework.models.arithmetic.exact import exact
 
     weights, _ = read_weights(bench.weights)
     images = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3), np.uint8)

@@ -3,7 +3,7 @@
 from framework.checkpoint.foreign import as_generator
 from framework.checkpoint.generator import export_generator, load_generator
 from framework.checkpoint.loaded import LoadedGenerator
-from framework.checkpoint.run import RunFolder, TrialFolder, cache_folder
+from framework.runs.folder import RunFolder, TrialFolder, cache_folder
 from framework.checkpoint.saved import Checkpoint
 from framework.checkpoint.store import CheckpointStore
 

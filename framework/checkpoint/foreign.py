@@ -31,7 +31,7 @@ from framework.checkpoint.loaded import BLOCK_IMAGES, LoadedGenerator
 from framework.errors import CheckpointError, ConfigError, LatentscapeError
 from framework.images import to_pixels
 from framework.models import sample_latents
-from framework.models.exact import exact
+from framework.models.arithmetic.exact import exact
 
 ENTRY = "entry:"
 _TRIED, _AGAIN = 16, 8  # latents that are looked at, and those of them that are asked for a second time

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from framework.errors import LatentsError
 from framework.images import to_bytes, to_model_range
 from framework.models import sample_latents
-from framework.models.autoencoder import Decoder
-from framework.models.blocks import BLOCK_IMAGES, blocks_of, on_device
-from framework.models.exact import exact
+from framework.models.architectures.autoencoder import Decoder
+from framework.models.arithmetic.blocks import BLOCK_IMAGES, blocks_of, on_device
+from framework.models.arithmetic.exact import exact
 
 _KEPT_BLOCKS = 8  # that a device holds as bytes before they are fetched: 13 MB at 128 pixels, 0.8 GB at 1,024
 

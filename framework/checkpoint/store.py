@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from framework.checkpoint.saved import MANIFEST, Checkpoint, fill, is_name, name_at
-from framework.checkpoint.settings import differences
+from framework.runs.settings import differences
 from framework.errors import CheckpointError, StorageError
 from framework.storage import Folder
 

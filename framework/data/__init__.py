@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from framework.data.packing import Survey, find_prepared, prepare, survey
+    from framework.data.packing.prepare import Survey, find_prepared, prepare, survey
     from framework.data.prefetch import Prefetcher
     from framework.data.store import PackedStore, open_store
     from framework.data.stream import TrainingStream

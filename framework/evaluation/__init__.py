@@ -1,21 +1,15 @@
 """Scores: which features, from which images, under which protocol."""
 
-from framework.evaluation.families import FAMILIES
-from framework.evaluation.features import Extractor, FeatureSpec, build_extractor
-from framework.evaluation.inception import CLASSES
-from framework.evaluation.passes import Pass, Request, pair_passes, passes
-from framework.evaluation.protocol import FeatureSource, ImageSide, Protocol, make_score
-from framework.evaluation.reference import load_moments, real_statistics, save_moments
-from framework.evaluation.requested import requested
-from framework.evaluation.resolving import resolve_features
-from framework.evaluation.score import (
-    SHARD_IMAGES,
-    merge_in_order,
-    moments_of,
-    shard_moments,
-    shards,
-)
-from framework.evaluation.sources import (
+from framework.evaluation.protocols.families import FAMILIES
+from framework.evaluation.features.extractor import Extractor, FeatureSpec, build_extractor
+from framework.evaluation.features.inception import CLASSES
+from framework.evaluation.requests.passes import Pass, Request, pair_passes, passes
+from framework.evaluation.protocols.protocol import FeatureSource, ImageSide, Protocol, make_score
+from framework.evaluation.values.reference import load_moments, real_statistics, save_moments
+from framework.evaluation.requests.requested import requested
+from framework.evaluation.features.resolving import resolve_features
+from framework.evaluation.sources.shards import SHARD_IMAGES, merge_in_order, moments_of, shard_moments, shards
+from framework.evaluation.sources.source import (
     SourceSpec,
     drawn,
     find_source,
@@ -24,8 +18,8 @@ from framework.evaluation.sources import (
     statistics_moments,
     store_spec,
 )
-from framework.evaluation.statistics_file import save_statistics
-from framework.evaluation.weights import find_weights, how_to_get_weights
+from framework.evaluation.sources.statistics_file import save_statistics
+from framework.evaluation.features.weights import find_weights, how_to_get_weights
 
 __all__ = [
     "CLASSES",

@@ -12,12 +12,12 @@ from framework.errors import EvaluationError
 from framework.images import from_pixels
 from framework.metrics.likelihood import importance_log_likelihood
 from framework.models import derive_seed, sample_latents
-from framework.models.autoencoder import Decoder
-from framework.models.blocks import BLOCK_IMAGES, blocks_of
-from framework.models.exact import exact
+from framework.models.architectures.autoencoder import Decoder
+from framework.models.arithmetic.blocks import BLOCK_IMAGES, blocks_of
+from framework.models.arithmetic.exact import exact
 from framework.models.likelihood import Likelihood, build_likelihood
-from framework.models.prior import uniforms
-from framework.models.vae import Posterior
+from framework.models.architectures.prior import uniforms
+from framework.models.architectures.vae import Posterior
 
 
 @dataclass(frozen=True, eq=False)

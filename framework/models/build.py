@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from framework.models import autoencoder, dcgan, described, skip
-from framework.models.autoencoder import Encoder
-from framework.models.base import DiscriminatorNetwork, GeneratorNetwork
-from framework.models.prior import derive_seed
+from framework.models.architectures import autoencoder, dcgan, described, skip
+from framework.models.architectures.autoencoder import Encoder
+from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
+from framework.models.architectures.prior import derive_seed
 
 if TYPE_CHECKING:
     from framework.config import ModelConfig

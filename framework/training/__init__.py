@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from framework.training.loop import train
-from framework.training.reporting import Outcome, Report, Scored, ScoreHandle
+from framework.training.reports.report import Outcome, Report, Scored, ScoreHandle
 from framework.training.workers import WorkerGroup
 
 if TYPE_CHECKING:
-    from framework.training.assessor import AssessorPair, find_assessors, train_assessors
+    from framework.training.assessor.train import AssessorPair, find_assessors, train_assessors
 
 __all__ = [
     "AssessorPair",
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
         "find_assessors",
         "train_assessors",
     ):  # lazily: it takes torchmetrics, which a worker can do without
-        from framework.training import assessor
+        from framework.training.assessor import train as assessor
 
         return getattr(assessor, name)
     raise AttributeError(name)

@@ -9,7 +9,13 @@ import torch
 
 from framework.config import Experiment
 from framework.models import build_generator, build_partner, sample_latents
-from framework.models.bfloat16 import LEAST_GAIN, bfloat16_gain, convolution_gain, has_bfloat16, is_emulated
+from framework.models.arithmetic.bfloat16 import (
+    LEAST_GAIN,
+    bfloat16_gain,
+    convolution_gain,
+    has_bfloat16,
+    is_emulated,
+)
 
 _PROBED_PIXELS = 32_768
 

@@ -4,7 +4,7 @@ import pytest
 
 from framework.config import AssessorConfig, DataConfig
 from framework.data import prepare
-from framework.training.assessor import train_assessors
+from framework.training.assessor.train import train_assessors
 
 
 def reached(pair, label):

@@ -4,10 +4,10 @@ import torch
 
 from framework.config import AssessorConfig
 from framework.errors import ConfigError, DataError
-from framework.models.assessor import AttributeSpec
-from framework.training.assessor import split
-from framework.training.assessor_fit import loss_of
-from framework.training.assessor_labels import Label, usable_labels
+from framework.models.assessor.assessor import AttributeSpec
+from framework.training.assessor.train import split
+from framework.training.assessor.fit import loss_of
+from framework.training.assessor.labels import Label, usable_labels
 
 
 def learnable(store, **settings):

@@ -4,8 +4,8 @@ import torch
 from scipy.ndimage import uniform_filter
 
 from framework.errors import CheckpointError, LatentsError
-from framework.models.assessor import WEIGHTS, Assessor, AssessorNetwork, AttributeSpec
-from framework.models.assessor_network import LocalContrast
+from framework.models.assessor.assessor import WEIGHTS, Assessor, AssessorNetwork, AttributeSpec
+from framework.models.assessor.network import LocalContrast
 
 ATTRIBUTES = [AttributeSpec("glasses"), AttributeSpec("age_group", ["child", "young", "old"])]
 

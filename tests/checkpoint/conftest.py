@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from framework.checkpoint import Checkpoint, CheckpointStore, RunFolder
+from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.models import build_generator
 

@@ -12,8 +12,8 @@ from framework import as_generator, load_generator
 from framework.checkpoint.foreign import code_of, open_entry
 from framework.config import LatentsConfig
 from framework.errors import CheckpointError, ConfigError, LatentsError
-from framework.latents.discover import Tools, discover
-from framework.latents.projection import project
+from framework.latents.directions.discover import Tools, discover
+from framework.latents.projection.project import project
 from framework.models import sample_latents
 
 HEAD = """

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from framework.checkpoint.lease import STALE_SECONDS, holder, lease
+from framework.runs.lease import STALE_SECONDS, holder, lease
 from framework.errors import LeaseError
 from framework.storage import open_folder
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from framework.checkpoint import RunFolder, cache_folder, load_generator
+from framework.runs import RunFolder, cache_folder
+from framework.checkpoint import load_generator
 from framework.config import Experiment, StorageConfig, with_overrides
 from framework.errors import CheckpointError, ConfigError
 from framework.storage import open_folder

@@ -6,7 +6,7 @@ import pytest
 
 from framework.config import load_experiment
 from framework.config.describe import default_of
-from framework.orchestration.space import settings
+from framework.search.space import settings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 

@@ -7,7 +7,7 @@ import torch
 
 from framework.config import ModelConfig
 from framework.models import Ema, build_discriminator, build_generator, count_parameters, sample_latents
-from framework.models.prior import keep_mask
+from framework.models.architectures.prior import keep_mask
 
 # An import's layers are of one size; tests/models/test_keras_import.py has them.
 ARCHITECTURES = [name for name in get_args(ModelConfig.model_fields["architecture"].annotation) if name != "keras"]

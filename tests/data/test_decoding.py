@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framework.data.decoding import RejectedError, decode
+from framework.data.packing.decoding import RejectedError, decode
 
 RED, GREEN, BLUE, WHITE = (200, 30, 20), (20, 160, 60), (30, 40, 190), (255, 255, 255)
 

@@ -7,9 +7,17 @@ import pytest
 
 from framework.config import DataConfig
 from framework.data import open_store, prepare
-from framework.data.faces import DRAWING, draw, draw_face, sample_face
-from framework.data.faces.attributes import AGE_GROUPS, BACKGROUNDS, HAIR_COLOURS, HAIRS, LIGHTS, POSES, SKINS
-from framework.data.faces.labels import drawn_labels, face_name
+from framework.data.synthetic_faces import DRAWING, draw, draw_face, sample_face
+from framework.data.synthetic_faces.attributes import (
+    AGE_GROUPS,
+    BACKGROUNDS,
+    HAIR_COLOURS,
+    HAIRS,
+    LIGHTS,
+    POSES,
+    SKINS,
+)
+from framework.data.synthetic_faces.labels import drawn_labels, face_name
 
 
 def drawn(face, resolution=64):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from framework.data.labels import csv_labels, utkface_labels
+from framework.data.sources.labels import csv_labels, utkface_labels
 from framework.errors import DataError
 
 

@@ -9,7 +9,7 @@ import pytest
 from framework.config import Experiment, with_overrides
 from framework.data import survey
 from framework.errors import ConfigError, DataError
-from framework.models.assessor_network import AssessorNetwork
+from framework.models.assessor.network import AssessorNetwork
 
 COUNTS = {"train": 90, "t10k": 30}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from framework.data.pool import Pool, usable_cores
+from framework.data.packing.pool import Pool, usable_cores
 from framework.errors import DataError
 
 SETTINGS = {"kind": "drawn_faces", "path": "", "start": 0, "resolution": 32, "channels": 1, "seed": 0}

@@ -23,7 +23,7 @@ from framework.config import Experiment, with_overrides
 from framework.data import PackedStore
 from framework.storage import open_folder
 from framework.training import WorkerGroup, train
-from framework.training.families import family_of
+from framework.training.steps.families import family_of
 
 try:
     from tests.device.pretended import Record, pretended

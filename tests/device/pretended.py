@@ -48,7 +48,7 @@ _CONVOLUTIONS = {
 
 
 def line() -> str:
-    """Where in the project we are: `framework/training/draws.py:49 in Draws.mask`."""
+    """Where in the project we are: `framework/training/steps/draws.py:49 in Draws.mask`."""
     frame: Any = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename

@@ -7,8 +7,10 @@ import textwrap
 import pytest
 
 from framework.images import ranges
-from framework.models import autoencoder
-from framework.training import augment, loop, reporting, state, step, stepping
+from framework.models.architectures import autoencoder
+from framework.training.steps import augment, gan_step as step, base_step as stepping
+from framework.training import loop, state
+from framework.training.reports import report as reporting
 from tests.device.count import budgets, check, counted
 from tests.device.test_training import lives
 

@@ -11,20 +11,20 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from framework.checkpoint import LoadedGenerator
 from framework.config import AssessorConfig, Experiment, ModelConfig, with_overrides
 from framework.config.schema import LatentsConfig
-from framework.evaluation.features import FeatureSpec, build_extractor
+from framework.evaluation.features.extractor import FeatureSpec, build_extractor
 from framework.evaluation.likelihood import image_nats
-from framework.evaluation.score import moments_of
-from framework.evaluation.weights import read_weights
-from framework.latents.attributes import attributes_of
-from framework.latents.discover import Tools, discover
-from framework.latents.groups import labels_of
-from framework.latents.paths import Ruler, measured
-from framework.latents.projection import project
-from framework.latents.steer import effect_of, mean_slopes, move_and_assess
-from framework.latents.walks import slerp
+from framework.evaluation.sources.shards import moments_of
+from framework.evaluation.features.weights import read_weights
+from framework.latents.directions.attributes import attributes_of
+from framework.latents.directions.discover import Tools, discover
+from framework.latents.attributes.groups import labels_of
+from framework.latents.walks.smoothness import Ruler, measured
+from framework.latents.projection.project import project
+from framework.latents.steering.move import effect_of, mean_slopes, move_and_assess
+from framework.latents.walks.interpolate import slerp
 from framework.models import build_encoder, build_generator
-from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
-from framework.training.assessor import train_half
+from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
+from framework.training.assessor.train import train_half
 from tests.device.count import images_of
 from tests.device.pretended import pretended
 

@@ -9,11 +9,11 @@ from PIL import Image
 from framework.checkpoint import LoadedGenerator
 from framework.checkpoint.saved import generator_files
 from framework.config import EvaluationConfig, ModelConfig
-from framework.evaluation.features import FeatureSpec
-from framework.evaluation.resolving import resolve_features
-from framework.evaluation.weights import read_weights
+from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.features.resolving import resolve_features
+from framework.evaluation.features.weights import read_weights
 from framework.models import build_generator
-from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
+from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
 
 
 @pytest.fixture(scope="session")

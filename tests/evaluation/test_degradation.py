@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from framework.evaluation.features import FeatureSpec, build_extractor
-from framework.evaluation.weights import read_weights
+from framework.evaluation.features.extractor import FeatureSpec, build_extractor
+from framework.evaluation.features.weights import read_weights
 from framework.metrics import Moments, frechet_distance, kernel_distance, manifold_scores, relative_diversity
 
 

@@ -10,9 +10,9 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
-from framework.evaluation.features import FeatureSpec, build_extractor
-from framework.evaluation.resolving import resolve_features
-from framework.evaluation.weights import FILE, FILE_BYTES, FILE_SHA256, FILE_URL, read_weights
+from framework.evaluation.features.extractor import FeatureSpec, build_extractor
+from framework.evaluation.features.resolving import resolve_features
+from framework.evaluation.features.weights import FILE, FILE_BYTES, FILE_SHA256, FILE_URL, read_weights
 
 
 @pytest.fixture

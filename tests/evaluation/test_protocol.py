@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from framework.errors import EvaluationError
-from framework.evaluation.families import FAMILIES
-from framework.evaluation.features import FeatureSpec
-from framework.evaluation.protocol import ImageSide, Protocol, make_score
+from framework.evaluation.protocols.families import FAMILIES
+from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.protocols.protocol import ImageSide, Protocol, make_score
 
 SPEC = FeatureSpec("inception", "/somewhere/weights.pth", "a" * 64, 768)
 REAL = ImageSide(count=4500, split="training", height=64, width=64, channels=3, digest="b" * 64)

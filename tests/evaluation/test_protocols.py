@@ -7,13 +7,13 @@ from PIL import Image
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
-from framework.evaluation.families import FAMILIES
-from framework.evaluation.features import FeatureSpec
-from framework.evaluation.passes import pair_passes, passes
-from framework.evaluation.protocol import ImageSide
-from framework.evaluation.protocols import PROTOCOLS, named_protocol
-from framework.evaluation.requested import requested
-from framework.evaluation.sources import find_source, open_source
+from framework.evaluation.protocols.families import FAMILIES
+from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.requests.passes import pair_passes, passes
+from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.named import PROTOCOLS, named_protocol
+from framework.evaluation.requests.requested import requested
+from framework.evaluation.sources.source import find_source, open_source
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 768)
 ASSESSOR = FeatureSpec("assessor", "/here", "a" * 64, 80, "none")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from framework.errors import EvaluationError
-from framework.evaluation.features import FeatureSpec
-from framework.evaluation.protocol import ImageSide
-from framework.evaluation.reference import (
+from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.values.reference import (
     features_name,
     kept_features,
     load_moments,
@@ -14,7 +14,7 @@ from framework.evaluation.reference import (
     save_moments,
     statistics_name,
 )
-from framework.evaluation.score import shards
+from framework.evaluation.sources.shards import shards
 from framework.metrics import Moments
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 5)

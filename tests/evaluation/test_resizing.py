@@ -6,7 +6,7 @@ import torch
 from cleanfid.resize import build_resizer
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from framework.evaluation.resizing import resize, resize_like_tensorflow
+from framework.evaluation.features.resizing import resize, resize_like_tensorflow
 
 CPU = torch.device("cpu")
 

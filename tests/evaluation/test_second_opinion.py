@@ -6,10 +6,10 @@ import pytest
 from PIL import Image, ImageFilter
 
 from framework.evaluation import find_source
-from framework.evaluation.features import build_extractor
-from framework.evaluation.score import moments_of
-from framework.evaluation.second_opinion import second_opinion
-from framework.evaluation.sources import open_source
+from framework.evaluation.features.extractor import build_extractor
+from framework.evaluation.sources.shards import moments_of
+from framework.evaluation.values.torchmetrics_check import second_opinion
+from framework.evaluation.sources.source import open_source
 from framework.metrics import frechet_distance, kernel_distance
 
 

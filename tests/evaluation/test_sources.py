@@ -11,8 +11,8 @@ from framework.checkpoint import load_generator
 from framework.config import DataConfig
 from framework.data import prepare
 from framework.errors import EvaluationError, LatentscapeError
-from framework.evaluation.features import build_extractor
-from framework.evaluation.sources import drawn, find_source, open_source, source_shard_moments, store_spec
+from framework.evaluation.features.extractor import build_extractor
+from framework.evaluation.sources.source import drawn, find_source, open_source, source_shard_moments, store_spec
 from framework.metrics import Moments
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from framework.errors import EvaluationError
-from framework.evaluation.features import FeatureSpec
-from framework.evaluation.protocol import Protocol
-from framework.evaluation.sources import drawn, find_source, open_source, statistics_moments
-from framework.evaluation.statistics_file import read_statistics, save_statistics
+from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.protocols.protocol import Protocol
+from framework.evaluation.sources.source import drawn, find_source, open_source, statistics_moments
+from framework.evaluation.sources.statistics_file import read_statistics, save_statistics
 from framework.metrics import Moments, frechet_distance
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 64)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from framework.checkpoint.lease import lease
+from framework.runs.lease import lease
 from framework.storage import open_folder
-from jobs.cli import run_job
+from jobs.cli.job import run_job
 
 ROOT = Path(__file__).parents[2]
 DRAWN = "data: {source: drawn_faces, resolution: 32, limit: 100}\n"

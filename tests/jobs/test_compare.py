@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from jobs import compare
-from jobs.cli import run_job
+from jobs.cli.job import run_job
 
 MAKER = Path(__file__).parents[1] / "report" / "make_families.py"
 

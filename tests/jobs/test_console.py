@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from jobs.cli import Console
+from jobs.cli.job import Console
 
 
 class Finalised:

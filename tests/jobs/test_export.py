@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 from framework import load_generator
-from framework.checkpoint import CheckpointStore, RunFolder
+from framework.checkpoint import CheckpointStore
+from framework.runs import RunFolder
 from framework.config import Experiment, load_experiment, with_overrides
 from framework.config.loading import parse_yaml
 from framework.models import build_generator
 from framework.storage import open_folder
 from jobs import export
-from jobs.cli import run_job
+from jobs.cli.job import run_job
 
 FILES = ["README.md", "config.json", "experiment.yaml", "model.safetensors", "samples.png", "scores.json"]
 PARAMS = {"model.latent_size": 6, "optimizer.generator_lr": 0.00043}

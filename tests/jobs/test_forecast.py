@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from framework.config import Experiment, with_overrides
-from jobs.forecast import worker_bytes
+from jobs.cli.forecast import worker_bytes
 
 MEASURE = r"""
 import json, re, sys, torch

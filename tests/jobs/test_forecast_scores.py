@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from framework import load_generator
-from framework.checkpoint import CheckpointStore, RunFolder
+from framework.checkpoint import CheckpointStore
+from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.models import build_generator
-from framework.orchestration.scoring_plan import memory_bytes
+from framework.evaluation.cost import memory_bytes
 from jobs import evaluate
-from jobs.cli import run_job
+from jobs.cli.job import run_job
 
 SHAPE = {"resolution": 32, "channels": 3}
 DATA = {"source": "drawn faces", "images": 100, "training": 80, "held_out": 20, "digest": "c1" * 32, **SHAPE}
@@ -77,7 +78,7 @@ def test_a_run_s_passes_are_told(run, called, weights):
 
 
 def test_what_is_scored_is_not_counted(run, called, weights):
-    from framework.orchestration.run_requests import RunSides, run_requests
+    from framework.evaluation.requests.run_metrics import RunSides, run_requests
 
     keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid"], "evaluation.samples": 400}
     settled = RunFolder(run.folder, with_overrides(run.experiment, keys))
@@ -172,8 +173,8 @@ def test_the_memory_that_is_told_is_enough_and_not_far_more(family, real, fake, 
 
 
 def test_what_a_gpu_has_scored_is_not_scored_again(run, weights):
-    from framework.orchestration.run_requests import RunSides, run_requests
-    from framework.orchestration.target import find_target
+    from framework.evaluation.requests.run_metrics import RunSides, run_requests
+    from framework.checkpoint.reference import find_target
 
     keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid", "kid"], "evaluation.samples": 400}
     settled = RunFolder(run.folder, with_overrides(run.experiment, keys))

@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from framework.checkpoint import CheckpointStore, RunFolder
+from framework.checkpoint import CheckpointStore
+from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
-from framework.orchestration.target import Target, find_target
+from framework.checkpoint.reference import Target, find_target
 from framework.report import write_report
-from jobs.cli import run_job
+from jobs.cli.job import run_job
 
 MINE = """
 from torch import nn

@@ -7,12 +7,13 @@ import h5py
 import numpy as np
 import pytest
 
-from framework.checkpoint import Checkpoint, RunFolder, load_generator
+from framework.checkpoint import Checkpoint, load_generator
+from framework.runs import RunFolder
 from framework.config import load_experiment
 from framework.models import build_generator
-from framework.orchestration.target import every_target, find_target
+from framework.checkpoint.reference import every_target, find_target
 from framework.storage import open_folder
-from jobs.cli import run_job
+from jobs.cli.job import run_job
 
 CHECKPOINT = "trials/imported/checkpoints/000000000000"
 

@@ -4,10 +4,11 @@ import importlib
 
 import pytest
 
-from framework.checkpoint import CheckpointStore, RunFolder
+from framework.checkpoint import CheckpointStore
+from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.models import build_encoder, build_generator
-from jobs.cli import run_job
+from jobs.cli.job import run_job
 
 SMALL = {"data.source": "mnist", "data.resolution": 28, "data.channels": 1, "model.width": 4, "model.latent_size": 3}
 LABELLED = {"digest": "mnist", "labels": ["digit"]}

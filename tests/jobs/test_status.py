@@ -19,13 +19,13 @@ from pathlib import Path
 
 import pytest
 
-from framework.checkpoint import RunFolder
-from framework.checkpoint.lease import lease
+from framework.runs import RunFolder
+from framework.runs.lease import lease
 from framework.config import Experiment, with_overrides
 from framework.report.status import RunStatus, TrialStatus
 from jobs import status
-from jobs.cli import run_job
-from jobs.status_table import status_lines
+from jobs.cli.job import run_job
+from jobs.cli.status_table import status_lines
 
 HOME, ENTER, LEAVE = "\x1b[H", "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 PARAMS = {"optimizer.generator_lr": 0.00043347, "model.latent_size": 64}

@@ -6,7 +6,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from framework.config.schema import LatentsConfig
-from framework.latents.arithmetic import run_arithmetic
+from framework.latents.arithmetic.run import run_arithmetic
 from framework.latents.artifacts import (
     read_sheet_latents,
     write_arithmetic,

@@ -7,10 +7,10 @@ from torch import nn
 
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
-from framework.latents.attributes import Attribute, attributes_of
-from framework.latents.discover import Tools, discover
-from framework.latents.edits import EDITS, edits_for
-from framework.latents.piles import read_piles
+from framework.latents.directions.attributes import Attribute, attributes_of
+from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.edits import EDITS, edits_for
+from framework.latents.directions.sorted_samples import read_piles
 from framework.models import sample_latents
 
 SIZE = 16

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from framework.errors import LatentsError
-from framework.latents.effects import Effect, Slopes, latent_slopes, logits, path_length, random_directions
+from framework.latents.steering.effects import Effect, Slopes, latent_slopes, logits, path_length, random_directions
 
 STRENGTHS = [-2.0, -1.0, 0.0, 1.0, 3.0]
 

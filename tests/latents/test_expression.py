@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.errors import LatentsError
-from framework.latents.expression import SignedGroup, format_expression, parse_expression
+from framework.latents.attributes.expression import SignedGroup, format_expression, parse_expression
 
 TERMS = st.lists(
     st.builds(SignedGroup, st.sampled_from(["+", "-"]), st.from_regex(r"\w{1,12}", fullmatch=True)),

@@ -3,7 +3,14 @@ import pytest
 
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
-from framework.latents.groups import Condition, Group, UnknownGroupError, known_names, labels_of, resolve_group
+from framework.latents.attributes.groups import (
+    Condition,
+    Group,
+    UnknownGroupError,
+    known_names,
+    labels_of,
+    resolve_group,
+)
 
 LABELS = {"glasses": None, "female": None, "age_group": ("child", "young", "old"), "hat": ("none", "cap")}
 

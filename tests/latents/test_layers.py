@@ -8,9 +8,9 @@ from torch import nn
 
 from framework.config import LatentsConfig, ModelConfig
 from framework.errors import LatentsError
-from framework.latents.discover import Tools, discover
-from framework.latents.layers import early_activations
-from framework.latents.sefa import first_weight
+from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.methods.layers import early_activations
+from framework.latents.directions.methods.sefa import first_weight
 from framework.models import build_generator, sample_latents
 
 SIZE = 16

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from framework.latents.edits import EDITS
-from framework.latents.limits import nearest_amounts, reach_of, spread_of
+from framework.latents.directions.edits import EDITS
+from framework.latents.steering.reach import nearest_amounts, reach_of, spread_of
 
 
 @pytest.fixture

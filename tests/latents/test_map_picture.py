@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from framework.latents.map_picture import Map, beside, draw_maps, draw_plane, map_figure
-from framework.latents.maps import Plane
+from framework.latents.maps.picture import Map, beside, draw_maps, draw_plane, map_figure
+from framework.latents.maps.plane import Plane
 
 CLASSES = [str(digit) for digit in range(10)]
 LABELS = np.arange(500) % 10

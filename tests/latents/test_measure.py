@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from framework.latents.expression import parse_expression
-from framework.latents.groups import Condition
-from framework.latents.measure import Share, combine, expected, measured_rows
+from framework.latents.attributes.expression import parse_expression
+from framework.latents.attributes.groups import Condition
+from framework.latents.attributes.shares import Share, combine, expected, measured_rows
 
 GLASSES, BARE = Condition("glasses", "high"), Condition("glasses", "low")
 SMILING = Condition("smiling", "high")

@@ -6,7 +6,7 @@ import torch
 
 from framework.config import ModelConfig
 from framework.errors import LatentsError
-from framework.latents.projection import project
+from framework.latents.projection.project import project
 from framework.models import build_generator, sample_latents
 
 SIZE = 8

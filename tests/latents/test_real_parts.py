@@ -7,12 +7,12 @@ import torch
 from framework.checkpoint import LoadedGenerator
 from framework.config import ModelConfig
 from framework.config.schema import LatentsConfig
-from framework.latents.arithmetic import run_arithmetic
-from framework.latents.paths import Ruler, measured
-from framework.latents.subjects import assess_latents, merge_assessed
-from framework.latents.walks import lerp, slerp
+from framework.latents.arithmetic.run import run_arithmetic
+from framework.latents.walks.smoothness import Ruler, measured
+from framework.latents.protocols import assess_latents, merge_assessed
+from framework.latents.walks.interpolate import lerp, slerp
 from framework.models import build_generator
-from framework.models.assessor import Assessor, AssessorNetwork, AttributeSpec
+from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
 
 LABELS = [AttributeSpec("glasses"), AttributeSpec("smiling"), AttributeSpec("age_group", ["young", "old"])]
 

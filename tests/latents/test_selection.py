@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.errors import LatentsError
-from framework.latents.groups import Condition
-from framework.latents.selection import (
+from framework.latents.attributes.groups import Condition
+from framework.latents.arithmetic.selection import (
     SURE,
     Candidates,
     choose,
@@ -16,7 +16,7 @@ from framework.latents.selection import (
     require_candidates,
     sure_count,
 )
-from framework.latents.subjects import Assessed, assess_latents, merge_assessed
+from framework.latents.protocols import Assessed, assess_latents, merge_assessed
 
 A, B = Condition("a", "high"), Condition("b", "high")
 

@@ -5,7 +5,7 @@ import pytest
 import safetensors.numpy
 
 from framework.errors import LatentsError
-from framework.latents.starts import read_starts
+from framework.latents.projection.starts import read_starts
 from framework.storage import open_folder
 
 

@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 
-from framework.latents.attributes import attributes_of
-from framework.latents.direction import Direction
-from framework.latents.effects import random_directions
-from framework.latents.groups import labels_of
-from framework.latents.steer import (
+from framework.latents.directions.attributes import attributes_of
+from framework.latents.directions.direction import Direction
+from framework.latents.steering.effects import random_directions
+from framework.latents.attributes.groups import labels_of
+from framework.latents.steering.move import (
     Moved,
     distances_along,
     draw_film,

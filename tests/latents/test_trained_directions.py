@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from framework.errors import LatentsError
-from framework.latents.direction import unit
-from framework.latents.edits import EDITS
-from framework.latents.ganalyze import ganalyze, moved
-from framework.latents.steerable import steer_linear, steer_nonlinear
+from framework.latents.directions.direction import unit
+from framework.latents.directions.edits import EDITS
+from framework.latents.directions.methods.ganalyze import ganalyze, moved
+from framework.latents.directions.methods.steerability import steer_linear, steer_nonlinear
 from framework.models import sample_latents
 
 SIZE = 16

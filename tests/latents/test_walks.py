@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
-from framework.latents.paths import Ruler
-from framework.latents.subjects import typical_norm
-from framework.latents.walks import (
+from framework.latents.walks.smoothness import Ruler
+from framework.latents.protocols import typical_norm
+from framework.latents.walks.interpolate import (
     LEG_FRAMES,
     between_corners,
     draw_corners,

@@ -10,7 +10,7 @@ from torch import nn
 
 from framework.config import ModelConfig
 from framework.models import build_discriminator, build_generator, count_parameters
-from framework.models.dcgan import stem_size
+from framework.models.architectures.dcgan import stem_size
 
 REFERENCE = ModelConfig(width=128, latent_size=100)
 

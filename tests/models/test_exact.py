@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from framework.models.exact import exact, kind_of
+from framework.models.arithmetic.exact import exact, kind_of
 
 CUDNN, PRODUCTS = torch.backends.cudnn, torch.backends.cuda.matmul
 

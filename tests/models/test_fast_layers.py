@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from framework.models.leaky import leaky_convolution
-from framework.models.wide import convolution_by_rows, wide_convolution
+from framework.models.arithmetic.leaky import leaky_convolution
+from framework.models.arithmetic.wide import convolution_by_rows, wide_convolution
 
 LAYERS = {
     "stride 2": lambda: nn.Conv2d(6, 5, 3, stride=2, padding=1),

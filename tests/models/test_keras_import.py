@@ -16,8 +16,8 @@ import torch
 from framework.config import ModelConfig
 from framework.errors import CheckpointError, ConfigError
 from framework.models import build_discriminator, build_generator, keras_import
-from framework.models import layers as plain
-from framework.models.described import Discriminator, Generator, chain
+from framework.models.architectures import described_layers as plain
+from framework.models.architectures.described import Discriminator, Generator, chain
 from framework.models.keras_import import import_discriminator, import_generator
 from framework.models.keras_import.weights import states_of, step_names
 

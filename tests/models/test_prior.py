@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from framework.models import sample_latents
-from framework.models.prior import derive_seed, keep_mask, random_words, uniforms
+from framework.models.architectures.prior import derive_seed, keep_mask, random_words, uniforms
 
 SEEDS = st.integers(0, 2**64 - 1)
 

@@ -6,9 +6,9 @@ Nothing is started: a cluster is here what Ray would tell of it.
 from pathlib import Path
 
 from framework.config import load_experiment
-from framework.orchestration.cluster import Cluster
-from framework.orchestration.resources import Plan, search_plan
-from framework.orchestration.space import number_of_settings
+from framework.orchestration.cluster.connect import Cluster
+from framework.orchestration.trial.resources import Plan, search_plan
+from framework.search.space import number_of_settings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 CORES = 16.0

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
 
-from framework.orchestration.early_end import EarlyEnd, MedianStopping, SuccessiveHalving
-from framework.orchestration.ledger import Entry, Ledger
+from framework.search.early_stopping import EarlyEnd, MedianStopping, SuccessiveHalving
+from framework.search.registry import Entry, Ledger
 
 EVERY = 10
 TOTAL = 270

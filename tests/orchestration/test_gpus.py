@@ -6,10 +6,10 @@ import pytest
 import torch
 from ray.runtime_env.runtime_env import _merge_runtime_env
 
-from framework.orchestration.cluster import planned_cluster
-from framework.orchestration.environment import worker_environment
-from framework.orchestration.gpus import LocalGpus, has_code_for, is_usable, local_gpus, node_gpus
-from framework.orchestration.shards import TaskResources
+from framework.orchestration.cluster.connect import planned_cluster
+from framework.orchestration.cluster.environment import worker_environment
+from framework.orchestration.cluster.gpus import LocalGpus, has_code_for, is_usable, local_gpus, node_gpus
+from framework.orchestration.pool.tasks import TaskResources
 
 
 def node(kind=None, gpus=1.0):

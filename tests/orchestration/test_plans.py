@@ -8,12 +8,12 @@ fit card by card: three times 0.3. A cluster from 0 (a head of 8 cores) is asked
 import pytest
 
 from framework.config import load_experiment
-from framework.orchestration.cluster import planned_cluster
-from framework.orchestration.gpus import local_gpus
-from framework.orchestration.resources import search_plan
-from framework.orchestration.space import number_of_settings
-from jobs.cli import Console
-from jobs.forecast import forecast
+from framework.orchestration.cluster.connect import planned_cluster
+from framework.orchestration.cluster.gpus import local_gpus
+from framework.orchestration.trial.resources import search_plan
+from framework.search.space import number_of_settings
+from jobs.cli.job import Console
+from jobs.cli.forecast import forecast
 from tests.orchestration.plans import CONFIGS, SETTINGS, plan_of, row
 
 # (workers, GPUs each, cores each, trials at a time)

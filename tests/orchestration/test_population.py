@@ -2,13 +2,14 @@
 
 import pytest
 
-from framework.checkpoint import CheckpointStore, RunFolder
+from framework.checkpoint import CheckpointStore
+from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import ConfigError
 from framework.models import build_generator
-from framework.orchestration.ledger import Entry, Ledger
-from framework.orchestration.population import compared_until, decide, exploit, generation_ends
-from framework.orchestration.space import check_space
+from framework.search.registry import Entry, Ledger
+from framework.search.pbt import compared_until, decide, exploit, generation_ends
+from framework.search.space import check_space
 
 LR, OTHER = "optimizer.generator_lr", "optimizer.discriminator_lr"
 SPACE = {LR: {"loguniform": [1e-4, 1e-2]}, OTHER: {"choice": [1e-4, 2e-4, 4e-4]}}

@@ -4,8 +4,8 @@ import pytest
 from scipy import stats
 
 from framework.config import Experiment, with_overrides
-from framework.orchestration.ledger import Entry, Ledger
-from framework.orchestration.repeats import Spread, rank, repeats_due, within_noise
+from framework.search.registry import Entry, Ledger
+from framework.search.repeats import Spread, rank, repeats_due, within_noise
 
 
 def experiment(**search):

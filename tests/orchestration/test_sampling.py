@@ -6,9 +6,9 @@ import pytest
 
 from framework.config import Experiment, with_overrides
 from framework.errors import ConfigError
-from framework.orchestration.ledger import Entry, Ledger
-from framework.orchestration.sampling import OptunaSampler, RandomSampler, sampler_of
-from framework.orchestration.space import check_space, settings
+from framework.search.registry import Entry, Ledger
+from framework.search.sampling import OptunaSampler, RandomSampler, sampler_of
+from framework.search.space import check_space, settings
 
 SPACE = {
     "optimizer.generator_lr": {"loguniform": [1e-5, 1e-1]},

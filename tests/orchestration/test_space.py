@@ -6,7 +6,7 @@ import pytest
 
 from framework.config import Experiment, with_overrides
 from framework.errors import ConfigError
-from framework.orchestration.space import settings
+from framework.search.space import settings
 
 SPACE = {"optimizer.generator_lr": {"loguniform": [5e-5, 1e-3]}, "model.latent_size": {"choice": [32, 64, 100]}}
 

@@ -5,11 +5,12 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from framework.checkpoint import LoadedGenerator, RunFolder
+from framework.checkpoint import LoadedGenerator
+from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import DataError, LatentsError
 from framework.models import build_encoder, build_generator
-from framework.orchestration.starting import starts_of
+from framework.orchestration.studies.starts import starts_of
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "ray" / "tiny.yaml"

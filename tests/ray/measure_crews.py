@@ -11,14 +11,15 @@ import signal
 import sys
 from pathlib import Path
 
-from framework.checkpoint import RunFolder, load_generator
+from framework.runs import RunFolder
+from framework.checkpoint import load_generator
 from framework.evaluation import resolve_features
-from framework.evaluation.sources import find_source
-from framework.orchestration.actors import Actors
-from framework.orchestration.cluster import connect
-from framework.orchestration.moments import source_moments
-from framework.orchestration.shards import TaskResources, Tasks
-from framework.orchestration.target import best_target
+from framework.evaluation.sources.source import find_source
+from framework.orchestration.pool.actors import Actors
+from framework.orchestration.cluster.connect import connect
+from framework.evaluation.values.moments import source_moments
+from framework.orchestration.pool.tasks import TaskResources, Tasks
+from framework.checkpoint.reference import best_target
 
 SAMPLES = 1100  # four shards and a part of one
 

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from tests.ray.conftest import RAY, ROOT, Cluster, Jobs, wait_until
 
 

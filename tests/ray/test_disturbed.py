@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from framework.config import load_experiment, parse_overrides
 from tests.ray.conftest import TINY, Cluster, Jobs, our_processes, wait_until
 

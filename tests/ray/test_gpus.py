@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from tests.ray.conftest import ROOT, TINY, Cluster, Jobs
 
 pytestmark = pytest.mark.skipif(

@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from framework.checkpoint import Checkpoint, RunFolder, load_generator
-from framework.data.faces import draw_face
-from framework.latents.direction import load_direction
+from framework.checkpoint import Checkpoint, load_generator
+from framework.runs import RunFolder
+from framework.data.synthetic_faces import draw_face
+from framework.latents.directions.direction import load_direction
 from tests.ray.conftest import ROOT, Ended, Jobs
 
 GOLDEN = ROOT / "tests" / "golden" / "keras"

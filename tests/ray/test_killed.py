@@ -10,7 +10,8 @@ import time
 import psutil
 import pytest
 
-from framework.checkpoint import RunFolder, load_generator
+from framework.runs import RunFolder
+from framework.checkpoint import load_generator
 from tests.ray.conftest import MARK, ROOT, TINY, our_processes, wait_until
 
 SHORT = ("training.total_images=1280", "training.samples_every_images=1280", "evaluation.every_images=640")

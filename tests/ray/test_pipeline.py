@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import framework
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from tests.ray.conftest import TINY, Jobs
 
 

@@ -6,7 +6,7 @@ import time
 import psutil
 import pytest
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 from tests.ray.conftest import TINY, wait_until
 
 RATE = "optimizer.generator_lr"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from framework.checkpoint import RunFolder
-from framework.orchestration.target import best_target
+from framework.runs import RunFolder
+from framework.checkpoint.reference import best_target
 from framework.report import write_report
-from framework.report.compare_page import render_comparison
-from framework.report.score_table import columns, read_row
-from framework.report.sides import read_side
+from framework.report.compare_page.page import render_comparison
+from framework.report.shared.score_table import columns, read_row
+from framework.report.compare_page.compared_run import read_side
 
 VOID = {"col", "meta", "img", "br", "wbr", "link", "input", "hr", "path", "circle", "rect", "polyline"}
 

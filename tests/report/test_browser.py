@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 
 pytestmark = pytest.mark.browser
 

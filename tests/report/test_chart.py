@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.metrics import direction
-from framework.report import chart, lineage, reading, ticks, trials, words
-from framework.report.chart import Axis, Line, draw, thinned
-from framework.report.ticks import log_ticks, nice_ticks
+from framework.report.charts import line_chart as chart, lineage
+from framework.report.read import run as reading, trials
+from framework.report.text import ticks, format as words
+from framework.report.charts.line_chart import Axis, Line, draw, thinned
+from framework.report.text.ticks import log_ticks, nice_ticks
 
 
 @pytest.mark.parametrize("module", [chart, direction, lineage, reading, ticks, trials, words])

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from framework.report import importance
-from framework.report.importance import FEWEST_TRIALS, explained, group_basis, importances, ranks, trend_basis
+from framework.report.run_page import importance
+from framework.report.run_page.importance import (
+    FEWEST_TRIALS,
+    explained,
+    group_basis,
+    importances,
+    ranks,
+    trend_basis,
+)
 
 
 def test_examples():

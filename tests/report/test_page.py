@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from framework.checkpoint import RunFolder
+from framework.runs import RunFolder
 
 SECTIONS = (
     *("leaderboard", "curves", "growth", "scores", "interpolation", "arithmetic", "latent"),

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from framework.checkpoint import RunFolder
-from framework.report.score_table import Row, columns, read_row
-from jobs.tables import comparison_table
+from framework.runs import RunFolder
+from framework.report.shared.score_table import Row, columns, read_row
+from jobs.cli.tables import comparison_table
 
 
 def score(metric, value, *, real=100, **more):

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from framework.checkpoint import RunFolder
-from framework.checkpoint.lease import lease
+from framework.runs import RunFolder
+from framework.runs.lease import lease
 from framework.config import Experiment, with_overrides
 from framework.report.status import StatusReader
 

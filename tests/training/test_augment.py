@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from framework.training.augment import NUMBERS, build_augmentation, color, cutout, translation
+from framework.training.steps.augment import NUMBERS, build_augmentation, color, cutout, translation
 
 MIDDLE = 0.5
 

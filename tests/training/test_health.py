@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from framework.training.health import Health, mutual_distance
+from framework.training.reports.health import Health, mutual_distance
 
 
 def row(clock, real, fake):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from framework.config import ObjectiveConfig
-from framework.training.objectives import build_objective, squared_slopes
+from framework.training.steps.objectives import build_objective, squared_slopes
 
 LOGITS = torch.tensor([-40.0, -2.0, 0.0, 0.5, 3.0, 40.0], dtype=torch.float64)
 

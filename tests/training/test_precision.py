@@ -8,10 +8,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from framework.config import Experiment, with_overrides
 from framework.models import build_generator, build_partner
-from framework.models.bfloat16 import convolution_gain, is_emulated
+from framework.models.arithmetic.bfloat16 import convolution_gain, is_emulated
 from framework.training.algorithms import algorithms
-from framework.training.augment import NUMBERS, build_augmentation
-from framework.training.objectives import squared_slopes
+from framework.training.steps.augment import NUMBERS, build_augmentation
+from framework.training.steps.objectives import squared_slopes
 from framework.training.precision import precision_of_gpu, settle_precision, settled
 
 CPU = torch.device("cpu")

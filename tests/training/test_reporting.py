@@ -6,7 +6,7 @@ import torch
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.training import WorkerGroup
-from framework.training.reporting import Tally
+from framework.training.reports.report import Tally
 from framework.training.state import TrainState
 
 FIGURES = ("discriminator_loss", "discriminator_gradient_norm", "generator_gradient_norm")

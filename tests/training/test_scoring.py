@@ -7,7 +7,7 @@ import pytest
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.snapshot import Writing
 from framework.storage import open_folder
-from framework.training.scoring import PendingScores
+from framework.training.reports.scores import PendingScores
 
 
 class AtOnce:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.models.keras_import.layers import RefusedError
-from framework.models.layers import Shape
+from framework.models.architectures.described_layers import Shape
 
 _FUNCTIONAL = ("Functional", "Model")
 _INPUT = "InputLayer"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from framework.models import layers as plain
+from framework.models.architectures import described_layers as plain
 
 Config = Mapping[str, Any]
 

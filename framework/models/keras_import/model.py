@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from framework.errors import CheckpointError
-from framework.models import layers as plain
+from framework.models.architectures import described_layers as plain
 from framework.models.keras_import.archive import Archive, open_archive
 from framework.models.keras_import.chain import Entry, chain_of
 from framework.models.keras_import.layers import RefusedError, layers_from

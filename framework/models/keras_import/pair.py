@@ -6,8 +6,8 @@ from typing import Any, Literal
 from torch import Tensor
 
 from framework.errors import CheckpointError
-from framework.models import layers as plain
-from framework.models.dcgan import stem_size
+from framework.models.architectures import described_layers as plain
+from framework.models.architectures.dcgan import stem_size
 from framework.models.keras_import.model import KerasModel
 from framework.models.keras_import.weights import pair_names, states_of, step_names, turned
 

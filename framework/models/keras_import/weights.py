@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framework.models import layers as plain
+from framework.models.architectures import described_layers as plain
 from framework.models.keras_import.model import KerasModel
 
 _NAMES = {

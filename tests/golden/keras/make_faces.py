@@ -21,7 +21,7 @@ LATENT, SIDE, FACES, EPSILON = 8, 32, 1000, 1e-3
 
 def draw(path):
     """Images [n,32,32,3] uint8 of `drawn_faces`."""
-    from framework.data.faces import draw_face
+    from framework.data.synthetic_faces import draw_face
 
     np.savez(path, faces=np.stack([np.asarray(draw_face(0, index, resolution=SIDE)) for index in range(FACES)]))
 

@@ -1,0 +1,229 @@
+"""The making of a store in a folder of its own: decode, mark, label, and write the manifest last."""
+
+import hashlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework.config import DataConfig
+from framework.data.synthetic_faces.labels import drawn_labels
+from framework.data.sources.labels import Labels, check_csv, csv_labels, mnist_labels, utkface_labels
+from framework.data.sources.mnist import is_test_name
+from framework.data.packing.pool import Pool, usable_cores
+from framework.data.packing.rejection import refuse_rejected, write_rejected
+from framework.data.sources.source import Listing, list_source, locate, source_name
+from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out
+from framework.errors import DataError
+
+_FEW_IMAGES = 96  # decoded sooner than processes start
+_SMALL_FILE_BYTES = 2048
+_SYNC_BYTES = 1 << 25
+_HEADER_BYTES = 128  # of an .npy file, whatever its count
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class _Decoded:
+    """What came of the files so far; the k-th file's picture is in slot k of the output."""
+
+    names: list[str] = field(default_factory=list)
+    hashes: dict[int, str] = field(default_factory=dict)
+    rejected: dict[int, str] = field(default_factory=dict)
+
+    def take(self, results: list[Any]) -> None:
+        for slot, content, reason in results:
+            if reason is None:
+                self.hashes[slot] = content
+            else:
+                self.rejected[slot] = reason
+
+
+def build(
+    config: DataConfig, folder: Path, *, progress: Progress | None, processes: int | None, refused_list: Path
+) -> None:
+    """Makes the whole store in an empty folder.
+
+    Args:
+        config: See `prepare`.
+        folder: Empty.
+        progress: See `prepare`.
+        processes: See `prepare`.
+        refused_list: Where the list of rejected files goes if they are too many.
+
+    Raises:
+        DataError: See `prepare`.
+    """
+    if config.labels:
+        check_csv(Path(config.labels).expanduser())
+    output = folder / IMAGES
+    output.touch()
+    with Pool(_processes(config, processes)) as pool:  # they start while the source is listed
+        decoded = _decode(config, list_source(config, unpack_to=folder), pool, output, progress=progress)
+    for unpacked in folder.glob("source.*"):
+        unpacked.unlink()
+    rejected = sorted((decoded.names[slot], reason) for slot, reason in decoded.rejected.items())
+    write_rejected(folder / REJECTED, rejected)
+    attempted = len(decoded.hashes) + len(rejected)
+    try:
+        refuse_rejected(config, rejected, attempted=attempted, listed_in=refused_list)
+    except DataError:
+        shutil.copyfile(folder / REJECTED, refused_list)
+        raise
+    slots = _close_gaps(output, decoded, side=config.resolution, channels=config.channels)
+    names, hashes = [decoded.names[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
+    manifest = _manifest(config, names, hashes) | {"rejected": rejected}
+    _write_synced(folder / MANIFEST, json.dumps(manifest).encode())
+
+
+def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[str, Any]:
+    held_out = _held_out(config, names, hashes)
+    if all(held_out):
+        raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves none for training")
+    labels, matched = _labels(config, names)
+    return {
+        "format": FORMAT,
+        "source": source_name(config),
+        "source_digest": hashlib.sha256("\n".join(sorted(hashes)).encode()).hexdigest(),
+        "resolution": config.resolution,
+        "channels": config.channels,
+        "images": len(names),
+        "labels_matched": matched,
+        "label_classes": labels.classes,
+        "names": names,
+        "hashes": hashes,
+        "held_out": [int(mark) for mark in held_out],
+        "labels": {name: _or_null(values) for name, values in labels.values.items()},
+    }
+
+
+def _held_out(config: DataConfig, names: list[str], hashes: list[str]) -> list[bool]:
+    """MNIST's own test split; of all else the share that `data.held_out` says."""
+    if config.source == "mnist":
+        return [is_test_name(name) for name in names]
+    return [is_held_out(content, config.held_out) for content in hashes]
+
+
+def _processes(config: DataConfig, processes: int | None) -> int:
+    """As asked, else one a core; one alone where few images are sooner decoded than processes start."""
+    path = locate(config)
+    if path is None:
+        few = (config.limit or _FEW_IMAGES) < _FEW_IMAGES
+    elif path.is_dir():
+        few = len(list(itertools.islice(path.rglob("*"), _FEW_IMAGES))) < _FEW_IMAGES
+    else:
+        few = path.stat().st_size < _FEW_IMAGES * _SMALL_FILE_BYTES
+    return 1 if few else processes or usable_cores()
+
+
+def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, progress: Progress | None) -> _Decoded:
+    """Decodes all, or until `data.limit` images are good: the rejected ones' places are given to others."""
+    settings = {
+        "kind": listing.kind,
+        "path": listing.path,
+        "output": str(output),
+        "start": _HEADER_BYTES,
+        "resolution": config.resolution,
+        "channels": config.channels,
+        "seed": config.seed,
+    }
+    decoded = _Decoded()
+    pool.begin(settings)
+    items = _sampled(config, listing)
+    missing, synced, picture_bytes = config.limit, 0, config.resolution**2 * config.channels
+    while missing is None or missing > 0:
+        before = len(decoded.names)
+        for name, item in itertools.islice(items, missing):
+            pool.put(len(decoded.names), item)
+            decoded.names.append(name)
+        if len(decoded.names) == before:
+            break
+        wanted = min(config.limit or len(decoded.names), len(decoded.names))
+        for results in pool.results():
+            decoded.take(results)
+            if (len(decoded.hashes) - synced) * picture_bytes >= _SYNC_BYTES:
+                _sync(output)  # along the way, while the others decode, rather than all at the end
+                synced = len(decoded.hashes)
+            if progress is not None:
+                progress(len(decoded.hashes), wanted)
+        missing = 0 if config.limit is None else config.limit - len(decoded.hashes)
+    return decoded
+
+
+def _sampled(config: DataConfig, listing: Listing) -> Iterator[tuple[str, Any]]:
+    """Items in the order of the seeded sample, of which a larger one holds the smaller.
+
+    By a hash of each name's last step, so that a folder and an archive of the same files give the same sample.
+    """
+    if config.limit is None or listing.kind == "drawn_faces":
+        return listing.items
+
+    def place(item: tuple[str, Any]) -> tuple[bytes, str]:
+        text = f"{config.seed} {item[0].rpartition('/')[2]}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(text).digest(), item[0]
+
+    return iter(sorted(dict(listing.items).items(), key=place))
+
+
+def _close_gaps(output: Path, decoded: _Decoded, *, side: int, channels: int) -> list[int]:
+    """Moves pictures from the end into the slots of the rejected, and writes the header; the slots in their new order.
+
+    Of a name that came twice, as in an archive that was appended to, the last one stays.
+    """
+    last = {decoded.names[slot]: slot for slot in sorted(decoded.hashes)}
+    kept = sorted(last.values())
+    count, size = len(kept), side * side * channels
+    holes = sorted(set(range(count)).difference(kept))
+    places = {slot: slot for slot in kept if slot < count}
+    with output.open("r+b") as file:
+        for hole, slot in zip(holes, (slot for slot in kept if slot >= count), strict=True):
+            os.pwrite(
+                file.fileno(), os.pread(file.fileno(), size, _HEADER_BYTES + slot * size), _HEADER_BYTES + hole * size
+            )
+            places[slot] = hole
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (count, side, side, channels)}
+        )
+        assert file.tell() == _HEADER_BYTES
+        file.truncate(_HEADER_BYTES + count * size)
+        file.flush()
+        os.fsync(file.fileno())
+    return sorted(places, key=places.__getitem__)
+
+
+def _labels(config: DataConfig, names: list[str]) -> tuple[Labels, int | None]:
+    """The source's own labels, then the CSV's, which win where both have one; and how many images have a row."""
+    labels = Labels({}, {})
+    if config.source == "utkface":
+        labels = utkface_labels(names)
+    elif config.source == "mnist":
+        labels = mnist_labels(names)
+    elif config.source == "drawn_faces":
+        labels = drawn_labels(config.seed, names)
+    if not config.labels:
+        return labels, None
+    more, matched = csv_labels(Path(config.labels).expanduser(), names)
+    classes = {name: found for name, found in labels.classes.items() if name not in more.values}
+    return Labels({**labels.values, **more.values}, {**classes, **more.classes}), matched
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _or_null(values: np.ndarray) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN

@@ -1,0 +1,170 @@
+"""Decoding on all cores: own small processes, so that no `__main__` guard, fork or thread of the caller matters.
+
+Pillow frees the interpreter's lock while it decodes, but a third of a small file's time is Python: threads stop
+scaling at about three cores, processes do not. They are started by command line, like a shell would, because fork is
+unsafe beside the threads of torch and Ray, and multiprocessing's spawn runs the caller's main module again.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+from framework.data.packing.worker import Result, Work
+from framework.errors import DataError
+
+_CHUNK = 32
+_CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_PACKAGES = str(Path(__file__).parents[2])
+# glibc: keep what was freed, instead of handing each picture's memory back to the system and asking for it anew
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+_Chunk = list[tuple[int, Any]]
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which in a container are fewer than the machine's."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _CGROUP_QUOTA.read_text().split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no such file, or "max": no quota
+        return cores
+
+
+class Pool:
+    """Some processes that decode; use it as a context, so that none is left behind.
+
+        with Pool(4) as pool:
+            pool.begin(settings)
+            for slot, item in enumerate(items):
+                pool.put(slot, item)       # they decode from the first on
+            for results in pool.results():
+                ...
+
+    Args:
+        processes: How many; with 1 the work is done in this process.
+    """
+
+    def __init__(self, processes: int) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
+        self._workers = [self._start() for _ in range(processes)] if processes > 1 else []
+        self._here: Work | None = None
+        self._chunk: _Chunk = []
+        self._chunks: queue.SimpleQueue[_Chunk | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[list[Result] | DataError] = queue.SimpleQueue()
+        self._feeders = [threading.Thread(target=self._feed, args=(worker,), daemon=True) for worker in self._workers]
+        self._owed = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.kill()
+            worker.wait()
+            self._chunks.put(None)
+        for feeder in self._feeders:
+            if feeder.is_alive():
+                feeder.join()
+        for worker in self._workers:
+            for pipe in (worker.stdin, worker.stdout):
+                _close(pipe)
+        if self._here is not None:
+            self._here.close()
+        self._errors.close()
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Tells all what to do: `settings` are `Work`'s."""
+        if not self._workers:
+            self._here = Work(**settings)
+        for worker, feeder in zip(self._workers, self._feeders, strict=True):
+            _send(worker, settings)
+            feeder.start()
+
+    def put(self, slot: int, item: Any) -> None:
+        """Hands in an item, whose picture goes to a free slot of the output."""
+        self._chunk.append((slot, item))
+        if len(self._chunk) >= _CHUNK:
+            self._hand_on()
+
+    def results(self) -> Iterator[list[Result]]:
+        """Results as they come, a few at a time, until all that was put has one.
+
+        Raises:
+            DataError: A process died, which decoders do on some malicious files.
+        """
+        self._hand_on()
+        while self._owed:
+            if self._here is not None:
+                chunk = self._chunks.get()
+                assert chunk is not None
+                answer: list[Result] | DataError = self._here.run(chunk)
+            else:
+                answer = self._answers.get()
+            if isinstance(answer, DataError):
+                raise answer
+            self._owed -= 1
+            yield answer
+
+    def _hand_on(self) -> None:
+        if self._chunk:
+            self._chunks.put(self._chunk)
+            self._owed += 1
+            self._chunk = []
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        path = os.pathsep.join([_PACKAGES, *(step or str(Path.cwd()) for step in sys.path)])
+        return subprocess.Popen(
+            [sys.executable, "-c", "from framework.data.worker import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**_KEEP_MEMORY, **os.environ, "PYTHONPATH": path},
+        )
+
+    def _feed(self, worker: "subprocess.Popen[bytes]") -> None:
+        """A thread's: keeps one worker busy, with the next chunk waiting in its pipe while it works on one."""
+        waiting = 0
+        try:
+            while True:
+                if waiting < 2 and not (waiting and self._chunks.empty()):
+                    chunk = self._chunks.get()
+                    if chunk is None:
+                        return
+                    _send(worker, chunk)
+                    waiting += 1
+                    continue
+                assert worker.stdout is not None
+                line = worker.stdout.readline()
+                if not line:
+                    raise BrokenPipeError
+                self._answers.put(json.loads(line))
+                waiting -= 1
+        except (OSError, ValueError):
+            self._answers.put(DataError(f"data.path: a decoding process died ({self._last_words(worker)})"))
+
+    def _last_words(self, worker: "subprocess.Popen[bytes]") -> str:
+        code = worker.wait()
+        if self._errors.closed:
+            return f"exit code {code}"
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return f"exit code {code}" + (f": {lines[-1]}" if lines else "")
+
+
+def _send(worker: "subprocess.Popen[bytes]", message: Any) -> None:
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps(message).encode() + b"\n")
+    worker.stdin.flush()
+
+
+def _close(pipe: Any) -> None:
+    with contextlib.suppress(OSError):  # what was written to a process that died
+        pipe.close()

@@ -1,0 +1,32 @@
+"""Files that gave no image: their list, and how many are too many."""
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+from framework.config import DataConfig
+from framework.data.sources.source import source_name
+from framework.errors import DataError
+
+
+def write_rejected(path: Path, rejected: list[tuple[str, str]]) -> None:
+    """Writes `file,reason` rows."""
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["file", "reason"])
+        table.writerows(rejected)
+
+
+def refuse_rejected(config: DataConfig, rejected: list[tuple[str, str]], *, attempted: int, listed_in: Path) -> None:
+    """Raises DataError where nothing is left or more than `data.max_rejected` of the files attempted were rejected."""
+    if len(rejected) <= config.max_rejected * attempted and len(rejected) < attempted:
+        return
+    reasons = Counter(reason.partition(":")[0] for _, reason in rejected).most_common(4)
+    why = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
+    source = source_name(config)
+    if len(rejected) == attempted:
+        raise DataError(f"data.path: {source} has no usable image ({why}); listed in {listed_in}")
+    raise DataError(
+        f"data.max_rejected: {len(rejected):,} of {attempted:,} files of {source} cannot be used ({why}), more than "
+        f"{config.max_rejected:.1%}; listed in {listed_in}: mend or remove them, or raise data.max_rejected"
+    )

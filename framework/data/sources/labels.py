@@ -1,0 +1,156 @@
+"""Labels of images: from UTKFace's file names, of MNIST's digits, from CSV files. Values are float32, NaN: unknown."""
+
+import csv
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from framework.data.sources.mnist import digit_of
+from framework.errors import DataError
+
+RACES = ["white", "black", "asian", "indian", "other"]
+AGE_GROUPS = ["child", "young", "adult", "old"]
+_AGE_GROUP_STARTS = [0, 13, 30, 55]
+_UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\D")
+_MAX_CLASSES = 50
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels by name, and the classes that class labels' values count.
+
+    Args:
+        values: Label -> float32 [n].
+        classes: Class label -> its classes; value k means classes[k].
+    """
+
+    values: dict[str, np.ndarray]
+    classes: dict[str, list[str]]
+
+
+def utkface_labels(names: list[str]) -> Labels:
+    """Age in years, female (0 or 1), race and age group from `<age>_<gender>_<race>_<date>`; malformed: all unknown.
+
+    >>> labels = utkface_labels(["UTKFace/61_1_3_20170109150557335.jpg.chip.jpg", "61_1_20170109.jpg"])
+    >>> labels.values["age"].tolist(), labels.classes["race"][int(labels.values["race"][0])]
+    ([61.0, nan], 'indian')
+    """
+    rows = np.full((len(names), 4), np.nan, np.float32)
+    for row, name in zip(rows, names, strict=True):
+        found = _UTKFACE_NAME.match(name.rpartition("/")[2])
+        if found:
+            age, female, race = map(int, found.groups())
+            row[:] = age, female, race, np.searchsorted(_AGE_GROUP_STARTS, age, side="right") - 1
+    age, female, race, age_group = np.ascontiguousarray(rows.T)
+    values = {"age": age, "female": female, "race": race, "age_group": age_group}
+    return Labels(values, {"race": RACES, "age_group": AGE_GROUPS})
+
+
+def mnist_labels(names: list[str]) -> Labels:
+    """The digit, of the classes 0 to 9.
+
+    >>> mnist_labels(["train-00042-7"]).values["digit"].tolist()
+    [7.0]
+    """
+    digits = np.array([digit_of(name) for name in names], np.float32)
+    return Labels({"digit": digits}, {"digit": [str(digit) for digit in range(10)]})
+
+
+def check_csv(path: Path) -> None:
+    """Raises DataError where a file of labels is no table, which is better known before hours of decoding."""
+    _table(path)
+
+
+def csv_labels(path: Path, names: list[str]) -> tuple[Labels, int]:
+    """Labels of the images from a CSV whose first column is the file's name, with or without folders.
+
+    A column of numbers is taken as it is (0..1 for yes-or-no labels), a column of words becomes a class label; an
+    empty cell is unknown.
+
+    Returns:
+        The labels, and how many images have a row.
+
+    Raises:
+        DataError: The file cannot be read as such a table, or names none of the images.
+    """
+    header, rows = _table(path)
+    index = _matched(path, [row[0] for row in rows], names)
+    known = np.flatnonzero(index >= 0)
+    values, classes = {}, {}
+    for column, label in enumerate(header[1:], start=1):
+        numbers, found = _column(path, label, [row[column].strip() for row in rows])
+        values[label] = np.full(len(names), np.nan, np.float32)
+        values[label][known] = numbers[index[known]]
+        if found:
+            classes[label] = found
+    return Labels(values, classes), len(known)
+
+
+def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
+    except FileNotFoundError:
+        raise DataError(f"data.labels: {path} does not exist") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        raise DataError(f"data.labels: {path} cannot be read as CSV ({fault})") from None
+    if len(lines) < 2 or len(lines[0][1]) < 2:
+        raise DataError(f"data.labels: {path} wants a header (file, then a column a label) and a row an image")
+    header = [cell.strip() for cell in lines[0][1]]
+    twice = [label for label, count in Counter(header).items() if count > 1 or not label]
+    if twice:
+        raise DataError(f"data.labels: {path} has the column {twice[0]!r} twice or unnamed")
+    for number, row in lines[1:]:
+        if len(row) != len(header):
+            raise DataError(f"data.labels: {path}, line {number}: {len(row)} cells where the header has {len(header)}")
+    return header, [row for _, row in lines[1:]]
+
+
+def _matched(path: Path, listed: list[str], names: list[str]) -> np.ndarray:
+    """For each image the CSV's row, or -1: by the whole name, else by its last step where that is unique."""
+    whole = {PurePosixPath(name.strip().replace("\\", "/")).as_posix(): row for row, name in enumerate(listed)}
+    if len(whole) < len(listed):
+        again, _ = Counter(name.strip() for name in listed).most_common(1)[0]
+        raise DataError(f"data.labels: {path} names {again} more than once")
+    last = {PurePosixPath(name).name: row for name, row in whole.items()}
+    rows_of_last = Counter(PurePosixPath(name).name for name in whole)
+    images_of_last = Counter(PurePosixPath(name).name for name in names)
+
+    def row(name: str) -> int:
+        short = PurePosixPath(name).name
+        unique = rows_of_last[short] == images_of_last[short] == 1
+        return whole.get(name, last[short] if unique else -1)
+
+    index = np.array([row(name) for name in names], np.int64)
+    if (index < 0).all():
+        raise DataError(
+            f"data.labels: {path} names none of the {len(names):,} images "
+            f"(it has {listed[0]!r}, they are like {names[0]!r})"
+        )
+    return index
+
+
+def _column(path: Path, label: str, cells: list[str]) -> tuple[np.ndarray, list[str] | None]:
+    """A column's numbers [rows]; and its classes where it holds words."""
+    words = [cell for cell in cells if cell and not _is_number(cell)]
+    filled = sum(1 for cell in cells if cell)
+    if not words:
+        return np.array([float(cell) if cell else np.nan for cell in cells], np.float32), None
+    found = sorted(set(words))
+    if len(words) < filled:
+        raise DataError(f"data.labels: {path}, column {label}: {words[0]!r} is no number, as other cells are")
+    if len(found) > _MAX_CLASSES:
+        raise DataError(f"data.labels: {path}, column {label}: {len(found)} different words; classes are at most 50")
+    codes = {word: float(code) for code, word in enumerate(found)}
+    return np.array([codes.get(cell, np.nan) for cell in cells], np.float32), found
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return not math.isinf(float(cell))
+    except ValueError:
+        return False

@@ -1,0 +1,53 @@
+"""Exact labels of drawn faces, by their names."""
+
+import numpy as np
+
+from framework.data.synthetic_faces.attributes import (
+    AGE_GROUPS,
+    BACKGROUNDS,
+    HAIR_COLOURS,
+    HAIRS,
+    LIGHTS,
+    POSES,
+    SKINS,
+    sample_face,
+)
+from framework.data.sources.labels import Labels
+
+_CLASSES = {
+    "age_group": AGE_GROUPS,
+    "skin": SKINS,
+    "hair": HAIRS,
+    "hair_colour": HAIR_COLOURS,
+    "pose": POSES,
+    "light": LIGHTS,
+    "background": BACKGROUNDS,
+}
+
+
+def face_name(index: int) -> str:
+    """The name of face `index`.
+
+    >>> face_name(12)
+    'face-0000012'
+    """
+    return f"face-{index:07d}"
+
+
+def drawn_labels(seed: int, names: list[str]) -> Labels:
+    """glasses, smiling, beard and hat as 0 or 1; age group, skin, hair, its colour, pose, light and background."""
+    faces = [sample_face(seed, int(name.rpartition("-")[2])) for name in names]
+    values: dict[str, list[float]] = {
+        "glasses": [face.glasses for face in faces],
+        "smiling": [face.smiling for face in faces],
+        "beard": [face.beard for face in faces],
+        "hat": [face.hat for face in faces],
+    }
+    for label, classes in _CLASSES.items():
+        values[label] = [classes.index(getattr(face, label)) for face in faces]
+    # a bald head shows no colour of hair, but in its beard
+    values["hair_colour"] = [
+        code if face.hair != "bald" or face.beard else float("nan")
+        for code, face in zip(values["hair_colour"], faces, strict=True)
+    ]
+    return Labels({name: np.array(found, np.float32) for name, found in values.items()}, dict(_CLASSES))

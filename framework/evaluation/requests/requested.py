@@ -1,0 +1,98 @@
+"""What `evaluation.metrics` stands for."""
+
+import dataclasses
+
+from framework.config import EvaluationConfig
+from framework.errors import EvaluationError
+from framework.evaluation.protocols.families import FAMILIES, Family
+from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.requests.passes import Request
+from framework.evaluation.protocols.named import named_protocol, nearest_name
+
+_LOGITS_TAP = 2048  # the classes are read off the last features
+
+
+def requested(
+    config: EvaluationConfig, *, features: FeatureSpec, has_held_out: bool = False, has_images: bool = True
+) -> list[Request]:
+    """The scores that `evaluation.metrics` asks for, each once.
+
+    Args:
+        config: The evaluation section.
+        features: What `evaluation.features`, `.tap` and `.resize` stand for: families are made with it.
+        has_held_out: Whether there are real images that training never sees.
+        has_images: Whether both sides are images; a file of statistics serves FID alone.
+
+    Raises:
+        EvaluationError: A name that is none, or a score that cannot be made here.
+    """
+    if config.metrics == "auto":
+        families = [family for family in FAMILIES.values() if family.in_auto]
+        if not has_held_out:
+            families = [family for family in families if not family.has_held_out]
+        if not has_images:
+            families = [FAMILIES["fid"]]
+        if config.engine == "torchmetrics":
+            families = [family for family in families if family.in_torchmetrics]
+        found = [_by_family(family, config, features) for family in families]
+    else:
+        found = [_by_name(name, config, features) for name in config.metrics]
+    if not found:
+        raise EvaluationError("evaluation.metrics: names none; auto stands for all there are")
+    for request in found:
+        _check(request, has_held_out=has_held_out)
+    # One that is asked for by its protocol's name too is held to the protocol.
+    unnamed = {dataclasses.replace(request, named=None): request for request in found}
+    unnamed |= {dataclasses.replace(request, named=None): request for request in found if request.named}
+    return list(unnamed.values())
+
+
+def _by_family(family: Family, config: EvaluationConfig, features: FeatureSpec) -> Request:
+    inception = features.kind == "inception"
+    return Request(
+        family=family.name,
+        kind=features.kind,
+        tap=_LOGITS_TAP if inception and family.name == "inception_score" else features.tap,
+        resize=features.resize_name if inception else "none",
+        precision=features.precision,
+        samples=config.samples,
+        seed=config.seed,
+        seeds=config.seeds,
+        engine=config.engine,
+    )
+
+
+def _by_name(name: str, config: EvaluationConfig, features: FeatureSpec) -> Request:
+    if name in FAMILIES:
+        return _by_family(FAMILIES[name], config, features)
+    named = named_protocol(name)
+    if named is None:
+        close = nearest_name(name)
+        meant = f"; did you mean {close}?" if close else f"; metrics are {', '.join(FAMILIES)}"
+        raise EvaluationError(f"evaluation.metrics: {name} is no metric and no protocol{meant}")
+    return Request(
+        family=named.family,
+        kind="inception",
+        tap=named.tap,
+        resize=named.resize,
+        precision="float32",
+        samples=named.samples,
+        seed=0,
+        seeds=config.seeds,
+        engine=config.engine,
+        named=named,
+    )
+
+
+def _check(request: Request, *, has_held_out: bool) -> None:
+    family = FAMILIES[request.family]
+    if request.kind == "assessor" and family.assessor_name is None:
+        raise EvaluationError(f"evaluation.metrics: {request.name} wants Inception's classes; an assessor has none")
+    if family.has_held_out and not has_held_out:
+        raise EvaluationError(
+            f"evaluation.metrics: {request.name} wants real images that training never sees (data.held_out), "
+            "and there are none"
+        )
+    if request.engine == "torchmetrics" and not family.in_torchmetrics:
+        has = ", ".join(family.name for family in FAMILIES.values() if family.in_torchmetrics)
+        raise EvaluationError(f"evaluation.engine: torchmetrics has no {request.name}; it has {has}")

@@ -1,0 +1,89 @@
+"""Images in a folder, .zip, .tar or .tar.gz, read by their number in any order: as they are, none left out."""
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from framework.config import DataConfig
+from framework.data.packing.decoding import RejectedError
+from framework.data.sources.reading import Reader
+from framework.data.sources.source import list_source
+from framework.errors import DataError, EvaluationError
+
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: values that swap width and height
+_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, RejectedError)
+
+
+class ImageFiles:
+    """All files of a location whose names end as images' do, by name.
+
+    Args:
+        path: A folder (with those below it) or an archive.
+
+    Raises:
+        EvaluationError: It cannot be read, or holds no images.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        suffixes = Image.registered_extensions()
+        # What is unpacked of a compressed archive stays readable, and vanishes with this process however that ends.
+        with tempfile.TemporaryDirectory(prefix="latentscape-") as unpacked:
+            try:
+                source = DataConfig(source="folder", path=str(path))
+                listing = list_source(source, unpack_to=Path(unpacked))
+                items = dict(sorted(listing.items))  # first: what is compressed is unpacked while it is listed
+                self._reader = Reader(listing.kind, listing.path)
+            except DataError as fault:
+                raise EvaluationError(" ".join(str(fault).split()).removeprefix("data.path: ")) from None
+        self._items = {name: item for name, item in items.items() if Path(name).suffix.lower() in suffixes}
+        if not self._items:
+            raise EvaluationError(f"{path}: holds no images")
+        self.names = list(self._items)
+
+    def read(self, number: int) -> bytes:
+        """The file of that number, as it is.
+
+        Raises:
+            EvaluationError: It cannot be read.
+        """
+        try:
+            return self._reader.read(self._items[self.names[number]])
+        except RejectedError as fault:
+            raise self._damaged(number, fault) from None
+
+    def size(self, data: bytes, *, number: int) -> tuple[int, int]:
+        """(width, height) of an image as it is seen, from its header."""
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                turned = image.getexif().get(_ORIENTATION) in _TURNED
+                return (image.height, image.width) if turned else image.size
+        except _UNREADABLE as fault:
+            raise self._damaged(number, fault) from None
+
+    def image(self, number: int) -> np.ndarray:
+        """The image of that number: uint8 [h,w,3], upright, transparent parts on white.
+
+        Raises:
+            EvaluationError: It is damaged, or has more than 8 bits a channel.
+        """
+        try:
+            with Image.open(io.BytesIO(self.read(number))) as image:
+                if image.mode.startswith(("I", "F")):
+                    raise ValueError(f"colours in mode {image.mode}; python -m jobs.prepare_data converts them")
+                upright = ImageOps.exif_transpose(image)
+                if upright.has_transparency_data:
+                    upright = upright.convert("RGBA")
+                    upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+                return np.asarray(upright.convert("RGB"))
+        except _UNREADABLE as fault:
+            raise self._damaged(number, fault) from None
+
+    def _damaged(self, number: int, fault: BaseException) -> EvaluationError:
+        said = " ".join(str(fault).split())[:200]
+        # Pillow names the object that it was given.
+        reason = "no image format" if "BytesIO" in said else said or type(fault).__name__
+        return EvaluationError(f"{self.path}: {self.names[number]} is no image that can be read ({reason})")

@@ -1,0 +1,221 @@
+"""What `evaluate A B` compares: folder, archive, packed store or generator, as images by index; or statistics."""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from framework.checkpoint import load_generator
+from framework.checkpoint.foreign import entry_of
+from framework.checkpoint.generator import generator_folder
+from framework.data import PackedStore, open_store
+from framework.errors import DataError, EvaluationError
+from framework.evaluation.features.extractor import FeatureSpec, build_extractor
+from framework.evaluation.sources.files import ImageFiles
+from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
+from framework.evaluation.features.resizing import SIDE
+from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
+from framework.evaluation.sources.statistics_file import check_statistics, read_statistics
+from framework.metrics import Moments
+
+_NO_IMAGES = "holds statistics, no images; they serve FID alone"
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """One side of a comparison: small, picklable, and what a process opens it by.
+
+    Attributes:
+        kind: What lies there.
+        location: Path, for a generator also a URI; the same on every node.
+        side: What the protocol says of it.
+        order_seed: Of the order that its images are taken in; none for their own.
+    """
+
+    kind: Literal["files", "store", "generator", "statistics"]
+    location: str
+    side: ImageSide
+    order_seed: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many images; a file of statistics has none."""
+        if self.kind == "statistics" or self.side.count is None:
+            raise EvaluationError(f"{self.location}: {_NO_IMAGES}")
+        return self.side.count
+
+
+def find_source(location: str, *, samples: int, seed: int, mixed: bool = False) -> SourceSpec:
+    """What lies at a location: how many images, of which size, with which content.
+
+    Args:
+        location: A folder or archive of images, a packed store, a file of statistics (.npz), or whatever
+            `load_generator` takes.
+        samples: How many images a generator makes; of all else every image is taken.
+        seed: Of the generator's latents.
+        mixed: Whether images may differ in size, as they may where `evaluation.resize` is named.
+
+    Raises:
+        EvaluationError: Nothing usable lies there, an image is damaged, or two differ in size.
+        CheckpointError: A run or checkpoint without a generator that can be read.
+    """
+    path = Path(location).expanduser()
+    if entry_of(location) or generator_folder(location) is not None or (path / "experiment.yaml").exists():
+        return _generator_spec(location, samples=samples, seed=seed)
+    if not path.exists():
+        raise EvaluationError(f"{location}: is not there")
+    path = path.resolve()
+    if path.suffix == ".npz" and path.is_file():
+        return _statistics_spec(path)
+    store = _as_store(path)
+    return _files_spec(path, mixed=mixed) if store is None else store_spec(store, split="all")
+
+
+def store_spec(store: PackedStore, *, split: Literal["training", "held_out", "all"]) -> SourceSpec:
+    """Packed images as a side: those for training, those held out, or all.
+
+    Raises:
+        EvaluationError: There are less than 2 of them.
+    """
+    _, height, width, channels = store.images.shape
+    count = len(store_indices(store, split))
+    if count < 2:
+        part = {"training": "training part", "held_out": "held-out part", "all": "whole"}[split]
+        raise EvaluationError(f"{store.path}: its {part} has {count} images; a score wants at least 2")
+    side = ImageSide(
+        count=count, split=split, height=height, width=width, channels=channels, digest=store.digest
+    )  # fmt: skip
+    return SourceSpec("store", str(store.path), side)
+
+
+def drawn(source: SourceSpec, count: int, *, seed: int) -> SourceSpec:
+    """So many images of a source in a seeded order: with the same seed, fewer are the first of more.
+
+    Args:
+        source: A generator makes as many samples of this seed.
+        count: How many.
+        seed: Of the order, which its side tells where images are left out.
+
+    Raises:
+        EvaluationError: There are fewer.
+    """
+    side = source.side
+    if source.kind == "generator":
+        return dataclasses.replace(source, side=side.model_copy(update={"count": count, "seed": seed}))
+    if source.count < count:
+        raise EvaluationError(f"{source.location}: holds {source.count:,} images, and {count:,} are wanted")
+    if source.count > count:
+        side = side.model_copy(update={"count": count, "sampled_from": source.count, "sample_seed": seed})
+    return dataclasses.replace(source, side=side, order_seed=seed)
+
+
+@lru_cache(maxsize=4)
+def open_source(spec: SourceSpec, device: str = "cpu") -> Reader:
+    """(start, stop) -> images uint8 [n,h,w,c]; opened once a process.
+
+    Raises:
+        EvaluationError: Something else lies there by now.
+    """
+    if spec.kind == "generator":
+        return generator_reader(spec.location, spec.side, device=device)
+    if spec.kind == "files":
+        return files_reader(spec.location, spec.side, order_seed=spec.order_seed)
+    if spec.kind == "store":
+        return store_reader(spec.location, spec.side, order_seed=spec.order_seed)
+    raise EvaluationError(f"{spec.location}: {_NO_IMAGES}")
+
+
+def statistics_moments(source: SourceSpec, features: FeatureSpec) -> Moments:
+    """Moments from a file of statistics, which wants no extractor.
+
+    Raises:
+        EvaluationError: They are of other features, or of another file than when the score began.
+    """
+    statistics = read_statistics(Path(source.location))
+    if statistics.digest != source.side.digest:
+        raise EvaluationError(f"{source.location}: is another file than when the score began")
+    check_statistics(statistics, features, place=source.location)
+    return statistics.moments
+
+
+@torch.inference_mode()
+def source_shard_features(
+    source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
+) -> np.ndarray:
+    """Features of a shard, from two small specifications: what a worker on any node is given.
+
+    Returns:
+        [n,d] float32; where the specification has logits [n,d+1008], they last.
+    """
+    extractor = build_extractor(features, device)
+    columns = shard_columns(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
+    return extractor.checked(columns.cpu().numpy())
+
+
+def source_shard_moments(
+    source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
+) -> Moments:
+    """Moments of the features of images start to stop, a shard or, summed up in their order, several."""
+    extractor = build_extractor(features, device)
+    return shard_moments(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
+
+
+def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:
+    generator = load_generator(location)
+    side = ImageSide(
+        count=samples,
+        split="generated",
+        height=generator.resolution,
+        width=generator.resolution,
+        channels=generator.channels,  # pyright: ignore[reportArgumentType]  checked by pydantic
+        digest=generator.digest,
+        seed=seed,
+    )
+    return SourceSpec("generator", generator.source, side)
+
+
+def _statistics_spec(path: Path) -> SourceSpec:
+    found = read_statistics(path)
+    side = ImageSide(
+        count=found.count, split="statistics", height=None, width=None, channels=3, digest=found.digest
+    )  # fmt: skip
+    return SourceSpec("statistics", str(path), side)
+
+
+def _files_spec(path: Path, *, mixed: bool) -> SourceSpec:
+    files, digest = ImageFiles(path), hashlib.sha256()
+    first, other = None, None
+    for number, name in enumerate(files.names):
+        data = files.read(number)
+        digest.update(hashlib.sha256(data).digest())
+        size = files.size(data, number=number)
+        first = first or size
+        other = other or ((name, size) if size != first else None)
+        if other and not mixed:
+            raise EvaluationError(
+                f"{path}: its images differ in size: {files.names[0]} is {first[0]}x{first[1]}, "
+                f"{name} is {size[0]}x{size[1]}; evaluation.resize=clean (or tensorflow2015) resizes each to "
+                f"{SIDE}x{SIDE} by itself, python -m jobs.prepare_data makes them one size"
+            )
+    if first is None or len(files.names) < 2:
+        raise EvaluationError(f"{path}: holds 1 image; a score wants at least 2 on each side")
+    width, height = (None, None) if other else first
+    side = ImageSide(
+        count=len(files.names), split="all", height=height, width=width, channels=3, digest=digest.hexdigest()
+    )
+    return SourceSpec("files", str(path), side)
+
+
+def _as_store(path: Path) -> PackedStore | None:
+    if not path.is_dir():
+        return None
+    try:
+        return open_store(path)
+    except (DataError, OSError):
+        return None

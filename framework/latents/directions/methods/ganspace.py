@@ -1,0 +1,54 @@
+"""GANSpace (Härkönen et al. 2020, "Discovering interpretable GAN controls").
+
+Principal components of an early layer's activations, found batch by batch (incremental PCA, Ross et al. 2008), then
+carried over to latents: the direction of a component is the least-squares regression of latents on its coordinate, as
+the paper does for networks whose first layer is no style. What a direction means is measured afterwards.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from sklearn.decomposition import IncrementalPCA
+
+from framework.errors import LatentsError
+from framework.latents.directions.methods.sefa import Components, signed
+
+
+def ganspace(batches: Iterable[tuple[np.ndarray, np.ndarray]], *, count: int) -> Components:
+    """The first `count` directions.
+
+    Args:
+        batches: Pairs of latents [n,z] and activations [n,f], iterated twice; each of at least `count` rows.
+        count: How many components.
+
+    Raises:
+        LatentsError: A batch is smaller than the number of components.
+    """
+    pca = IncrementalPCA(n_components=count)
+    for _, activations in _checked(batches, count):
+        pca.partial_fit(activations)
+    size = next(iter(batches))[0].shape[1]
+    # Latents on coordinates, both around their means: coordinates of components do not correlate, so each regression is
+    # its own, and sums over batches are all that is kept.
+    products, squares, rows = np.zeros((count, size)), np.zeros(count), 0
+    latent_sum, coordinate_sum = np.zeros(size), np.zeros(count)
+    for latents, activations in _checked(batches, count):
+        coordinates = pca.transform(activations)
+        products += coordinates.T @ latents
+        squares += (coordinates**2).sum(axis=0)
+        latent_sum += latents.sum(axis=0)
+        coordinate_sum += coordinates.sum(axis=0)
+        rows += len(latents)
+    products -= np.outer(coordinate_sum, latent_sum) / rows
+    squares -= coordinate_sum**2 / rows
+    vectors = products / squares[:, None]
+    return Components(
+        signed(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)), np.asarray(pca.explained_variance_ratio_)
+    )
+
+
+def _checked(batches: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for latents, activations in batches:
+        if len(latents) < count:
+            raise LatentsError(f"latents.components: {count} want as many samples at a time, not {len(latents)}")
+        yield latents, activations.reshape(len(activations), -1)

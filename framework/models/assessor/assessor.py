@@ -1,0 +1,196 @@
+"""The assessor: a small CNN that tells labels from pictures, and whose features serve as a score's."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from framework.errors import CheckpointError, LatentsError
+from framework.images import to_model_range
+from framework.models.assessor.network import AssessorNetwork
+from framework.models.arithmetic.blocks import blocks_of, on_device
+from framework.models.arithmetic.exact import exact
+
+WEIGHTS, DESCRIPTION = "assessor.safetensors", "assessor.json"
+
+
+@dataclass(frozen=True)
+class AttributeSpec:
+    """One label that an assessor tells.
+
+    Attributes:
+        name: The label's name.
+        classes: Names of its classes, or None for a binary label.
+    """
+
+    name: str
+    classes: list[str] | None = None
+
+    @property
+    def outputs(self) -> int:
+        """How many logits it takes."""
+        return 1 if self.classes is None else len(self.classes)
+
+
+class Assessor:
+    """A trained assessor. What it says of an image does not depend on what other images are asked with it.
+
+    Args:
+        network: Its network, without batch norm.
+        attributes: Its labels, in the order of the logits.
+        resolution: Side of the images it takes.
+        channels: Channels of the images it takes.
+        width: Channels of its first layer.
+        accuracy: Label -> {"metric": "auroc" or "accuracy", "value", "n"}, on held-out images.
+        device: Where it computes.
+    """
+
+    def __init__(
+        self,
+        network: AssessorNetwork,
+        *,
+        attributes: list[AttributeSpec],
+        resolution: int,
+        channels: int,
+        width: int,
+        accuracy: dict[str, dict[str, Any]],
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.network = network.to(self.device).to(memory_format=torch.channels_last).eval().requires_grad_(False)  # pyright: ignore[reportCallIssue]
+        self.attributes = attributes
+        self.resolution = resolution
+        self.channels = channels
+        self.width = width
+        self.accuracy = accuracy
+        self.feature_size = network.feature_size
+        self.digest = _digest(self._tensors(), self._shape())
+
+    @torch.inference_mode()
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Images [n,h,w,c] uint8 -> label -> float32 probabilities, [n] for a binary label, else [n, classes]."""
+        columns = np.split(
+            self._compute(images)[0].cpu().numpy(), np.cumsum([a.outputs for a in self.attributes])[:-1], axis=1
+        )
+        return {
+            a.name: np.ascontiguousarray(part[:, 0] if a.classes is None else part)
+            for a, part in zip(self.attributes, columns, strict=True)
+        }
+
+    @torch.inference_mode()
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """Images [n,h,w,c] uint8 -> features [n, feature_size] float32."""
+        return self.features_there(images).cpu().numpy()
+
+    @torch.inference_mode()
+    def features_there(self, images: np.ndarray) -> Tensor:
+        """The same, still on the device."""
+        return self._compute(images)[1]
+
+    def score_of(self, images: np.ndarray, attribute: str, at: str = "high") -> np.ndarray:
+        """How sure it is that each of images [n,h,w,c] uint8 is `attribute` at `at`: float32 [n] in [0,1].
+
+        Args:
+            images: The images.
+            attribute: A label's name.
+            at: "high" or "low" for a binary label, the name of a class for another.
+
+        Raises:
+            LatentsError: For a label or a value that it does not know.
+        """
+        spec = self.attribute(attribute)
+        allowed = spec.classes or ["high", "low"]
+        if at not in allowed:
+            raise LatentsError(f"{attribute}: {at!r} is none of its values, which are {', '.join(allowed)}")
+        probability = self.predict(images)[attribute]
+        if spec.classes is not None:
+            return np.ascontiguousarray(probability[:, spec.classes.index(at)])
+        return probability if at == "high" else 1.0 - probability
+
+    def attribute(self, name: str) -> AttributeSpec:
+        """The label of that name; LatentsError where it knows none."""
+        for spec in self.attributes:
+            if spec.name == name:
+                return spec
+        known = ", ".join(a.name for a in self.attributes)
+        raise LatentsError(f"{name!r} is no label that the assessor knows; it knows {known}")
+
+    def save(self, folder: Path) -> None:
+        """Write weights and description into a folder, made where it is not there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        document = {"digest": self.digest, **self._shape(), "accuracy": self.accuracy}
+        (folder / WEIGHTS).write_bytes(safetensors.torch.save(self._tensors()))
+        (folder / DESCRIPTION).write_text(json.dumps(document, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, device: str | torch.device = "cpu") -> "Assessor":
+        """Read what `save` wrote.
+
+        Raises:
+            CheckpointError: Where a file is missing or is not what was written.
+        """
+        try:
+            document = json.loads((folder / DESCRIPTION).read_text())
+            tensors = safetensors.torch.load((folder / WEIGHTS).read_bytes())
+            attributes = [AttributeSpec(**a) for a in document["attributes"]]
+            size = {name: document[name] for name in ("resolution", "channels", "width")}
+            network = AssessorNetwork(outputs=sum(a.outputs for a in attributes), **size)
+            network.load_state_dict(tensors)
+            assessor = cls(network, attributes=attributes, **size, accuracy=document["accuracy"], device=device)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+            raise CheckpointError(f"{folder}: holds no assessor that can be read ({error})") from error
+        if assessor.digest != document["digest"]:
+            raise CheckpointError(
+                f"{folder}: the assessor's weights are not those that were written; delete the folder"
+            )
+        return assessor
+
+    def _compute(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Images [n,h,w,c] uint8 -> probabilities [n, outputs], features [n, feature_size], in blocks of one size.
+
+        Both are on the device, and no block was waited for.
+        """
+        wanted = (self.resolution, self.resolution, self.channels)
+        if images.dtype != np.uint8 or images.shape[1:] != wanted:
+            raise ValueError(f"the assessor takes uint8 [n, {wanted}], not {images.dtype} {images.shape}")
+        probabilities = [torch.empty(0, self.network.head.out_features, device=self.device)]
+        features = [torch.empty(0, self.feature_size, device=self.device)]
+        with exact():
+            for part, block in blocks_of(images):
+                logits, of_block = self.network(to_model_range(on_device(block, self.device)))
+                probabilities.append(self._probabilities(logits)[: part.stop - part.start])
+                features.append(of_block[: part.stop - part.start])
+            return torch.cat(probabilities), torch.cat(features)
+
+    def _probabilities(self, logits: Tensor) -> Tensor:
+        """Logits [n, outputs] -> probabilities [n, outputs], label by label."""
+        columns = torch.split(logits, [a.outputs for a in self.attributes], dim=1)
+        kinds = zip(self.attributes, columns, strict=True)
+        return torch.cat([part.sigmoid() if a.classes is None else part.softmax(dim=1) for a, part in kinds], dim=1)
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {name: value.detach().cpu().contiguous() for name, value in self.network.state_dict().items()}
+
+    def _shape(self) -> dict[str, Any]:
+        attributes = [asdict(a) for a in self.attributes]
+        return {
+            "attributes": attributes,
+            "resolution": self.resolution,
+            "channels": self.channels,
+            "width": self.width,
+        }
+
+
+def _digest(tensors: dict[str, Tensor], shape: dict[str, Any]) -> str:
+    """sha256 over what it computes with: the weights, and what their numbers mean."""
+    found = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
+    for name in sorted(tensors):
+        found.update(name.encode() + tensors[name].numpy().tobytes())
+    return found.hexdigest()

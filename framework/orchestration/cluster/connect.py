@@ -1,0 +1,288 @@
+"""The Ray cluster a job runs on: one that is there, else one that lives as long as the job."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from framework.errors import ClusterError, ClusterLostError
+from framework.orchestration.cluster.environment import NEEDED, QUIET, worker_environment
+from framework.orchestration.cluster.gpus import local_gpus, node_gpus
+
+_TOKEN = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
+_WATCH_SECONDS = 5.0
+_EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels never travel
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a job needs to know of the cluster it runs on.
+
+    Attributes:
+        embedded: Whether it lives as long as the job.
+        address: Of its head.
+        dashboard_url: Of Ray's dashboard.
+        nodes: (cores, GPUs) of each node; GPUs that PyTorch cannot use do not count.
+        grows: Whether an autoscaler may bring more nodes.
+        unused: What people are told of GPUs that do not count; empty where there are none.
+    """
+
+    embedded: bool
+    address: str
+    dashboard_url: str | None
+    nodes: tuple[tuple[float, float], ...]
+    grows: bool = False
+    unused: str = ""
+
+    @property
+    def cores(self) -> float:
+        """Of all nodes."""
+        return sum(cores for cores, _ in self.nodes)
+
+    @property
+    def gpus(self) -> float:
+        """Of all nodes."""
+        return sum(gpus for _, gpus in self.nodes)
+
+    def gpu_shares(self, share: float) -> int:
+        """How many such shares of a GPU all nodes hold."""
+        return sum(gpu_shares(gpus, share) for _, gpus in self.nodes)
+
+    def now(self) -> "Cluster":
+        """As it is by now, where it may have grown."""
+        return _describe(embedded=False) if self.grows else self
+
+
+def gpu_shares(gpus: float, share: float) -> int:
+    """How many shares of a GPU so many GPUs hold: none is put together from two cards.
+
+    >>> gpu_shares(8, 1.0), gpu_shares(8, 0.3), gpu_shares(2, 0.6)
+    (8, 24, 2)
+    """
+    return int(gpus) * int(1 / share + 1e-9)
+
+
+@contextlib.contextmanager
+def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequence[Path] = ()) -> Iterator[Cluster]:
+    """The cluster of RAY_ADDRESS or of this machine; where there is none, an embedded one for this block.
+
+    Args:
+        title: What Ray's dashboard calls this job, e.g. "search utkface".
+        verbose: Ray's own log lines come through.
+        say: Gets the one line that tells which of the two it is.
+        code: Modules of the user's, files or folders, that tasks import. An embedded Ray's processes find them where
+            they are: Ray gives them this process's current directory.
+
+    Raises:
+        ClusterError: RAY_ADDRESS is set and cannot be reached, or Ray cannot start here.
+        ClusterLostError: It went while the block ran.
+    """
+    os.environ.update(NEEDED if verbose else {**QUIET, **NEEDED})
+    import ray
+    from ray.exceptions import AuthenticationError, LocalRayletDiedError, NodeDiedError, RpcError
+
+    if not verbose:
+        for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+    with _our_signal_handlers():
+        embedded = _start(title, verbose=verbose, code=code)
+    try:
+        cluster = _describe(embedded=embedded)
+        say(_line(cluster))
+        if cluster.unused:
+            say(cluster.unused)
+        with contextlib.nullcontext() if embedded else _watched(cluster.address, say):
+            yield cluster
+    except (LocalRayletDiedError, AuthenticationError, RpcError, NodeDiedError, ConnectionError) as fault:
+        reason = str(fault).strip().splitlines()[0][:200]
+        raise ClusterLostError(f"Ray was lost on the way ({reason}); what was saved is there") from fault
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Says it when the cluster answers no more: Ray waits for a minute, then ends the process with words of its own."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        silent = 0
+        while not ended.wait(_WATCH_SECONDS):
+            silent = 0 if _listens(address) else silent + 1
+            if silent == 2:
+                say(f"Ray: the cluster at {address} is gone; unless it comes back this job ends")
+
+    threading.Thread(target=watch, name="cluster", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+@contextlib.contextmanager
+def _our_signal_handlers() -> Iterator[None]:
+    """Keeps the process's own handlers through Ray's start, which puts one for SIGTERM that aborts in their place."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in kept.items():
+                signal.signal(number, handler)
+
+
+def planned_cluster() -> Cluster:
+    """What an embedded cluster on this machine would have; nothing is started."""
+    gpus = local_gpus()
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return Cluster(True, "this machine", None, ((cores, float(gpus.usable)),), unused=gpus.line)
+
+
+def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
+    """Connects; True where the cluster is embedded."""
+    import ray
+    from ray.job_config import JobConfig
+
+    quiet = {
+        "log_to_driver": verbose,
+        "logging_level": "INFO" if verbose else "ERROR",
+        "job_config": JobConfig(metadata={"job_name": title}),
+    }
+    named = os.environ.get("RAY_ADDRESS")
+    if named and not _listens(named):
+        raise ClusterError(f"RAY_ADDRESS={named}: nothing listens there; wants host:port of a running Ray cluster")
+    address = named or _started_here()
+    if address and _TOKEN.exists():  # `ray start` has made one, and asks for it
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if address:
+        _refuse_wrong_token(address)
+        try:
+            ray.init(address=address, runtime_env=_with_code(worker_environment(address), code), **quiet)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
+            reason = " ".join(str(fault).split())[:200]
+            where = f"RAY_ADDRESS={named}" if named else f"the cluster that `ray start` left word of, {address}"
+            raise ClusterError(f"{where}: no Ray cluster answers there ({reason})") from None
+        return False
+    own = _choose_own_address()
+    try:
+        ray.init(
+            address="local",
+            num_gpus=local_gpus().usable,
+            object_store_memory=_EMBEDDED_OBJECT_STORE_BYTES,
+            include_dashboard=True,  # without it Train's cleaner repeats errors
+            dashboard_host="127.0.0.1",
+            runtime_env={"env_vars": worker_environment(own)},
+            **quiet,
+        )
+    except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
+        raise ClusterError(f"Ray could not start on this machine: {' '.join(str(fault).split())[:300]}") from None
+    finally:
+        os.environ.pop("RAY_GCS_SERVER_PORT", None)
+    return True
+
+
+def _choose_own_address() -> str:
+    """Where the embedded cluster will listen: on loopback alone, and known before, so that its processes can be told.
+
+    Ray's own would look for whatever Ray runs on this machine: beside a second one, Train's cleaner dies of that, the
+    cores of a trial that was stopped early are never given back, and the next trial waits for ever.
+    """
+    from ray._private import ray_constants
+
+    # What keeps Ray from offering itself to the network on other systems does so here, too.
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # for its processes
+    ray_constants.ENABLE_RAY_CLUSTER = False  # for this one
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        port = opened.getsockname()[1]
+    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+    return f"127.0.0.1:{port}"
+
+
+def _started_here() -> str | None:
+    """The cluster that `ray start` has left word of on this machine, if it still listens.
+
+    Ray's own address "auto" would take any Ray it sees, also the embedded one of another job, which ends with it.
+    """
+    from ray._private.services import find_bootstrap_address
+
+    address = find_bootstrap_address(None)
+    return address if address and _listens(address) else None
+
+
+def _listens(address: str) -> bool:
+    """Whether anything answers there; Ray itself would try for many minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=5.0).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _refuse_wrong_token(address: str) -> None:
+    """Asks the cluster one question; Ray itself would ask for half a minute, with a warning a second, and not say why.
+
+    Raises:
+        ClusterError: It does not take the token that Ray finds here.
+    """
+    import grpc
+    from ray._private.authentication.http_token_authentication import get_auth_headers_if_auth_enabled
+
+    headers = tuple((name.lower(), value) for name, value in get_auth_headers_if_auth_enabled({}).items())
+    which = "of RAY_AUTH_TOKEN" if "RAY_AUTH_TOKEN" in os.environ else f"of {_TOKEN}"
+    with grpc.insecure_channel(address.rpartition("://")[2]) as channel:
+        try:
+            channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")(b"", metadata=headers, timeout=5.0)
+        except grpc.RpcError as fault:
+            if fault.code() == grpc.StatusCode.UNAUTHENTICATED:  # of all else Ray tells
+                raise ClusterError(
+                    f"the Ray cluster at {address} does not take this token ({which if headers else 'none'}); "
+                    "`ray get-auth-token` on its head prints the right one, RAY_AUTH_MODE=token sends it"
+                ) from None
+
+
+def _with_code(variables: dict[str, str], code: Sequence[Path]) -> dict[str, Any]:
+    """On a cluster that is there the nodes need our code, and the user's; a submitted job's own folder brings both."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
+        return {"env_vars": variables}
+    return {"env_vars": variables, "py_modules": [str(place) for place in (Path(__file__).parents[1], *code)]}
+
+
+def _describe(*, embedded: bool) -> Cluster:
+    import ray
+
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    context = ray.get_runtime_context()
+    url = ray.worker.global_worker.node.webui_url if getattr(ray, "worker", None) else None
+    here = context.get_node_id()
+    counted = [node_gpus(node, here=local_gpus() if node["NodeID"] == here else None) for node in alive]
+    unused = "; ".join(filter(None, (told for _, told in counted)))
+    return Cluster(
+        embedded=embedded,
+        address=context.gcs_address,
+        dashboard_url=f"http://{url}" if url else None,
+        nodes=tuple((node["Resources"].get("CPU", 0.0), gpus) for node, (gpus, _) in zip(alive, counted, strict=True)),
+        grows=not embedded and _grows(),
+        unused=local_gpus().line if embedded else unused and f"GPUs: {unused}",
+    )
+
+
+def _grows() -> bool:
+    """Whether an autoscaler may stand behind the cluster, as Ray itself tells it: by what its launchers leave."""
+    return Path("~/ray_bootstrap_config.yaml").expanduser().exists() or "RAY_USAGE_STATS_KUBERAY_IN_USE" in os.environ
+
+
+def _line(cluster: Cluster) -> str:
+    size = f"{cluster.cores:g} cores, {cluster.gpus:g} GPUs"
+    if cluster.embedded:
+        return f"Ray: an embedded one on {socket.gethostname()} ({size}), stopped again at the end"
+    nodes = f"{len(cluster.nodes)} node{'s' if len(cluster.nodes) != 1 else ''}"
+    dashboard = f", dashboard {cluster.dashboard_url}" if cluster.dashboard_url else ""
+    return f"Ray: the cluster at {cluster.address} ({nodes}, {size}{dashboard})"

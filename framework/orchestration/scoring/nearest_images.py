@@ -1,0 +1,58 @@
+"""The samples that lie closest to training images, each beside its photograph: what memorisation looks like."""
+
+from typing import Any
+
+import numpy as np
+
+from framework.checkpoint import load_generator
+from framework.data import PackedStore
+from framework.images import labelled_sheet, png_bytes
+from framework.orchestration.context import Study
+from framework.checkpoint.reference import Target
+
+_PAIRS_A_ROW = 4
+_LINE_CHARACTERS = 18  # of a caption under a tile of 128 pixels
+SHEET, DOCUMENT = "nearest.png", "nearest.json"
+
+
+def write_nearest(study: Study, target: Target, score: dict[str, Any]) -> None:
+    """Writes nearest.png and nearest.json into the run's artifacts, unless they are there for this very score."""
+    artifacts, images = study.run.artifacts, study.images
+    names = training_names(images)
+    document = {
+        "checkpoint": target.checkpoint,
+        "score": {"metric": score["metric"], "value": score["value"], "protocol": score["protocol"]},
+        "copy_share": score["detail"]["copy_share"],
+        "pairs": [{**pair, "name": names[pair["training"]]} for pair in score["detail"]["closest"]],
+    }
+    if artifacts.exists(DOCUMENT) and artifacts.exists(SHEET) and artifacts.read_json(DOCUMENT) == document:
+        return
+    generator, seed = load_generator(target.location), score["protocol"]["fake"]["seed"]
+    tiles, captions = [], []
+    for pair in document["pairs"]:
+        latent = generator.sample_latents(1, seed, start=pair["sample"])
+        tiles += [generator.images(latent)[0], images.images[images.training_indices[pair["training"]]]]
+        captions += [f"sample {pair['sample'] + 1:,}\ndistance {pair['distance']:.3g}", _two_lines(pair["name"])]
+    title = (
+        f"The {len(document['pairs'])} of {score['protocol']['fake']['count']:,} samples that are nearest to a "
+        f"training image, each with that image at its right. Of pairs with an unseen photograph the sample is the "
+        f"nearer one in {100 * score['value']:.0f}%: 50% is as near as new photographs are, towards 100% are copies."
+    )
+    picture = labelled_sheet(np.stack(tiles), captions, columns=2 * _PAIRS_A_ROW, title=title)
+    artifacts.write_bytes(SHEET, png_bytes(picture))
+    artifacts.write_json(DOCUMENT, document)
+
+
+def _two_lines(name: str) -> str:
+    r"""A file's name as a caption: one that a tile is too narrow for is broken in the middle.
+
+    >>> _two_lines("face_01.png"), _two_lines("26_0_2_20170104020946389.jpg")
+    ('face_01.png', '26_0_2_2017010\n4020946389.jpg')
+    """
+    half = -(-len(name) // 2)
+    return name if len(name) <= _LINE_CHARACTERS else f"{name[:half]}\n{name[half:]}"
+
+
+def training_names(images: PackedStore) -> list[str]:
+    """Names of the training images by their numbers, the last step of each path."""
+    return [images.names[index].rpartition("/")[2] for index in images.training_indices]

@@ -1,0 +1,211 @@
+"""Finding directions as Ray work: samples assessed in shards, and a task for each thing that can be found by itself."""
+
+import copy
+import functools
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from framework.checkpoint import load_generator
+from framework.checkpoint.foreign import function_of
+from framework.runs.machine import versions
+from framework.config import LatentsConfig
+from framework.errors import LatentsError
+from framework.images import png_bytes
+from framework.latents.directions.attributes import Attribute, attributes_of
+from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
+from framework.latents.directions.discover import Tools, discover, settings_of
+from framework.latents.directions.edits import edits_for
+from framework.latents.directions.methods.ganalyze import Score
+from framework.latents.attributes.groups import Labels, labels_of
+from framework.latents.directions.sheet import make_sheet
+from framework.latents.protocols import Scores
+from framework.orchestration.studies.models import Place, crew_of, on_host, place_of
+from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks
+from framework.orchestration.context import Study
+from framework.checkpoint.reference import Target
+from framework.storage import Folder
+
+_BY_SAMPLES = ("difference", "interfacegan")
+
+
+def discover_directions(study: Study, target: Target) -> list[str]:
+    """Finds what `latents.method` finds and writes each into the run's directions/.
+
+    What was found with the same settings on the same generator is kept, so an interrupted job goes on.
+
+    Returns:
+        The files' names; none where a person has to sort samples first.
+
+    Raises:
+        LatentsError: The method wants what is not here.
+    """
+    settings, place = study.experiment.latents, place_of(study, target)
+    if settings.method == "compass" and settings.piles is None:
+        _ask_for_piles(study, target)
+        return []
+    labels = labels_of(study.assessors.finder if study.assessors else None)
+    made_of = {"data": study.images.digest, "latentscape": versions().get("latentscape")}
+    if study.assessors is not None:
+        made_of["assessor"] = study.assessors.finder.digest
+    files, missing = [], []
+    for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
+        if _is_found(study.run.directions, expected, part, place, made_of):
+            study.watch.say(f"Direction: {expected}{SUFFIX} is there already")
+            files.append(f"{expected}{SUFFIX}")
+        else:
+            missing.append(part)
+    if not missing:
+        return files
+    crew = crew_of(study, place)
+    scores = None
+    if settings.method in _BY_SAMPLES and settings.piles is None and place.finder is not None:
+        scores = _finder_scores(study, crew, place, settings)
+    work = [(place, part, labels, scores, made_of) for part in missing]
+    done = study.watch.counter("directions, by part")
+    for found in crew.map(_find, work, name=f"discover {settings.method}", done=done):
+        for direction in found:
+            save_direction(direction, study.run.directions)
+            files.append(f"{direction.name}{SUFFIX}")
+    return files
+
+
+def file_stem(name: str, method: str) -> str:
+    """What a direction's file is called: several methods may find the same attribute.
+
+    >>> file_stem("smiling", "ganalyze"), file_stem("sefa_1", "sefa")
+    ('smiling-ganalyze', 'sefa_1')
+    """
+    return name if name.startswith(method) else f"{name}-{method}"
+
+
+def _parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tuple[LatentsConfig, str | None]]:
+    """What can be found apart from the rest, an attribute or an edit each, and the file's name where that is known."""
+    if settings.method == "ganalyze" and settings.score is not None:
+        return [(settings, None)]
+    if settings.method == "ganalyze":
+        wanted = [attribute.name for attribute in attributes_of(labels, settings.attributes)]
+        parts: list[tuple[LatentsConfig, str | None]] = [
+            (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in wanted
+        ]
+        return parts or [(settings, None)]
+    if settings.method == "steerable":
+        return [
+            (settings.model_copy(update={"edits": [name]}), file_stem(name, "steerable"))
+            for name in edits_for(settings.edits, channels=channels)
+        ]
+    return [(settings, None)]
+
+
+def _is_found(
+    folder: Folder, stem: str | None, settings: LatentsConfig, place: Place, made_of: Mapping[str, Any]
+) -> bool:
+    if stem is None or not folder.exists(f"{stem}{SUFFIX}"):
+        return False
+    try:
+        there = load_direction(folder, f"{stem}{SUFFIX}")
+    except LatentsError:  # damaged: found anew
+        return False
+    same = dict(there.settings) == settings_of(settings) and dict(there.made_of) == dict(made_of)
+    return same and there.generator == place.generator
+
+
+def _ask_for_piles(study: Study, target: Target) -> None:
+    """Draws the sheet and an empty labels file; one that a person may have begun stays."""
+    settings, artifacts = study.experiment.latents, study.run.artifacts
+    sheet = make_sheet(load_generator(target.location), settings)
+    stem = f"compass-seed{settings.seed}"
+    artifacts.write_bytes(f"{stem}.png", png_bytes(sheet.picture))
+    if not artifacts.exists(f"{stem}.csv"):
+        rows = "".join(f"{number},\n" for number in range(1, settings.sheet_samples + 1))
+        artifacts.write_text(f"{stem}.csv", f"number,pile\n{rows}")
+    place = artifacts.location
+    study.watch.say(f"Sheet: {place}/{stem}.png")
+    study.watch.say(f"Piles: write low or high beside ten numbers an end in {place}/{stem}.csv, leave the others empty")
+    study.watch.say(
+        f"Then: python -m jobs.discover {target.typed} latents.method=compass latents.name=NAME "
+        + shlex.quote(f"latents.piles={place}/{stem}.csv")
+        + (f" latents.seed={settings.seed}" if settings.seed else "")
+    )
+
+
+def _finder_scores(study: Study, crew: Tasks, place: Place, settings: LatentsConfig) -> Scores:
+    shards = [
+        (place, settings.seed, start, min(start + SHARD_IMAGES, settings.samples))
+        for start in range(0, settings.samples, SHARD_IMAGES)
+    ]
+    done = study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
+    parts = list(crew.map(_predict, shards, name="discover: samples", done=done))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _predict(place: Place, seed: int, start: int, stop: int) -> Scores:
+    generator = place.open_generator()
+    return place.open_finder().predict(generator.images(generator.sample_latents(stop - start, seed, start=start)))
+
+
+def _find(
+    place: Place, settings: LatentsConfig, labels: Labels, scores: Scores | None, made_of: Mapping[str, Any]
+) -> list[Direction]:
+    generator = place.open_generator()
+    network = generator.network
+    tools = Tools(
+        latent_size=generator.latent_size,
+        digest=generator.digest,
+        sample=lambda n, start: generator.sample_latents(n, settings.seed, start=start),
+        assess=None if scores is None else lambda _: scores,
+        generate=None if network is None else on_host(network, generator.device),
+        network=network if network is None or generator.device.type == "cpu" else copy.deepcopy(network).cpu(),
+        score=_scorer(place, settings),
+        made_of=made_of,
+    )
+    found: Sequence[Direction] = discover(tools, settings, labels)
+    return [direction.named(file_stem(direction.name, direction.method)) for direction in found]
+
+
+def _scorer(place: Place, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
+    """The finder's, or the user's own function."""
+    if settings.score is not None:
+        own = function_of(settings.score, place="latents.score")
+        return lambda _: checked_score(own, f"latents.score: {settings.score}")
+    return None if place.finder is None else functools.partial(_score, place)
+
+
+def checked_score(score: Callable[[torch.Tensor], Any], place: str) -> Score:
+    """A function of the user's, whose mistakes are one line each."""
+
+    def checked(images: torch.Tensor) -> torch.Tensor:
+        try:
+            found = score(images)
+        except Exception as fault:  # whatever a function of the user's may raise
+            raise LatentsError(
+                f"{place}: raised {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
+            ) from None
+        if not isinstance(found, torch.Tensor) or found.shape != images.shape[:1]:
+            what = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            raise LatentsError(f"{place}: wants a tensor of shape [n], not {what}")
+        if torch.is_grad_enabled() and not found.requires_grad:
+            raise LatentsError(f"{place}: lets no gradient through")
+        return found
+
+    return checked
+
+
+def _score(place: Place, attribute: Attribute) -> Score:
+    """The finder's logit of an attribute, for images that gradients go through."""
+    assessor = place.open_finder()
+    sizes = [spec.outputs for spec in assessor.attributes]
+    number = [spec.name for spec in assessor.attributes].index(attribute.label)
+    network = on_host(lambda images: assessor.network(images)[0], assessor.device)
+
+    def score(images: torch.Tensor) -> torch.Tensor:
+        columns = torch.split(network(images), sizes, dim=1)[number]
+        if attribute.column is None:
+            return columns[:, 0]
+        log_p = columns.log_softmax(dim=1)[:, attribute.column]
+        return log_p - torch.log1p(-log_p.exp().clamp(max=1 - 1e-6))
+
+    return score

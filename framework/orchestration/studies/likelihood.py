@@ -1,0 +1,94 @@
+"""The likelihood of held-out images under a VAE, shared out over the cluster in fixed shards."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framework.checkpoint import load_generator
+from framework.config import Experiment
+from framework.data import open_store
+from framework.errors import EvaluationError
+from framework.evaluation import shards
+from framework.evaluation.likelihood import Nats, check_likelihood, image_nats
+from framework.orchestration.studies.models import Place, crew_of, place_of
+from framework.orchestration.pool.tasks import SHARD_IMAGES
+from framework.orchestration.context import Study
+from framework.checkpoint.reference import Target
+
+DOCUMENT = "likelihood.json"
+
+
+def likelihood(study: Study, target: Target) -> dict[str, Any]:
+    """Writes artifacts/likelihood.json: ELBO and its two terms, and the importance-weighted bound, in nats an image.
+
+    Raises:
+        EvaluationError: It is no VAE, or no image is held out.
+    """
+    experiment, images = study.run.trained_by(target.checkpoint), str(study.images.path)
+    generator, count = load_generator(target.location), len(study.images.held_out_indices)
+    check_likelihood(generator)
+    if not count:
+        raise EvaluationError("data.held_out: no image is held out, and a likelihood wants images never trained on")
+    about = _about(study, target, experiment, generator=generator.digest)
+    known = study.made(DOCUMENT, about)
+    if known is not None:
+        return known
+    place = place_of(study, target)
+    work = [(place, images, experiment, *span) for span in shards(count)]
+    crew, done = crew_of(study, place, images), study.watch.counter(f"shards of {SHARD_IMAGES} images")
+    found = Nats.merged(list(crew.map(_shard, work, name=f"likelihood {target.checkpoint}", done=done)))
+    document = {**about, **_means(found, draws=experiment.evaluation.importance_samples)}
+    study.run.artifacts.write_json(DOCUMENT, document)
+    return document
+
+
+def _shard(place: Place, images: str, experiment: Experiment, start: int, stop: int) -> Nats:
+    store, settings = open_store(Path(images)), experiment.evaluation
+    pixels = store.images[store.held_out_indices[start:stop]]
+    return image_nats(
+        place.open_generator(),
+        experiment,
+        pixels,
+        start=start,
+        draws=settings.importance_samples,
+        seed=settings.seed,
+    )
+
+
+def _about(study: Study, target: Target, experiment: Experiment, *, generator: str) -> dict[str, Any]:
+    """What the figures hang on."""
+    images, objective = study.images, experiment.objective
+    binarises = objective.likelihood == "bernoulli"
+    return {
+        "checkpoint": target.checkpoint,
+        "generator": generator,
+        "protocol": {
+            "images": {"count": len(images.held_out_indices), "split": "held_out", "digest": images.digest},
+            "likelihood": objective.likelihood,
+            **({} if binarises else {"deviation": objective.deviation}),
+            "elbo": "of grey values, one draw of a code an image" if binarises else "one draw of a code an image",
+            "weighted": "of images binarised by their grey values" if binarises else "of the same images",
+            "importance_samples": experiment.evaluation.importance_samples,
+            "seed": experiment.evaluation.seed,
+            "unit": "nats an image",
+        },
+    }
+
+
+def _means(nats: Nats, *, draws: int) -> dict[str, Any]:
+    elbo = nats.reconstruction - nats.kl
+    figures = {
+        "elbo_nats": elbo,
+        "reconstruction_nats": nats.reconstruction,
+        "kl_nats": nats.kl,
+        f"iw{draws}_nats": nats.weighted,
+        "elbo_of_weighted_nats": nats.elbo_of_weighted,
+    }
+    errors = {name: _standard_error(values) for name, values in figures.items()}
+    return {name: float(np.mean(values)) for name, values in figures.items()} | {"standard_errors": errors}
+
+
+def _standard_error(values: np.ndarray) -> float | None:
+    return float(np.std(values, ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else None

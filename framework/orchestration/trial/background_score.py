@@ -1,0 +1,92 @@
+"""The score of a trial's checkpoint, made while the trial trains on."""
+
+import dataclasses
+import os
+import threading
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from framework.checkpoint import Checkpoint, load_generator
+from framework.errors import EvaluationError
+from framework.evaluation import load_moments
+from framework.evaluation.sources.source import SourceSpec
+from framework.models.arithmetic.exact import kind_of
+from framework.evaluation.values.compute import Sharer, combined, measure
+from framework.evaluation.values.moments import source_features, source_moments
+from framework.orchestration.cluster.nodes import this_node
+from framework.orchestration.pool.tasks import TaskResources, Tasks
+from framework.orchestration.trial.spec import TrialScoring
+
+
+class ScoreInTheMaking:
+    """Ray tasks of their own compute it; a thread of rank 0 hands them out and puts their parts together.
+
+    The tasks take no cores of the cluster's count: the trial's own are theirs as well, and where the trial trains on
+    GPUs the tasks run on its node and see the GPU of its rank 0.
+
+    Args:
+        scoring: How.
+        checkpoint: Of what.
+        device: Where the trial's rank 0 trains.
+    """
+
+    def __init__(self, scoring: TrialScoring, checkpoint: Checkpoint, *, device: torch.device) -> None:
+        self._future: Future[dict[str, Any]] = Future()
+        # A daemon: a trial that ends does not wait for a score, which is owed then.
+        threading.Thread(
+            target=self._run, args=(scoring, checkpoint, device), name=f"score {checkpoint.name}", daemon=True
+        ).start()
+
+    def done(self) -> bool:
+        """Whether `result` would not wait."""
+        return self._future.done()
+
+    def result(self) -> dict[str, Any]:
+        """The score document, when it is there."""
+        return self._future.result()
+
+    def _run(self, scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> None:
+        try:
+            self._future.set_result(_score(scoring, checkpoint, device))
+        except (torch.OutOfMemoryError, MemoryError):
+            place = "on the trial's GPU" if device.type == "cuda" else "on its node"
+            self._future.set_exception(
+                EvaluationError(
+                    f"score {checkpoint.name}: no memory is left for it beside the training {place}; lower "
+                    "compute.images_per_pass, or evaluation.batch_size"
+                )
+            )
+        except BaseException as fault:  # raised again where the result is asked for
+            self._future.set_exception(fault)
+
+
+def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
+    location, name = checkpoint.folder.location, f"score {checkpoint.name}"
+    kind = kind_of(device)
+    on_gpu = kind is not None
+    protocol = scoring.protocol.model_copy(update={"fake": scoring.protocol.fake.model_copy(update={"device": kind})})
+    side = protocol.fake.model_copy(update={"digest": load_generator(location).digest})
+    source = SourceSpec("generator", location, side)
+    resources = TaskResources(
+        workers=1 if on_gpu else scoring.tasks,
+        cores=0.0,
+        node=this_node() if on_gpu else None,
+        shared_gpus=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if on_gpu else None,
+    )
+    crew, blocks = Tasks(resources, scoring.needs), scoring.blocks
+    sides = dataclasses.replace(scoring.real, real=load_moments(Path(scoring.moments)))
+    if scoring.request.needs_features:
+        rows, logits = source_features(source, scoring.features, blocks=blocks, crew=crew, name=name)
+        sides = dataclasses.replace(sides, fake_features=rows, logits=logits)
+    else:
+        fake = source_moments(source, scoring.features, blocks=blocks, crew=crew, name=name)
+        sides = dataclasses.replace(sides, fake=fake)
+    # In tasks too: one thread each, so that the trial's number of threads moves nothing.
+    sharer = Sharer(
+        Tasks(TaskResources(scoring.tasks, cores=0.0), scoring.needs), name, gpus=crew if on_gpu else None, device=kind
+    )
+    values = measure([scoring.request], sides, sharer)
+    return combined(protocol, [values[scoring.request]])

@@ -1,0 +1,218 @@
+"""One trial: a DDP training under Ray Train, with what it reports streaming back while it runs."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+from pyarrow import fs
+from ray import tune
+from ray.exceptions import RayActorError
+
+from framework.runs import RunFolder, TrialFolder
+from framework.errors import LatentscapeError
+from framework.orchestration.trial.title import trial_title
+from framework.orchestration.cluster.nodes import this_node
+from framework.orchestration.trial.resources import DRIVER_CORES
+from framework.orchestration.cluster.ray_internals import LeanTrainer
+from framework.orchestration.trial.spec import TrialWork
+
+
+class TrialDriver(tune.Trainable):
+    """A trial under Tune: its Ray Train run, of which each step hands on one report.
+
+    Whatever ends it early ends its process, and with that all that it started.
+    """
+
+    template: TrialWork
+
+    @classmethod
+    def of(cls, template: TrialWork) -> type["TrialDriver"]:
+        """The driver of trials that have this in common; Ray's dashboard shows the class's name."""
+        return type("Trial", (cls,), {"template": template})
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:  # noqa: ARG003
+        """Tune's hook."""
+        return tune.PlacementGroupFactory([{"CPU": DRIVER_CORES}])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Tune's hook."""
+        work = self.template.of(config["trial"], config["parameters"], total_images=config["total_images"])
+        self._title = trial_title(work.trial, work.parameters)
+        self._training = training(work)
+
+    def step(self) -> dict[str, Any]:
+        """Tune's hook: waits for the next report."""
+        return next(self._training, {"done": True})
+
+    def __repr__(self) -> str:
+        """What Ray's dashboard calls it."""
+        return self._title
+
+
+class LoneDriver:
+    """A trial without Tune, in a process of its own: Train's controller has to live in an actor."""
+
+    def run(self, work: TrialWork) -> Iterator[dict[str, Any]]:
+        """Its reports, as they come."""
+        yield from training(work)
+
+
+def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -> str:
+    """Trains one trial without Tune; goes on from its newest checkpoint where its driver is lost.
+
+    Args:
+        work: The trial.
+        on_report: Called with each report's figures, in order, on the calling thread.
+
+    Returns:
+        The trial's state at its end.
+    """
+    trial = RunFolder.open(work.run).trial(work.trial)
+    title = trial_title(work.trial, work.parameters)
+    for left in reversed(range(work.experiment.compute.max_failures + 1)):
+        driver = ray.remote(LoneDriver).options(name=f"{title} {left}", num_cpus=0, scheduling_strategy=this_node())
+        actor: Any = driver.remote()
+        try:
+            for report in actor.run.options(num_returns="streaming").remote(work):
+                on_report(ray.get(report))
+        except RayActorError as fault:
+            if not left:
+                trial.write_state(state="failed", error=f"its driver was lost: {str(fault).splitlines()[0]}")
+        else:
+            break
+        finally:
+            ray.kill(actor)
+    return trial.state["state"]
+
+
+def training(work: TrialWork) -> Iterator[dict[str, Any]]:
+    """Trains until the trial's total_images, from its newest checkpoint where it has one; gives each report's figures.
+
+    The trial's state is "running" then, and at the end "finished" (or what the work says), "failed" (then state.json
+    says why), or "interrupted" where the stop flag was raised.
+    """
+    trial = RunFolder.open(work.run).trial(work.trial)
+    trial.write_params(work.parameters)
+    if work.stop is not None and work.stop.is_raised():
+        trial.write_state(state="interrupted")
+        return
+    trial.write_state(state="running")
+    reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    trainer = trainer_of(work, reports)
+    fault: list[BaseException] = []
+
+    def fit() -> None:
+        try:
+            trainer.fit()
+        except BaseException as raised:
+            fault.append(raised)
+        reports.put(None)
+
+    threading.Thread(target=fit, name=f"fit {work.trial}", daemon=True).start()
+    while (report := reports.get()) is not None:
+        yield report
+    _closed(trial, fault, at_end=work.state_at_end)
+
+
+def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> None:
+    state = trial.state
+    if fault:
+        state = {"state": "failed", "error": _reason(fault[0])}
+    elif state.get("error"):
+        state = {"state": "failed", "error": state["error"]}
+    elif state.get("state") != "interrupted":
+        state = {"state": at_end}
+    trial.write_state(**state)
+
+
+def _reason(fault: BaseException) -> str:
+    """The innermost cause, in one line; where one of ours is among the causes, what that says."""
+    failures = getattr(fault, "worker_failures", None) or {0: getattr(fault, "controller_failure", fault)}
+    ours = next((one for one in failures.values() if isinstance(one, LatentscapeError)), None)
+    if ours is not None:
+        return " ".join(str(ours).split())
+    fault = next(iter(failures.values()))
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    return f"{type(fault).__name__}: {last_line(fault)}"[:500]
+
+
+def last_line(fault: object) -> str:
+    r"""Of what Ray says at length: the line that names the cause.
+
+    >>> last_line("Traceback …\n  File …\nValueError: no such thing\n==========\n")
+    'ValueError: no such thing'
+    """
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip(" =")]
+    return lines[-1] if lines else "unknown cause"
+
+
+class _Forward(ray.train.UserCallback):
+    """Hands rank 0's figures on, in the process where the controller runs; Ray sends workers a copy that has no use."""
+
+    def __init__(self, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+        self._reports = reports
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ray.train.UserCallback, ()
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002
+        self._reports.put(metrics[0])
+
+
+@contextlib.contextmanager
+def ray_records(run: RunFolder) -> Iterator[None]:
+    """RUN/ray for this block: nothing of it is ever read back, and it holds pickles and paths of this machine."""
+    records = run.folder / "ray"
+    records.delete()
+    try:
+        yield
+    finally:
+        records.delete()
+
+
+def ray_storage(run: RunFolder) -> dict[str, Any]:
+    """Where Ray keeps its own records of a run, as its RunConfigs want it: RUN/ray."""
+    location = (run.folder / "ray").location
+    if run.folder.is_local:
+        return {"storage_path": location}
+    filesystem, path = fs.FileSystem.from_uri(location)
+    return {"storage_path": path, "storage_filesystem": filesystem}
+
+
+def trainer_of(work: TrialWork, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> LeanTrainer:
+    """Ray's trainer of a trial; rank 0's figures go to `reports`."""
+    plan = work.plan
+    return LeanTrainer(
+        _train_worker,
+        train_loop_config={"work": work},
+        # By Ray's own choice NCCL beside GPUs, which refuses two ranks on one card; gloo takes tensors of GPUs, too.
+        torch_config=ray.train.torch.TorchConfig(backend="gloo" if plan.shares_cards else None),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=plan.workers if plan.fewest_workers == plan.workers else (plan.fewest_workers, plan.workers),
+            elastic_resize_monitor_interval_s=work.experiment.compute.resize_every_seconds,
+            use_gpu=plan.gpus_per_worker > 0,
+            resources_per_worker={"CPU": plan.cores_per_worker}
+            | ({"GPU": plan.gpus_per_worker} if plan.gpus_per_worker else {}),
+        ),
+        run_config=ray.train.RunConfig(
+            name=f"trial-{work.trial}",
+            failure_config=ray.train.FailureConfig(max_failures=work.experiment.compute.max_failures),
+            callbacks=[_Forward(reports)],
+            worker_runtime_env={"env_vars": {"OMP_NUM_THREADS": str(plan.threads_per_worker)}},
+            **ray_storage(RunFolder.open(work.run)),
+        ),
+    )
+
+
+def _train_worker(config: dict[str, TrialWork]) -> None:
+    """What each DDP worker runs; its imports are slow, and drivers and controllers do without them."""
+    from framework.orchestration.trial.worker import train_worker
+
+    train_worker(config["work"])

@@ -1,0 +1,105 @@
+"""The inside of one DDP worker under Ray Train."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+
+from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.runs import RunFolder, TrialFolder
+from framework.data import open_store
+from framework.errors import LatentscapeError, OutOfMemoryError, TrainingError
+from framework.telemetry.writer import Telemetry
+from framework.orchestration.trial.background_score import ScoreInTheMaking
+from framework.orchestration.trial.spec import TrialWork
+from framework.training import Report, WorkerGroup, train
+
+
+def train_worker(work: TrialWork) -> None:
+    """Trains this worker's share. A fault that a restart would not mend ends the trial, its reason in state.json."""
+    context = ray.train.get_context()
+    torch.set_num_threads(work.plan.threads_per_worker)
+    workers = WorkerGroup.here(
+        rank=context.get_world_rank(), world_size=context.get_world_size(), device=ray.train.torch.get_device()
+    )
+    trial = RunFolder.open(work.run).trial(work.trial)
+    messages: list[str] = []
+    telemetry = None
+    if workers.rank == 0:
+        telemetry = Telemetry(trial, experiment=work.experiment, parameters=work.parameters, log=messages.append)
+
+    def report(report: Report) -> None:
+        if telemetry is not None:
+            telemetry.write(report)
+        if report.due:  # Ray's controller takes two reports a second, and holds the training up for more
+            ray.train.report(_figures(report) | {"log": list(messages)})
+            messages.clear()
+
+    try:
+        state = _train(work, trial, workers, report, messages.append)
+        if workers.rank == 0 and state == "stopped":
+            trial.write_state(state="interrupted")
+    except LatentscapeError as fault:
+        # What all ranks meet together, rank 0 tells.
+        if workers.rank == 0 or isinstance(fault, OutOfMemoryError) or not isinstance(fault, TrainingError):
+            trial.write_state(state="failed", error=str(fault))
+        if workers.world_size > 1 or isinstance(fault, OutOfMemoryError):
+            raise  # other ranks may wait for this one: Train has to end them
+    finally:
+        if telemetry is not None:
+            telemetry.close()
+
+
+def _train(
+    work: TrialWork,
+    trial: TrialFolder,
+    workers: WorkerGroup,
+    report: Callable[[Report], None],
+    log: Callable[[str], None],
+) -> str:
+    """Gives how it ended: finished, or stopped by the flag."""
+    experiment = work.experiment
+    if work.needs is not None:
+        work.needs.bring()
+    images = open_store(Path(work.images))
+    store = CheckpointStore(
+        trial.checkpoints,
+        digest=work.identity.digest(images.digest),
+        learned={"data": images.digest, **work.identity.learned()},
+        keep=experiment.checkpoint.keep,
+    )
+
+    def score(checkpoint: Checkpoint) -> ScoreInTheMaking:
+        assert work.scoring is not None
+        return ScoreInTheMaking(work.scoring, checkpoint, device=torch.device(workers.device))
+
+    outcome = train(
+        experiment,
+        images,
+        store=store,
+        workers=workers,
+        report=report,
+        score=None if work.scoring is None else score,
+        should_stop=None if work.stop is None else work.stop.reader(),
+        log=log,
+    )
+    return outcome.state
+
+
+def _figures(report: Report) -> dict[str, Any]:
+    """What Ray sees of a report: its numbers, the score and where the checkpoint lies."""
+    figures: dict[str, Any] = {key: value for key, value in report.metrics.items() if isinstance(value, (int, float))}
+    figures["warnings"] = list(report.warnings)
+    if report.scores:
+        figures["scores"] = [
+            {"images_seen": one.images_seen, "checkpoint": one.checkpoint, **_value(one.document)}
+            for one in report.scores
+        ]
+    return figures
+
+
+def _value(score: dict[str, Any]) -> dict[str, Any]:
+    return {"metric": score["metric"], "value": score["value"]}

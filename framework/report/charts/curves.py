@@ -1,0 +1,157 @@
+"""Which curves the report draws, and in which colours."""
+
+import json
+import math
+from dataclasses import dataclass
+
+from framework.report.text import format as words
+from framework.report.charts.line_chart import Chart, Line, Point, draw
+from framework.report.read.run import Results
+from framework.report.read.trials import Trial, finite
+
+# Colours that can still be told apart; where there are more trials than that, only the first of them have one.
+_COLOURS = 8
+_COLOURS_IN_A_CROWD = 5
+_FIT_UNIT = 100_000  # samples
+_POINTS_A_CHART = 12_000  # in all lines together, so that 200 trials stay light
+
+_PANELS = [
+    ("generator_loss", "Generator loss", "low: its images pass for real", None),
+    ("discriminator_loss", "Discriminator loss", "low: it tells the two apart", None),
+    ("accuracy_real", "Discriminator accuracy, real", "share of real images called real", (0.0, 1.0)),
+    ("accuracy_fake", "Discriminator accuracy, generated", "share of generated images found out", (0.0, 1.0)),
+    ("logit_mean_real", "Mean logit, real", "above 0 it calls them real", None),
+    ("logit_mean_fake", "Mean logit, generated", "below 0 it finds them out", None),
+    ("elbo_nats", "ELBO", "nats an image, of training; reconstruction less KL", None),
+    ("reconstruction_nats", "Reconstruction", "nats an image, of training; high: it is got back", None),
+    ("kl_nats", "KL", "nats an image; how far codes are from the prior", None),
+    ("sample_spread", "Spread of the samples", "how far they differ; near 0 is a collapse", None),
+    ("images_per_second", "Throughput", "images a second", None),
+]
+
+
+@dataclass(frozen=True)
+class Key:
+    """A trial in the legend: its colour, what to call it, and its rank."""
+
+    trial: str
+    style: str
+    label: str
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The page's curves: the score in a wide and a narrow drawing, the rest as small panels.
+
+    `measures` has one panel a protocol of the scores that were made of several checkpoints, `fits` the lines by which
+    the best checkpoint's distances were extrapolated.
+    """
+
+    score_wide: Chart | None
+    score_narrow: Chart | None
+    panels: list[Chart]
+    measures: list[Chart]
+    fits: list[Chart]
+    legend: list[Key]
+    others: int
+
+
+def curves_of(results: Results) -> Curves:
+    """All trials together, the best one last, so that it lies on top."""
+    ranked = [trial for trial in results.trials if trial.metrics]
+    best = results.best_trial
+    if best in ranked:
+        ranked = [best, *(trial for trial in ranked if trial is not best)]
+    coloured = _COLOURS if len(ranked) <= _COLOURS else _COLOURS_IN_A_CROWD
+    keys = [
+        Key(trial.id, f"c{index}" if index < coloured else "c-rest", trial_label(trial), trial.rank)
+        for index, trial in enumerate(ranked)
+    ]
+    pairs = list(zip(ranked, keys, strict=True))[::-1]
+    most = max(40, min(240, _POINTS_A_CHART // max(1, len(ranked))))
+    panels = [
+        draw(name, [_line(key, trial.series(name)) for trial, key in pairs], title=title, caption=caption, fixed=fixed,
+             most_points=most)
+        for name, title, caption, fixed in _PANELS
+    ]  # fmt: skip
+    return Curves(
+        score_wide=_score(results, pairs, name="score-wide", size=(1120, 400)),
+        score_narrow=_score(results, pairs, name="score-narrow", size=(400, 300)),
+        panels=[panel for panel in panels if panel],
+        measures=_measures(results, pairs),
+        fits=_fits(results),
+        legend=keys[:coloured],
+        others=len(keys[coloured:]),
+    )
+
+
+def trial_label(trial: Trial) -> str:
+    """What tells a trial from the others: its settings, or its id where it has none.
+
+    Short names suffice: the dotted key is in the leaderboard's heading.
+    """
+    settings = [f"{key.rsplit('.', 1)[-1]} {words.setting(value)}" for key, value in trial.params.items()]
+    return ", ".join(settings) or trial.id
+
+
+def _line(key: Key, points: list[Point]) -> Line:
+    return Line(key.trial, key.style, points, key.label)
+
+
+def _measures(results: Results, pairs: list[tuple[Trial, Key]]) -> list[Chart]:
+    """Scores of unlike protocol never share a panel."""
+    found: dict[tuple[str, str], dict[str, list[Point]]] = {}
+    for score in results.scores:
+        steps = str(score.get("checkpoint", "")).split("/")
+        value = finite(score.get("value"))
+        if len(steps) != 4 or value is None:  # trials/<id>/checkpoints/<images seen>
+            continue
+        protocol = str(score.get("metric")), json.dumps(score.get("protocol"), sort_keys=True)
+        found.setdefault(protocol, {}).setdefault(steps[1], []).append((float(steps[3]), value))
+    charts = [
+        draw(f"measure-{number}", [_line(key, sorted(points.get(trial.id, []))) for trial, key in pairs],
+             title=words.metric_name(metric), caption=f"{metric}; {words.better(metric)}", dots=True, log_from=4.0)
+        for number, ((metric, _), points) in enumerate(found.items())
+        if max(len(clocks) for clocks in points.values()) > 1
+    ]  # fmt: skip
+    return [chart for chart in charts if chart]
+
+
+def _fits(results: Results) -> list[Chart]:
+    """Distances at fewer and more samples against 1/samples, and the line that leads to infinitely many."""
+    if results.best is None:
+        return []
+    charts = []
+    for score in results.scores:
+        detail = score.get("detail") or {}
+        if score.get("checkpoint") != results.best.get("checkpoint") or not {"slope", "counts"} <= detail.keys():
+            continue
+        metric, trial = str(score["metric"]), str(results.best["trial"])
+        points = [
+            (_FIT_UNIT / count, value) for count, value in zip(detail["counts"], detail["distances"], strict=True)
+        ]
+        last = max(x for x, _ in points)
+        line = [(0.0, score["value"]), (last, score["value"] + detail["slope"] * last / _FIT_UNIT)]
+        apart = [each for x, y in points for each in ((x, y), (x, math.nan))]  # dots that no line connects
+        name = words.metric_name(metric)
+        charts.append(
+            draw(f"fit-{len(charts)}", [Line(trial, "c-rest", line, "line"), Line(trial, "c0", apart, "measured")],
+                 title=f"{name}, the fit", size=(560, 240), against="100,000 / samples", log_from=math.inf,
+                 references=[(score["value"], f"{name} {words.score(score['value'])}")],
+                 caption=f"against 100,000 / samples: 0 stands for infinitely many; the line explains "
+                 f"{words.number(100 * detail['r_squared'], 3)}% of the variance")
+        )  # fmt: skip
+    return [chart for chart in charts if chart]
+
+
+def _score(results: Results, pairs: list[tuple[Trial, Key]], *, name: str, size: tuple[int, int]) -> Chart | None:
+    best = results.best_trial
+    mark = None
+    if best is not None and best.score is not None and best.score_images_seen is not None:
+        mark = ((float(best.score_images_seen), best.score), words.score(best.score))
+    return draw(
+        name, [_line(key, trial.scores) for trial, key in pairs], title="Score", size=size, dots=True, mark=mark,
+        caption=f"{words.better(results.metric)}; each dot is one evaluation of the trial's averaged generator",
+        log_from=4.0,
+    )  # fmt: skip

@@ -1,0 +1,74 @@
+"""Directions against attributes: what each does to each, as coloured cells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from framework.report.text import format as words
+from framework.report.read.directions import Answer, Effect, attributes_of
+
+_LEAST, _MOST = 10, 70  # percent of the full colour: seen at all, and light enough for the number on it
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """One slope.
+
+    Attributes:
+        text: The number; a dash where nothing was measured.
+        style: Class: `up` and `down` have a colour, `faint` is what random directions do too.
+        percent: Of the full colour.
+        told: All of it in words.
+    """
+
+    text: str
+    style: str
+    percent: int
+    told: str
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """A direction's cells, in the order of the attributes; `own` is the place of the one that it was made for."""
+
+    stem: str
+    cells: list[HeatCell]
+    own: int | None
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """The map, and the size of slope that has the full colour; None where all is faint."""
+
+    attributes: list[str]
+    rows: list[HeatRow]
+    most: float | None
+
+
+def heat_map(effects: Sequence[Effect]) -> HeatMap | None:
+    """Coloured symmetrically around 0; None where no attribute was measured."""
+    attributes = attributes_of(effects)
+    if not attributes:
+        return None
+    answers = [answer for effect in effects for answer in effect.answers.values()]
+    most = max((abs(answer.slope) for answer in answers if answer.beyond_random), default=None)
+    rows = [
+        HeatRow(
+            effect.stem,
+            [_cell(effect, name, effect.answers.get(name), most) for name in attributes],
+            attributes.index(effect.target) if effect.target in attributes else None,
+        )
+        for effect in effects
+    ]
+    return HeatMap(attributes, rows, most)
+
+
+def _cell(effect: Effect, name: str, answer: Answer | None, most: float | None) -> HeatCell:
+    if answer is None:
+        return HeatCell("–", "faint", 0, f"{effect.stem}, {name}: not measured")
+    text = words.signed(answer.slope)
+    limit = "" if answer.random_99th is None else f"; 99% of random directions stay under {answer.random_99th:.3g}"
+    told = f"{effect.stem}, {name}: {text} logits a step{limit}"
+    if not answer.beyond_random or not most:
+        return HeatCell(text, "faint", 0, told)
+    percent = round(_LEAST + (_MOST - _LEAST) * abs(answer.slope) / most)
+    return HeatCell(text, "up" if answer.slope > 0 else "down", percent, told)

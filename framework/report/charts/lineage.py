@@ -1,0 +1,153 @@
+"""Who went on from whose checkpoint in a population based training: a line a trial, an arrow a copy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from framework.report.text import format as words
+from framework.report.charts.line_chart import Axis
+from framework.report.read.run import Results
+from framework.report.read.trials import Descent, Trial
+
+_LABEL, _TOP, _FOOT = 92.0, 10.0, 30.0
+_ALL_ROWS = 1_400.0  # height in drawing units
+_LEAN = 26.0  # how far an arrow goes to the right on its way
+_LABELLED_FROM = 12.0  # rows that are closer have no names, but for the best one's line of descent
+
+
+@dataclass(frozen=True)
+class LineageRow:
+    """A trial's line: (from, to, whether the best checkpoint descends from it), in drawing units."""
+
+    trial: str
+    label: str
+    y: float
+    spans: list[tuple[float, float, bool]]
+    labelled: bool
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """From a donor's line to the line of the trial that went on from there."""
+
+    trial: str
+    start: tuple[float, float]
+    path: str
+    best: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """All that `lineage.html` needs to draw."""
+
+    name: str
+    width: float
+    height: float
+    left: float
+    foot: float
+    ticks: list[tuple[float, str]]
+    rows: list[LineageRow]
+    arrows: list[Arrow]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A row of the table beneath the drawing."""
+
+    trial: str
+    descent: Descent
+    changed: str
+
+
+def copies(trials: Sequence[Trial]) -> list[Copy]:
+    """Every copy, in the order of time."""
+    found = [Copy(trial.id, descent, changes(descent)) for trial in trials for descent in trial.lineage]
+    return sorted(found, key=lambda copy: (copy.descent.images_seen, copy.trial))
+
+
+def changes(descent: Descent) -> str:
+    """What the trial changed as it went on.
+
+    >>> changes(Descent(100, "a", 100, {"optimizer.generator_lr": (2e-4, 1.6e-4)}))
+    'generator_lr 2e−4 → 1.6e−4'
+    """
+    return ", ".join(
+        f"{key.rsplit('.', 1)[-1]} {words.setting(old)} → {words.setting(new)}"
+        for key, (old, new) in descent.changed.items()
+    )
+
+
+def descent_of_best(trials: Sequence[Trial], best: Trial | None) -> dict[str, list[tuple[int, int]]]:
+    """Trial -> (from, to) in images seen of what the best checkpoint was trained in, its donors' parts too."""
+    by_id = {trial.id: trial for trial in trials}
+    found: dict[str, list[tuple[int, int]]] = {}
+    trial, until = best, (best.score_images_seen or best.images_seen or 0) if best else 0
+    while trial is not None:
+        # A score made at the very clock of a copy is the trial's own, made before it.
+        earlier = [descent for descent in trial.lineage if descent.images_seen < until]
+        last = earlier[-1] if earlier else None
+        found.setdefault(trial.id, []).append((last.images_seen if last else 0, until))
+        # What goes back no further in time would never end.
+        back = last is not None and last.from_images_seen < until
+        trial, until = (by_id.get(last.from_trial), last.from_images_seen) if last and back else (None, 0)
+    return found
+
+
+def lineage(results: Results, *, name: str, width: float) -> Lineage | None:
+    """The drawing, or None where no trial went on from another.
+
+    Args:
+        results: The run.
+        name: For the page's ids.
+        width: In drawing units, about CSS pixels.
+    """
+    trials = results.trials
+    if not any(trial.lineage for trial in trials):
+        return None
+    step = min(24.0, max(6.0, _ALL_ROWS / len(trials)))
+    foot = _TOP + step * len(trials)
+    clocks = [descent.images_seen for trial in trials for descent in trial.lineage]
+    axis = Axis(0.0, float(max([*clocks, *(_end(trial) for trial in trials)])), _LABEL, width - 20)
+    bold = descent_of_best(trials, results.best_trial)
+    heights = {trial.id: round(_TOP + step * (index + 0.5), 1) for index, trial in enumerate(trials)}
+    rows = [
+        LineageRow(
+            trial.id,
+            words.shortened(trial.id, 13),
+            heights[trial.id],
+            spans=[
+                (_place(axis, start), _place(axis, end), best)
+                for start, end, best in [(0, _end(trial), False), *((*span, True) for span in bold.get(trial.id, []))]
+            ],
+            labelled=step >= _LABELLED_FROM or trial.id in bold,
+        )
+        for trial in trials
+    ]
+    begins = {(trial, start) for trial, spans in bold.items() for start, _ in spans}
+    arrows = [
+        _arrow(trial, descent, axis, heights, best=(trial.id, descent.images_seen) in begins)
+        for trial in trials
+        for descent in trial.lineage
+        if descent.from_trial in heights
+    ]
+    arrows.sort(key=lambda arrow: arrow.best)
+    return Lineage(name, width, foot + _FOOT, _LABEL, foot, axis.ticks(4 if width < 500 else 8), rows, arrows)
+
+
+def _arrow(trial: Trial, descent: Descent, axis: Axis, heights: dict[str, float], *, best: bool) -> Arrow:
+    changed = changes(descent)
+    text = f"{trial.id} goes on from {descent.from_trial} at {words.number(descent.images_seen, 12)} images"
+    start = (_place(axis, descent.from_images_seen), heights[descent.from_trial])
+    end = (_place(axis, descent.images_seen), heights[trial.id])
+    # From a little before the clock, so that copies of one moment do not lie on one another.
+    start = (round(max(axis.start, start[0] - _LEAN), 1), start[1])
+    path = f"M{start[0]} {start[1]}C{end[0]} {start[1]} {start[0]} {end[1]} {end[0]} {end[1]}"
+    return Arrow(trial.id, start, path, best, f"{text}: {changed}" if changed else text)
+
+
+def _end(trial: Trial) -> int:
+    return max([trial.images_seen or 0, *(descent.images_seen for descent in trial.lineage)])
+
+
+def _place(axis: Axis, images_seen: int) -> float:
+    return round(axis.place(float(images_seen)), 1)

@@ -1,0 +1,161 @@
+"""What runs are, and what they hold of scores, walks and photographs, as rows side by side."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from framework.metrics import higher_is_better
+from framework.report.text import format as words
+from framework.report.compare_page.metric_rows import (
+    Figure,
+    Group,
+    Missing,
+    group_of,
+    measured,
+    measured_alike,
+    missing_of,
+)
+from framework.report.shared.score_table import Column
+from framework.report.shared.sections import as_dict, as_list, shown_score
+from framework.report.compare_page.compared_run import (
+    FAMILIES,
+    INTERPOLATION,
+    PROJECTIONS,
+    Side,
+    median,
+    same_images,
+    same_size,
+    size_in_words,
+)
+from framework.report.read.trials import finite
+
+_WAYS = {"lerp": "straight (lerp)", "slerp": "along the sphere (slerp)"}
+_SHARES = ("precision", "recall", "coverage")
+_PHOTO_FIGURES = {
+    "pixel_error": ("Nearest image by gradient descent", "lower"),
+    "encoded_error": ("Through the encoder alone", "lower"),
+    "nearest_random_error": ("Nearest of many random samples", ""),
+    "random_error": ("A usual random sample", ""),
+}
+
+
+def about_group(sides: Sequence[Side]) -> Group:
+    """What the runs are."""
+    models = [side.experiment.model for side in sides]
+    pairs = [side.parameters or (None, None) for side in sides]
+    families = [FAMILIES[side.family] for side in sides]
+    kinds = [model.architecture if model.family == "gan" else "" for model in models]
+    images = [f"{words.number(side.data.get('training'), 9)} to train on" if side.data else "" for side in sides]
+    digests = [side.digest[:12] or "not known" for side in sides]
+    figures = [
+        Figure("family", "Family", families, more=kinds),
+        Figure("latent_size", "Latent size", [words.number(model.latent_size, 9) for model in models]),
+        Figure("generator", "Generator or decoder", [words.number(pair[0], 12) for pair in pairs], note="parameters"),
+        Figure("partner", "Discriminator or encoder", [words.number(pair[1], 12) for pair in pairs], note="parameters"),
+        Figure("images_seen", "Images seen", [words.number(side.row.images_seen, 12) for side in sides]),
+        Figure("size", "Image size", [size_in_words(side) for side in sides], note="pixels"),
+        Figure("data", "Data", [str(side.data.get("source") or "–") for side in sides], more=images),
+        Figure("digest", "Digest of the data", digests, note="sha256, its beginning"),
+    ]
+    return Group("about", "What the runs are", figures=figures)
+
+
+def score_group(sides: Sequence[Side], columns: Sequence[Column]) -> Group:
+    """One row a protocol, so that what is unlike never shares one."""
+    missing = [
+        Missing(f"{side.name} has no score.", f"python -m jobs.evaluate {side.typed}")
+        for side in sides
+        if not side.row.scores
+    ]
+    hint = "A row a protocol: scores made in unlike ways never share one."
+    return Group("scores", "Scores", hint, [_score(column) for column in columns], missing=missing)
+
+
+def _score(column: Column) -> Figure:
+    """Claims find distances and shares by their key."""
+    shown = [shown_score(score) for score in column.scores]
+    known = next((score for score in shown if score), {"words": "", "counts": ""})
+    family, features = str(column.protocol.get("family")), as_dict(column.protocol.get("features"))
+    kind = "distance" if words.is_distance(column.metric) else "share" if family in _SHARES else "other"
+    facts = [str(features.get("name") or ""), known["counts"]]
+    facts += [f"{name}: {words.plain(value)}" for name, value in column.differs.items()]
+    return Figure(
+        key=f"score.{kind}.{column.name}",
+        name=f"{words.metric_name(column.metric)}{column.name.removeprefix(column.metric)}",
+        shown=[score["shown"] if score else "–" for score in shown],
+        values=[finite(score["value"]) if score else None for score in shown],
+        note="; ".join(fact for fact in facts if fact),
+        better="higher" if higher_is_better(column.metric) else "lower",
+        is_share=kind == "share",
+        protocol={"metric": column.metric, **column.protocol},
+        told=known["words"],
+    )
+
+
+def walk_group(sides: Sequence[Side]) -> Group:
+    """How straight and even the way between two samples is, in the assessor's features."""
+    paths = [as_dict(side.document(INTERPOLATION).get("paths")) for side in sides]
+    conditions = [
+        {"assessor": side.document(INTERPOLATION).get("assessor")}
+        | {key: path.get(key) for key in ("features", "steps", "pairs")}
+        for side, path in zip(sides, paths, strict=True)
+    ]
+    alike, told = measured_alike(conditions, [bool(path) for path in paths])
+    if alike and not same_images(sides):
+        alike, told = False, "the runs are of different data"
+    figures = []
+    for way, name in _WAYS.items():
+        of_way = [as_dict(path.get(way)) for path in paths]
+        for key, what in (("ratio", "Length over straight distance"), ("largest_step", "Longest step over mean step")):
+            values = [finite(one.get(key)) for one in of_way]
+            row = measured(f"paths.{way}.{key}", what, values, note=name, better="lower", comparable=alike)
+            figures.append(row)
+    hint = (
+        "How images change on the way between two samples: the length of the way over the distance between the images "
+        "at its ends (1: straight on), and the longest step over the mean one (1: evenly; high: by jumps)"
+        f"{_how(paths)}."
+    )
+    return group_of(
+        "walks", "Walks between samples", hint, figures, told, missing_of(sides, INTERPOLATION, "interpolate", figures)
+    )
+
+
+def _how(paths: Sequence[dict[str, Any]]) -> str:
+    """What the first measured ways were made of."""
+    known = next((path for path in paths if path), None)
+    if known is None:
+        return ""
+    features = "the assessor’s features" if known.get("features") == "measurer" else words.plain(known.get("features"))
+    pairs, steps = (words.number(known.get(key), 9) for key in ("pairs", "steps"))
+    return f", means over {pairs} pairs, each way in {steps} points, measured in {features}"
+
+
+def photo_group(sides: Sequence[Side]) -> Group:
+    """How near the generators come to images they were not trained on."""
+    rows = [[as_dict(row) for row in as_list(side.document(PROJECTIONS).get("photos"))] for side in sides]
+    names = [sorted(str(row.get("name")) for row in photos) for photos in rows]
+    how = [{key: side.document(PROJECTIONS).get(key) for key in ("features", "starts", "steps")} for side in sides]
+    conditions = [{"photographs": name, **one} for name, one in zip(names, how, strict=True)]
+    alike, told = measured_alike(conditions, [bool(photos) for photos in rows])
+    held_out = any(name.startswith("held_out_") for several in names for name in several)
+    if alike and not (same_images(sides) if held_out else same_size(sides)):
+        alike, told = False, "the runs are of different data"
+    figures = []
+    for key, (name, better) in _PHOTO_FIGURES.items():
+        found = [[finite(row.get(key)) for row in photos] for photos in rows]
+        counts = [sum(value is not None for value in values) for values in found]
+        whole = all(count in (0, len(photos)) for count, photos in zip(counts, rows, strict=True))
+        more = [f"of {count}" if count else "" for count in counts]
+        about = {"more": more, "better": better, "comparable": alike and whole}
+        figures.append(measured(f"photos.{key}", name, [median(values) for values in found], **about))
+    hint = (
+        "Medians over photographs of the root mean square difference of pixels, from 0 to 255, of what each run makes "
+        "of them. Random samples are what a generator that knows nothing of a photograph would show; a GAN has no "
+        "encoder."
+    )
+    missing = missing_of(sides, PROJECTIONS, "project", figures[:1])
+    missing += [
+        Missing(f"{side.name} has no error through its encoder.", f"python -m jobs.project {side.typed}")
+        for number, side in enumerate(sides)
+        if side.family != "gan" and rows[number] and figures[1].values[number] is None
+    ]
+    return group_of("photographs", "Photographs rebuilt", hint, figures, told, missing)

@@ -1,0 +1,102 @@
+"""Runs side by side as one HTML file that needs nothing else, made to lay the three families beside each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from framework.report.compare_page.claims import CLEARLY, judged_claims
+from framework.report.compare_page.families import about_group, photo_group, score_group, walk_group
+from framework.report.compare_page.latent_metrics import arithmetic_group, likelihood_group, map_group, maps_of
+from framework.report.compare_page.metric_rows import Missing
+from framework.report.run_page.page import environment, files_of
+from framework.report.read.pictures import Picture, picture
+from framework.report.shared.score_table import Column
+from framework.report.compare_page.compared_run import Side, alerts, same_images
+from framework.storage import Folder
+
+_STYLES, _SCRIPTS = ("report.css", "latent.css", "families.css"), ("zoom.js",)
+# A picture -> heading, what it shows, the job that makes it.
+_PICTURES = {
+    "samples.png": ("Samples", "A grid of samples", "interpolate"),
+    "interpolation.png": ("Interpolation", "Samples that change step by step into others", "interpolate"),
+    "arithmetic.png": ("Arithmetic", "Groups of samples, their means and the result", "arithmetic"),
+    "projected.png": ("Photographs", "Photographs, each beside the nearest image of the generator", "project"),
+}
+_MAPS = {"latent_map.png": "Held-out images as codes, by class", "latent_plane.png": "What the plane decodes to"}
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The same kind of picture of all runs; caption -> picture."""
+
+    title: str
+    pictures: dict[str, Picture]
+    missing: list[Missing]
+    small: bool = False
+
+
+def write_comparison(folder: Folder, name: str, sides: Sequence[Side], columns: Sequence[Column]) -> str:
+    """Writes the page, whole or not at all; gives its location.
+
+    Raises:
+        StorageError: The place cannot be written.
+    """
+    folder.write_text(name, render_comparison(sides, columns))
+    return (folder / name).location
+
+
+def render_comparison(sides: Sequence[Side], columns: Sequence[Column]) -> str:
+    """The whole page.
+
+    Args:
+        sides: The runs.
+        columns: Their scores, a column a protocol, in the runs' order.
+    """
+    maps = maps_of(sides)
+    groups = [
+        about_group(sides),
+        score_group(sides, columns),
+        walk_group(sides),
+        photo_group(sides),
+        arithmetic_group(sides),
+        map_group(sides, maps),
+        likelihood_group(sides),
+    ]
+    content: dict[str, Any] = {
+        "style": files_of(_STYLES),
+        "script": files_of(_SCRIPTS),
+        "sides": sides,
+        "alerts": alerts(sides),
+        "groups": [group for group in groups if group.figures or group.missing],
+        "claims": judged_claims(sides, groups, same_data=same_images(sides)),
+        "clearly": CLEARLY,
+        "galleries": [*_galleries(sides), *([_map_gallery(sides[maps.holder])] if maps else [])],
+    }
+    return environment().get_template("families.html").render(content)
+
+
+def _galleries(sides: Sequence[Side]) -> list[Gallery]:
+    found = []
+    for name, (title, alt, job) in _PICTURES.items():
+        shown = {
+            side.name: made
+            for side in sides
+            if name in side.pictures and (made := picture(side.pictures[name], alt=f"{side.name}: {alt}"))
+        }
+        missing = [
+            Missing(f"{side.name} has no such picture yet.", f"python -m jobs.{job} {side.typed}")
+            for side in sides
+            if side.name not in shown
+        ]
+        found.append(Gallery(title, shown, missing, small=name == "samples.png"))
+    return found
+
+
+def _map_gallery(side: Side) -> Gallery:
+    shown = {
+        caption: made
+        for name, caption in _MAPS.items()
+        if name in side.pictures and (made := picture(side.pictures[name], alt=caption))
+    }
+    missing = [] if shown else [Missing("The map’s picture is not there.", f"python -m jobs.latent_map {side.typed}")]
+    return Gallery("Latent map", shown, missing)

@@ -1,0 +1,184 @@
+"""The model card of an exported generator: Markdown under the YAML header that the Hugging Face Hub reads."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from ruamel.yaml import YAML
+
+from framework.report.text import format as words
+from framework.report.export.write import SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
+from framework.report.read.run import changed_keys, finite
+from framework.report.export.dataset_terms import SOURCES, Source
+
+_HERE = Path(__file__).parent
+_KINDS = {
+    "gan": "The generator of a GAN",
+    "autoencoder": "The decoder of an autoencoder (with its encoder)",
+    "vae": "The decoder of a variational autoencoder (with its encoder)",
+}
+# What neither trained nor scored the generator has no place in the card.
+_LEFT_OUT = ("storage", "search", "latents", "checkpoint")
+
+
+def card(export: Export) -> str:
+    """The whole card, header included."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=False,  # noqa: S701 - Markdown; `cell` escapes what comes from a run
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = cell
+    return environment.get_template("card.md").render(_content(export))
+
+
+def cell(value: Any) -> str:
+    r"""Any value as the cell of a Markdown table: what would end the cell or be taken for markup is escaped.
+
+    >>> print(cell("a|b"), cell(0.0002), cell(["<x>", "y_z"]))
+    a\|b 0.0002 \<x\>, y\_z
+    """
+    text = " ".join(words.plain(value).split())
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|" else letter for letter in text)
+
+
+def _content(export: Export) -> dict[str, Any]:
+    generator, source = export.generator, SOURCES[export.experiment.data.source]
+    return {
+        "header": _header(export, source),
+        "name": export.experiment.name,
+        "summary": _summary(export, source),
+        "samples": SAMPLES,
+        "sample_count": SAMPLE_COUNT,
+        "sample_seed": SAMPLE_SEED,
+        "shape": [SAMPLE_COUNT, generator.resolution, generator.resolution, generator.channels],
+        "latent_size": generator.latent_size,
+        "data": _data(export, source),
+        "training": _training(export),
+        "changed": [
+            (key, value, default)
+            for key, value, default in changed_keys(export.experiment)
+            if key.partition(".")[0] not in _LEFT_OUT
+        ],
+        "scores": [(score["metric"], _score(score), words.score_in_words(score)) for score in _finite_scores(export)],
+        "choice": _choice(export),
+        "limits": _limits(export, source),
+        "licence": source.licence,
+    }
+
+
+def _header(export: Export, source: Source) -> str:
+    model = export.experiment.model
+    family = "gan" if model.family == "gan" else "autoencoder"
+    kind = f"gan-{model.kind}" if model.family == "gan" and model.kind != "dcgan" else model.kind
+    header: dict[str, Any] = {
+        **source.header,
+        "library_name": "latentscape",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": list(dict.fromkeys([family, kind, source.shows])),
+    }
+    metrics = [
+        {"type": score["metric"], "value": score["value"], "name": _metric_name(score)}
+        for score in _finite_scores(export)
+    ]
+    if metrics:  # the Hub refuses an index without a result
+        result = {
+            "task": {"type": "unconditional-image-generation"},
+            "dataset": {"type": export.experiment.data.source, "name": source.name},
+            "metrics": metrics,
+        }
+        header["model-index"] = [{"name": export.experiment.name, "results": [result]}]
+    stream = io.StringIO()
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.width = 200
+    writer.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue]
+    writer.dump(header, stream)
+    return stream.getvalue()
+
+
+def _summary(export: Export, source: Source) -> str:
+    generator, side = export.generator, export.generator.resolution
+    colours = "colour" if generator.channels == 3 else "grey"
+    return (
+        f"{_KINDS[export.experiment.model.family]} that makes {colours} {source.shows} of {side}x{side} pixels from "
+        "latents of "
+        f"{generator.latent_size} numbers. It was trained by Latentscape on {source.name}, "
+        f"{words.number(generator.images_seen, 12)} images seen."
+    )
+
+
+def _data(export: Export, source: Source) -> list[tuple[str, Any]]:
+    about, side, channels = export.data, export.generator.resolution, export.generator.channels
+    counts = [(f"{name} images", about.get(key)) for name, key in (("training", "training"), ("held out", "held_out"))]
+    rows = [
+        ("source", f"{source.name} ({about['source']})" if about.get("source") else source.name),
+        ("images", about.get("images")),
+        *counts,
+        ("size", f"{side}x{side}, {'colour' if channels == 3 else 'grey'}"),
+        ("sha256 of the content", about.get("digest")),
+        ("labels, which the generator never saw", about.get("labels") or "none"),
+    ]
+    return [(name, value) for name, value in rows if value is not None]
+
+
+def _training(export: Export) -> str:
+    generator, experiment = export.generator, export.experiment
+    assert generator.network is not None
+    parameters = sum(parameter.numel() for parameter in generator.network.parameters())
+    versions = ", ".join(
+        f"{name} {export.versions[name]}" for name in ("latentscape", "torch") if name in export.versions
+    )
+    text = (
+        f"Architecture `{experiment.model.kind}`, {words.number(parameters, 12)} parameters in the generator; "
+        f"{words.number(generator.images_seen, 12)} of {words.number(experiment.training.total_images, 12)} images "
+        f"seen, {words.number(experiment.training.batch_size, 12)} a step{f' ({versions})' if versions else ''}."
+    )
+    if experiment.training.ema_half_life_images:
+        text += " The weights are the moving average of those that were trained."
+    if experiment.model.family == "autoencoder":
+        text += " Its codes have no prior: latents are laid over a Gaussian fitted to those of training images."
+    if export.searched:
+        values = ", ".join(f"`{key}` {cell(value)}" for key, value in export.searched.items())
+        text += f" A search of {export.trials} trials set {values}."
+    return text
+
+
+def _choice(export: Export) -> str | None:
+    if export.chosen_by is None:
+        return None
+    return (
+        f"This checkpoint was chosen by `{export.chosen_by['metric']}` as it was measured while its trial trained, the "
+        "lowest of all: that figure flatters it."
+    )
+
+
+def _limits(export: Export, source: Source) -> list[str]:
+    side = export.generator.resolution
+    limits = [f"The networks are small and the pictures {side}x{side}: recognisable, not photographic."]
+    if source.photographs:
+        limits += [
+            "A face it makes is nobody's, yet may resemble one it was trained on: how closely was not measured.",
+            "It has its data's skews: whoever is rare there comes out rarer, or worse.",
+            "It is for research on generators; not for pictures passed off as photographs, nor to judge people.",
+        ]
+    else:
+        limits.append(f"It knows {source.knows} only: nothing that it makes says anything about people.")
+    return limits + [f"While it trained: {words.plain(text)}." for text in export.warnings]
+
+
+def _finite_scores(export: Export) -> list[dict[str, Any]]:
+    return [score for score in export.scores if finite(score.get("value")) is not None]
+
+
+def _metric_name(score: dict[str, Any]) -> str:
+    counts = words.images_in_words(score["protocol"])
+    name = words.metric_name(score["metric"])
+    return f"{name} ({counts})" if counts else name
+
+
+def _score(score: dict[str, Any]) -> str:
+    return words.share(score["value"]) if score["metric"].endswith("_share") else words.score(score["value"])

@@ -1,0 +1,150 @@
+"""The leaderboard as columns and cells: what is read, and by what it is sorted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from framework.metrics import higher_is_better
+from framework.report.shared import score_table
+from framework.report.text import format as words
+from framework.report.read.run import Results, more_columns, searched_keys
+from framework.report.read.trials import Trial, finite
+
+STATES = {"stopped": "ended early", "pending": "waiting"}
+_MORE_TITLES = {"score_mean": "Mean score", "score_sd": "± sd", "within_noise": "Within noise of the first"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading; `numeric` says how its cells are sorted and on which side they stand, `high_first` which way first."""
+
+    title: str
+    section: str = ""
+    key: str = ""
+    numeric: bool = True
+    high_first: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a row: the text, and by what it is sorted (empty: last)."""
+
+    text: str
+    value: str
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trial's cells, in the order of the columns, and where it stands."""
+
+    trial: Trial
+    rank: str
+    best: bool
+    state: str
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """The columns between the rank and the state, and the rows, best first."""
+
+    columns: list[Column]
+    rows: list[Row]
+
+
+def leaderboard_of(results: Results) -> Leaderboard:
+    """The table of all trials; columns that other versions wrote are shown as they are."""
+    trials = results.trials
+    keys, more, measured = searched_keys(trials), more_columns(trials), measured_columns(results)
+    high_first = results.higher_is_better
+    # The scores stand before the settings: a narrow screen shows the first columns only.
+    columns = [Column("Best score", high_first=high_first), *(_more_column(name, trials) for name in more)]
+    columns += [_measured_column(column) for column in measured]
+    columns += [_searched_column(key, trials) for key in keys]
+    columns += [Column("at images"), Column("Last score", high_first=high_first), Column("Images seen")]
+    columns += [Column("Images/s")]
+    rows = [
+        _row(trial, keys, more, [column.scores[number] for column in measured], best=trial is results.best_trial)
+        for number, trial in enumerate(trials)
+    ]
+    return Leaderboard(columns, rows)
+
+
+def measured_columns(results: Results) -> list[score_table.Column]:
+    """The scores of the trials' best checkpoints that several trials have, one column a protocol."""
+    kept: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for score in results.scores:
+        steps = str(score.get("checkpoint")).split("/")  # trials/<id>/checkpoints/<images seen>
+        if len(steps) == 4 and steps[3].isdigit() and finite(score.get("value")) is not None:
+            kept.setdefault((steps[1], int(steps[3])), []).append(score)
+    rows = [
+        score_table.Row(trial.id, "", clock, kept.get((trial.id, clock), []))
+        for trial in results.trials
+        for clock in [trial.score_images_seen or 0]
+    ]
+    found = score_table.columns(rows)
+    return [column for column in found if sum(score is not None for score in column.scores) > 1]
+
+
+def _measured_column(column: score_table.Column) -> Column:
+    letter = column.name.removeprefix(column.metric)  # of several protocols of one metric
+    high_first = higher_is_better(column.metric)
+    return Column(f"{words.metric_name(column.metric)}{letter}", key=column.metric, high_first=high_first)
+
+
+def _row(
+    trial: Trial,
+    keys: Sequence[str],
+    more: Sequence[str],
+    measured: Sequence[Mapping[str, Any] | None],
+    *,
+    best: bool,
+) -> Row:
+    cells = [Cell(words.score(trial.score), sorted_by(trial.score), strong=True)]
+    cells += [_more_cell(name, trial.extra.get(name)) for name in more]
+    values = [None if score is None else score["value"] for score in measured]
+    cells += [Cell(words.score(value), sorted_by(value)) for value in values]
+    cells += [Cell(words.setting(trial.params.get(key)), sorted_by(trial.params.get(key))) for key in keys]
+    cells.append(_counted(trial.score_images_seen))
+    cells.append(Cell(words.score(trial.last_score), sorted_by(trial.last_score)))
+    cells.append(_counted(trial.images_seen))
+    cells.append(Cell(words.number(trial.images_per_second, 3), sorted_by(trial.images_per_second)))
+    rank = str(trial.rank) if trial.rank is not None and trial.score is not None else "–"
+    return Row(trial, rank, best, STATES.get(trial.state, trial.state), cells)
+
+
+def sorted_by(value: Any) -> str:
+    """A value as a sort reads it: numbers in full, nothing where there is nothing.
+
+    >>> sorted_by(0.00043347), sorted_by(None), sorted_by("hinge"), sorted_by(["color", "cutout"])
+    ('0.00043347', '', 'hinge', 'color, cutout')
+    """
+    if value is None:
+        return ""
+    number = finite(value)
+    return words.plain(value) if number is None else repr(number)
+
+
+def _counted(images: int | None) -> Cell:
+    return Cell(words.number(images, 12), sorted_by(images))
+
+
+def _more_cell(name: str, value: Any) -> Cell:
+    number = finite(value)
+    text = words.plain(value) if number is None else words.score(number) if "score" in name else words.number(number)
+    return Cell(text, sorted_by(value))
+
+
+def _searched_column(key: str, trials: Sequence[Trial]) -> Column:
+    section, _, name = key.rpartition(".")
+    return Column(name.replace("_", " "), section, key, _numeric(trial.params.get(key) for trial in trials))
+
+
+def _more_column(name: str, trials: Sequence[Trial]) -> Column:
+    title = _MORE_TITLES.get(name) or (name[:1].upper() + name[1:].replace("_", " "))
+    return Column(title, key=name, numeric=_numeric(trial.extra.get(name) for trial in trials))
+
+
+def _numeric(values: Any) -> bool:
+    return all(finite(value) is not None for value in values if value is not None)

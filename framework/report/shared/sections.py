@@ -1,0 +1,163 @@
+"""What the page's sections say of a run: warnings, scores, pictures, arithmetic, assessors."""
+
+from typing import Any
+
+from framework.report.text import format as words
+from framework.report.read.pictures import Picture, picture
+from framework.report.read.run import Results
+from framework.report.read.trials import finite
+
+_FILM_LONGEST = 512  # pixels: a frame is looked at for its progress, the newest samples stand large above it
+
+
+def alerts(results: Results) -> list[dict[str, str]]:
+    """What asks for attention, said before anything is shown."""
+    texts = list(as_list(results.about.get("warnings")))
+    if results.best_trial is not None:
+        texts += [f"The best trial: {text}" for text in results.best_trial.warnings]
+    failed = sum(trial.failed for trial in results.trials)
+    if failed:
+        texts.append(f"{failed} of {len(results.trials)} trials failed; see Failures for the reason.")
+    texts += [f"{name} is no JSON object, so nothing of it is shown." for name in results.damaged]
+    return [_note(text) for text in texts]
+
+
+def notes(results: Results) -> list[dict[str, str]]:
+    """What is good to know, and what a command of the user's would finish."""
+    noted = [_note(note) for note in as_list(results.about.get("notes"))]
+    unfinished = [note for note in _arithmetic_notes(results) if note["command"]]
+    return noted + [note for note in unfinished if note not in noted]
+
+
+def _arithmetic_notes(results: Results) -> list[dict[str, str]]:
+    return [_note(note) for note in as_list(results.documents.get("arithmetic.json", {}).get("notes"))]
+
+
+def _note(note: Any) -> dict[str, str]:
+    if isinstance(note, dict):
+        return {"text": str(note.get("text", "")), "command": str(note.get("command") or "")}
+    return {"text": str(note), "command": ""}
+
+
+def shown_score(document: Any) -> dict[str, Any] | None:
+    """A score document with its names in words; None where it is none."""
+    if not isinstance(document, dict) or finite(document.get("value")) is None:
+        return None
+    own = ("metric", "value", "protocol", "sd")
+    return {
+        "name": words.metric_name(str(document.get("metric", "score"))),
+        "metric": str(document.get("metric", "score")),
+        "value": document["value"],
+        "shown": _shown(document),
+        "words": words.score_in_words(document),
+        "counts": words.images_in_words(as_dict(document.get("protocol"))),
+        "protocol": as_dict(document.get("protocol")),
+        "more": {key: value for key, value in document.items() if key not in own},
+    }
+
+
+def _shown(document: dict[str, Any]) -> str:
+    """The value with its standard deviation, where it has one."""
+    value = (words.share if str(document.get("metric")).endswith("_share") else words.score)(document["value"])
+    deviation = finite(document.get("sd"))
+    return value if deviation is None else f"{value} ± {words.number(deviation, 2)}"
+
+
+def final_scores(results: Results) -> list[dict[str, Any]]:
+    """The best checkpoint's scores; before there is a best one, whatever scores there are."""
+    best = results.best.get("checkpoint") if results.best else None
+    mine = [score for score in results.scores if best is None or score.get("checkpoint", best) == best]
+    return [shown for document in mine if (shown := shown_score(document))]
+
+
+def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The best checkpoint's final score: the one it was chosen by is the luckiest of many, and made of fewer images."""
+    if results.best is None and results.is_trained:
+        return None
+    final = [
+        score
+        for score in results.scores
+        if (results.best is None or score.get("checkpoint") == results.best.get("checkpoint"))
+        and _judges(str(score.get("metric")), results)
+    ]
+    return next((score for document in reversed(final) if (score := shown_score(document))), None) or chosen_by
+
+
+def _judges(metric: str, results: Results) -> bool:
+    """Whether a metric says how good the images are, as the one does by which trials were judged."""
+    return words.is_distance(metric) or metric == results.metric
+
+
+def film(results: Results) -> list[Picture]:
+    """The best trial's grids over time."""
+    frames = [
+        picture(
+            data,
+            alt=f"Samples of the best trial after {words.number(images_seen)} images",
+            caption=words.number(images_seen, 12),
+            longest=_FILM_LONGEST,
+        )
+        for images_seen, data in results.film
+    ]
+    return [frame for frame in frames if frame is not None]
+
+
+def pictures(results: Results) -> dict[str, Picture | None]:
+    """The best checkpoint's artifacts, each None where it is not there or damaged."""
+    expression = results.documents.get("arithmetic.json", {}).get("expression", "")
+    alts = {
+        "samples": "A grid of samples from the best checkpoint's generator",
+        "interpolation": "Two rows of pictures that change step by step from one sample to another",
+        "arithmetic": f"{expression}: each group's members and the image of their mean, and the result".lstrip(": "),
+        "sheet": "A contact sheet of numbered samples",
+        "nearest": "The samples closest to a training image, each beside that image",
+        "corners": "A sheet of samples between four others, which stand in its corners",
+        "projected": "Photographs, each beside the generator's image that is nearest to it",
+    }
+    return {
+        name: picture(results.pictures[f"{name}.png"], alt=alt) if f"{name}.png" in results.pictures else None
+        for name, alt in alts.items()
+    }
+
+
+def arithmetic(results: Results) -> dict[str, Any]:
+    """What the arithmetic measured, and its notes."""
+    document = results.documents.get("arithmetic.json", {})
+    measured = [
+        {
+            "name": str(row.get("attribute", "")),
+            "share": finite(row.get("share")),
+            "random": finite(row.get("random_share")),
+            "repeats": row.get("repeats"),
+            "interval": as_list(row.get("interval")),
+            "random_interval": as_list(row.get("random_interval")),
+        }
+        for row in as_list(document.get("measured"))
+        if isinstance(row, dict)
+    ]
+    return {"measured": measured, "notes": _arithmetic_notes(results)}
+
+
+def assessors(noted: Any) -> list[dict[str, Any]]:
+    """One row a label, with what each of the two assessors reached on held-out images."""
+    tables = {name: as_dict(as_dict(part).get("accuracy")) for name, part in as_dict(noted).items()}
+    labels = dict.fromkeys(label for table in tables.values() for label in table)
+    rows = []
+    for label in labels:
+        cells = {name: as_dict(table.get(label)) for name, table in tables.items()}
+        known = next(iter(cell for cell in cells.values() if cell), {})
+        rows.append(
+            {"label": label, "metric": str(known.get("metric", "")), "n": known.get("n")}
+            | {name: cells.get(name, {}).get("value") for name in ("finder", "measurer")}
+        )
+    return rows
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value where it is a list, else an empty one: files are others' too."""
+    return value if isinstance(value, list) else []
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """The value where it is a dict, else an empty one."""
+    return value if isinstance(value, dict) else {}

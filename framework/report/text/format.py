@@ -1,0 +1,242 @@
+"""Numbers, times, scores and protocols as a reader says them."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from framework.metrics import higher_is_better
+from framework.report.text.ticks import short_number
+from framework.report.read.trials import finite
+
+_FAMILIES = {
+    "fid_infinity": "The Fréchet distance extrapolated to infinitely many samples",
+    "kid": "The kernel distance between the features of generated and of real images, over random subsets",
+    "precision": "Share of samples that lie among the real images",
+    "recall": "Share of real images that lie among the samples",
+    "density": "How many real images' neighbourhoods a sample lies in, as a multiple of what real images would",
+    "coverage": "Share of real images with a sample close by",
+    "inception_score": "How surely and how variously samples are told apart by class",
+    "memorisation": "Share of pairs in which a sample is nearer to the training images than an unseen photograph is; "
+    "50% is as near, towards 100% are copies",
+    "diversity": "How far apart samples lie, as a multiple of how far apart real images lie",
+}
+_FRECHET = "The Fréchet distance between the features of generated and of real images"
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A figure with so many significant digits, thousands set apart; a dash where there is none.
+
+    >>> number(12.34567), number(128000), number(None), number(0.00021)
+    ('12.35', '128,000', '–', '0.00021')
+    """
+    known = finite(value)
+    if known is None:
+        return "–"
+    if abs(known) >= 10 ** (digits - 1) or known == int(known):
+        return f"{known:,.0f}".replace("-", "−")
+    return f"{known:.{digits}g}".replace("-", "−")
+
+
+def score(value: Any) -> str:
+    """A score with four digits that matter, zeros too, so that a column of them can be read down.
+
+    >>> score(21.0), score(1234.5), score(0.5)
+    ('21.00', '1,234', '0.5000')
+    """
+    known = finite(value)
+    if known is None:
+        return "–"
+    return (f"{known:#.4g}" if abs(known) < 1000 else f"{known:,.0f}").replace("-", "−")
+
+
+def share(value: Any) -> str:
+    """A share as a percentage.
+
+    >>> share(0.874), share(None)
+    ('87%', '–')
+    """
+    known = finite(value)
+    return "–" if known is None else f"{100 * known:.0f}%"
+
+
+def signed(value: Any) -> str:
+    """A figure with its sign and two decimals.
+
+    >>> signed(3.8712), signed(-0.4), signed(0.001), signed(-12_345.6), signed(None)
+    ('+3.87', '−0.40', '0.00', '−1.23e+04', '–')
+    """
+    known = finite(value)
+    if known is None:
+        return "–"
+    text = f"{known:+.2f}" if abs(known) < 1000 else f"{known:+.3g}"
+    return text.replace("-", "−") if float(text) else "0.00"
+
+
+def duration(started: Any, ended: Any) -> str:
+    """How long between two ISO times.
+
+    >>> duration("2026-01-01T10:00:00+00:00", "2026-01-01T11:02:40+00:00")
+    '1 h 3 min'
+    >>> duration("2026-01-01T10:00:00+00:00", "2026-01-01T10:00:40+00:00")
+    '40 s'
+    """
+    begin, end = _time(started), _time(ended)
+    if begin is None or end is None or (begin.tzinfo is None) != (end.tzinfo is None):
+        return ""
+    seconds = (end - begin).total_seconds()
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def moment(value: Any) -> str:
+    """An ISO time for people; what is no time stays as it is.
+
+    >>> moment("2026-03-01T14:05:09+00:00")
+    '1 March 2026, 14:05 UTC'
+    """
+    time = _time(value)
+    if time is None:
+        return str(value or "")
+    return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".strip()
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def model_name(kind: str) -> str:
+    """What a run's networks are called in a sentence.
+
+    >>> model_name("dcgan"), model_name("autoencoder"), model_name("skip")
+    ('DCGAN', 'an autoencoder', 'the GAN “skip”')
+    """
+    named = {"dcgan": "DCGAN", "vae": "a VAE", "autoencoder": "an autoencoder", "keras": "a GAN that Keras saved"}
+    return named.get(kind, f"the GAN “{kind}”")
+
+
+def metric_name(metric: str) -> str:
+    """A metric's name for a heading.
+
+    >>> metric_name("fid5k_768"), metric_name("assessor_frechet_distance"), metric_name("clean_kid50k_2048")
+    ('FID-768', 'Assessor Fréchet distance', 'Clean KID-2048')
+    >>> metric_name("recall5k_768"), metric_name("fid_infinity5k_64"), metric_name("inception_score50k")
+    ('Recall-768', 'FID∞-64', 'Inception score')
+    """
+    known = re.fullmatch(r"(clean_)?(fid|kid)(_infinity)?[0-9.]*[km]?(?:_(\w+))?", metric)
+    if known:
+        clean, family, infinity, tap = known.groups()
+        name = f"{family.upper()}{'∞' if infinity else ''}{f'-{tap}' if tap else ''}"
+        return f"Clean {name}" if clean else name
+    counted = re.fullmatch(r"((?:clean_)?[a-z_]+?)[0-9.]+[km]?(?:_(\w+))?", metric)
+    if counted:
+        metric = f"{counted[1]}{f'-{counted[2]}' if counted[2] else ''}"
+    name = metric.replace("_", " ").replace("frechet", "Fréchet")
+    return name[:1].upper() + name[1:]
+
+
+def is_distance(metric: str) -> bool:
+    """Whether a metric is a Fréchet distance, of which less is better.
+
+    >>> is_distance("fid5k_768"), is_distance("assessor_frechet_distance"), is_distance("latent_arithmetic_share")
+    (True, True, False)
+    """
+    return re.match(r"(clean_)?fid[0-9]", metric) is not None or metric in ("fid", "assessor_frechet_distance")
+
+
+def better(metric: str) -> str:
+    """Which way a metric is better, for a caption.
+
+    >>> better("fid5k_768"), better("precision5k_768")
+    ('lower is better', 'higher is better')
+    """
+    return "higher is better" if higher_is_better(metric) else "lower is better"
+
+
+def score_in_words(score: Mapping[str, Any]) -> str:
+    """What a score was made of, as one sentence."""
+    metric, protocol = str(score.get("metric")), score.get("protocol")
+    protocol = protocol if isinstance(protocol, Mapping) else {}
+    counts = images_in_words(protocol)
+    if is_distance(metric):
+        features = f" ({_features(protocol)})" if _features(protocol) else ""
+        return f"{_FRECHET}{features}{f', {counts}' if counts else ''}; {better(metric)}."
+    if metric == "latent_arithmetic_share":
+        return (
+            f"Share of {plain(protocol.get('repeats'))} results of {plain(protocol.get('expression'))} that are "
+            f"assessed as {plain(protocol.get('shows'))}, beside {share(protocol.get('random_share'))} of random "
+            f"samples; {better(metric)}."
+        )
+    family = str(protocol.get("family"))
+    if family in _FAMILIES:
+        return f"{_FAMILIES[family]}{f', {counts}' if counts else ''}; {better(metric)}."
+    return (
+        f"{counts[:1].upper()}{counts[1:]}; {better(metric)}." if counts else f"As its protocol says; {better(metric)}."
+    )
+
+
+def images_in_words(protocol: Mapping[str, Any]) -> str:
+    """How many images a score was made of; empty where its protocol does not say."""
+    real, fake = (protocol.get(side) for side in ("real", "fake"))
+    if not isinstance(real, Mapping) or not isinstance(fake, Mapping):
+        return ""
+    scored = "generated" if fake.get("split") == "generated" else "scored"
+    return f"{number(fake.get('count'), 9)} {scored} against {number(real.get('count'), 9)} real images"
+
+
+def _features(protocol: Mapping[str, Any]) -> str:
+    features = protocol.get("features")
+    if not isinstance(features, Mapping):
+        return ""
+    return f"{features.get('name')}, {number(protocol.get('tap'), 9)} features"
+
+
+def setting(value: Any) -> str:
+    """A searched value, short enough for a table.
+
+    >>> setting(0.00043347), setting(64), setting(None), setting([])
+    ('4.33e−4', '64', '–', 'none')
+    """
+    if value == []:
+        return "none"
+    return short_number(float(f"{value:.3g}")) if isinstance(value, float) and abs(value) < 1000 else plain(value)
+
+
+def plain(value: Any) -> str:
+    """Any value of JSON or YAML in one line.
+
+    >>> plain({"lr": {"loguniform": [1e-4, 1e-3]}}), plain(["glasses", "hat"]), plain(8000)
+    ('lr: {loguniform: [0.0001, 0.001]}', 'glasses, hat', '8,000')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}: {_within(part)}" for name, part in value.items()) or "–"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_within(part) for part in value) or "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters.
+
+    >>> shortened("translation, cutout", 12), shortened("cutout", 12)
+    ('translation…', 'cutout')
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _within(value: Any) -> str:
+    """A value inside another one: with the brackets that the outermost does without."""
+    if isinstance(value, Mapping):
+        return f"{{{plain(value)}}}"
+    return f"[{plain(value)}]" if isinstance(value, (list, tuple)) else plain(value)

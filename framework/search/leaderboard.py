@@ -1,0 +1,68 @@
+"""Ranks a run's trials from what lies in their folders, and says which checkpoint is the best of all."""
+
+from typing import Any
+
+from framework.runs import RunFolder, TrialFolder
+from framework.metrics import cost
+from framework.search.registry import repeated_by
+from framework.search.repeats import rank
+
+
+def update_results(run: RunFolder) -> list[dict[str, Any]]:
+    """Writes leaderboard.csv and best.json, the best score of all trials; trials without a score come last.
+
+    Returns:
+        The rows, best first.
+    """
+    rows = [_row(trial) for trial in run.trials()]
+    repeat_of = {row["trial"]: first for row in rows if (first := repeated_by(row["trial"])) is not None}
+    metric = next(iter({row.pop("metric") for row in rows} - {None}), "")
+    rows = rank(rows, repeat_of, metric=metric)
+    run.write_leaderboard(rows)
+    scored = [row for row in rows if row["score"] is not None]
+    if scored:
+        trial = run.trial(min(scored, key=lambda row: cost(metric, row["score"]))["trial"])
+        best = _best(trial)
+        run.write_best(
+            {
+                "trial": trial.id,
+                "checkpoint": f"trials/{trial.id}/checkpoints/{best['checkpoint']}",
+                "images_seen": best["images_seen"],
+                "score": best["score"],
+            }
+        )
+    return rows
+
+
+def _best(trial: TrialFolder) -> dict[str, Any]:
+    """The trial's best checkpoint as its store notes it: checkpoint, images_seen, value, score; {} before the first."""
+    if not trial.checkpoints.exists("best.json"):
+        return {}
+    best = trial.checkpoints.read_json("best.json")
+    return best if best["checkpoint"] else {}
+
+
+def _row(trial: TrialFolder) -> dict[str, Any]:
+    metrics = trial.metrics()
+    state = trial.state
+    last = metrics[-1] if metrics else {}
+    scored = [row for row in metrics if "score" in row]
+    best = _best(trial)
+    rates = [row["images_per_second"] for row in metrics if row.get("images_per_second")]
+    copied = [f"{line['from_trial']} at {line['from_images_seen']:,}" for line in trial.lineage()]
+    warnings = dict.fromkeys(text for row in metrics for text in row.get("warnings", ()))
+    return {
+        "rank": None,
+        "trial": trial.id,
+        **trial.params,
+        "metric": best["score"]["metric"] if best else None,
+        "score": best["score"]["value"] if best else None,
+        "score_images_seen": best.get("images_seen"),
+        "last_score": scored[-1]["score"]["value"] if scored else None,
+        "images_seen": last.get("images_seen", 0),
+        "images_per_second": round(sorted(rates)[len(rates) // 2], 1) if rates else None,
+        "state": state.get("state", "pending"),
+        **({"lineage": "; ".join(copied)} if copied else {}),
+        "warnings": "; ".join(warnings),
+        "error": state.get("error") or "",
+    }

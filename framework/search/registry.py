@@ -1,0 +1,117 @@
+"""What a search knows of its trials: their settings, states and scores, read from RUN and kept up while it runs.
+
+RUN is the truth. Whatever decides (samplers, early ending, repeats) asks the ledger, so a search that was killed
+decides after its restart as if it had never stopped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from framework.runs import RunFolder, TrialFolder
+from framework.runs.trial import ENDED
+from framework.metrics import cost
+
+Curve = Sequence[tuple[int, float]]
+"""(images seen, score) of each evaluation of a trial, oldest first; as a cost, so that lower is better."""
+
+
+@dataclass
+class Entry:
+    """One trial.
+
+    Attributes:
+        trial: Its name, the folder in RUN/trials.
+        parameters: The searched keys with their values.
+        state: pending, running, interrupted, waiting (for the others of its population), finished, stopped, failed.
+        curve: Its scores so far.
+        images_seen: Its clock at its newest report.
+        repeat_of: For a repeat with another seed, the trial whose setting it repeats.
+        total_images: Where it ends, if not at `training.total_images`.
+    """
+
+    trial: str
+    parameters: dict[str, Any]
+    state: str = "pending"
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    images_seen: int = 0
+    repeat_of: str | None = None
+    total_images: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is not gone on with."""
+        return self.state in ENDED
+
+    @property
+    def best(self) -> float | None:
+        """Its best evaluation, which is what it is judged by."""
+        return min((score for _, score in self.curve), default=None)
+
+
+class Ledger:
+    """The trials of a run, in the order of their numbers."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = {entry.trial: entry for entry in entries}
+
+    @classmethod
+    def of(cls, run: RunFolder) -> "Ledger":
+        """As the run's folder has it."""
+        return cls([_entry(trial) for trial in run.trials()])
+
+    def __getitem__(self, trial: str) -> Entry:
+        return self._entries[trial]
+
+    def settings(self) -> list[Entry]:
+        """One entry a setting: trials that repeat none."""
+        return [entry for entry in self._entries.values() if entry.repeat_of is None]
+
+    def repeats(self, of: str) -> list[Entry]:
+        """The repeats of a trial's setting."""
+        return [entry for entry in self._entries.values() if entry.repeat_of == of]
+
+    def open_ones(self) -> list[Entry]:
+        """Trials that have not ended, repeats too."""
+        return [entry for entry in self._entries.values() if not entry.ended]
+
+    def curves(self) -> Mapping[str, Curve]:
+        """The scores of every setting's first trial; repeats are not part of the search."""
+        return {entry.trial: entry.curve for entry in self.settings()}
+
+    def add(self, entry: Entry) -> None:
+        """A trial that is new."""
+        self._entries[entry.trial] = entry
+
+    def note_score(self, trial: str, images_seen: int, score: float) -> None:
+        """An evaluation, as a cost; what a life that was lost had scored from this clock on is forgotten."""
+        entry = self._entries[trial]
+        entry.images_seen = images_seen
+        entry.curve[:] = [point for point in entry.curve if point[0] < images_seen]
+        entry.curve.append((images_seen, score))
+
+
+def _entry(folder: TrialFolder) -> Entry:
+    metrics = folder.metrics()
+    curve = [
+        (int(row["images_seen"]), cost(row["score"]["metric"], float(row["score"]["value"])))
+        for row in metrics
+        if row.get("score") and row["score"].get("value") is not None
+    ]
+    return Entry(
+        folder.id,
+        folder.params,
+        state=str(folder.state.get("state", "pending")),
+        curve=curve,
+        images_seen=int(metrics[-1]["images_seen"]) if metrics else 0,
+        repeat_of=repeated_by(folder.id),
+    )
+
+
+def repeated_by(trial: str) -> str | None:
+    """The trial whose setting a repeat repeats, as its name says; None for a trial that is no repeat.
+
+    >>> repeated_by("003-4a79-seed1"), repeated_by("003-4a79")
+    ('003-4a79', None)
+    """
+    return trial.rpartition("-seed")[0] or None

@@ -1,0 +1,124 @@
+"""Repeats: the settings that ended best, trained again with other seeds, and what of their differences is noise."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy import stats
+
+from framework.config import Experiment
+from framework.metrics import cost
+from framework.search.registry import Entry, Ledger
+
+NOISE_LEVEL = 0.05
+"""A difference is within the noise where a t test at this level does not tell it from none."""
+
+
+def repeats_due(experiment: Experiment, ledger: Ledger) -> list[Entry]:
+    """The repeats that the settings ended best still want, one for each further seed, to the same images seen."""
+    search = experiment.search
+    ranked = sorted(
+        (entry for entry in ledger.settings() if entry.ended and entry.best is not None),
+        key=lambda entry: (entry.best, entry.trial),
+    )
+    due = []
+    for entry in ranked[: search.repeat_best] if search.seeds > 1 else []:
+        known = {repeat.trial: repeat for repeat in ledger.repeats(entry.trial)}
+        for seed in range(experiment.seed + 1, experiment.seed + search.seeds):
+            name = f"{entry.trial}-seed{seed}"
+            repeat = known.get(name) or Entry(name, {**entry.parameters, "seed": seed}, repeat_of=entry.trial)
+            if not repeat.ended:
+                due.append(dataclasses.replace(repeat, total_images=entry.images_seen))
+    return due
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The scores of one setting over its seeds."""
+
+    scores: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return math.fsum(self.scores) / len(self.scores)
+
+    @property
+    def sd(self) -> float | None:
+        """Their standard deviation, by n − 1; None for one score."""
+        if len(self.scores) < 2:
+            return None
+        return math.sqrt(math.fsum((score - self.mean) ** 2 for score in self.scores) / (len(self.scores) - 1))
+
+
+def within_noise(first: Spread, spreads: Mapping[str, Spread]) -> dict[str, bool]:
+    """Which settings' means cannot be told from the first one's.
+
+    The noise is the standard deviation pooled over all settings that were repeated, and the test is Student's, at
+    NOISE_LEVEL, two-sided (Fisher's least significant difference). A setting with one seed is held to it too.
+
+    Returns:
+        One entry a setting; {} where nothing was repeated.
+    """
+    freedom = sum(len(spread.scores) - 1 for spread in spreads.values())
+    if freedom == 0:
+        return {}
+    squares = math.fsum((score - spread.mean) ** 2 for spread in spreads.values() for score in spread.scores)
+    pooled = math.sqrt(squares / freedom)
+    critical = float(stats.t.ppf(1 - NOISE_LEVEL / 2, freedom))
+    return {
+        name: abs(spread.mean - first.mean)
+        < critical * pooled * math.sqrt(1 / len(spread.scores) + 1 / len(first.scores))
+        or spread is first
+        for name, spread in spreads.items()
+    }
+
+
+def rank(rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str], *, metric: str) -> list[dict[str, Any]]:
+    """Ranks the rows of a leaderboard, in place, and gives them in order.
+
+    Repeated settings come first, by the mean over their seeds, each with its repeats under it; the rest follows by
+    its own score, trials without one last. Where there are repeats, a setting's row says `seeds`, `score_mean`,
+    `score_sd` and whether it is `within_noise` of the first.
+
+    Args:
+        rows: With `trial` and `score` each.
+        repeat_of: Repeat -> the trial whose setting it repeats.
+        metric: What the score is.
+    """
+    by_trial = {row["trial"]: row for row in rows}
+    members = {row["trial"]: [row] for row in rows if row["trial"] not in repeat_of}
+    for repeat, first in repeat_of.items():
+        if repeat in by_trial and first in members:
+            members[first].append(by_trial[repeat])
+    spreads = {
+        trial: Spread(tuple(float(row["score"]) for row in group if row["score"] is not None))
+        for trial, group in members.items()
+    }
+    repeated = {trial for trial, spread in spreads.items() if len(spread.scores) > 1}
+
+    def place(trial: str) -> tuple:
+        spread = spreads[trial]
+        mean = cost(metric, spread.mean) if spread.scores else 0.0
+        return (trial not in repeated, not spread.scores, mean, trial)
+
+    ordered = sorted(members, key=place)
+    if repeated:
+        scored = {trial: spread for trial, spread in spreads.items() if spread.scores}
+        noise = within_noise(spreads[ordered[0]], scored)
+        for trial in ordered:
+            spread = spreads[trial]
+            by_trial[trial] |= {
+                "seeds": len(spread.scores),
+                "score_mean": spread.mean if spread.scores else None,
+                "score_sd": spread.sd,
+                "within_noise": "yes" if noise.get(trial) else "no" if spread.scores else None,
+            }
+    found = []
+    for place_number, trial in enumerate(ordered, start=1):
+        for row in sorted(members[trial], key=lambda row: (row["trial"] != trial, row["trial"])):
+            row["rank"] = place_number
+            found.append(row)
+    return found

@@ -1,0 +1,121 @@
+"""Which setting is tried next: seeded draws, or Optuna's model of those that were tried."""
+
+import warnings
+from typing import TYPE_CHECKING, Any, Protocol
+
+from framework.config import Experiment
+from framework.search.registry import Entry, Ledger
+from framework.search.space import rounded, settings
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+
+_SEEDS_APART = 100_003  # so that two searches of neighbouring seeds share no proposal's
+
+
+class Sampler(Protocol):
+    """Proposes settings, one after the other."""
+
+    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
+        """The parameters of trial `number`, from 0, given what the others have shown."""
+        ...
+
+
+class RandomSampler:
+    """Seeded draws and grids of the space; what others have shown changes nothing.
+
+    Args:
+        experiment: Its `search` names space, number and seed.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._settings = settings(experiment)
+
+    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:  # noqa: ARG002
+        """See Sampler."""
+        return self._settings[number].parameters
+
+
+class OptunaSampler:
+    """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), over all keys together.
+
+    Nothing is kept between proposals: each is made from the ledger, so a search that was killed proposes as before.
+    Trials that still run count as bad ones, so that several at a time do not try the same.
+
+    Args:
+        experiment: Its `search` names space and seed.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._keys = {key: _Key(spec) for key, spec in experiment.search.space.items()}
+        self._seed = experiment.search.seed
+
+    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
+        """See Sampler."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        distributions = {key: one.distribution for key, one in self._keys.items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            sampler = optuna.samplers.TPESampler(
+                seed=self._seed * _SEEDS_APART + number, multivariate=True, constant_liar=True
+            )
+            study = optuna.create_study(direction="minimize", sampler=sampler)
+            study.add_trials([self._told(entry, distributions) for entry in ledger.settings() if self._fits(entry)])
+            trial = study.ask(distributions)
+        return {key: self._keys[key].value(drawn) for key, drawn in trial.params.items()}
+
+    def _fits(self, entry: Entry) -> bool:
+        """Whether this space could have yielded it; the search may have begun with another one."""
+        return set(entry.parameters) == set(self._keys) and all(
+            one.holds(entry.parameters[key]) for key, one in self._keys.items()
+        )
+
+    def _told(self, entry: Entry, distributions: "dict[str, BaseDistribution]") -> "FrozenTrial":
+        from optuna.trial import TrialState, create_trial
+
+        state, value = TrialState.RUNNING, None
+        if entry.ended:
+            state, value = (TrialState.FAIL, None) if entry.best is None else (TrialState.COMPLETE, entry.best)
+        parameters = {key: one.drawn(entry.parameters[key]) for key, one in self._keys.items()}
+        return create_trial(state=state, value=value, params=parameters, distributions=distributions)
+
+
+class _Key:
+    """One key of the space, as Optuna sees it: a choice by its position, for it may be a list."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        self._name, self._arguments = next(iter(spec.items()))
+        self.distribution: BaseDistribution
+        if self._name == "choice":
+            self.distribution = CategoricalDistribution(tuple(range(len(self._arguments))))
+        elif self._name == "randint":
+            self.distribution = IntDistribution(self._arguments[0], self._arguments[1] - 1)
+        else:
+            self.distribution = FloatDistribution(*self._arguments, log=self._name == "loguniform")
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value is one of this key's."""
+        if self._name == "choice":
+            return value in self._arguments
+        return isinstance(value, (int, float)) and self._arguments[0] <= value <= self._arguments[1]
+
+    def drawn(self, value: Any) -> Any:
+        """What Optuna is told of a value."""
+        return self._arguments.index(value) if self._name == "choice" else value
+
+    def value(self, drawn: Any) -> Any:
+        """The value of what Optuna drew."""
+        if self._name == "choice":
+            return self._arguments[drawn]
+        return rounded(drawn) if self._name == "loguniform" else drawn
+
+
+def sampler_of(experiment: Experiment) -> Sampler:
+    """The sampler that `search.sampler` names."""
+    return OptunaSampler(experiment) if experiment.search.sampler == "optuna" else RandomSampler(experiment)

@@ -1,0 +1,144 @@
+"""Where a training's reports go: its trial's folder (metrics.jsonl, sample grids, TensorBoard) and Ray's metrics."""
+
+import dataclasses
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from framework.runs import TrialFolder
+from framework.config import Experiment
+from framework.images import grid, png_bytes
+from framework.metrics import cost
+from framework.orchestration.trial.ray_metrics import Gauges
+from framework.telemetry.trackers import Trackers
+from framework.training import Report, Scored
+
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
+
+_SAMPLE_COLUMNS = 8
+_JUDGED = ("score", "best_score")  # TensorBoard's HParams compare trials by these, and write them as scalars too
+
+
+class Telemetry:
+    """Writes what rank 0 reports into a trial's folder.
+
+    Args:
+        trial: The trial.
+        experiment: What is trained; its name, and its `telemetry`.
+        parameters: The searched keys: TensorBoard's HParams, and tags of Ray's metrics.
+        log: Told in a line what should be known.
+    """
+
+    def __init__(
+        self, trial: TrialFolder, *, experiment: Experiment, parameters: dict[str, Any], log: Callable[[str], None]
+    ) -> None:
+        self._trial = trial
+        self._before = trial.last_report()
+        self._gauges = Gauges(experiment=experiment.name, trial=trial.id, parameters=parameters)
+        self._best: float | None = None
+        for row in trial.metrics():  # of the lives before this one
+            if "score" in row:
+                self._gauges.set(numbers({**row, "best_score": self._better(row["score"])}))
+        self._parameters = {key: _plain(value) for key, value in parameters.items()}
+        # TensorBoard's writer wants a local folder; where the trial is behind a URI its files follow each report.
+        self._events = Path(trial.folder.location if trial.folder.is_local else tempfile.mkdtemp(prefix="latentscape-"))
+        self._writer: SummaryWriter | None = None
+        self._trackers = Trackers(experiment, trial, parameters=self._parameters, folder=self._events, log=log)
+
+    def write(self, report: Report) -> None:
+        """Appends the report and its scores; a sample grid, where it has one, becomes samples/<images_seen>.png."""
+        row = dict(report.metrics)
+        if report.checkpoint is not None:
+            row["checkpoint"] = report.checkpoint
+        if report.warnings:
+            row["warnings"] = report.warnings
+        images_seen, began_at = int(row["images_seen"]), int(row["life_began_at_images_seen"])
+        if self._writer is None:
+            self._trial.forget_scores_past(began_at)
+        row["images_trained_twice"] = self._trained_twice(began_at)
+        if images_seen > began_at or self._before.get("images_seen") != images_seen:
+            self._trial.append_metrics(row)
+        figures = numbers(row)
+        self._gauges.set(figures)
+        self._trackers.write(figures, images_seen=images_seen)
+        picture = None
+        if report.samples is not None:
+            picture = grid(report.samples, columns=_SAMPLE_COLUMNS)
+            self._trial.write_sample(images_seen, png_bytes(picture))
+        self._write_events(figures, picture, images_seen)
+        for scored in report.scores:
+            self._write_score(scored)
+        self._upload_events()
+
+    def close(self) -> None:
+        """Flushes what TensorBoard's writer and the trackers still hold."""
+        self._trackers.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._upload_events()
+
+    def _write_score(self, scored: Scored) -> None:
+        """At the clock of its checkpoint, whatever the clock is by now."""
+        line = dataclasses.asdict(scored)
+        line["score"] = line.pop("document")
+        line["best_score"] = self._better(scored.document)
+        self._trial.append_score(line)
+        figures = numbers({name: line[name] for name in ("images_seen", "score", "best_score")})
+        self._gauges.set({name: figures[name] for name in _JUDGED})
+        self._trackers.write(figures, images_seen=scored.images_seen)
+        judged = {name: figures[name] for name in _JUDGED}
+        self._events_writer(scored.images_seen).add_hparams(
+            self._parameters, judged, name=".", global_step=scored.images_seen
+        )
+
+    def _trained_twice(self, began_at: int) -> int:
+        """What lives that were lost had reported past the checkpoint that the next one began at, all together."""
+        before = self._before
+        lost = max(0, int(before.get("images_seen", 0)) - began_at)
+        return int(before.get("images_trained_twice", 0)) + lost
+
+    def _better(self, score: dict[str, Any]) -> float:
+        """The best value so far, this one with it."""
+        metric, value = score["metric"], float(score["value"])
+        self._best = value if self._best is None else min(self._best, value, key=lambda each: cost(metric, each))
+        return self._best
+
+    def _write_events(self, figures: dict[str, float], picture: Any, images_seen: int) -> None:
+        writer = self._events_writer(images_seen)
+        for name, value in figures.items():
+            if name != "images_seen":
+                writer.add_scalar(name, value, images_seen)
+        if picture is not None:
+            writer.add_image("samples", picture, images_seen, dataformats="HWC")
+        writer.flush()
+
+    def _events_writer(self, images_seen: int) -> "SummaryWriter":
+        if self._writer is None:
+            from tensorboardX import SummaryWriter
+
+            self._writer = SummaryWriter(logdir=str(self._events), purge_step=images_seen, flush_secs=10)
+        return self._writer
+
+    def _upload_events(self) -> None:
+        if self._trial.folder.is_local:
+            return
+        for file in self._events.glob("events.out.tfevents*"):
+            self._trial.folder.write_bytes(file.name, file.read_bytes())
+
+
+def numbers(row: dict[str, Any]) -> dict[str, float]:
+    """The finite numbers of a row of metrics.jsonl, its score as `score` and under its metric's name.
+
+    >>> numbers({"step": 2, "generator_loss": None, "score": {"metric": "fid1k_768", "value": 3.0}, "warnings": []})
+    {'step': 2, 'score': 3.0, 'fid1k_768': 3.0}
+    """
+    score = row.get("score") or {}
+    every = {**row, "score": score.get("value"), score.get("metric", "score"): score.get("value")}
+    return {name: value for name, value in every.items() if isinstance(value, (int, float)) and math.isfinite(value)}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,0 +1,133 @@
+"""One assessor from labelled images: the loop, its loss, and what it reaches on images held out."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  torch's own habit
+from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc
+
+from framework.config import AssessorConfig
+from framework.data import PackedStore
+from framework.models.assessor.assessor import Assessor, AssessorNetwork
+from framework.models.arithmetic.blocks import on_device
+from framework.training.assessor.augment import augmented
+from framework.training.assessor.labels import Label
+
+BATCH_IMAGES = 64
+HIGHEST_RATE = 3e-3
+WEIGHT_DECAY = 0.05
+# So many images tell a feature's mean and scale well enough.
+STATISTICS_IMAGES = 5_000
+
+
+def fit(
+    images: PackedStore,
+    labels: list[Label],
+    *,
+    indices: np.ndarray,
+    config: AssessorConfig,
+    half: int,
+    progress: Callable[[int], None],
+    device: str | torch.device = "cpu",
+) -> AssessorNetwork:
+    """One network trained on the images at `indices`, where it then is; on CPUs to the same bits each time."""
+    device = torch.device(device)
+    rng = np.random.default_rng((config.seed, half))
+    steps = max(config.images // BATCH_IMAGES, 2)
+    # Initial weights and dropout draw from the global generator; a GPU's is the task's own, which ends with it.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(rng.integers(2**63)))
+        network = AssessorNetwork(
+            outputs=sum(label.spec.outputs for label in labels),
+            resolution=images.resolution,
+            channels=images.channels,
+            width=config.width,
+            normalised=True,
+        )
+        network.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, HIGHEST_RATE, total_steps=steps, pct_start=0.2)
+        for step, chosen in zip(range(steps), _batches(indices, rng), strict=False):
+            pictures = on_device(augmented(images.images[chosen], rng), device)
+            loss = loss_of(network(pictures)[0], labels, chosen)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            progress((step + 1) * config.images // steps)
+    network.fold()
+    return network
+
+
+def _batches(indices: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Batches of one size without end, each pass over the indices in another order."""
+    waiting = np.empty(0, np.int64)
+    while True:
+        while len(waiting) < BATCH_IMAGES:
+            waiting = np.concatenate([waiting, rng.permutation(indices)])
+        yield waiting[:BATCH_IMAGES]
+        waiting = waiting[BATCH_IMAGES:]
+
+
+def loss_of(logits: Tensor, labels: list[Label], chosen: np.ndarray) -> Tensor:
+    """The sum over labels of each one's mean cross-entropy over the images where it is known."""
+    total = logits.sum() * 0.0  # a batch may know no label at all
+    for label, part in zip(labels, torch.split(logits, [label.spec.outputs for label in labels], dim=1), strict=True):
+        values = torch.from_numpy(label.values[chosen])
+        known = values.isnan().logical_not().nonzero()[:, 0]
+        if not len(known):
+            continue
+        rows, wanted = on_device(known, logits.device), on_device(values[known], logits.device)
+        if label.spec.classes is None:
+            total = total + F.binary_cross_entropy_with_logits(part[rows, 0], wanted)
+        else:
+            total = total + F.cross_entropy(part[rows], wanted.long())
+    return total
+
+
+def finished(
+    network: AssessorNetwork,
+    images: PackedStore,
+    labels: list[Label],
+    *,
+    indices: np.ndarray,
+    held_out: np.ndarray,
+    width: int,
+) -> Assessor:
+    """The assessor of a trained network: features standardised by its own images, accuracy by those held out.
+
+    Both are computed where the network is; the assessor is on the CPU.
+    """
+    there = network.feature_mean.device
+
+    def assessor(accuracy: dict[str, dict[str, Any]], device: str | torch.device = there) -> Assessor:
+        return Assessor(
+            network,
+            attributes=[label.spec for label in labels],
+            resolution=images.resolution,
+            channels=images.channels,
+            width=width,
+            accuracy=accuracy,
+            device=device,
+        )
+
+    network.standardise(assessor({}).features(images.images[np.sort(indices[:STATISTICS_IMAGES])]))
+    told = assessor({}).predict(images.images[held_out])
+    return assessor({label.spec.name: _accuracy(told[label.spec.name], label, held_out) for label in labels}, "cpu")
+
+
+def _accuracy(told: np.ndarray, label: Label, held_out: np.ndarray) -> dict[str, Any]:
+    """How well one label is told on held-out images; the value is None where they do not show it."""
+    truth = label.values[held_out]
+    known = ~np.isnan(truth)
+    probability, target = torch.from_numpy(told[known]), torch.from_numpy(truth[known]).long()
+    shown = len(target.unique())
+    if label.spec.classes is None:
+        metric, value = "auroc", float(binary_auroc(probability, target)) if shown == 2 else None
+    else:
+        metric = "accuracy"
+        value = float((probability.argmax(dim=1) == target).double().mean()) if shown else None
+    return {"metric": metric, "value": value, "n": int(known.sum())}

@@ -1,0 +1,217 @@
+"""One step of the pair in each schedule: what is computed, in which order, and what it reports of itself."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from framework.config import Experiment
+from framework.training.steps.augment import build_augmentation
+from framework.training.steps.draws import Draws, Numbers
+from framework.training.steps.objectives import build_objective, squared_slopes
+from framework.training.state import TrainState
+from framework.training.steps.base_step import Step, joined
+from framework.training.workers import Shard
+
+FIGURES = (
+    "discriminator_loss",
+    "generator_loss",
+    "accuracy_real",
+    "accuracy_fake",
+    "logit_mean_real",
+    "logit_mean_fake",
+    "discriminator_gradient_norm",
+    "generator_gradient_norm",
+)
+
+
+class PairStep(Step[TrainState]):
+    """A step of generator and discriminator, in whatever order."""
+
+    FIGURES = FIGURES
+    ADVICE = "lower optimizer.discriminator_lr and optimizer.generator_lr, or raise objective.r1_gamma"
+    LATENTS: ClassVar[tuple[str, ...]]
+    """The passes in which images are generated."""
+
+    def _prepare(self, experiment: Experiment) -> None:
+        state = self._state
+        self._objective = build_objective(experiment.objective)
+        self._r1_every = experiment.objective.r1_every_steps if experiment.objective.r1_gamma else 0
+        self._r1_weight = experiment.objective.r1_gamma / 2 * experiment.objective.r1_every_steps
+        self._augment = build_augmentation(experiment.objective.augmentations)
+        self._draws = Draws(
+            seed=experiment.seed,
+            latent_size=experiment.model.latent_size,
+            features=state.discriminator.features,
+            dropout=experiment.model.dropout,
+            dtype=self._precision.dtype,
+        )
+        self._generator = self._workers.wrapped(state.generator)
+        self._discriminator = self._workers.wrapped(state.discriminator)
+        part, whole = (self._workers.shard(count) for count in (self.real_images(self._batch), self._batch))
+        self._shards = {"real": part, "fake": part, "generator": whole}
+
+    def draw(self, step: int) -> Numbers:
+        """Of every pass of a step."""
+        augmented = () if self._augment is None else ("real", "fake", "generator")
+        return self._draws.of_step(step, self._shards, latents=self.LATENTS, augmented=augmented)
+
+    def _images(self, network: nn.Module, latents: Tensor) -> Tensor:
+        with self._precision.autocast():
+            images = network(latents)
+        return images.to(self._precision.dtype)
+
+    def _augmented(self, images: Tensor, purpose: str, numbers: Numbers, part: Shard) -> Tensor:
+        if self._augment is None:
+            return images
+        return self._augment(images, numbers.augmentation(purpose, part))
+
+    def _logits(self, network: nn.Module, images: Tensor, mask: Tensor | None) -> Tensor:
+        with self._precision.autocast():
+            logits = network(images, mask)
+        return logits.to(self._precision.dtype)
+
+    def _real_losses(self, logits: Tensor, real: Tensor) -> Tensor:
+        losses = self._objective.real(logits)
+        return losses + self._r1_weight * squared_slopes(logits, real) if real.requires_grad else losses
+
+    def _penalised(self, real: Tensor, step: int) -> Tensor:
+        """The images, to be differentiated by in the steps in which R1 is due."""
+        return real.requires_grad_(self._r1_every > 0 and step % self._r1_every == 0)
+
+    def _generator_update(self, images_of: Callable[[Shard], Tensor], numbers: Numbers) -> tuple[Tensor, Tensor]:
+        """The generator's update through a frozen discriminator; gives its losses and its gradient's norm."""
+        network = self._state.discriminator.requires_grad_(False)
+        found = []
+
+        def loss_of(part: Shard) -> Tensor:
+            augmented = self._augmented(images_of(part), "generator", numbers, part)
+            losses = self._objective.generator(self._logits(network, augmented, numbers.mask("generator", part)))
+            found.append(losses.detach())
+            return self._workers.mean_loss(losses, part)
+
+        optimizer = self._state.generator_optimizer
+        (norm,) = self._update(loss_of, self._shards["generator"], optimizer, through=[self._generator])
+        network.requires_grad_(True)
+        return joined(found), norm
+
+    def _figures(self, *, real: Tensor, fake: Tensor, generated: Tensor, norms: tuple[Tensor, Tensor]) -> Tensor:
+        """`FIGURES` from logits on real and fake images and the generator's losses."""
+        half, whole = self._shards["real"], self._shards["generator"]
+        real, fake = real.double(), fake.double()
+        losses = self._objective.real(real).sum() + self._objective.fake(fake).sum()
+        shares = [
+            losses / (2 * half.total),
+            generated.double().sum() / whole.total,
+            (real > 0).double().sum() / half.total,
+            (fake <= 0).double().sum() / half.total,
+            real.sum() / half.total,
+            fake.sum() / half.total,
+            *(norm.detach().double() / self._workers.world_size for norm in norms),
+        ]
+        return torch.stack(shares)
+
+    def _rehearse(self) -> None:
+        images = self._images(self._generator, self._placed(self._draws.latents("warm-up", 0, Shard(0, 1, 1))))
+        images.sum().backward()
+        self._logits(self._discriminator, images.detach(), None).sum().backward()
+
+
+class NotebookStep(PairStep):
+    """The notebooks': the discriminator on half a batch of real images, then on half a batch of generated ones.
+
+    An Adam step each; then the generator on a whole batch of fresh latents.
+    """
+
+    LATENTS = ("fake", "generator")
+
+    @staticmethod
+    def real_images(batch_size: int) -> int:
+        """Half of them."""
+        return batch_size // 2
+
+    def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:
+        half = self._shards["real"]
+
+        def real_of(part: Shard) -> Tensor:
+            return self._penalised(half.of(real, part), step)
+
+        @torch.no_grad()
+        def fake_of(part: Shard) -> Tensor:
+            return self._images(self._state.generator, numbers.latents("fake", part))
+
+        def images_of(part: Shard) -> Tensor:
+            return self._images(self._generator, numbers.latents("generator", part))
+
+        real_logits, real_norm = self._discriminator_update(real_of, "real", numbers)
+        fake_logits, fake_norm = self._discriminator_update(fake_of, "fake", numbers)
+        losses, norm = self._generator_update(images_of, numbers)
+        norms = ((real_norm + fake_norm) / 2, norm)
+        return self._figures(real=real_logits, fake=fake_logits, generated=losses, norms=norms)
+
+    def _discriminator_update(
+        self, images_of: Callable[[Shard], Tensor], purpose: str, numbers: Numbers
+    ) -> tuple[Tensor, Tensor]:
+        found = []
+
+        def loss_of(part: Shard) -> Tensor:
+            images = images_of(part)
+            augmented = self._augmented(images, purpose, numbers, part)
+            logits = self._logits(self._discriminator, augmented, numbers.mask(purpose, part))
+            found.append(logits.detach())
+            losses = self._real_losses(logits, images) if purpose == "real" else self._objective.fake(logits)
+            return self._workers.mean_loss(losses, part)
+
+        optimizer = self._state.discriminator_optimizer
+        (norm,) = self._update(loss_of, self._shards[purpose], optimizer, through=[self._discriminator])
+        return joined(found), norm
+
+
+class JointStep(PairStep):
+    """The discriminator on a batch of real and one of generated images at once, then the generator on the same ones."""
+
+    LATENTS = ("generator",)
+
+    def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:
+        shard = self._shards["generator"]
+        on_real, on_fake = [], []
+        # In one pass the generator's graph waits for its update; in several it would fill the memory that these save.
+        held = self._images(self._generator, numbers.latents("generator", shard)) if self._in_one_pass(shard) else None
+
+        @torch.no_grad()
+        def fake_of(part: Shard) -> Tensor:
+            if held is not None:
+                return held.detach()
+            return self._images(self._state.generator, numbers.latents("generator", part))
+
+        def images_of(part: Shard) -> Tensor:
+            return self._images(self._generator, numbers.latents("generator", part)) if held is None else held
+
+        def loss_of(part: Shard) -> Tensor:
+            images = self._penalised(shard.of(real, part), step)
+            both = torch.cat(
+                [
+                    self._augmented(images, "real", numbers, part),
+                    self._augmented(fake_of(part), "fake", numbers, part),
+                ]
+            )
+            masks = [numbers.mask(purpose, part) for purpose in ("real", "fake")]
+            kept = [mask for mask in masks if mask is not None]
+            logits = self._logits(self._discriminator, both, torch.cat(kept) if kept else None)
+            real_logits, fake_logits = logits.chunk(2)
+            on_real.append(real_logits.detach())
+            on_fake.append(fake_logits.detach())
+            return self._workers.mean_loss(
+                self._real_losses(real_logits, images) + self._objective.fake(fake_logits), part
+            )
+
+        optimizer = self._state.discriminator_optimizer
+        (discriminator_norm,) = self._update(loss_of, shard, optimizer, through=[self._discriminator])
+        generated, norm = self._generator_update(images_of, numbers)
+        return self._figures(
+            real=joined(on_real), fake=joined(on_fake), generated=generated, norms=(discriminator_norm, norm)
+        )
+
+
+STEPS: dict[str, type[PairStep]] = {"notebook": NotebookStep, "joint": JointStep}

@@ -1,0 +1,92 @@
+"""What `jobs.evaluate --dry-run` says: each pass with its images, memory and disk; nothing written."""
+
+from typing import Any
+
+from framework.runs import cache_folder
+from framework.config import EvaluationConfig, Experiment
+from framework.data import find_prepared
+from framework.errors import EvaluationError
+from framework.evaluation import resolve_features
+from framework.orchestration.cluster.connect import planned_cluster
+from framework.orchestration.scoring.evaluate_pair import pair_requests
+from framework.evaluation.requests.run_metrics import RunSides, run_requests
+from framework.evaluation.cost import PROCESS_BYTES, PassPlan, plan_pair, plan_run
+from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
+from framework.checkpoint.reference import every_target
+from framework.training import find_assessors
+from jobs.cli.job import Arguments, Console
+from jobs.cli.context import find_study, open_foreign
+
+
+def forecast_run(arguments: Arguments) -> dict[str, Any]:
+    """For a checkpoint, or those of a run."""
+    place, console = arguments.positionals[0], arguments.console
+    run, target = find_study(arguments)
+    settings, cache = run.experiment.evaluation, cache_folder(run.experiment.storage)
+    targets = [target]
+    if target.entry is not None:
+        open_foreign(target.location, run.experiment, console)
+    elif settings.checkpoints == "all":
+        targets = every_target(place)
+    console.say(f"Checkpoints: {len(targets)}")
+    images = find_prepared(run.experiment.data, cache=cache)
+    if images is None:
+        console.say("Images: are to be packed first")
+        if not run.about:  # a run that is yet to begin says nothing of its images either
+            return {"checkpoints": len(targets), "passes": []}
+    assessors = None if images is None else find_assessors(images, run.experiment.assessor, cache=cache)
+    measurer = None if assessors is None else assessors.folder / "measurer"
+    if measurer is None and not _has_inception(settings):
+        console.say("Assessor: is to be trained first; its features are what scores are made of here")
+        return {"checkpoints": len(targets), "passes": []}
+    sides = RunSides.of_run(run) if images is None else RunSides.of_store(images)
+    plans = plan_run(run_requests(run, sides, assessor_folder=measurer), targets)
+    return {"checkpoints": len(targets), **_say(plans, run.experiment, console)}
+
+
+def forecast_pair(arguments: Arguments) -> dict[str, Any]:
+    """For two collections."""
+    experiment = arguments.settings()
+    settings = experiment.evaluation
+    asked, (reference, scored) = pair_requests(*arguments.positionals, settings=settings, watch=arguments.console)
+    plans = plan_pair(asked, settings=settings, reference=reference, scored=scored)
+    return _say(plans, experiment, arguments.console)
+
+
+def _has_inception(settings: EvaluationConfig) -> bool:
+    try:
+        resolve_features(settings, assessor_folder=None)
+    except EvaluationError:
+        return False
+    return True
+
+
+def _say(plans: list[PassPlan], experiment: Experiment, console: Console) -> dict[str, Any]:
+    cluster = planned_cluster()
+    if cluster.unused:
+        console.say(cluster.unused)
+    gpus = gpus_of_scores(experiment, cluster)
+    workers = task_resources(experiment.evaluation.workers, cluster, gpus=gpus).workers
+    for number, plan in enumerate(plans, start=1):
+        console.say(f"Pass {number}: {', '.join(plan.metrics)}")
+        features = plan.features
+        console.say(f"  features: {features.name}, {features.tap} of an image, {features.precision}; {features.resize}")
+        if not plan.todo:
+            console.say("  all there already")
+            continue
+        each = f"{plan.samples:,} samples" + (f" of each of {plan.seeds} seeds" if plan.seeds > 1 else "")
+        held_out = f" and {plan.held_out:,} held out" if plan.held_out else ""
+        real = f"{plan.real:,} real{held_out} once, " if plan.real else ""
+        there = f"; {plan.done} there already" if plan.done else ""
+        console.say(f"  images through the network: {plan.images:,} at most ({real}{each} x {plan.todo}{there})")
+        console.say(
+            f"  memory: about {_mib(PROCESS_BYTES + plan.memory_bytes)} a process at most, "
+            f"{_mib(plan.memory_bytes)} of it for the metrics; {workers} process{'es' if workers > 1 else ''}"
+        )
+        if plan.disk_bytes:
+            console.say(f"  disk: {_mib(plan.disk_bytes)} of features in the cache")
+    return {"workers": workers, "passes": [plan.document() for plan in plans]}
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"
