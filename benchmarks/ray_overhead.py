@@ -21,9 +21,9 @@ import torch
 import torch.distributed
 
 from framework.checkpoint import CheckpointStore
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.data import prepare
+from framework.runs import RunFolder
 from framework.storage import open_folder
 from framework.training import Report, WorkerGroup, train
 

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.ray_overhead import SETTINGS, WORKERS, job_command, side_by_side, train_here
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
+from framework.runs import RunFolder
 
 LONG = {"training.total_images": 12_800, "training.report_every_images": 1_280}
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framework.checkpoint import CheckpointStore, LoadedGenerator, as_generator, export_generator, load_generator
-    from framework.runs import RunFolder
     from framework.config import Experiment, load_experiment
+    from framework.runs import RunFolder
 
 _HOMES = {
     "CheckpointStore": "checkpoint",
     "Experiment": "config",
     "LoadedGenerator": "checkpoint",
-    "RunFolder": "checkpoint",
+    "RunFolder": "runs",
     "as_generator": "checkpoint",
     "export_generator": "checkpoint",
     "load_experiment": "config",

@@ -4,13 +4,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from framework.runs import RunFolder
+from framework.checkpoint.reference import Target, find_target
 from framework.config.describe import KeyHelp
 from framework.errors import ConfigError
-from framework.checkpoint.reference import Target, find_target
+from framework.report.compare_page.compared_run import Side, read_side
 from framework.report.compare_page.page import write_comparison
 from framework.report.shared.score_table import Column, Row, columns, read_row
-from framework.report.compare_page.compared_run import Side, read_side
+from framework.runs import RunFolder
 from framework.storage import Folder, is_uri, open_folder
 from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.tables import comparison_table

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from framework.runs import RunFolder
+from framework.checkpoint.reference import Target
 from framework.latents.directions.sorted_samples import read_piles
 from framework.orchestration.studies.discover import discover_directions
-from framework.checkpoint.reference import Target
-from jobs.cli.job import Arguments, Job, run_job, shown
+from framework.runs import RunFolder
 from jobs.cli.context import open_study
+from jobs.cli.job import Arguments, Job, run_job, shown
 
 JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
 

@@ -3,15 +3,15 @@
 from pathlib import PurePath
 from typing import Any
 
-from framework.orchestration.cluster.connect import connect
-from framework.orchestration.scoring.evaluate_pair import evaluate_pair
-from framework.orchestration.scoring.evaluate import evaluate
-from framework.orchestration.context import Study
 from framework.checkpoint.reference import Target, every_target
+from framework.orchestration.cluster.connect import connect
+from framework.orchestration.context import Study
+from framework.orchestration.scoring.evaluate import evaluate
+from framework.orchestration.scoring.evaluate_pair import evaluate_pair
 from framework.report.shared.score_table import Row, columns
-from jobs.cli.job import Arguments, Console, Job, run_job
-from jobs.cli.forecast_scores import forecast_pair, forecast_run
 from jobs.cli.context import codes, open_study, say_code
+from jobs.cli.forecast_scores import forecast_pair, forecast_run
+from jobs.cli.job import Arguments, Console, Job, run_job
 from jobs.cli.tables import comparison_table, score_lines
 
 TAKES = "CHECKPOINT_OR_RUN | CONFIG | A B"

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from framework.runs import RunFolder
-from framework.errors import CheckpointError
 from framework.checkpoint.reference import find_target
+from framework.errors import CheckpointError
 from framework.report.export.write import export_files, read_export, refuse_occupied, write_export
+from framework.runs import RunFolder
 from framework.storage import open_folder
 from jobs.cli.job import Arguments, Job, run_job, shown
 

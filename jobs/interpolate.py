@@ -3,8 +3,8 @@
 from typing import Any
 
 from framework.orchestration.studies.explore import interpolate
-from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.context import open_study
+from jobs.cli.job import Arguments, Job, run_job, shown
 
 JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
 

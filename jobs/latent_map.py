@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from framework.runs import RunFolder
+from framework.checkpoint.reference import Target, find_target
+from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.studies.latent_map import DOCUMENT, PICTURE, latent_map
 from framework.orchestration.studies.map_subject import check_maps
-from framework.orchestration.cluster.nodes import check_storage_everywhere
-from framework.checkpoint.reference import Target, find_target
-from jobs.cli.job import Arguments, Console, Job, run_job, shown
+from framework.runs import RunFolder
 from jobs.cli.context import find_study, open_study
+from jobs.cli.job import Arguments, Console, Job, run_job, shown
 
 TAKES = "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]"
 JOB = Job("latent_map", __doc__, TAKES, ("latents", "evaluation", "assessor", "storage"), positionals=(1, 2))

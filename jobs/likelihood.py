@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import Target
 from framework.evaluation.likelihood import check_likelihood
 from framework.orchestration.studies.likelihood import DOCUMENT, likelihood
-from framework.checkpoint.reference import Target
-from jobs.cli.job import Arguments, Job, run_job, shown
+from framework.runs import RunFolder
 from jobs.cli.context import find_study, open_study
+from jobs.cli.job import Arguments, Job, run_job, shown
 
 JOB = Job("likelihood", __doc__, "CHECKPOINT_OR_RUN", ("evaluation", "storage"))
 

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from framework.orchestration.studies.explore import arithmetic, interpolate
+from framework.checkpoint.reference import best_target
+from framework.orchestration.context import end_run
 from framework.orchestration.scoring.evaluate import evaluate
 from framework.orchestration.search.run import search
-from framework.orchestration.context import end_run
-from framework.checkpoint.reference import best_target
+from framework.orchestration.studies.explore import arithmetic, interpolate
 from framework.report import write_report
-from jobs.cli.job import Arguments, Job, run_job, shown
-from jobs.cli.forecast import forecast
 from jobs.cli.context import begin_study
+from jobs.cli.forecast import forecast
+from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.tables import leaderboard_table, score_lines
 from jobs.train import SECTIONS
 

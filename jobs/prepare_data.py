@@ -3,8 +3,8 @@
 from typing import Any
 
 from framework.orchestration.context import about_images, prepare_images
-from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.forecast import forecast
+from jobs.cli.job import Arguments, Job, run_job, shown
 
 JOB = Job("prepare_data", __doc__, "CONFIG", ("data", "storage"))
 

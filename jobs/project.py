@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import Target
 from framework.orchestration.studies.photos import held_out_photos, read_photos
 from framework.orchestration.studies.project import FOUND_BACK_LEVELS, features_of, project_photos
-from framework.checkpoint.reference import Target
-from jobs.cli.job import Arguments, Job, run_job, shown
+from framework.runs import RunFolder
 from jobs.cli.context import open_study
+from jobs.cli.job import Arguments, Job, run_job, shown
 
 JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN [PHOTO…]", ("model.entry", "latents", "assessor", "storage"), (1, 65))
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from framework.runs import RunFolder
 from framework.report import write_report
+from framework.runs import RunFolder
 from jobs.cli.job import Arguments, Job, run_job, shown
 
 JOB = Job("report", __doc__, "RUN", ())

@@ -3,9 +3,9 @@
 from typing import Any
 
 from framework.orchestration.search.run import search
-from jobs.cli.job import Arguments, Job, run_job
-from jobs.cli.forecast import forecast
 from jobs.cli.context import begin_study
+from jobs.cli.forecast import forecast
+from jobs.cli.job import Arguments, Job, run_job
 from jobs.cli.tables import said_results
 from jobs.train import SECTIONS
 

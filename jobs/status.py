@@ -5,8 +5,8 @@ import shutil
 import time
 from typing import Any, TextIO
 
-from framework.runs import RunFolder
 from framework.report.status import RunStatus, StatusReader
+from framework.runs import RunFolder
 from jobs.cli.job import Arguments, Job, run_job
 from jobs.cli.status_table import status_lines
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from framework.latents.steering.move import table_of
 from framework.orchestration.studies.steer import check_steering, steer
-from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.context import open_study
+from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.tables import aligned
 
 JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))

@@ -4,13 +4,13 @@ import contextlib
 import os
 from typing import Any
 
-from framework.runs import cache_folder
 from framework.errors import DataError
 from framework.orchestration.cluster.connect import connect, planned_cluster
 from framework.orchestration.context import begin_run, prepare_images, train_assessors
+from framework.runs import cache_folder
 from framework.training import find_assessors
-from jobs.cli.job import Arguments, Job, run_job
 from jobs.cli.forecast import forecast
+from jobs.cli.job import Arguments, Job, run_job
 
 JOB = Job("train_assessor", __doc__, "CONFIG", ("data", "assessor", "storage"))
 

@@ -15,8 +15,8 @@ from framework.config import Experiment, with_overrides
 from framework.data import PackedStore
 from framework.storage import open_folder
 from framework.training import Report, WorkerGroup, train
-from framework.training.steps.families import family_of
 from framework.training.precision import Precision
+from framework.training.steps.families import family_of
 
 SKIP = {"model.architecture": "skip", "model.dropout": 0.0, "training.schedule": "joint", "objective.loss": "hinge"}
 R1 = {"objective.r1_gamma": 1.0, "objective.r1_every_steps": 2}

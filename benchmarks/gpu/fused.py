@@ -68,7 +68,7 @@ class BiasLeaky(Function):
 
 
 def fused_leaky_convolution(layer: nn.Module, images: Tensor, *, slope: float) -> Tensor:
-    """`framework.models.leaky.leaky_convolution` with the fused kernel; once differentiable."""
+    """`framework.models.arithmetic.leaky.leaky_convolution` with the fused kernel; once differentiable."""
     assert isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
     convolve = F.conv_transpose2d if isinstance(layer, nn.ConvTranspose2d) else F.conv2d
     result = convolve(images, layer.weight, None, stride=layer.stride, padding=layer.padding)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from framework.runs.machine import machine, versions
-from framework.runs.folder import EXPERIMENT, RUN, RunFolder, now, refuse_vanishing_storage
 from framework.checkpoint.saved import Checkpoint, fill, generator_config, json_bytes, name_at
-from framework.runs.trial import PARAMS, STATE
 from framework.config import Experiment, to_yaml, with_overrides
 from framework.errors import CheckpointError, ConfigError, StorageError
 from framework.models.keras_import import Imported
+from framework.runs.folder import EXPERIMENT, RUN, RunFolder, now, refuse_vanishing_storage
+from framework.runs.machine import machine, versions
+from framework.runs.trial import PARAMS, STATE
 from framework.storage import Folder
 from framework.storage.folder import told
 

@@ -7,11 +7,11 @@ import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from framework.runs import RunFolder
 from framework.checkpoint.foreign import ENTRY, entry_of
 from framework.checkpoint.imported import imported_checkpoint
 from framework.checkpoint.saved import is_name
 from framework.errors import CheckpointError
+from framework.runs import RunFolder
 from framework.storage import Folder, open_folder
 
 _LEVELS_UP = 5  # RUN/trials/<id>/checkpoints/<name>/generator

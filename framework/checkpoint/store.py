@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 
 from framework.checkpoint.saved import MANIFEST, Checkpoint, fill, is_name, name_at
-from framework.runs.settings import differences
 from framework.errors import CheckpointError, StorageError
+from framework.runs.settings import differences
 from framework.storage import Folder
 
 BEST = "best.json"

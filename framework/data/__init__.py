@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "PackedStore": "store",
     "Prefetcher": "prefetch",
-    "Survey": "packing",
+    "Survey": "packing.prepare",
     "TrainingStream": "stream",
-    "find_prepared": "packing",
+    "find_prepared": "packing.prepare",
     "open_store": "store",
-    "prepare": "packing",
-    "survey": "packing",
+    "prepare": "packing.prepare",
+    "survey": "packing.prepare",
 }
 
 __all__ = ["PackedStore", "Prefetcher", "Survey", "TrainingStream", "find_prepared", "open_store", "prepare", "survey"]

@@ -1,13 +1,13 @@
 """Scores: which features, from which images, under which protocol."""
 
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.features.extractor import Extractor, FeatureSpec, build_extractor
 from framework.evaluation.features.inception import CLASSES
-from framework.evaluation.requests.passes import Pass, Request, pair_passes, passes
-from framework.evaluation.protocols.protocol import FeatureSource, ImageSide, Protocol, make_score
-from framework.evaluation.values.reference import load_moments, real_statistics, save_moments
-from framework.evaluation.requests.requested import requested
 from framework.evaluation.features.resolving import resolve_features
+from framework.evaluation.features.weights import find_weights, how_to_get_weights
+from framework.evaluation.protocols.families import FAMILIES
+from framework.evaluation.protocols.protocol import FeatureSource, ImageSide, Protocol, make_score
+from framework.evaluation.requests.passes import Pass, Request, pair_passes, passes
+from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.shards import SHARD_IMAGES, merge_in_order, moments_of, shard_moments, shards
 from framework.evaluation.sources.source import (
     SourceSpec,
@@ -19,7 +19,7 @@ from framework.evaluation.sources.source import (
     store_spec,
 )
 from framework.evaluation.sources.statistics_file import save_statistics
-from framework.evaluation.features.weights import find_weights, how_to_get_weights
+from framework.evaluation.values.reference import load_moments, real_statistics, save_moments
 
 __all__ = [
     "CLASSES",

@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from framework.checkpoint.reference import Target
 from framework.config import EvaluationConfig
 from framework.evaluation import CLASSES, FAMILIES, SHARD_IMAGES, FeatureSpec, Request, SourceSpec, pair_passes
-from framework.metrics import cover_bytes
-from framework.evaluation.values.compute import BALLS
 from framework.evaluation.requests.run_metrics import RunRequests
-from framework.checkpoint.reference import Target
+from framework.evaluation.values.compute import BALLS
+from framework.metrics import cover_bytes
 
 # Most that one process held beside the metrics' own, with the taps 64, 768 and 2048 and blocks of 32 images of 32 and
 # of 256 px: 707, 790 and 826 MiB without Ray (measured on x86-64), whose part of a worker is about 100.

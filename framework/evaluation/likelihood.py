@@ -13,11 +13,11 @@ from framework.images import from_pixels
 from framework.metrics.likelihood import importance_log_likelihood
 from framework.models import derive_seed, sample_latents
 from framework.models.architectures.autoencoder import Decoder
+from framework.models.architectures.prior import uniforms
+from framework.models.architectures.vae import Posterior
 from framework.models.arithmetic.blocks import BLOCK_IMAGES, blocks_of
 from framework.models.arithmetic.exact import exact
 from framework.models.likelihood import Likelihood, build_likelihood
-from framework.models.architectures.prior import uniforms
-from framework.models.architectures.vae import Posterior
 
 
 @dataclass(frozen=True, eq=False)

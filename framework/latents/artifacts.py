@@ -9,11 +9,11 @@ from safetensors.numpy import load, save
 from framework.config.schema import LatentsConfig
 from framework.images import png_bytes
 from framework.latents.arithmetic.run import ArithmeticResult
-from framework.latents.films import gif_bytes, mp4_bytes
-from framework.latents.walks.smoothness import Ruler
 from framework.latents.directions.sheet import make_sheet, sample_grid
+from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.protocols import GeneratorLike
 from framework.latents.walks.interpolate import draw_corners, draw_loop, interpolate
+from framework.latents.walks.smoothness import Ruler
 from framework.storage import Folder
 
 SAMPLES = "samples.png"

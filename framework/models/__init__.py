@@ -1,6 +1,7 @@
 """Networks, their prior and their moving average; sizes and channels are arguments, never frozen in."""
 
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
+from framework.models.architectures.prior import derive_seed, sample_latents
 from framework.models.build import (
     build_discriminator,
     build_encoder,
@@ -9,7 +10,6 @@ from framework.models.build import (
     count_parameters,
 )
 from framework.models.ema import Ema
-from framework.models.architectures.prior import derive_seed, sample_latents
 
 __all__ = [
     "DiscriminatorNetwork",

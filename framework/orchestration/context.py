@@ -5,11 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from framework.runs import RunFolder, cache_folder
-from framework.runs.lease import lease
-from framework.runs.folder import now, run_place
 from framework.config import AssessorConfig, Experiment
 from framework.data import PackedStore, open_store, prepare
 from framework.errors import DataError
@@ -17,35 +14,15 @@ from framework.evaluation import FeatureSpec, resolve_features
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import Depot, Needs
-from framework.orchestration.pool.tasks import TaskResources, Tasks, gpus_of_tasks, task_device, task_resources
 from framework.orchestration.cluster.stop_flag import StopFlag
+from framework.orchestration.pool.tasks import TaskResources, Tasks, gpus_of_tasks, task_device, task_resources
+from framework.orchestration.progress import Watch
+from framework.runs import RunFolder, cache_folder
+from framework.runs.folder import now, run_place
+from framework.runs.lease import lease
 from framework.training import AssessorPair
 from framework.training import train_assessors as _train_assessors
 from framework.training.assessor.train import PARTS, train_half
-
-
-class Watch(Protocol):
-    """Who is told how it goes; the jobs' console is one."""
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        ...
-
-    def progress(self, text: str) -> None:
-        """A line that the next one replaces."""
-        ...
-
-    def counter(self, what: str) -> Callable[[int, int], None]:
-        """A progress line of its own, called with (done, total)."""
-        ...
-
-    def first_interrupt(self, ask: Callable[[int], None]) -> contextlib.AbstractContextManager[None]:
-        """Within the block the first interrupt only calls `ask` with the signal's number; the next one interrupts."""
-        ...
-
-    def end(self, text: str) -> None:
-        """Says why, on any thread, and ends the job as SIGTERM does."""
-        ...
 
 
 @dataclass(frozen=True)

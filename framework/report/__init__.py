@@ -1,6 +1,6 @@
 """Results of a run, read from its folder and laid out as one page that opens anywhere."""
 
-from framework.report.run_page.page import render, write_report
 from framework.report.read.run import Results, Trial, read_results
+from framework.report.run_page.page import render, write_report
 
 __all__ = ["Results", "Trial", "read_results", "render", "write_report"]

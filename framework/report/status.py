@@ -6,11 +6,11 @@ from typing import Any
 
 from pyarrow import fs
 
+from framework.metrics import cost
+from framework.report.read.run import finite
 from framework.runs import RunFolder, TrialFolder
 from framework.runs.lease import holder
 from framework.runs.trial import ENDED, METRICS, PARAMS, STATE
-from framework.metrics import cost
-from framework.report.read.run import finite
 
 SILENT = "silent"  # its state says running, yet no job works on it or nothing was heard of it for too long
 OPEN = ("running", SILENT, "waiting", "interrupted", "pending")

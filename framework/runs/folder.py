@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
+from framework.config import Experiment, StorageConfig, experiment_from_text, to_yaml, with_overrides
+from framework.errors import CheckpointError, ConfigError
 from framework.runs.machine import machine, versions
 from framework.runs.settings import differences
 from framework.runs.trial import TrialFolder, plain
-from framework.config import Experiment, StorageConfig, experiment_from_text, to_yaml, with_overrides
-from framework.errors import CheckpointError, ConfigError
 from framework.storage import Folder, is_uri, open_folder
 
 EXPERIMENT = "experiment.yaml"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from framework.runs import RunFolder, TrialFolder
 from framework.metrics import cost
+from framework.runs import RunFolder, TrialFolder
 from framework.search.registry import repeated_by
 from framework.search.repeats import rank
 

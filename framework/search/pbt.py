@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import Checkpoint, CheckpointStore
-from framework.runs import RunFolder
 from framework.checkpoint.saved import name_at
 from framework.config import Experiment
+from framework.runs import RunFolder
 from framework.search.registry import Entry, Ledger
 
 POPULATION = "population.json"

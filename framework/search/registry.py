@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from framework.metrics import cost
 from framework.runs import RunFolder, TrialFolder
 from framework.runs.trial import ENDED
-from framework.metrics import cost
 
 Curve = Sequence[tuple[int, float]]
 """(images seen, score) of each evaluation of a trial, oldest first; as a cost, so that lower is better."""

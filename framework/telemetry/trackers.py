@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from framework.runs import TrialFolder
 from framework.config import Experiment
 from framework.errors import ConfigError
+from framework.runs import TrialFolder
 
 _WANDB_QUIET = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off"}
 

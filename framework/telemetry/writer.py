@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from framework.runs import TrialFolder
 from framework.config import Experiment
 from framework.images import grid, png_bytes
 from framework.metrics import cost
 from framework.orchestration.trial.ray_metrics import Gauges
+from framework.runs import TrialFolder
 from framework.telemetry.trackers import Trackers
 from framework.training import Report, Scored
 

@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
         "find_assessors",
         "train_assessors",
     ):  # lazily: it takes torchmetrics, which a worker can do without
-        from framework.training.assessor import train as assessor
+        from framework.training.assessor import train
 
-        return getattr(assessor, name)
+        return getattr(train, name)
     raise AttributeError(name)

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from framework.config import Experiment
 from framework.data import PackedStore, Prefetcher, TrainingStream
-from framework.training.steps.draws import Numbers
 from framework.training.steps.base_step import Step
+from framework.training.steps.draws import Numbers
 from framework.training.workers import WorkerGroup, numbered
 
 

@@ -15,15 +15,15 @@ from framework.errors import TrainingError
 from framework.images import to_pixels
 from framework.models import derive_seed, sample_latents
 from framework.training.algorithms import algorithms
-from framework.training.steps.families import family_of
 from framework.training.feed import Feed
-from framework.training.reports.health import Health, mutual_distance
-from framework.training.reports.checkpoints import Keeper
 from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.precision import Precision, settle_precision
+from framework.training.reports.checkpoints import Keeper
+from framework.training.reports.health import Health, mutual_distance
 from framework.training.reports.report import Outcome, Report, Scored, ScoreHandle, Tally
 from framework.training.reports.scores import PendingScores
 from framework.training.state import State, TrainState
+from framework.training.steps.families import family_of
 from framework.training.workers import WorkerGroup
 
 SAMPLES = 64

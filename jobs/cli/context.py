@@ -7,16 +7,16 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import ENTRY, code_of, entry_of
-from framework.runs.folder import run_place
+from framework.checkpoint.reference import Target, find_target
 from framework.config import Experiment, with_overrides
 from framework.errors import CheckpointError, ConfigError
 from framework.orchestration.cluster.connect import connect
 from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.context import Study, begin_run, end_run, prepare_images, train_assessors
-from framework.checkpoint.reference import Target, find_target
+from framework.runs import RunFolder
+from framework.runs.folder import run_place
 from jobs.cli.job import Arguments, Console
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from framework.runs.folder import refuse_vanishing_storage
 from framework.config import Experiment
 from framework.data import survey
 from framework.models import build_generator, build_partner, count_parameters
 from framework.orchestration.cluster.connect import planned_cluster
-from framework.orchestration.trial.resources import plan, search_plan
 from framework.orchestration.search.run import trial_experiment
+from framework.orchestration.trial.resources import plan, search_plan
+from framework.runs.folder import refuse_vanishing_storage
 from framework.search.space import settings
 from jobs.cli.job import Console
 

@@ -2,20 +2,20 @@
 
 from typing import Any
 
-from framework.runs import cache_folder
+from framework.checkpoint.reference import every_target
 from framework.config import EvaluationConfig, Experiment
 from framework.data import find_prepared
 from framework.errors import EvaluationError
 from framework.evaluation import resolve_features
-from framework.orchestration.cluster.connect import planned_cluster
-from framework.orchestration.scoring.evaluate_pair import pair_requests
-from framework.evaluation.requests.run_metrics import RunSides, run_requests
 from framework.evaluation.cost import PROCESS_BYTES, PassPlan, plan_pair, plan_run
+from framework.evaluation.requests.run_metrics import RunSides, run_requests
+from framework.orchestration.cluster.connect import planned_cluster
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
-from framework.checkpoint.reference import every_target
+from framework.orchestration.scoring.evaluate_pair import pair_requests
+from framework.runs import cache_folder
 from framework.training import find_assessors
-from jobs.cli.job import Arguments, Console
 from jobs.cli.context import find_study, open_foreign
+from jobs.cli.job import Arguments, Console
 
 
 def forecast_run(arguments: Arguments) -> dict[str, Any]:

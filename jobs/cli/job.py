@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from framework.runs import RunFolder
 from framework.checkpoint.start import with_start
 from framework.config import Experiment, load_experiment, parse_overrides, with_overrides
 from framework.config.describe import KeyHelp, aligned, help_text
 from framework.errors import ClusterLostError, ConfigError, LatentscapeError, TrainingError
+from framework.runs import RunFolder
 from framework.search.space import check_space
 from framework.telemetry.trackers import check_trackers
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from framework.runs import RunFolder
 from framework.report.shared.score_table import Column, Row
+from framework.runs import RunFolder
 from jobs.cli.job import Console, shown
 
 _SHOWN = ("rank", "trial", "score", "score_images_seen", "last_score", "images_per_second", "state")

@@ -5,9 +5,9 @@ import torch
 from framework.config import AssessorConfig
 from framework.errors import ConfigError, DataError
 from framework.models.assessor.assessor import AttributeSpec
-from framework.training.assessor.train import split
 from framework.training.assessor.fit import loss_of
 from framework.training.assessor.labels import Label, usable_labels
+from framework.training.assessor.train import split
 
 
 def learnable(store, **settings):

@@ -4,8 +4,8 @@ import pytest
 from framework.config import AssessorConfig
 from framework.errors import DataError
 from framework.models.assessor.assessor import WEIGHTS
-from framework.training.assessor.train import split, train_assessors, train_half
 from framework.training.assessor.augment import augmented
+from framework.training.assessor.train import split, train_assessors, train_half
 
 SHORT = AssessorConfig(images=3072, width=8)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from framework.checkpoint import Checkpoint, CheckpointStore
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.models import build_generator
+from framework.runs import RunFolder
 
 SMALL = {"data.resolution": 32, "model.width": 4, "model.latent_size": 6}
 

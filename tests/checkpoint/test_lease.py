@@ -11,8 +11,8 @@ import time
 
 import pytest
 
-from framework.runs.lease import STALE_SECONDS, holder, lease
 from framework.errors import LeaseError
+from framework.runs.lease import STALE_SECONDS, holder, lease
 from framework.storage import open_folder
 
 COMMAND = ["python", "-m", "jobs.search", "faces.yaml"]
@@ -72,7 +72,7 @@ def test_a_damaged_lease_holds_nobody_up(folder):
 
 def test_who_was_killed_on_this_machine_holds_nothing_and_who_lives_does(tmp_path):
     code = f"""
-        from framework.checkpoint.lease import lease
+        from framework.runs.lease import lease
         from framework.storage import open_folder
         import time
         with lease(open_folder({str(tmp_path)!r}), ["other"], on_lost=print):

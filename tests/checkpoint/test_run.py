@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from framework.runs import RunFolder, cache_folder
 from framework.checkpoint import load_generator
 from framework.config import Experiment, StorageConfig, with_overrides
 from framework.errors import CheckpointError, ConfigError
+from framework.runs import RunFolder, cache_folder
 from framework.storage import open_folder
 
 SCORE = {"metric": "fid5k_768", "value": 12.5, "protocol": {"features": "inception", "fake": 5000}}

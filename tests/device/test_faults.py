@@ -8,9 +8,11 @@ import pytest
 
 from framework.images import ranges
 from framework.models.architectures import autoencoder
-from framework.training.steps import augment, gan_step as step, base_step as stepping
 from framework.training import loop, state
 from framework.training.reports import report as reporting
+from framework.training.steps import augment
+from framework.training.steps import base_step as stepping
+from framework.training.steps import gan_step as step
 from tests.device.count import budgets, check, counted
 from tests.device.test_training import lives
 

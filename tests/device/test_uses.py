@@ -12,16 +12,16 @@ from framework.checkpoint import LoadedGenerator
 from framework.config import AssessorConfig, Experiment, ModelConfig, with_overrides
 from framework.config.schema import LatentsConfig
 from framework.evaluation.features.extractor import FeatureSpec, build_extractor
+from framework.evaluation.features.weights import read_weights
 from framework.evaluation.likelihood import image_nats
 from framework.evaluation.sources.shards import moments_of
-from framework.evaluation.features.weights import read_weights
+from framework.latents.attributes.groups import labels_of
 from framework.latents.directions.attributes import attributes_of
 from framework.latents.directions.discover import Tools, discover
-from framework.latents.attributes.groups import labels_of
-from framework.latents.walks.smoothness import Ruler, measured
 from framework.latents.projection.project import project
 from framework.latents.steering.move import effect_of, mean_slopes, move_and_assess
 from framework.latents.walks.interpolate import slerp
+from framework.latents.walks.smoothness import Ruler, measured
 from framework.models import build_encoder, build_generator
 from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
 from framework.training.assessor.train import train_half

@@ -15,9 +15,9 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from framework.evaluation import find_source
 from framework.evaluation.features.extractor import FeatureSpec, build_extractor
 from framework.evaluation.features.resizing import resize
-from framework.evaluation.values.torchmetrics_check import second_opinion
-from framework.evaluation.sources.source import open_source
 from framework.evaluation.features.weights import read_weights
+from framework.evaluation.sources.source import open_source
+from framework.evaluation.values.torchmetrics_check import second_opinion
 from framework.metrics import Moments, frechet_distance, kernel_distance, manifold_scores
 
 COUNT, TAPS = 2000, (64, 192, 768)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from framework.errors import EvaluationError, StorageError
-from framework.evaluation.values.feature_file import FeatureFile
 from framework.evaluation.sources.shards import shards
+from framework.evaluation.values.feature_file import FeatureFile
 
 COUNT, SIZE = 700, 5
 ROOT = Path(__file__).parents[2]
@@ -90,7 +90,7 @@ WRITES_SLOWLY = f"""
 import sys, time
 from pathlib import Path
 import numpy as np
-from framework.evaluation.feature_file import FeatureFile
+from framework.evaluation.values.feature_file import FeatureFile
 rows = np.random.default_rng(0).normal(size=({COUNT}, {SIZE})).astype(np.float32)
 file = FeatureFile.create(Path(sys.argv[1]), count={COUNT}, size={SIZE})
 for start, stop in file.missing():

@@ -11,8 +11,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from framework.evaluation.features.extractor import FeatureSpec, build_extractor
 from framework.evaluation.features.inception import Inception
 from framework.evaluation.features.resizing import resize
-from framework.evaluation.sources.shards import moments_of
 from framework.evaluation.features.weights import read_weights
+from framework.evaluation.sources.shards import moments_of
 from framework.metrics import Moments, frechet_distance
 
 TAPS = (64, 192, 768)

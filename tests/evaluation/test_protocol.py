@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from framework.errors import EvaluationError
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.protocols.protocol import ImageSide, Protocol, make_score
 
 SPEC = FeatureSpec("inception", "/somewhere/weights.pth", "a" * 64, 768)

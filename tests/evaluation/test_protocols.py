@@ -7,11 +7,11 @@ from PIL import Image
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.requests.passes import pair_passes, passes
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.protocols.named import PROTOCOLS, named_protocol
+from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.requests.passes import pair_passes, passes
 from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.source import find_source, open_source
 

@@ -6,6 +6,7 @@ import pytest
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.sources.shards import shards
 from framework.evaluation.values.reference import (
     features_name,
     kept_features,
@@ -14,7 +15,6 @@ from framework.evaluation.values.reference import (
     save_moments,
     statistics_name,
 )
-from framework.evaluation.sources.shards import shards
 from framework.metrics import Moments
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 5)

@@ -8,8 +8,8 @@ from PIL import Image, ImageFilter
 from framework.evaluation import find_source
 from framework.evaluation.features.extractor import build_extractor
 from framework.evaluation.sources.shards import moments_of
-from framework.evaluation.values.torchmetrics_check import second_opinion
 from framework.evaluation.sources.source import open_source
+from framework.evaluation.values.torchmetrics_check import second_opinion
 from framework.metrics import frechet_distance, kernel_distance
 
 

@@ -14,10 +14,10 @@ from PIL import Image
 
 from framework import load_generator
 from framework.checkpoint import CheckpointStore
-from framework.runs import RunFolder
 from framework.config import Experiment, load_experiment, with_overrides
 from framework.config.loading import parse_yaml
 from framework.models import build_generator
+from framework.runs import RunFolder
 from framework.storage import open_folder
 from jobs import export
 from jobs.cli.job import run_job

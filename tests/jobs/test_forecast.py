@@ -15,7 +15,7 @@ from pathlib import Path
 from framework.config import Experiment, with_overrides
 from framework.training.precision import Precision
 from framework.training.state import TrainState
-from framework.training.step import STEPS
+from framework.training.steps.gan_step import STEPS
 from framework.training.workers import WorkerGroup
 
 torch.set_num_threads(1)

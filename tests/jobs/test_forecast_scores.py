@@ -11,10 +11,10 @@ from PIL import Image
 
 from framework import load_generator
 from framework.checkpoint import CheckpointStore
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
-from framework.models import build_generator
 from framework.evaluation.cost import memory_bytes
+from framework.models import build_generator
+from framework.runs import RunFolder
 from jobs import evaluate
 from jobs.cli.job import run_job
 
@@ -173,8 +173,8 @@ def test_the_memory_that_is_told_is_enough_and_not_far_more(family, real, fake, 
 
 
 def test_what_a_gpu_has_scored_is_not_scored_again(run, weights):
-    from framework.evaluation.requests.run_metrics import RunSides, run_requests
     from framework.checkpoint.reference import find_target
+    from framework.evaluation.requests.run_metrics import RunSides, run_requests
 
     keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid", "kid"], "evaluation.samples": 400}
     settled = RunFolder(run.folder, with_overrides(run.experiment, keys))

@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from framework.checkpoint import CheckpointStore
-from framework.runs import RunFolder
-from framework.config import Experiment, with_overrides
 from framework.checkpoint.reference import Target, find_target
+from framework.config import Experiment, with_overrides
 from framework.report import write_report
+from framework.runs import RunFolder
 from jobs.cli.job import run_job
 
 MINE = """

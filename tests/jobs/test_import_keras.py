@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from framework.checkpoint import Checkpoint, load_generator
-from framework.runs import RunFolder
+from framework.checkpoint.reference import every_target, find_target
 from framework.config import load_experiment
 from framework.models import build_generator
-from framework.checkpoint.reference import every_target, find_target
+from framework.runs import RunFolder
 from framework.storage import open_folder
 from jobs.cli.job import run_job
 

@@ -5,9 +5,9 @@ import importlib
 import pytest
 
 from framework.checkpoint import CheckpointStore
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.models import build_encoder, build_generator
+from framework.runs import RunFolder
 from jobs.cli.job import run_job
 
 SMALL = {"data.source": "mnist", "data.resolution": 28, "data.channels": 1, "model.width": 4, "model.latent_size": 3}

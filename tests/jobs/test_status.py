@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from framework.runs import RunFolder
-from framework.runs.lease import lease
 from framework.config import Experiment, with_overrides
 from framework.report.status import RunStatus, TrialStatus
+from framework.runs import RunFolder
+from framework.runs.lease import lease
 from jobs import status
 from jobs.cli.job import run_job
 from jobs.cli.status_table import status_lines

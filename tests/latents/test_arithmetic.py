@@ -7,8 +7,8 @@ from framework.config.loading import parse_overrides
 from framework.config.schema import Experiment, LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.arithmetic.run import run_arithmetic
-from framework.latents.attributes.shares import Share
 from framework.latents.arithmetic.selection import SURE
+from framework.latents.attributes.shares import Share
 from framework.latents.protocols import assess_latents, merge_assessed
 
 GLASSES_RATE, HALF, OLD_RATE = 0.2119, 0.5, 0.2420  # of normal latents past 0.8, 0 and 0.7

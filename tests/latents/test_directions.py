@@ -7,9 +7,9 @@ import pytest
 from torch import nn
 
 from framework.errors import LatentsError
-from framework.latents.directions.methods.interfacegan import boundary_normal, conditional, difference_normal, surest
 from framework.latents.directions.direction import Direction, Walk, load_direction, save_direction, unit
 from framework.latents.directions.methods.ganspace import ganspace
+from framework.latents.directions.methods.interfacegan import boundary_normal, conditional, difference_normal, surest
 from framework.latents.directions.methods.sefa import first_weight, sefa
 from framework.models import sample_latents
 from framework.storage import open_folder

@@ -7,8 +7,8 @@ from framework.checkpoint import LoadedGenerator
 from framework.config import Experiment, with_overrides
 from framework.errors import LatentsError
 from framework.latents.maps.codes import check_encoder, encode_images
-from framework.latents.maps.points import ACROSS, BETWEEN, PRIOR, RECONSTRUCTIONS, WITHIN, make_trials, trial_figures
 from framework.latents.maps.plane import plane_of
+from framework.latents.maps.points import ACROSS, BETWEEN, PRIOR, RECONSTRUCTIONS, WITHIN, make_trials, trial_figures
 from framework.metrics.latent_space import aggregate_kl, chance_purity, hole_share, knn_purity
 from framework.models import build_encoder, build_generator
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from framework.latents.walks.smoothness import PATH_STEPS, Ruler, measured, smoothness
 from framework.latents.walks.interpolate import lerp, slerp
+from framework.latents.walks.smoothness import PATH_STEPS, Ruler, measured, smoothness
 
 
 def as_images(latents):

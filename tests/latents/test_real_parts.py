@@ -8,9 +8,9 @@ from framework.checkpoint import LoadedGenerator
 from framework.config import ModelConfig
 from framework.config.schema import LatentsConfig
 from framework.latents.arithmetic.run import run_arithmetic
-from framework.latents.walks.smoothness import Ruler, measured
 from framework.latents.protocols import assess_latents, merge_assessed
 from framework.latents.walks.interpolate import lerp, slerp
+from framework.latents.walks.smoothness import Ruler, measured
 from framework.models import build_generator
 from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
 

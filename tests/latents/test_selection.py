@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from framework.errors import LatentsError
-from framework.latents.attributes.groups import Condition
 from framework.latents.arithmetic.selection import (
     SURE,
     Candidates,
@@ -16,6 +15,7 @@ from framework.latents.arithmetic.selection import (
     require_candidates,
     sure_count,
 )
+from framework.latents.attributes.groups import Condition
 from framework.latents.protocols import Assessed, assess_latents, merge_assessed
 
 A, B = Condition("a", "high"), Condition("b", "high")

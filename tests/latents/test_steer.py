@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
+from framework.latents.attributes.groups import labels_of
 from framework.latents.directions.attributes import attributes_of
 from framework.latents.directions.direction import Direction
 from framework.latents.steering.effects import random_directions
-from framework.latents.attributes.groups import labels_of
 from framework.latents.steering.move import (
     Moved,
     distances_along,

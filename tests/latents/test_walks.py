@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
-from framework.latents.walks.smoothness import Ruler
 from framework.latents.protocols import typical_norm
 from framework.latents.walks.interpolate import (
     LEG_FRAMES,
@@ -17,6 +16,7 @@ from framework.latents.walks.interpolate import (
     loop,
     slerp,
 )
+from framework.latents.walks.smoothness import Ruler
 
 FINITE = st.floats(-10, 10, width=32)
 

@@ -6,8 +6,8 @@ import torch
 from framework.config import ModelConfig, ObjectiveConfig
 from framework.models import build_encoder, build_generator
 from framework.models.architectures.autoencoder import FittedDecoder
-from framework.models.likelihood import bernoulli, build_likelihood, gaussian
 from framework.models.architectures.vae import Posterior
+from framework.models.likelihood import bernoulli, build_likelihood, gaussian
 
 WIDTH, LATENT = 4, 5
 

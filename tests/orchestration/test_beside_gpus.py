@@ -8,14 +8,14 @@ import pytest
 
 from framework.evaluation import FeatureSpec, ImageSide, SourceSpec, merge_in_order
 from framework.evaluation.sources.shards import spans
-from framework.metrics import Moments
-from framework.orchestration.pool.actors import cpu_tasks
-from framework.orchestration.cluster.connect import Cluster
-from framework.orchestration.scoring.features import Gatherer
-from framework.evaluation.values.parts import Sharer, subsets_part
 from framework.evaluation.values.compute import prefix_moments
 from framework.evaluation.values.moments import source_moments
+from framework.evaluation.values.parts import Sharer, subsets_part
+from framework.metrics import Moments
+from framework.orchestration.cluster.connect import Cluster
+from framework.orchestration.pool.actors import cpu_tasks
 from framework.orchestration.pool.tasks import TaskResources, on_one_thread
+from framework.orchestration.scoring.features import Gatherer
 
 KIND = "NVIDIA L4"
 SIDE = ImageSide(count=5000, split="all", height=8, width=8, channels=3, digest="b" * 64)

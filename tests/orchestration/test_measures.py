@@ -7,8 +7,8 @@ import pytest
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
-from framework.evaluation import FAMILIES, FeatureSpec, ImageSide, Protocol
-from framework.evaluation.requests import passes, requested
+from framework.evaluation import FAMILIES, FeatureSpec, ImageSide, Protocol, passes, requested
+from framework.evaluation.values.compute import Sharer, Sides, Value, combined, measure
 from framework.metrics import (
     Moments,
     extrapolate,
@@ -20,7 +20,6 @@ from framework.metrics import (
     nearest,
     relative_diversity,
 )
-from framework.evaluation.values.compute import Sharer, Sides, Value, combined, measure
 from framework.orchestration.pool.tasks import on_one_thread
 
 FEATURES = FeatureSpec("inception", "weights.pth", "a" * 64, 64)

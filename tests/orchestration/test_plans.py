@@ -12,8 +12,8 @@ from framework.orchestration.cluster.connect import planned_cluster
 from framework.orchestration.cluster.gpus import local_gpus
 from framework.orchestration.trial.resources import search_plan
 from framework.search.space import number_of_settings
-from jobs.cli.job import Console
 from jobs.cli.forecast import forecast
+from jobs.cli.job import Console
 from tests.orchestration.plans import CONFIGS, SETTINGS, plan_of, row
 
 # (workers, GPUs each, cores each, trials at a time)

@@ -3,12 +3,12 @@
 import pytest
 
 from framework.checkpoint import CheckpointStore
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import ConfigError
 from framework.models import build_generator
-from framework.search.registry import Entry, Ledger
+from framework.runs import RunFolder
 from framework.search.pbt import compared_until, decide, exploit, generation_ends
+from framework.search.registry import Entry, Ledger
 from framework.search.space import check_space
 
 LR, OTHER = "optimizer.generator_lr", "optimizer.discriminator_lr"

@@ -4,15 +4,15 @@ import queue
 
 import pytest
 
-from framework.runs import RunFolder
 from framework.config import ComputeConfig, Experiment, with_overrides
 from framework.errors import ClusterError
 from framework.orchestration.cluster.connect import Cluster
+from framework.orchestration.context import say_wait
+from framework.orchestration.pool.tasks import TaskResources, gpus_of_scores, gpus_of_tasks, task_resources
 from framework.orchestration.trial.driver import trainer_of
 from framework.orchestration.trial.resources import DRIVER_CORES, plan
-from framework.orchestration.pool.tasks import TaskResources, gpus_of_scores, gpus_of_tasks, task_resources
-from framework.orchestration.context import say_wait
 from framework.orchestration.trial.spec import TrialWork
+from framework.runs import RunFolder
 
 
 def cluster(cores, gpus=0.0, nodes=1):

@@ -6,11 +6,11 @@ import safetensors.numpy
 from PIL import Image
 
 from framework.checkpoint import LoadedGenerator
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import DataError, LatentsError
 from framework.models import build_encoder, build_generator
 from framework.orchestration.studies.starts import starts_of
+from framework.runs import RunFolder
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.errors import ConfigError
-from framework.telemetry.writer import numbers
+from framework.runs import RunFolder
 from framework.telemetry.trackers import Trackers, check_trackers
+from framework.telemetry.writer import numbers
 
 ROWS = [
     {"images_seen": 64, "generator_loss": 1.5, "accuracy_real": None, "score": {"metric": "fid1k_768", "value": 3.0}},

@@ -11,15 +11,15 @@ import signal
 import sys
 from pathlib import Path
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import best_target
 from framework.evaluation import resolve_features
 from framework.evaluation.sources.source import find_source
-from framework.orchestration.pool.actors import Actors
-from framework.orchestration.cluster.connect import connect
 from framework.evaluation.values.moments import source_moments
+from framework.orchestration.cluster.connect import connect
+from framework.orchestration.pool.actors import Actors
 from framework.orchestration.pool.tasks import TaskResources, Tasks
-from framework.checkpoint.reference import best_target
+from framework.runs import RunFolder
 
 SAMPLES = 1100  # four shards and a part of one
 

@@ -9,17 +9,17 @@ import json
 import sys
 from pathlib import Path
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import best_target
 from framework.config import with_overrides
 from framework.latents.directions.direction import load_direction
 from framework.orchestration.cluster.connect import connect
+from framework.orchestration.context import Study, prepare_images, train_assessors
 from framework.orchestration.studies.discover import discover_directions
 from framework.orchestration.studies.photos import read_photos
 from framework.orchestration.studies.project import project_photos
 from framework.orchestration.studies.steer import steer
-from framework.orchestration.context import Study, prepare_images, train_assessors
-from framework.checkpoint.reference import best_target
+from framework.runs import RunFolder
 
 FINDERS = {
     "sefa": {"latents.components": 2},

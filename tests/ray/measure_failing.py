@@ -15,15 +15,15 @@ import torch
 import torch.distributed as dist
 from ray.util.state import list_actors
 
-from framework.runs import RunFolder
 from framework.config import Experiment, with_overrides
 from framework.data import prepare
 from framework.errors import OutOfMemoryError
 from framework.orchestration.cluster.connect import connect
+from framework.orchestration.cluster.ray_internals import LeanTrainer
 from framework.orchestration.trial.driver import fit_trial
 from framework.orchestration.trial.resources import plan
-from framework.orchestration.cluster.ray_internals import LeanTrainer
 from framework.orchestration.trial.spec import TrialWork
+from framework.runs import RunFolder
 
 WORKERS = 2
 PIXEL_BYTES = 128 * 128 * 3

@@ -16,10 +16,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, Place
 
 from framework.config import ComputeConfig
 from framework.errors import ClusterError
-from framework.orchestration.pool.actors import Actors
 from framework.orchestration.cluster.connect import connect
-from framework.orchestration.trial.resources import plan
+from framework.orchestration.pool.actors import Actors
 from framework.orchestration.pool.tasks import TaskResources, has_gpu
+from framework.orchestration.trial.resources import plan
 
 CORES = 0.1
 SHARES = [(1, 1.0), (2, 1.0), (1, 0.3), (2, 0.6)]  # workers, GPUs each

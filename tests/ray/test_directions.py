@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
 from framework.data.store import open_store
 from framework.latents.directions.direction import Direction, save_direction
+from framework.runs import RunFolder
 from jobs.cli.job import run_job
 from tests.ray.conftest import ROOT
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from framework.runs import RunFolder
 from framework.config import load_experiment, parse_overrides
+from framework.runs import RunFolder
 from tests.ray.conftest import TINY, Cluster, Jobs, our_processes, wait_until
 
 SHORT = (

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeCV
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.latents.attributes.groups import labels_of
 from framework.latents.directions.attributes import attributes_of
 from framework.latents.directions.direction import load_direction, unit
-from framework.latents.attributes.groups import labels_of
 from framework.latents.steering.move import effect_of, move_and_assess
 from framework.models.assessor.assessor import Assessor
+from framework.runs import RunFolder
 from tests.ray.conftest import ROOT
 
 LEARNED_SHARE = 0.05  # of samples that show an attribute (and of those that do not), for it to count as learned

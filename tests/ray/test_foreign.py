@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framework.runs import RunFolder
 from framework.checkpoint import as_generator
 from framework.latents.directions.direction import load_direction
+from framework.runs import RunFolder
 from tests.ray.conftest import ROOT, TINY, Ended
 
 MINE = '''

@@ -11,9 +11,9 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from framework.checkpoint import Checkpoint, load_generator
-from framework.runs import RunFolder
 from framework.data.synthetic_faces import draw_face
 from framework.latents.directions.direction import load_direction
+from framework.runs import RunFolder
 from tests.ray.conftest import ROOT, Ended, Jobs
 
 GOLDEN = ROOT / "tests" / "golden" / "keras"

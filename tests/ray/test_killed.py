@@ -10,8 +10,8 @@ import time
 import psutil
 import pytest
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.runs import RunFolder
 from tests.ray.conftest import MARK, ROOT, TINY, our_processes, wait_until
 
 SHORT = ("training.total_images=1280", "training.samples_every_images=1280", "evaluation.every_images=640")
@@ -104,8 +104,8 @@ import contextlib
 import sys
 import time
 import ray
-from framework.orchestration.cluster import connect
-from framework.orchestration.stopping import StopFlag
+from framework.orchestration.cluster.connect import connect
+from framework.orchestration.cluster.stop_flag import StopFlag
 
 with connect("flags", verbose=False, say=lambda text: None):
     raised, orphaned = StopFlag.new("raised"), StopFlag.new("orphaned")

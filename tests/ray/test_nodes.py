@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.runs import RunFolder
 from tests.ray.conftest import TINY, Jobs, wait_until
 
 pytestmark = pytest.mark.slow

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from framework.runs import RunFolder
 from framework.checkpoint.reference import best_target
 from framework.report import write_report
+from framework.report.compare_page.compared_run import read_side
 from framework.report.compare_page.page import render_comparison
 from framework.report.shared.score_table import columns, read_row
-from framework.report.compare_page.compared_run import read_side
+from framework.runs import RunFolder
 
 VOID = {"col", "meta", "img", "br", "wbr", "link", "input", "hr", "path", "circle", "rect", "polyline"}
 

@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw
 
 from framework.config import experiment_from_text
 from framework.images import Row, Term, equation, grid, labelled_sheet, png_bytes, strips
-from framework.latents.steering.effects import Effect, Slopes
 from framework.latents.films import gif_bytes, mp4_bytes, there_and_back
+from framework.latents.steering.effects import Effect, Slopes
 from framework.latents.steering.reach import Reach
 
 EXPERIMENT = """

@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from framework.metrics import direction
-from framework.report.charts import line_chart as chart, lineage
-from framework.report.read import run as reading, trials
-from framework.report.text import ticks, format as words
+from framework.report.charts import line_chart as chart
+from framework.report.charts import lineage
 from framework.report.charts.line_chart import Axis, Line, draw, thinned
+from framework.report.read import run as reading
+from framework.report.read import trials
+from framework.report.text import format as words
+from framework.report.text import ticks
 from framework.report.text.ticks import log_ticks, nice_ticks
 
 

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from framework.runs import RunFolder
+from framework.report.compare_page.compared_run import read_side
 from framework.report.compare_page.page import render_comparison
 from framework.report.shared.score_table import columns, read_row
-from framework.report.compare_page.compared_run import read_side
+from framework.runs import RunFolder
 
 
 @pytest.fixture

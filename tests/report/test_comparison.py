@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framework.runs import RunFolder
 from framework.images import grid, png_bytes
-from framework.report.run_page import leaderboard
 from framework.report import read_results
-from framework.report.run_page.comparison import comparison_of, distinct_settings
-from framework.report.read.final_images import first_tiles
-from framework.report.run_page.leaderboard import leaderboard_of
 from framework.report.charts.lineage import copies, descent_of_best, lineage
 from framework.report.charts.parallel import parallel
+from framework.report.read.final_images import first_tiles
 from framework.report.read.search_keys import keys_of
 from framework.report.read.trials import Descent
+from framework.report.run_page import leaderboard
+from framework.report.run_page.comparison import comparison_of, distinct_settings
+from framework.report.run_page.leaderboard import leaderboard_of
+from framework.runs import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
+from framework.report.charts.heatmap import heat_map
 from framework.report.read.directions import effects_of, strongest
 from framework.report.read.films import read_moving
-from framework.report.charts.heatmap import heat_map
 from framework.report.run_page.latent import path_lengths
 from framework.storage import open_folder
 

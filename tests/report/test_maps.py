@@ -8,10 +8,10 @@ import shutil
 import numpy as np
 import pytest
 
-from framework.runs import RunFolder
 from framework.images import png_bytes
-from framework.report.run_page.maps import maps_of
 from framework.report.read.run import read_results
+from framework.report.run_page.maps import maps_of
+from framework.runs import RunFolder
 
 EVIL = """<script>alert("x")</script>'"&{{ 7 * 7 }}"""
 ODD = (None, [], {}, "x", float("nan"), 10**400, [[1]], {"a": 1}, -1, True)

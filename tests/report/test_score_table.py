@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from framework.runs import RunFolder
 from framework.report.shared.score_table import Row, columns, read_row
+from framework.runs import RunFolder
 from jobs.cli.tables import comparison_table
 
 

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from framework.runs import RunFolder
-from framework.runs.lease import lease
 from framework.config import Experiment, with_overrides
 from framework.report.status import StatusReader
+from framework.runs import RunFolder
+from framework.runs.lease import lease
 
 NOW = time.time()
 REPORTS = {"training.total_images": 1000, "training.report_every_images": 100}

@@ -23,8 +23,8 @@ from framework.config import Experiment, with_overrides
 from framework.data import open_store
 from framework.storage import open_folder
 from framework.training import Report, WorkerGroup, train
-from framework.training.steps.families import family_of
 from framework.training.precision import Precision
+from framework.training.steps.families import family_of
 from framework.training.workers import Agreement
 
 

@@ -10,9 +10,9 @@ from framework.config import Experiment, with_overrides
 from framework.models import build_generator, build_partner
 from framework.models.arithmetic.bfloat16 import convolution_gain, is_emulated
 from framework.training.algorithms import algorithms
+from framework.training.precision import precision_of_gpu, settle_precision, settled
 from framework.training.steps.augment import NUMBERS, build_augmentation
 from framework.training.steps.objectives import squared_slopes
-from framework.training.precision import precision_of_gpu, settle_precision, settled
 
 CPU = torch.device("cpu")
 # Operations that torch.use_deterministic_algorithms names as having no deterministic form on CUDA, by how they begin.

@@ -15,8 +15,8 @@ from framework.images import to_model_range
 from framework.models import derive_seed, sample_latents
 from framework.storage import open_folder
 from framework.training import WorkerGroup, train
-from framework.training.steps.families import family_of
 from framework.training.precision import Precision, choose_precision
+from framework.training.steps.families import family_of
 
 CPU = torch.device("cpu")
 SMALL = {

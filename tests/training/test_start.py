@@ -9,8 +9,8 @@ from framework.checkpoint.start import open_start, with_start
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.models import build_discriminator, build_generator
-from framework.models.keras_import import Imported
 from framework.models.architectures.described_layers import Activation, Dense, Normalisation, Reshape, documents_of
+from framework.models.keras_import import Imported
 from framework.storage import open_folder
 from framework.training import WorkerGroup, train
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F  # noqa: N812
 
 from framework.config import Experiment, with_overrides
 from framework.images import to_model_range
-from framework.training.steps.draws import Draws
 from framework.training.precision import Precision, choose_precision
 from framework.training.state import TrainState
+from framework.training.steps.draws import Draws
 from framework.training.steps.gan_step import FIGURES, STEPS
 from framework.training.workers import WorkerGroup
 

@@ -22,7 +22,7 @@ from framework.errors import DataError
 
 _CHUNK = 32
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_PACKAGES = str(Path(__file__).parents[2])
+_PACKAGES = str(Path(__file__).parents[3])
 # glibc: keep what was freed, instead of handing each picture's memory back to the system and asking for it anew
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
 _Chunk = list[tuple[int, Any]]
@@ -122,7 +122,7 @@ class Pool:
     def _start(self) -> "subprocess.Popen[bytes]":
         path = os.pathsep.join([_PACKAGES, *(step or str(Path.cwd()) for step in sys.path)])
         return subprocess.Popen(
-            [sys.executable, "-c", "from framework.data.worker import main; main()"],
+            [sys.executable, "-c", "from framework.data.packing.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from framework.config import DataConfig
-from framework.data.packing.building import build
-from framework.data.synthetic_faces import DRAWING
 from framework.data.locking import locked
+from framework.data.packing.building import build
 from framework.data.packing.rejection import refuse_rejected
 from framework.data.sources.source import fingerprint, list_source, locate, source_name
 from framework.data.store import FORMAT, REJECTED, PackedStore, open_store
+from framework.data.synthetic_faces import DRAWING
 from framework.errors import DataError
 
 _NOT_PACKED = {"horizontal_flip", "max_rejected", "path"}  # decided later, or seen through the fingerprint

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.config import DataConfig
-from framework.data.synthetic_faces.labels import face_name
 from framework.data.sources.mnist import PIXELS, read_digits
+from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError
 
 DRAWN_FACES = 10_000  # where data.limit does not say

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from framework.data.sources.labels import Labels
 from framework.data.synthetic_faces.attributes import (
     AGE_GROUPS,
     BACKGROUNDS,
@@ -12,7 +13,6 @@ from framework.data.synthetic_faces.attributes import (
     SKINS,
     sample_face,
 )
-from framework.data.sources.labels import Labels
 
 _CLASSES = {
     "age_group": AGE_GROUPS,

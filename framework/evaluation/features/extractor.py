@@ -14,9 +14,9 @@ from framework.errors import CheckpointError, EvaluationError
 from framework.evaluation.features.inception import CLASSES, Inception
 from framework.evaluation.features.resizing import SIDE, Images, ResizeName, resize
 from framework.evaluation.features.weights import read_weights
-from framework.models.assessor.assessor import Assessor
 from framework.models.arithmetic.blocks import BLOCK_IMAGES
 from framework.models.arithmetic.exact import exact
+from framework.models.assessor.assessor import Assessor
 
 # On a CPU a block goes through in slices that its caches hold; just as fixed.
 _CPU_SLICE_IMAGES = 8

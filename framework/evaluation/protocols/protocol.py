@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from framework.errors import EvaluationError
-from framework.evaluation.protocols.families import FAMILIES, FamilyName, Setting, Settings, score_name
 from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.protocols.families import FAMILIES, FamilyName, Setting, Settings, score_name
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=1)]

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
-from framework.evaluation.protocols.families import FAMILIES, FamilyName
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.protocol import Engine, ImageSide, Protocol
-from framework.evaluation.protocols.named import NamedProtocol, smaller_protocol
 from framework.evaluation.features.resolving import resolve_features
+from framework.evaluation.protocols.families import FAMILIES, FamilyName
+from framework.evaluation.protocols.named import NamedProtocol, smaller_protocol
+from framework.evaluation.protocols.protocol import Engine, ImageSide, Protocol
 from framework.evaluation.sources.source import SourceSpec, drawn
 
 

@@ -4,10 +4,10 @@ import dataclasses
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
-from framework.evaluation.protocols.families import FAMILIES, Family
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.requests.passes import Request
+from framework.evaluation.protocols.families import FAMILIES, Family
 from framework.evaluation.protocols.named import named_protocol, nearest_name
+from framework.evaluation.requests.passes import Request
 
 _LOGITS_TAP = 2048  # the classes are read off the last features
 

@@ -6,14 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import Target
 from framework.data import PackedStore
 from framework.errors import CheckpointError
-from framework.evaluation import FeatureSpec, ImageSide, Pass, Protocol, Request, resolve_features, store_spec
-from framework.evaluation.requests import passes, requested
+from framework.evaluation import (
+    FeatureSpec,
+    ImageSide,
+    Pass,
+    Protocol,
+    Request,
+    passes,
+    requested,
+    resolve_features,
+    store_spec,
+)
 from framework.evaluation.protocols.protocol import same_but_device
-from framework.checkpoint.reference import Target
+from framework.runs import RunFolder
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import numpy as np
 from framework.checkpoint import load_generator
 from framework.data import PackedStore, open_store
 from framework.errors import EvaluationError
-from framework.evaluation.sources.files import ImageFiles
-from framework.evaluation.protocols.protocol import ImageSide
 from framework.evaluation.features.resizing import Images
+from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.sources.files import ImageFiles
 from framework.evaluation.sources.shards import Reader
 
 

@@ -16,10 +16,10 @@ from framework.checkpoint.generator import generator_folder
 from framework.data import PackedStore, open_store
 from framework.errors import DataError, EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec, build_extractor
-from framework.evaluation.sources.files import ImageFiles
-from framework.evaluation.protocols.protocol import ImageSide
-from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.features.resizing import SIDE
+from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.sources.files import ImageFiles
+from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
 from framework.evaluation.sources.statistics_file import check_statistics, read_statistics
 from framework.metrics import Moments

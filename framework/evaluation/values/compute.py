@@ -26,6 +26,17 @@ from framework.evaluation import (
     make_score,
 )
 from framework.evaluation.sources.shards import spans
+from framework.evaluation.values.parts import (
+    Features,
+    Sharer,
+    cover_part,
+    nearest_part,
+    opened,
+    radii_part,
+    second_opinion_part,
+    splits_part,
+    subsets_part,
+)
 from framework.metrics import (
     Cover,
     KernelDistance,
@@ -37,17 +48,6 @@ from framework.metrics import (
     frechet_distance,
     memorisation,
     relative_diversity,
-)
-from framework.evaluation.values.parts import (
-    Features,
-    Sharer,
-    cover_part,
-    nearest_part,
-    opened,
-    radii_part,
-    second_opinion_part,
-    splits_part,
-    subsets_part,
 )
 
 _SUBSETS_A_PART = 10

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from framework.evaluation import FeatureSpec, SourceSpec
+from framework.evaluation.values.moments import rows_moments
 from framework.metrics import (
     Cover,
     Moments,
@@ -20,7 +21,6 @@ from framework.metrics import (
     subset_indices,
 )
 from framework.orchestration.cluster.node_files import Needs
-from framework.evaluation.values.moments import rows_moments
 from framework.orchestration.pool.tasks import Crew
 
 Features = str | np.ndarray

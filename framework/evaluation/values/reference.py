@@ -11,10 +11,10 @@ import safetensors.numpy
 
 from framework.data.locking import locked
 from framework.errors import EvaluationError, StorageError
-from framework.evaluation.values.feature_file import FeatureFile
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.inception import CLASSES
 from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.values.feature_file import FeatureFile
 from framework.metrics import Moments
 from framework.storage import open_folder
 

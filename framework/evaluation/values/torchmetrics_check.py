@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.features.extractor import BLOCK_IMAGES, FeatureSpec, build_extractor
-from framework.evaluation.sources.source import SourceSpec, open_source
 from framework.evaluation.features.weights import read_weights
+from framework.evaluation.protocols.families import FAMILIES
+from framework.evaluation.sources.source import SourceSpec, open_source
 
 
 class _OurFeatures(nn.Module):

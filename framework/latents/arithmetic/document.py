@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from framework.latents.attributes.expression import format_expression
 from framework.latents.arithmetic.plan import Note
 from framework.latents.arithmetic.selection import SURE, sure_count
 from framework.latents.arithmetic.trace import Study
+from framework.latents.attributes.expression import format_expression
 from framework.latents.protocols import typical_norm
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from framework.images import Term, equation
-from framework.latents.attributes.expression import format_expression
 from framework.latents.arithmetic.trace import Study
+from framework.latents.attributes.expression import format_expression
 from framework.latents.protocols import GeneratorLike
 
 

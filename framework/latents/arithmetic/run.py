@@ -15,13 +15,13 @@ import numpy as np
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.arithmetic.document import document_of
-from framework.latents.attributes.expression import SignedGroup
-from framework.latents.attributes.groups import Condition, Group, labels_of
-from framework.latents.attributes.shares import combine, expected, measured_rows
 from framework.latents.arithmetic.picture import draw
 from framework.latents.arithmetic.plan import Note, plan_of
 from framework.latents.arithmetic.selection import Candidates, choose, deal, gather, require_candidates
 from framework.latents.arithmetic.trace import Measured, Members, Study, conditions_of
+from framework.latents.attributes.expression import SignedGroup
+from framework.latents.attributes.groups import Condition, Group, labels_of
+from framework.latents.attributes.shares import combine, expected, measured_rows
 from framework.latents.protocols import Assess, Assessed, GeneratorLike, Judges, assess_latents
 
 

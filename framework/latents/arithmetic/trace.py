@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from framework.config.schema import LatentsConfig
+from framework.latents.arithmetic.plan import Note
+from framework.latents.arithmetic.selection import SURE, Candidates, Hands, sure_count
 from framework.latents.attributes.expression import SignedGroup
 from framework.latents.attributes.groups import Condition, Group
 from framework.latents.attributes.shares import combine, expected
-from framework.latents.arithmetic.plan import Note
-from framework.latents.arithmetic.selection import SURE, Candidates, Hands, sure_count
 from framework.latents.protocols import Assessed, Judges
 
 

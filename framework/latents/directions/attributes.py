@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework.errors import LatentsError
-from framework.latents.steering.effects import logits
 from framework.latents.attributes.groups import Labels
 from framework.latents.protocols import Scores
+from framework.latents.steering.effects import logits
 
 
 @dataclass(frozen=True)

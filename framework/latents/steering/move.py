@@ -10,10 +10,10 @@ from framework.images import Row, from_pixels, labelled_sheet, strips
 from framework.latents.directions.attributes import Attribute
 from framework.latents.directions.direction import Direction
 from framework.latents.directions.edits import EDITS, Edit
-from framework.latents.steering.effects import Effect, Slopes, latent_slopes
 from framework.latents.films import there_and_back
-from framework.latents.steering.reach import nearest_amounts, reach_of
 from framework.latents.protocols import AssessorLike, GeneratorLike
+from framework.latents.steering.effects import Effect, Slopes, latent_slopes
+from framework.latents.steering.reach import nearest_amounts, reach_of
 
 _FILM_FRAMES = 49  # from one end to the other: 2 seconds; there and back are 96, of which a GIF shows every third
 

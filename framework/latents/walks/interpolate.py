@@ -10,8 +10,8 @@ from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import Row, corner_sheet, strips
 from framework.latents.films import draw_frames
-from framework.latents.walks.smoothness import PATH_STEPS, Ruler, measured, smoothness
 from framework.latents.protocols import GeneratorLike, typical_norm
+from framework.latents.walks.smoothness import PATH_STEPS, Ruler, measured, smoothness
 
 LEG_FRAMES = 30  # from one sample to the next: 1.2 seconds
 _LABELS = {"lerp": "linear (lerp)", "slerp": "spherical (slerp)"}

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from framework.latents.steering.effects import path_length
 from framework.latents.directions.methods.ganalyze import Generate
 from framework.latents.projection.project import Features, in_levels
+from framework.latents.steering.effects import path_length
 
 PATH_STEPS = 65  # latents that a way is measured on, however many are drawn
 _AT_A_TIME = 32

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from framework.models.architectures.base import GeneratorNetwork
 from framework.models.architectures.dcgan import stem_size
-from framework.models.arithmetic.leaky import leaky_convolution
 from framework.models.architectures.skip import LEAKY_GAIN, channels_at, orthogonal
+from framework.models.arithmetic.leaky import leaky_convolution
 
 _SLOPE = 0.2
 _HIDDEN = 256

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from framework.errors import CheckpointError, LatentsError
 from framework.images import to_model_range
-from framework.models.assessor.network import AssessorNetwork
 from framework.models.arithmetic.blocks import blocks_of, on_device
 from framework.models.arithmetic.exact import exact
+from framework.models.assessor.network import AssessorNetwork
 
 WEIGHTS, DESCRIPTION = "assessor.safetensors", "assessor.json"
 

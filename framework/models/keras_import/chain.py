@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from framework.models.keras_import.layers import RefusedError
 from framework.models.architectures.described_layers import Shape
+from framework.models.keras_import.layers import RefusedError
 
 _FUNCTIONAL = ("Functional", "Model")
 _INPUT = "InputLayer"

@@ -252,7 +252,7 @@ def _with_code(variables: dict[str, str], code: Sequence[Path]) -> dict[str, Any
     """On a cluster that is there the nodes need our code, and the user's; a submitted job's own folder brings both."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         return {"env_vars": variables}
-    return {"env_vars": variables, "py_modules": [str(place) for place in (Path(__file__).parents[1], *code)]}
+    return {"env_vars": variables, "py_modules": [str(place) for place in (Path(__file__).parents[2], *code)]}
 
 
 def _describe(*, embedded: bool) -> Cluster:

@@ -7,8 +7,8 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from framework.runs import RunFolder
 from framework.errors import ClusterError, StorageError
+from framework.runs import RunFolder
 from framework.storage import Folder, open_folder
 
 _SECONDS = 60.0

@@ -11,8 +11,8 @@ from ray.exceptions import RayActorError
 from framework.errors import ClusterError
 from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.connect import Cluster, gpu_shares
-from framework.orchestration.cluster.node_files import Needs
 from framework.orchestration.cluster.gpus import is_usable, node_gpus
+from framework.orchestration.cluster.node_files import Needs
 from framework.orchestration.pool.tasks import (
     LOST_WORKER_RETRIES,
     Done,

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from framework.checkpoint import load_generator
-from framework.evaluation import FeatureSpec, Request, SourceSpec, store_spec
-from framework.evaluation.requests import passes, requested
+from framework.checkpoint.reference import Target
+from framework.evaluation import FeatureSpec, Request, SourceSpec, passes, requested, store_spec
+from framework.evaluation.requests.run_metrics import RunRequests, RunSides, run_requests
+from framework.evaluation.values.compute import Sides, by_torchmetrics, combined, measure
+from framework.orchestration.context import Study
 from framework.orchestration.pool.actors import Actors, cpu_tasks
 from framework.orchestration.scoring.features import Gatherer, delete_features
-from framework.evaluation.values.compute import Sides, by_torchmetrics, combined, measure
 from framework.orchestration.scoring.nearest_images import write_nearest
 from framework.orchestration.scoring.precision_shift import SHIFT_IMAGES, check_gain, precision_shift, with_shift
 from framework.orchestration.trial.resources import Plan
-from framework.evaluation.requests.run_metrics import RunRequests, RunSides, run_requests
-from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
 from framework.orchestration.trial.spec import TrialScoring
 
 

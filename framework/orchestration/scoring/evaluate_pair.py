@@ -15,20 +15,20 @@ from framework.evaluation import (
     SourceSpec,
     find_source,
     pair_passes,
+    requested,
     resolve_features,
     statistics_moments,
 )
-from framework.evaluation.requests import requested
-from framework.orchestration.pool.actors import Actors, cpu_tasks
+from framework.evaluation.values.compute import Sides, by_torchmetrics, combined, measure
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import Depot, Needs
-from framework.orchestration.scoring.features import Gatherer
-from framework.evaluation.values.compute import Sides, by_torchmetrics, combined, measure
-from framework.orchestration.scoring.precision_shift import check_gain, precision_shift, with_shift
-from framework.orchestration.scoring.evaluate import gather_fake
+from framework.orchestration.context import say_wait
+from framework.orchestration.pool.actors import Actors, cpu_tasks
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
 from framework.orchestration.progress import Watch
-from framework.orchestration.context import say_wait
+from framework.orchestration.scoring.evaluate import gather_fake
+from framework.orchestration.scoring.features import Gatherer
+from framework.orchestration.scoring.precision_shift import check_gain, precision_shift, with_shift
 from framework.storage import is_uri
 
 

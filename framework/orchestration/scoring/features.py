@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from framework.evaluation import SHARD_IMAGES, FeatureSpec, SourceSpec, real_statistics
-from framework.evaluation.values.reference import kept_features
 from framework.evaluation.sources.shards import spans
-from framework.metrics import Moments
-from framework.orchestration.cluster.node_files import Needs
 from framework.evaluation.values.compute import Sharer, prefix_moments
 from framework.evaluation.values.moments import shard_features, source_moments
+from framework.evaluation.values.reference import kept_features
+from framework.metrics import Moments
+from framework.orchestration.cluster.node_files import Needs
 from framework.orchestration.pool.tasks import Crew, Done
 
 

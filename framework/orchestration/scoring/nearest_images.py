@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import Target
 from framework.data import PackedStore
 from framework.images import labelled_sheet, png_bytes
 from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
 
 _PAIRS_A_ROW = 4
 _LINE_CHARACTERS = 18  # of a caption under a tile of 128 pixels

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from framework.runs import RunFolder
-from framework.runs.trial import ENDED
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
-from framework.search.early_stopping import EarlyEnd, Rule, rule_of
+from framework.orchestration.cluster.stop_flag import stoppable
+from framework.orchestration.search.trial_progress import Shower
 from framework.orchestration.search.tune_searcher import Feed
 from framework.orchestration.trial.driver import TrialDriver, fit_trial, last_line, ray_records, ray_storage
-from framework.search.leaderboard import update_results
-from framework.search.registry import Entry, Ledger
-from framework.search.pbt import compared_until, exploit, generation_ends
-from framework.search.repeats import repeats_due
 from framework.orchestration.trial.resources import Plan, plan, search_plan
-from framework.search.sampling import sampler_of
-from framework.orchestration.search.trial_progress import Shower
-from framework.search.space import MUTABLE, Setting, check_space, identity, number_of_settings
-from framework.orchestration.cluster.stop_flag import stoppable
 from framework.orchestration.trial.spec import TrialWork
+from framework.runs import RunFolder
+from framework.runs.trial import ENDED
+from framework.search.early_stopping import EarlyEnd, Rule, rule_of
+from framework.search.leaderboard import update_results
+from framework.search.pbt import compared_until, exploit, generation_ends
+from framework.search.registry import Entry, Ledger
+from framework.search.repeats import repeats_due
+from framework.search.sampling import sampler_of
+from framework.search.space import MUTABLE, Setting, check_space, identity, number_of_settings
 
 if TYPE_CHECKING:
     from framework.orchestration.context import Study

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from framework.runs import RunFolder
 from framework.metrics import cost
+from framework.runs import RunFolder
 
 if TYPE_CHECKING:
     from framework.orchestration.progress import Watch

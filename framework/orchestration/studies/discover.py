@@ -11,22 +11,22 @@ import torch
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import function_of
-from framework.runs.machine import versions
+from framework.checkpoint.reference import Target
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import png_bytes
+from framework.latents.attributes.groups import Labels, labels_of
 from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
 from framework.latents.directions.discover import Tools, discover, settings_of
 from framework.latents.directions.edits import edits_for
 from framework.latents.directions.methods.ganalyze import Score
-from framework.latents.attributes.groups import Labels, labels_of
 from framework.latents.directions.sheet import make_sheet
 from framework.latents.protocols import Scores
-from framework.orchestration.studies.models import Place, crew_of, on_host, place_of
-from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks
 from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
+from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks
+from framework.orchestration.studies.models import Place, crew_of, on_host, place_of
+from framework.runs.machine import versions
 from framework.storage import Folder
 
 _BY_SAMPLES = ("difference", "interfacegan")

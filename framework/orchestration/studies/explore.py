@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from framework.checkpoint import LoadedGenerator, load_generator
+from framework.checkpoint.reference import Target
 from framework.config import LatentsConfig
 from framework.latents.arithmetic.run import run_arithmetic
 from framework.latents.artifacts import (
@@ -19,14 +20,13 @@ from framework.latents.artifacts import (
     write_samples,
     write_sheet,
 )
-from framework.latents.walks.smoothness import Ruler
 from framework.latents.protocols import Assessed, assess_latents, merge_assessed
+from framework.latents.walks.smoothness import Ruler
 from framework.models.assessor.assessor import Assessor
-from framework.orchestration.studies.models import Place, crew_of, place_of
-from framework.orchestration.pool.tasks import SHARD_IMAGES, parts_of
-from framework.orchestration.studies.starts import starts_of
 from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
+from framework.orchestration.pool.tasks import SHARD_IMAGES, parts_of
+from framework.orchestration.studies.models import Place, crew_of, place_of
+from framework.orchestration.studies.starts import starts_of
 from framework.storage import open_folder
 
 

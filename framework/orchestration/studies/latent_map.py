@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from framework.checkpoint.reference import Target
 from framework.data import PackedStore, open_store
 from framework.images import png_bytes
 from framework.latents.maps.codes import Codes, encode_images
 from framework.latents.maps.picture import Map, beside, draw_maps, draw_plane
-from framework.latents.maps.points import Trials, make_trials, trial_figures
 from framework.latents.maps.plane import Plane, plane_of
+from framework.latents.maps.points import Trials, make_trials, trial_figures
 from framework.metrics.latent_space import aggregate_kl, hole_share, knn_purity
+from framework.orchestration.context import Study
+from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks, parts_of
 from framework.orchestration.studies.map_subject import Shown, about_target, images_shown, protocol_of, title_of
 from framework.orchestration.studies.models import Place, crew_of, place_of
-from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks, parts_of
-from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
 
 PICTURE, PLANE, DOCUMENT = "latent_map.png", "latent_plane.png", "latent_map.json"
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import Target
 from framework.config import Experiment
 from framework.data import open_store
 from framework.errors import EvaluationError
 from framework.evaluation import shards
 from framework.evaluation.likelihood import Nats, check_likelihood, image_nats
-from framework.orchestration.studies.models import Place, crew_of, place_of
-from framework.orchestration.pool.tasks import SHARD_IMAGES
 from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
+from framework.orchestration.pool.tasks import SHARD_IMAGES
+from framework.orchestration.studies.models import Place, crew_of, place_of
 
 DOCUMENT = "likelihood.json"
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import Target
 from framework.errors import LatentsError
 from framework.latents.maps.codes import check_encoder
 from framework.metrics.latent_space import NEIGHBOURS, chance_purity
 from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
+from framework.runs import RunFolder
 
 _MEANS = {
     "knn_purity": "share of a code's nearest others that are of its class, by all numbers and in the picture",

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
+from framework.checkpoint.reference import Target
 from framework.models.assessor.assessor import Assessor
+from framework.orchestration.context import Study
 from framework.orchestration.pool.process_cache import loaded_assessor, loaded_generator
 from framework.orchestration.pool.tasks import Tasks
-from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
 
 
 @dataclass(frozen=True)

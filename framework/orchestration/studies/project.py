@@ -10,6 +10,7 @@ import safetensors.numpy
 from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
+from framework.checkpoint.reference import Target
 from framework.config import Experiment, LatentsConfig
 from framework.errors import LatentsError
 from framework.evaluation.features.inception import Inception
@@ -17,11 +18,10 @@ from framework.evaluation.features.resizing import resize_like_tensorflow
 from framework.evaluation.features.weights import find_weights, how_to_get_weights, read_weights
 from framework.images import from_pixels, labelled_sheet, png_bytes
 from framework.latents.projection.project import Features, Projected, in_levels, project
-from framework.orchestration.studies.photos import Photo
-from framework.orchestration.studies.models import Place, crew_of, place_of
-from framework.orchestration.pool.tasks import task_device
 from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
+from framework.orchestration.pool.tasks import task_device
+from framework.orchestration.studies.models import Place, crew_of, place_of
+from framework.orchestration.studies.photos import Photo
 
 PICTURE, DOCUMENT = "projected.png", "projections.json"
 _INCEPTION_TAP = 192

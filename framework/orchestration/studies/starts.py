@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from framework.checkpoint import LoadedGenerator
-from framework.runs import RunFolder
 from framework.latents.projection.starts import SUFFIX, read_starts
 from framework.orchestration.studies.photos import read_photos
+from framework.runs import RunFolder
 
 
 def starts_of(run: RunFolder, generator: LoadedGenerator) -> list[tuple[str, np.ndarray]]:

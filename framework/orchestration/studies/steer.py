@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from framework.runs import RunFolder
 from framework.checkpoint import load_generator
+from framework.checkpoint.reference import Target
 from framework.config import LatentsConfig
 from framework.data.store import open_store
 from framework.errors import LatentsError
 from framework.images import from_pixels, png_bytes
+from framework.latents.attributes.groups import labels_of
 from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
 from framework.latents.directions.edits import Edit
-from framework.latents.steering.effects import Effect, random_directions
 from framework.latents.films import gif_bytes, mp4_bytes
-from framework.latents.attributes.groups import labels_of
-from framework.latents.steering.reach import spread_of
+from framework.latents.steering.effects import Effect, random_directions
 from framework.latents.steering.move import (
     Moved,
     distances_along,
@@ -32,11 +31,12 @@ from framework.latents.steering.move import (
     mean_slopes,
     move_and_assess,
 )
-from framework.orchestration.studies.models import Place, crew_of, place_of
-from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks
-from framework.orchestration.studies.starts import starts_of
+from framework.latents.steering.reach import spread_of
 from framework.orchestration.context import Study
-from framework.checkpoint.reference import Target
+from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks
+from framework.orchestration.studies.models import Place, crew_of, place_of
+from framework.orchestration.studies.starts import starts_of
+from framework.runs import RunFolder
 from framework.storage import open_folder
 
 Start = tuple[str, np.ndarray]

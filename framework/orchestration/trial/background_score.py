@@ -13,9 +13,9 @@ from framework.checkpoint import Checkpoint, load_generator
 from framework.errors import EvaluationError
 from framework.evaluation import load_moments
 from framework.evaluation.sources.source import SourceSpec
-from framework.models.arithmetic.exact import kind_of
 from framework.evaluation.values.compute import Sharer, combined, measure
 from framework.evaluation.values.moments import source_features, source_moments
+from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.nodes import this_node
 from framework.orchestration.pool.tasks import TaskResources, Tasks
 from framework.orchestration.trial.spec import TrialScoring

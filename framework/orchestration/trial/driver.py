@@ -13,13 +13,13 @@ from pyarrow import fs
 from ray import tune
 from ray.exceptions import RayActorError
 
-from framework.runs import RunFolder, TrialFolder
 from framework.errors import LatentscapeError
-from framework.orchestration.trial.title import trial_title
 from framework.orchestration.cluster.nodes import this_node
-from framework.orchestration.trial.resources import DRIVER_CORES
 from framework.orchestration.cluster.ray_internals import LeanTrainer
+from framework.orchestration.trial.resources import DRIVER_CORES
 from framework.orchestration.trial.spec import TrialWork
+from framework.orchestration.trial.title import trial_title
+from framework.runs import RunFolder, TrialFolder
 
 
 class TrialDriver(tune.Trainable):

@@ -9,12 +9,12 @@ import ray.train.torch
 import torch
 
 from framework.checkpoint import Checkpoint, CheckpointStore
-from framework.runs import RunFolder, TrialFolder
 from framework.data import open_store
 from framework.errors import LatentscapeError, OutOfMemoryError, TrainingError
-from framework.telemetry.writer import Telemetry
 from framework.orchestration.trial.background_score import ScoreInTheMaking
 from framework.orchestration.trial.spec import TrialWork
+from framework.runs import RunFolder, TrialFolder
+from framework.telemetry.writer import Telemetry
 from framework.training import Report, WorkerGroup, train
 
 

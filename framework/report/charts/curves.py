@@ -4,10 +4,10 @@ import json
 import math
 from dataclasses import dataclass
 
-from framework.report.text import format as words
 from framework.report.charts.line_chart import Chart, Line, Point, draw
 from framework.report.read.run import Results
 from framework.report.read.trials import Trial, finite
+from framework.report.text import format as words
 
 # Colours that can still be told apart; where there are more trials than that, only the first of them have one.
 _COLOURS = 8

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from framework.report.text import format as words
 from framework.report.read.directions import Answer, Effect, attributes_of
+from framework.report.text import format as words
 
 _LEAST, _MOST = 10, 70  # percent of the full colour: seen at all, and light enough for the number on it
 

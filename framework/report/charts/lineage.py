@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from framework.report.text import format as words
 from framework.report.charts.line_chart import Axis
 from framework.report.read.run import Results
 from framework.report.read.trials import Descent, Trial
+from framework.report.text import format as words
 
 _LABEL, _TOP, _FOOT = 92.0, 10.0, 30.0
 _ALL_ROWS = 1_400.0  # height in drawing units

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from framework.report.text import format as words
-from framework.report.charts.line_chart import Axis, padded
 from framework.report.charts.curves import trial_label
-from framework.report.run_page.importance import ranks
+from framework.report.charts.line_chart import Axis, padded
 from framework.report.read.run import Results
 from framework.report.read.search_keys import SearchedKey, complete, keys_of, name_of
 from framework.report.read.trials import Trial, finite
+from framework.report.run_page.importance import ranks
+from framework.report.text import format as words
 
 _TOP, _BOTTOM, _LEFT, _RIGHT = 46.0, 330.0, 64.0, 40.0
 _LOG_FROM = 4.0  # the score's axis is logarithmic where the worst is so many times the best

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from framework.report.compare_page.metric_rows import PART_APART, SHARE_APART, Figure, Group, Missing, find
 from framework.report.compare_page.compared_run import FAMILIES, Side
+from framework.report.compare_page.metric_rows import PART_APART, SHARE_APART, Figure, Group, Missing, find
 
 HOLDS, HOLDS_NOT, MIXED, UNMEASURED, UNJUDGED = (
     *("holds here", "does not hold here", "mixed", "not measured", "not judged"),

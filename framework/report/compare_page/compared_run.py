@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.runs import RunFolder
 from framework.checkpoint.foreign import entry_of
 from framework.config import Experiment
 from framework.errors import StorageError
 from framework.models import build_generator, build_partner, count_parameters
 from framework.report.read.run import read_documents
+from framework.report.read.trials import finite
 from framework.report.shared.score_table import Row
 from framework.report.shared.sections import as_dict
-from framework.report.read.trials import finite
+from framework.runs import RunFolder
 
 INTERPOLATION, ARITHMETIC, PROJECTIONS = "interpolation.json", "arithmetic.json", "projections.json"
 MAP, LIKELIHOOD = "latent_map.json", "likelihood.json"

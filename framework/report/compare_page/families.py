@@ -4,18 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from framework.metrics import higher_is_better
-from framework.report.text import format as words
-from framework.report.compare_page.metric_rows import (
-    Figure,
-    Group,
-    Missing,
-    group_of,
-    measured,
-    measured_alike,
-    missing_of,
-)
-from framework.report.shared.score_table import Column
-from framework.report.shared.sections import as_dict, as_list, shown_score
 from framework.report.compare_page.compared_run import (
     FAMILIES,
     INTERPOLATION,
@@ -26,7 +14,19 @@ from framework.report.compare_page.compared_run import (
     same_size,
     size_in_words,
 )
+from framework.report.compare_page.metric_rows import (
+    Figure,
+    Group,
+    Missing,
+    group_of,
+    measured,
+    measured_alike,
+    missing_of,
+)
 from framework.report.read.trials import finite
+from framework.report.shared.score_table import Column
+from framework.report.shared.sections import as_dict, as_list, shown_score
+from framework.report.text import format as words
 
 _WAYS = {"lerp": "straight (lerp)", "slerp": "along the sphere (slerp)"}
 _SHARES = ("precision", "recall", "coverage")

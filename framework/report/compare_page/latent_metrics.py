@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.report.text import format as words
-from framework.report.text.map_labels import MAP_FIGURES, nats_names
+from framework.report.compare_page.compared_run import ARITHMETIC, LIKELIHOOD, MAP, Side
 from framework.report.compare_page.metric_rows import (
     Better,
     Figure,
@@ -18,9 +17,10 @@ from framework.report.compare_page.metric_rows import (
     missing_of,
     percent,
 )
-from framework.report.shared.sections import as_dict, as_list
-from framework.report.compare_page.compared_run import ARITHMETIC, LIKELIHOOD, MAP, Side
 from framework.report.read.trials import finite
+from framework.report.shared.sections import as_dict, as_list
+from framework.report.text import format as words
+from framework.report.text.map_labels import MAP_FIGURES, nats_names
 
 # Key of a map's row -> which way is better. What is only drawn is left out; and the KL of an autoencoder is near 0 by
 # construction, since a Gaussian was fitted to its codes.

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from framework.report.text import format as words
 from framework.report.compare_page.compared_run import Side
+from framework.report.text import format as words
 
 Better = Literal["lower", "higher", ""]
 SHARE_APART = 0.02  # two standard errors of the difference of two shares of 5,000 each, at the most

@@ -7,10 +7,10 @@ from typing import Any
 import jinja2
 from ruamel.yaml import YAML
 
-from framework.report.text import format as words
+from framework.report.export.dataset_terms import SOURCES, Source
 from framework.report.export.write import SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
 from framework.report.read.run import changed_keys, finite
-from framework.report.export.dataset_terms import SOURCES, Source
+from framework.report.text import format as words
 
 _HERE = Path(__file__).parent
 _KINDS = {

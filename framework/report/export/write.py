@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import LoadedGenerator, load_generator
-from framework.runs import RunFolder, TrialFolder
-from framework.runs.folder import EXPERIMENT, SCORES
 from framework.checkpoint.saved import HUB_WEIGHTS, generator_files, json_bytes
 from framework.checkpoint.store import BEST
-from framework.runs.trial import plain
 from framework.config import Experiment, to_yaml, with_overrides
 from framework.config.describe import default_of
 from framework.errors import StorageError
 from framework.images import grid, png_bytes
+from framework.runs import RunFolder, TrialFolder
+from framework.runs.folder import EXPERIMENT, SCORES
+from framework.runs.trial import plain
 from framework.storage import Folder
 from framework.storage.folder import told
 

@@ -1,4 +1,4 @@
-"""What directions do, as artifacts/effects.json says (`framework.latents.effects`): in the page's order, by size."""
+"""What directions do, as artifacts/effects.json says (`framework.latents.steering.effects`): in the page's order, by size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -7,8 +7,8 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
-from framework.runs import RunFolder
 from framework.report.read.trials import Trial
+from framework.runs import RunFolder
 
 COLUMNS, ROWS = 4, 2
 _PADDING = 2  # of `framework.images.grid`, as trials write it

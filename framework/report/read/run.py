@@ -14,10 +14,10 @@
 
 `artifacts/arithmetic.json`: expression, and measured: a list of {attribute, share, interval, repeats, random_share,
 random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: a direction's file ->
-`framework.latents.effects.Effect.document` and {direction, method, target, generator, assessor}.
+`framework.latents.steering.effects.Effect.document` and {direction, method, target, generator, assessor}.
 `artifacts/projections.json`: photos, a list of {name, pixel_error, random_error, start_errors}, and held_out_generated:
 {pixel_error_median, count}. `artifacts/interpolation.json`: path_length, {lerp, slerp, features}.
-`artifacts/latent_map.json` and `artifacts/likelihood.json`: what `framework.orchestration.latent_map` and `.likelihood`
+`artifacts/latent_map.json` and `artifacts/likelihood.json`: what `framework.orchestration.studies.latent_map` and `.likelihood`
 write. `scores.json`: {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score (checkpoint, subject)
 are shown beside it.
 """
@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from framework.runs import RunFolder, TrialFolder
 from framework.config import Experiment, experiment_from_text, known_keys
 from framework.config.describe import default_of
 from framework.errors import StorageError
@@ -36,6 +35,7 @@ from framework.report.read.directions import Effect, effects_of
 from framework.report.read.films import Moving, read_moving
 from framework.report.read.final_images import Final, read_finals
 from framework.report.read.trials import Trial, finite, read_trial
+from framework.runs import RunFolder, TrialFolder
 
 __all__ = ["PICTURES", "Results", "Trial", "changed_keys", "finite", "more_columns", "read_results", "searched_keys"]
 

@@ -4,15 +4,15 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from framework.report.text import format as words
 from framework.report.charts.curves import trial_label
-from framework.report.run_page.importance import FEWEST_TRIALS, importances
 from framework.report.charts.lineage import Copy, Lineage, copies, lineage
 from framework.report.charts.parallel import Parallel, parallel
 from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
 from framework.report.read.search_keys import SearchedKey, complete, keys_of, value_of
 from framework.report.read.trials import Trial
+from framework.report.run_page.importance import FEWEST_TRIALS, importances
+from framework.report.text import format as words
 
 _POPULATION = (
     "Population based training: its trials go on from one another and change their settings on the way, so that how "

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from framework.report.text import format as words
+from framework.report.charts.heatmap import HeatMap, heat_map
 from framework.report.read.directions import Answer, Effect, Walked
 from framework.report.read.films import Moving
-from framework.report.charts.heatmap import HeatMap, heat_map
-from framework.report.run_page.leaderboard import Cell, sorted_by
 from framework.report.read.run import Results
 from framework.report.read.trials import finite
+from framework.report.run_page.leaderboard import Cell, sorted_by
+from framework.report.text import format as words
 
 _FEATURES = {"measurer": "the assessor’s features"}
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.metrics import higher_is_better
-from framework.report.shared import score_table
-from framework.report.text import format as words
 from framework.report.read.run import Results, more_columns, searched_keys
 from framework.report.read.trials import Trial, finite
+from framework.report.shared import score_table
+from framework.report.text import format as words
 
 STATES = {"stopped": "ended early", "pending": "waiting"}
 _MORE_TITLES = {"score_mean": "Mean score", "score_sd": "± sd", "within_noise": "Within noise of the first"}

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from framework.report.text import format as words
-from framework.report.text.map_labels import MAP_FIGURES, nats_names
 from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
-from framework.report.shared.sections import as_dict, as_list
 from framework.report.read.trials import finite
+from framework.report.shared.sections import as_dict, as_list
+from framework.report.text import format as words
+from framework.report.text.map_labels import MAP_FIGURES, nats_names
 
 _ALTS = {
     "latent_map.png": "Codes of held-out images as dots, in the colours of their classes, a panel a generator",

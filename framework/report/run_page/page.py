@@ -8,15 +8,15 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from framework.runs import RunFolder
-from framework.report.shared import sections
-from framework.report.text import format as words
-from framework.report.run_page.comparison import comparison_of
 from framework.report.charts.curves import curves_of
+from framework.report.read.run import Results, changed_keys, read_results
+from framework.report.run_page.comparison import comparison_of
 from framework.report.run_page.latent import latent_of, path_lengths
 from framework.report.run_page.leaderboard import leaderboard_of
 from framework.report.run_page.maps import maps_of
-from framework.report.read.run import Results, changed_keys, read_results
+from framework.report.shared import sections
+from framework.report.text import format as words
+from framework.runs import RunFolder
 
 _HERE = Path(__file__).parent
 _STYLES = ("report.css", "compare.css", "latent.css")

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.runs import RunFolder
 from framework.checkpoint.foreign import entry_of
 from framework.metrics import cost
 from framework.report.read.trials import finite
+from framework.runs import RunFolder
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from framework.report.text import format as words
 from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
 from framework.report.read.trials import finite
+from framework.report.text import format as words
 
 _FILM_LONGEST = 512  # pixels: a frame is looked at for its progress, the newest samples stand large above it
 

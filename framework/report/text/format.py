@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from framework.metrics import higher_is_better
-from framework.report.text.ticks import short_number
 from framework.report.read.trials import finite
+from framework.report.text.ticks import short_number
 
 _FAMILIES = {
     "fid_infinity": "The Fréchet distance extrapolated to infinitely many samples",

@@ -11,8 +11,8 @@ from torchmetrics.functional.classification import binary_auroc
 
 from framework.config import AssessorConfig
 from framework.data import PackedStore
-from framework.models.assessor.assessor import Assessor, AssessorNetwork
 from framework.models.arithmetic.blocks import on_device
+from framework.models.assessor.assessor import Assessor, AssessorNetwork
 from framework.training.assessor.augment import augmented
 from framework.training.assessor.labels import Label
 

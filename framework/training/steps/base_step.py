@@ -10,9 +10,9 @@ from torch.optim import Optimizer
 
 from framework.config import Experiment
 from framework.images import to_model_range
-from framework.training.steps.draws import Numbers
 from framework.training.precision import Precision
 from framework.training.state import State
+from framework.training.steps.draws import Numbers
 from framework.training.workers import Shard, WorkerGroup
 
 S = TypeVar("S", bound=State)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.config import Experiment
-from framework.training.steps.vae_step import AutoencoderState, AutoencoderStep, VaeState, VaeStep
 from framework.training.state import State, TrainState
-from framework.training.steps.gan_step import STEPS
 from framework.training.steps.base_step import Step
+from framework.training.steps.gan_step import STEPS
+from framework.training.steps.vae_step import AutoencoderState, AutoencoderStep, VaeState, VaeStep
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from framework.config import Experiment
+from framework.training.state import TrainState
 from framework.training.steps.augment import build_augmentation
+from framework.training.steps.base_step import Step, joined
 from framework.training.steps.draws import Draws, Numbers
 from framework.training.steps.objectives import build_objective, squared_slopes
-from framework.training.state import TrainState
-from framework.training.steps.base_step import Step, joined
 from framework.training.workers import Shard
 
 FIGURES = (

@@ -18,11 +18,11 @@ from framework.data import PackedStore
 from framework.images import from_pixels
 from framework.models import Ema
 from framework.models.architectures.autoencoder import Decoder, Encoder, FittedDecoder
-from framework.models.likelihood import build_likelihood
 from framework.models.architectures.vae import Posterior
-from framework.training.steps.draws import Draws, Numbers
+from framework.models.likelihood import build_likelihood
 from framework.training.state import State, adam
 from framework.training.steps.base_step import Step, joined
+from framework.training.steps.draws import Draws, Numbers
 from framework.training.workers import Shard
 
 FITTED_IMAGES = 2_048

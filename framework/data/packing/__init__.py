@@ -1,0 +1,1 @@
+"""From the files of a source to one packed store of uint8 images, on all cores."""

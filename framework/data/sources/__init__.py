@@ -1,0 +1,1 @@
+"""Where images come from: folders, archives, MNIST and drawn faces, with their labels."""

@@ -1,0 +1,1 @@
+"""From images to features: the extractors, their weights, and the resize before them."""

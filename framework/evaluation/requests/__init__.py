@@ -1,0 +1,1 @@
+"""Which metrics are asked for, and how they share passes over the images."""

@@ -1,0 +1,1 @@
+"""The methods that find directions, one a module."""

@@ -1,0 +1,1 @@
+"""Maps of latent codes: the plane they are shown in, the points on it, and the picture."""

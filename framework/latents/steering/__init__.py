@@ -1,0 +1,1 @@
+"""Moving samples along directions, and what that does to their attributes."""

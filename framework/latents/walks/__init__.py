@@ -1,0 +1,1 @@
+"""Interpolation between latents, and how smooth it is."""

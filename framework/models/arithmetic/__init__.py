@@ -1,0 +1,1 @@
+"""How networks compute: fixed blocks, exact arithmetic, bfloat16, and faster forms of single layers."""

@@ -1,0 +1,1 @@
+"""The assessor: a small classifier of attributes whose features also serve scores."""

@@ -1,0 +1,1 @@
+"""Scores of checkpoints and of two sets of images, computed by a pool."""

@@ -1,0 +1,1 @@
+"""Latent studies of one checkpoint, one module a job."""

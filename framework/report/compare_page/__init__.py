@@ -1,0 +1,1 @@
+"""The page that lays several runs side by side."""

@@ -1,0 +1,1 @@
+"""A generator and its model card in a folder of their own."""

@@ -1,0 +1,1 @@
+"""What the pages read of a run, tolerant of what is missing."""

@@ -1,0 +1,1 @@
+"""What both pages use: sections, the table of scores, and the templates."""

@@ -1,0 +1,1 @@
+"""Numbers, times and labels as the pages write them."""

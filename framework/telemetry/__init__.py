@@ -1,0 +1,1 @@
+"""Where a trial's reports go: its folder, TensorBoard, and trackers such as MLflow."""

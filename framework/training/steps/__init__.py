@@ -1,0 +1,1 @@
+"""The training step of each model family, and what it computes with."""
