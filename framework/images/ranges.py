@@ -1,5 +1,6 @@
 """Where pixel ranges change: bytes for storage, [-1, 1] for networks, [0, 1] for likelihoods. Nowhere else."""
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,3 +59,12 @@ def from_pixels(images: np.ndarray) -> "Tensor":
     import torch
 
     return to_model_range(torch.from_numpy(np.ascontiguousarray(images)))
+
+
+def in_levels(squared_error: float) -> float:
+    """A mean squared error of images in [-1,1] as the root of one of levels from 0 to 255.
+
+    >>> in_levels(4.0)
+    255.0
+    """
+    return 127.5 * math.sqrt(squared_error)

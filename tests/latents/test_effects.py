@@ -5,7 +5,9 @@ import pytest
 import scipy.stats
 
 from framework.errors import LatentsError
-from framework.latents.steering.effects import Effect, Slopes, latent_slopes, logits, path_length, random_directions
+from framework.latents.directions.attributes import logits
+from framework.latents.steering.effects import Effect, Slopes, latent_slopes, random_directions
+from framework.latents.walks.smoothness import path_length
 
 STRENGTHS = [-2.0, -1.0, 0.0, 1.0, 3.0]
 

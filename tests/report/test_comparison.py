@@ -13,8 +13,8 @@ from framework.images import grid, png_bytes
 from framework.report import read_results
 from framework.report.charts.lineage import copies, descent_of_best, lineage
 from framework.report.charts.parallel import parallel
+from framework.report.charts.search_keys import keys_of
 from framework.report.read.final_images import first_tiles
-from framework.report.read.search_keys import keys_of
 from framework.report.read.trials import Descent
 from framework.report.run_page import leaderboard
 from framework.report.run_page.comparison import comparison_of, distinct_settings

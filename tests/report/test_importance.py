@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from framework.report.run_page import importance
-from framework.report.run_page.importance import (
+from framework.metrics.importance import (
     FEWEST_TRIALS,
     explained,
     group_basis,
@@ -15,6 +14,7 @@ from framework.report.run_page.importance import (
     ranks,
     trend_basis,
 )
+from framework.report.run_page import importance
 
 
 def test_examples():

@@ -9,8 +9,8 @@ import warnings
 from typing import Any
 
 from framework.data.packing.decoding import RejectedError, decode
+from framework.data.packing.reading import Reader
 from framework.data.sources.mnist import framed
-from framework.data.sources.reading import Reader
 
 Result = tuple[int, str, str | None]  # slot, sha256 of the content, why it was rejected
 

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from framework.config import DataConfig
 from framework.data.packing.decoding import RejectedError
-from framework.data.sources.reading import Reader
+from framework.data.packing.reading import Reader
 from framework.data.sources.source import list_source
 from framework.errors import DataError, EvaluationError
 

@@ -8,7 +8,8 @@ import numpy as np
 from framework.errors import LatentsError
 from framework.latents.attributes.groups import Labels
 from framework.latents.protocols import Scores
-from framework.latents.steering.effects import logits
+
+_LEAST_PROBABILITY = 1e-6  # a probability of 0 or 1 has no logit
 
 
 @dataclass(frozen=True)
@@ -48,3 +49,13 @@ def attributes_of(labels: Labels, wanted: Sequence[str] | None, *, key: str = "a
         known = ", ".join(every) or "none, for there is no assessor"
         raise LatentsError(f"latents.{key}: no attribute {', '.join(unknown)}; known: {known}")
     return list(every.values()) if wanted is None else [every[name] for name in wanted]
+
+
+def logits(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities of any shape as logits, float64.
+
+    >>> logits(np.array([0.5, 1.0])).round(2).tolist()
+    [0.0, 13.82]
+    """
+    p = np.clip(np.asarray(probabilities, np.float64), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    return np.log(p / (1 - p))

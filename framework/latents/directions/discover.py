@@ -20,13 +20,14 @@ from framework.latents.attributes.shares import combine
 from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import Direction, unit
 from framework.latents.directions.edits import EDITS, edits_for
-from framework.latents.directions.methods.ganalyze import Generate, Score, ganalyze
+from framework.latents.directions.methods.ganalyze import ganalyze
 from framework.latents.directions.methods.ganspace import ganspace
 from framework.latents.directions.methods.interfacegan import boundary_normal, conditional, difference_normal, surest
 from framework.latents.directions.methods.layers import early_activations
 from framework.latents.directions.methods.sefa import first_weight, sefa
 from framework.latents.directions.methods.steerability import steer_linear, steer_nonlinear
 from framework.latents.directions.sorted_samples import read_piles
+from framework.latents.networks import Generate, Score
 from framework.latents.protocols import Scores
 
 BATCH = 32

@@ -8,7 +8,6 @@ found back.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,10 @@ import torch
 from torch import Tensor
 
 from framework.errors import LatentsError
-from framework.latents.directions.methods.ganalyze import Generate
+from framework.images.ranges import in_levels
+from framework.latents.networks import Features, Generate
 
 _SPREAD_SAMPLES = 64  # of which the features' usual distance is taken
-Features = Callable[[Tensor], Tensor]
-"""Images [n,c,h,w] in [-1,1] -> [n,d], differentiable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,15 +107,6 @@ def project(
         feature_error=None if feature_errors is None else float(feature_errors[best]),
         start_errors=sorted(map(in_levels, errors.tolist())),
     )
-
-
-def in_levels(squared_error: float) -> float:
-    """A mean squared error of images in [-1,1] as the root of one of levels from 0 to 255.
-
-    >>> in_levels(4.0)
-    255.0
-    """
-    return 127.5 * math.sqrt(squared_error)
 
 
 def _in_parts(generate: Generate, latents: Tensor, size: int = 64) -> Tensor:

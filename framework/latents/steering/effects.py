@@ -19,7 +19,6 @@ from framework.latents.steering.reach import Reach
 
 LEAST_LATENTS = 1_000
 RANDOM_DIRECTIONS = 100
-_LEAST_PROBABILITY = 1e-6  # a probability of 0 or 1 has no logit
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,16 +49,6 @@ class Slopes:
         mean, error = float(each.mean()), float(each.std(ddof=1)) / math.sqrt(len(each))
         half = float(scipy.stats.t.ppf(0.975, len(each) - 1)) * error
         return cls(mean, (mean - half, mean + half), float((each > 0).mean()), each)
-
-
-def logits(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities of any shape as logits, float64.
-
-    >>> logits(np.array([0.5, 1.0])).round(2).tolist()
-    [0.0, 13.82]
-    """
-    p = np.clip(np.asarray(probabilities, np.float64), _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
-    return np.log(p / (1 - p))
 
 
 def latent_slopes(values: np.ndarray, strengths: Sequence[float]) -> np.ndarray:
@@ -170,8 +159,3 @@ def random_directions(size: int, *, count: int = RANDOM_DIRECTIONS, seed: int) -
     """[count,z] float32, uniform on the sphere of length 1."""
     drawn = np.random.default_rng(seed).normal(size=(count, size))
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
-
-
-def path_length(features: np.ndarray) -> float:
-    """Length of a walk through features [s,d]: the sum of its steps'."""
-    return float(np.linalg.norm(np.diff(features.astype(np.float64), axis=0), axis=1).sum())

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from framework.latents.directions.methods.ganalyze import Generate
-from framework.latents.projection.project import Features, in_levels
-from framework.latents.steering.effects import path_length
+from framework.images.ranges import in_levels
+from framework.latents.networks import Features, Generate
 
 PATH_STEPS = 65  # latents that a way is measured on, however many are drawn
 _AT_A_TIME = 32
@@ -80,3 +79,8 @@ def smoothness(ruler: Ruler, walks: Mapping[str, Sequence[np.ndarray]]) -> dict[
             }
     first = next(iter(walks.values()))
     return {**found, "pairs": len(first), "features": ruler.name, "steps": len(first[0])}
+
+
+def path_length(features: np.ndarray) -> float:
+    """Length of a walk through features [s,d]: the sum of its steps'."""
+    return float(np.linalg.norm(np.diff(features.astype(np.float64), axis=0), axis=1).sum())

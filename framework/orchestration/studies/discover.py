@@ -20,8 +20,8 @@ from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
 from framework.latents.directions.discover import Tools, discover, settings_of
 from framework.latents.directions.edits import edits_for
-from framework.latents.directions.methods.ganalyze import Score
 from framework.latents.directions.sheet import make_sheet
+from framework.latents.networks import Score
 from framework.latents.protocols import Scores
 from framework.orchestration.context import Study
 from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks

@@ -17,7 +17,9 @@ from framework.evaluation.features.inception import Inception
 from framework.evaluation.features.resizing import resize_like_tensorflow
 from framework.evaluation.features.weights import find_weights, how_to_get_weights, read_weights
 from framework.images import from_pixels, labelled_sheet, png_bytes
-from framework.latents.projection.project import Features, Projected, in_levels, project
+from framework.images.ranges import in_levels
+from framework.latents.networks import Features
+from framework.latents.projection.project import Projected, project
 from framework.orchestration.context import Study
 from framework.orchestration.pool.tasks import task_device
 from framework.orchestration.studies.models import Place, crew_of, place_of

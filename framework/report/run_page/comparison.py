@@ -4,14 +4,14 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from framework.metrics.importance import FEWEST_TRIALS, importances
 from framework.report.charts.curves import trial_label
 from framework.report.charts.lineage import Copy, Lineage, copies, lineage
 from framework.report.charts.parallel import Parallel, parallel
+from framework.report.charts.search_keys import SearchedKey, complete, keys_of, value_of
 from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
-from framework.report.read.search_keys import SearchedKey, complete, keys_of, value_of
 from framework.report.read.trials import Trial
-from framework.report.run_page.importance import FEWEST_TRIALS, importances
 from framework.report.text import format as words
 
 _POPULATION = (

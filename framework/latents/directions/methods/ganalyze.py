@@ -11,7 +11,7 @@ answered with 0.93 of a ridge regression's slope, without with 0.82.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,7 @@ from torch import Tensor
 
 from framework.errors import LatentsError
 from framework.latents.directions.direction import unit
-
-Generate = Callable[[Tensor], Tensor]
-"""Latents [n,z] -> images [n,c,h,w] in [-1,1], differentiable."""
-Score = Callable[[Tensor], Tensor]
-"""Images [n,c,h,w] in [-1,1] -> [n], differentiable."""
+from framework.latents.networks import Generate, Score
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from framework.errors import LatentsError
 from framework.latents.directions.direction import Walk, unit
 from framework.latents.directions.edits import Edit
-from framework.latents.directions.methods.ganalyze import Descent, Generate, batches
+from framework.latents.directions.methods.ganalyze import Descent, batches
+from framework.latents.networks import Generate
 
 _HIDDEN_OF_SIZE = 2  # hidden units of a nonlinear walk, in latent sizes
 
