@@ -7,7 +7,7 @@ from typing import Any
 from pyarrow import fs
 
 from framework.metrics import cost
-from framework.report.read.run import finite
+from framework.report.read.json_values import finite
 from framework.runs import RunFolder, TrialFolder
 from framework.runs.lease import holder
 from framework.runs.trial import ENDED, METRICS, PARAMS, STATE

@@ -5,12 +5,11 @@ import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from framework.config import Experiment
 from framework.images import grid, png_bytes
 from framework.metrics import cost
-from framework.orchestration.trial.ray_metrics import Gauges
 from framework.runs import TrialFolder
 from framework.telemetry.trackers import Trackers
 from framework.training import Report, Scored
@@ -22,22 +21,37 @@ _SAMPLE_COLUMNS = 8
 _JUDGED = ("score", "best_score")  # TensorBoard's HParams compare trials by these, and write them as scalars too
 
 
+class Gauges(Protocol):
+    """Whatever shows the newest figures of a trial while it trains."""
+
+    def set(self, figures: dict[str, float]) -> None:
+        """Those of one report; a name that is not known is left out."""
+        ...
+
+
 class Telemetry:
     """Writes what rank 0 reports into a trial's folder.
 
     Args:
         trial: The trial.
         experiment: What is trained; its name, and its `telemetry`.
-        parameters: The searched keys: TensorBoard's HParams, and tags of Ray's metrics.
+        parameters: The searched keys: TensorBoard's HParams, and what trackers are told.
+        gauges: Show the figures while the trial runs.
         log: Told in a line what should be known.
     """
 
     def __init__(
-        self, trial: TrialFolder, *, experiment: Experiment, parameters: dict[str, Any], log: Callable[[str], None]
+        self,
+        trial: TrialFolder,
+        *,
+        experiment: Experiment,
+        parameters: dict[str, Any],
+        gauges: Gauges,
+        log: Callable[[str], None],
     ) -> None:
         self._trial = trial
         self._before = trial.last_report()
-        self._gauges = Gauges(experiment=experiment.name, trial=trial.id, parameters=parameters)
+        self._gauges = gauges
         self._best: float | None = None
         for row in trial.metrics():  # of the lives before this one
             if "score" in row:

@@ -14,7 +14,7 @@ from framework.evaluation.values.parts import Sharer, subsets_part
 from framework.metrics import Moments
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.pool.actors import cpu_tasks
-from framework.orchestration.pool.tasks import TaskResources, on_one_thread
+from framework.orchestration.pool.tasks import TaskResources, on_one_thread, task_device
 from framework.orchestration.scoring.features import Gatherer
 
 KIND = "NVIDIA L4"
@@ -27,6 +27,8 @@ class Here:
 
     def __init__(self):
         self.names = []
+
+    device_of_task = staticmethod(task_device)
 
     def map(self, function, arguments, *, name, done=None):
         for number, given in enumerate(arguments, start=1):

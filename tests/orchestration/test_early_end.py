@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
 
-from framework.search.early_stopping import EarlyEnd, MedianStopping, SuccessiveHalving
+from framework.orchestration.search.tune_scheduler import EarlyEnd
+from framework.search.early_stopping import MedianStopping, SuccessiveHalving
 from framework.search.registry import Entry, Ledger
 
 EVERY = 10

@@ -20,7 +20,7 @@ from framework.metrics import (
     nearest,
     relative_diversity,
 )
-from framework.orchestration.pool.tasks import on_one_thread
+from framework.orchestration.pool.tasks import on_one_thread, task_device
 
 FEATURES = FeatureSpec("inception", "weights.pth", "a" * 64, 64)
 REAL, FAKE, HELD_OUT = 600, 560, 70
@@ -28,6 +28,8 @@ REAL, FAKE, HELD_OUT = 600, 560, 70
 
 class Here:
     """A crew of one, in this process, on one thread like any other."""
+
+    device_of_task = staticmethod(task_device)
 
     def map(self, function, arguments, *, name, done=None):
         for given in arguments:

@@ -9,6 +9,7 @@ import numpy as np
 
 from framework.evaluation import FeatureSpec, SourceSpec
 from framework.evaluation.values.moments import rows_moments
+from framework.evaluation.values.pool import Crew, DeviceOfTask, Needs
 from framework.metrics import (
     Cover,
     Moments,
@@ -20,8 +21,6 @@ from framework.metrics import (
     subset_distance,
     subset_indices,
 )
-from framework.orchestration.cluster.node_files import Needs
-from framework.orchestration.pool.tasks import Crew
 
 Features = str | np.ndarray
 """[n,d] float32: the path of an .npy, mapped where it is read, or the array itself."""
@@ -52,7 +51,8 @@ class Sharer:
 
     def map_moments(self, arguments: Sequence[tuple]) -> Iterator[Moments]:
         """`moments_part` of each, in order."""
-        return self._map(self.gpus or self.crew, moments_part, arguments, "moments")
+        crew = self.gpus or self.crew
+        return self._map(crew, moments_part, [(*each, crew.device_of_task) for each in arguments], "moments")
 
     def _map(self, crew: Crew, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
         work = [(self.needs, function, *each) for each in arguments]
@@ -71,9 +71,9 @@ def do_part(needs: Needs | None, function: Callable[..., Any], *arguments: Any) 
     return function(*arguments)
 
 
-def moments_part(features: Features, start: int, stop: int) -> Moments:
+def moments_part(features: Features, start: int, stop: int, device_of_task: DeviceOfTask) -> Moments:
     """Of the images start to stop."""
-    return rows_moments(opened(features)[start:stop])
+    return rows_moments(opened(features)[start:stop], device_of_task())
 
 
 def subsets_part(

@@ -1,1 +1,1 @@
-"""Attributes of samples: groups chosen by a classifier, expressions of groups, and the shares that have an attribute."""
+"""Attributes of samples: groups chosen by a classifier, expressions of groups, and shares that have one."""

@@ -64,7 +64,7 @@ class Discriminator(DiscriminatorNetwork):
     """A chain from an image in [-1, 1] to one logit. The last dropout is the one that a mask is for, others do nothing.
 
     Args:
-        layers: Documents of `framework.models.architectures.described_layers`; the sigmoid at the end is not among them.
+        layers: Documents of `described_layers`; the sigmoid at the end is not among them.
         resolution: Side of the images in pixels.
         channels: 1 or 3.
         dropout: Probability with which a feature is dropped where a mask is given.

@@ -1,7 +1,7 @@
 """A network as plain data: a chain of layers, and the shape that each hands to the next.
 
-Nothing here is a network yet, `framework.models.architectures.described` makes one. A shape is without the batch and channels last,
-as Keras has it: (n,) or (height, width, channels).
+Nothing here is a network yet, `described` makes one. A shape is without the batch and channels last, as Keras has it:
+(n,) or (height, width, channels).
 """
 
 import json

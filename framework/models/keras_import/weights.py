@@ -1,6 +1,6 @@
 """Arrays as Keras keeps them -> the states of our networks.
 
-How a kernel lies here and there is told in `framework.models.architectures.dcgan`; beyond its pair the same holds, but for the
+How a kernel lies here and there is told in `models/architectures/dcgan.py`; beyond its pair the same holds, but for the
 discriminator's half turn: layers as data look at images upright.
 """
 

@@ -9,13 +9,13 @@ import ray
 from ray.exceptions import RayActorError
 
 from framework.errors import ClusterError
+from framework.evaluation.values.pool import DeviceOfTask, Done
 from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.connect import Cluster, gpu_shares
 from framework.orchestration.cluster.gpus import is_usable, node_gpus
 from framework.orchestration.cluster.node_files import Needs
 from framework.orchestration.pool.tasks import (
     LOST_WORKER_RETRIES,
-    Done,
     TaskResources,
     Tasks,
     on_one_thread,
@@ -94,6 +94,11 @@ class Actors:
         if self.resources.gpus:
             self._wait_for_one()
         return self._kind
+
+    @property
+    def device_of_task(self) -> DeviceOfTask:
+        """See Crew."""
+        return task_device
 
     def map(
         self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None

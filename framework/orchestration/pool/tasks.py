@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import ray
@@ -13,13 +13,13 @@ from ray.exceptions import RayTaskError
 
 from framework.config import Experiment
 from framework.errors import ClusterError
+from framework.evaluation.values.pool import DeviceOfTask, Done
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import Needs
 
 SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
 LOST_WORKER_RETRIES = 3
 _SHARED = "LATENTSCAPE_SHARED_GPUS"  # set in tasks that compute on GPUs of the caller's
-Done = Callable[[int, int], None]
 
 
 def parts_of(rows: np.ndarray) -> list[np.ndarray]:
@@ -29,24 +29,6 @@ def parts_of(rows: np.ndarray) -> list[np.ndarray]:
     [256, 256, 88]
     """
     return [rows[start : start + SHARD_IMAGES] for start in range(0, len(rows), SHARD_IMAGES)]
-
-
-class Crew(Protocol):
-    """Whoever does shards of work: tasks, or actors that keep what they have loaded."""
-
-    def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
-    ) -> Iterator[Any]:
-        """`function(*arguments[i])` for each i, yielded in order.
-
-        Args:
-            function: Module-level; gets its arguments and runs on one torch thread, so that neither the number of
-                cores nor that of workers moves a rounding.
-            arguments: One tuple a shard.
-            name: Shown by Ray's dashboard.
-            done: Called with (finished, all) after each.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -133,6 +115,11 @@ class Tasks:
 
     resources: TaskResources
     needs: Needs | None = None
+
+    @property
+    def device_of_task(self) -> DeviceOfTask:
+        """See Crew."""
+        return task_device
 
     def map(
         self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import Target
-from framework.evaluation import FeatureSpec, Request, SourceSpec, passes, requested, store_spec
+from framework.evaluation import FeatureSpec, Request, SourceSpec, store_spec
 from framework.evaluation.requests.run_metrics import RunRequests, RunSides, run_requests
 from framework.evaluation.values.compute import Sides, by_torchmetrics, combined, measure
 from framework.orchestration.context import Study
@@ -17,8 +17,6 @@ from framework.orchestration.pool.actors import Actors, cpu_tasks
 from framework.orchestration.scoring.features import Gatherer, delete_features
 from framework.orchestration.scoring.nearest_images import write_nearest
 from framework.orchestration.scoring.precision_shift import SHIFT_IMAGES, check_gain, precision_shift, with_shift
-from framework.orchestration.trial.resources import Plan
-from framework.orchestration.trial.spec import TrialScoring
 
 
 def evaluate(study: Study, targets: Sequence[Target]) -> list[dict[str, Any]]:
@@ -165,30 +163,3 @@ def gather_fake(
         return dataclasses.replace(real, fake=gatherer.moments(source, features, name=name))
     rows, logits = gatherer.features(source, features, name=name)
     return dataclasses.replace(real, fake_features=rows, logits=logits)
-
-
-def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
-    """How the trials of a run are scored; the real side is made here, once for all of them."""
-    settings = study.experiment.evaluation
-    features = study.trial_features()
-    one = {"metrics": [study.trial_family()], "samples": settings.trial_samples, "seeds": 1, "engine": "latentscape"}
-    (request,) = requested(
-        settings.model_copy(update=one), features=features, has_held_out=len(study.images.held_out_indices) > 1
-    )
-    (made,) = passes([request])
-    features = made.features(settings, assessor_folder=study.measurer)
-    wanted = RunRequests(study.run, RunSides.of_store(study.images), made, features)
-    real, moments, device = RunPass(study, wanted).real_side([request])
-    tasks = (
-        max(1, round(plan.fewest_workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
-    )
-    return TrialScoring(
-        request=request,
-        features=features,
-        protocol=wanted.on(device).protocol(request),
-        moments=str(moments),
-        real=dataclasses.replace(real, real=None),
-        blocks=settings.batch_size,
-        tasks=tasks,
-        needs=study.needs(features.path, moments, *real.files()),
-    )

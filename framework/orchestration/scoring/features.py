@@ -11,10 +11,10 @@ from framework.evaluation import SHARD_IMAGES, FeatureSpec, SourceSpec, real_sta
 from framework.evaluation.sources.shards import spans
 from framework.evaluation.values.compute import Sharer, prefix_moments
 from framework.evaluation.values.moments import shard_features, source_moments
+from framework.evaluation.values.pool import Crew, Done
 from framework.evaluation.values.reference import kept_features
 from framework.metrics import Moments
 from framework.orchestration.cluster.node_files import Needs
-from framework.orchestration.pool.tasks import Crew, Done
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Gatherer:
         source = self.on_device(source)
 
         def compute(missing: Sequence[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
-            work = [(source, features, start, stop, self.blocks) for start, stop in missing]
+            work = [(source, features, start, stop, self.blocks, self.crew.device_of_task) for start, stop in missing]
             done = self.counter(f"{name}, by 256 images")
             starts = (start for start, _ in missing)
             yield from zip(starts, self.crew.map(shard_features, work, name=name, done=done), strict=True)

@@ -12,9 +12,10 @@ from framework.evaluation import FeatureSpec, Request, SourceSpec, build_extract
 from framework.evaluation.features.extractor import BLOCK_IMAGES
 from framework.evaluation.values.compute import Sides, measure
 from framework.evaluation.values.moments import source_features
+from framework.evaluation.values.pool import Crew
 from framework.metrics import Moments
 from framework.models.arithmetic.bfloat16 import LEAST_GAIN, bfloat16_gain, convolution_gain, is_emulated
-from framework.orchestration.pool.tasks import Crew, task_device
+from framework.orchestration.pool.tasks import task_device
 from framework.orchestration.scoring.features import Gatherer
 
 SHIFT_IMAGES = 500

@@ -16,13 +16,15 @@ from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.orchestration.cluster.stop_flag import stoppable
 from framework.orchestration.search.trial_progress import Shower
+from framework.orchestration.search.trial_scoring import trial_scoring
+from framework.orchestration.search.tune_scheduler import EarlyEnd
 from framework.orchestration.search.tune_searcher import Feed
 from framework.orchestration.trial.driver import TrialDriver, fit_trial, last_line, ray_records, ray_storage
 from framework.orchestration.trial.resources import Plan, plan, search_plan
 from framework.orchestration.trial.spec import TrialWork
 from framework.runs import RunFolder
 from framework.runs.trial import ENDED
-from framework.search.early_stopping import EarlyEnd, Rule, rule_of
+from framework.search.early_stopping import Rule, rule_of
 from framework.search.leaderboard import update_results
 from framework.search.pbt import compared_until, exploit, generation_ends
 from framework.search.registry import Entry, Ledger
@@ -143,8 +145,6 @@ def _run_population(study: "Study", made: Plan) -> None:
 
 def _template(study: "Study", made: Plan) -> TrialWork:
     """What all trials have in common."""
-    from framework.orchestration.scoring.evaluate import trial_scoring
-
     scoring = trial_scoring(study, made)
     return TrialWork(
         run=study.run.folder.location,

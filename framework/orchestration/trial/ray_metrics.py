@@ -34,7 +34,7 @@ FIGURES = {
 }
 
 
-class Gauges:
+class RayGauges:
     """Of one trial, set by its rank 0.
 
     Args:

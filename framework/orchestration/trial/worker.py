@@ -12,6 +12,7 @@ from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.data import open_store
 from framework.errors import LatentscapeError, OutOfMemoryError, TrainingError
 from framework.orchestration.trial.background_score import ScoreInTheMaking
+from framework.orchestration.trial.ray_metrics import RayGauges
 from framework.orchestration.trial.spec import TrialWork
 from framework.runs import RunFolder, TrialFolder
 from framework.telemetry.writer import Telemetry
@@ -29,7 +30,10 @@ def train_worker(work: TrialWork) -> None:
     messages: list[str] = []
     telemetry = None
     if workers.rank == 0:
-        telemetry = Telemetry(trial, experiment=work.experiment, parameters=work.parameters, log=messages.append)
+        gauges = RayGauges(experiment=work.experiment.name, trial=trial.id, parameters=work.parameters)
+        telemetry = Telemetry(
+            trial, experiment=work.experiment, parameters=work.parameters, gauges=gauges, log=messages.append
+        )
 
     def report(report: Report) -> None:
         if telemetry is not None:

@@ -5,8 +5,9 @@ import math
 from dataclasses import dataclass
 
 from framework.report.charts.line_chart import Chart, Line, Point, draw
+from framework.report.read.json_values import finite
 from framework.report.read.run import Results
-from framework.report.read.trials import Trial, finite
+from framework.report.read.trials import Trial
 from framework.report.text import format as words
 
 # Colours that can still be told apart; where there are more trials than that, only the first of them have one.

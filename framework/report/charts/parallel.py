@@ -6,8 +6,9 @@ from framework.metrics.importance import ranks
 from framework.report.charts.curves import trial_label
 from framework.report.charts.line_chart import Axis, padded
 from framework.report.charts.search_keys import SearchedKey, complete, keys_of, name_of
+from framework.report.read.json_values import finite
 from framework.report.read.run import Results
-from framework.report.read.trials import Trial, finite
+from framework.report.read.trials import Trial
 from framework.report.text import format as words
 
 _TOP, _BOTTOM, _LEFT, _RIGHT = 46.0, 330.0, 64.0, 40.0

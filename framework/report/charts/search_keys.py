@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from framework.config import Experiment
+from framework.report.read.json_values import finite
 from framework.report.read.run import searched_keys
-from framework.report.read.trials import Trial, finite
+from framework.report.read.trials import Trial
 from framework.report.text import format as words
 
 

@@ -8,10 +8,9 @@ from framework.checkpoint.foreign import entry_of
 from framework.config import Experiment
 from framework.errors import StorageError
 from framework.models import build_generator, build_partner, count_parameters
+from framework.report.read.json_values import as_dict, finite
 from framework.report.read.run import read_documents
-from framework.report.read.trials import finite
 from framework.report.shared.score_table import Row
-from framework.report.shared.sections import as_dict
 from framework.runs import RunFolder
 
 INTERPOLATION, ARITHMETIC, PROJECTIONS = "interpolation.json", "arithmetic.json", "projections.json"

@@ -23,9 +23,9 @@ from framework.report.compare_page.metric_rows import (
     measured_alike,
     missing_of,
 )
-from framework.report.read.trials import finite
+from framework.report.read.json_values import as_dict, as_list, finite
 from framework.report.shared.score_table import Column
-from framework.report.shared.sections import as_dict, as_list, shown_score
+from framework.report.shared.sections import shown_score
 from framework.report.text import format as words
 
 _WAYS = {"lerp": "straight (lerp)", "slerp": "along the sphere (slerp)"}

@@ -17,8 +17,7 @@ from framework.report.compare_page.metric_rows import (
     missing_of,
     percent,
 )
-from framework.report.read.trials import finite
-from framework.report.shared.sections import as_dict, as_list
+from framework.report.read.json_values import as_dict, as_list, finite
 from framework.report.text import format as words
 from framework.report.text.map_labels import MAP_FIGURES, nats_names
 

@@ -10,8 +10,8 @@ from framework.report.compare_page.families import about_group, photo_group, sco
 from framework.report.compare_page.latent_metrics import arithmetic_group, likelihood_group, map_group, maps_of
 from framework.report.compare_page.metric_rows import Missing
 from framework.report.read.pictures import Picture, picture
-from framework.report.run_page.page import environment, files_of
 from framework.report.shared.score_table import Column
+from framework.report.shared.templates import environment, files_of
 from framework.storage import Folder
 
 _STYLES, _SCRIPTS = ("report.css", "latent.css", "families.css"), ("zoom.js",)

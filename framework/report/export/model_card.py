@@ -7,9 +7,10 @@ from typing import Any
 import jinja2
 from ruamel.yaml import YAML
 
+from framework.report.export.bundle import SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
 from framework.report.export.dataset_terms import SOURCES, Source
-from framework.report.export.write import SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
-from framework.report.read.run import changed_keys, finite
+from framework.report.read.json_values import finite
+from framework.report.read.run import changed_keys
 from framework.report.text import format as words
 
 _HERE = Path(__file__).parent

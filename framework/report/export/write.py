@@ -4,7 +4,6 @@ The layout is the Hugging Face Hub's, and `framework.load_generator` opens it. N
 machine that it was made on, and the same checkpoint gives the same bytes.
 """
 
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +16,8 @@ from framework.config import Experiment, to_yaml, with_overrides
 from framework.config.describe import default_of
 from framework.errors import StorageError
 from framework.images import grid, png_bytes
+from framework.report.export.bundle import SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
+from framework.report.export.model_card import card
 from framework.runs import RunFolder, TrialFolder
 from framework.runs.folder import EXPERIMENT, SCORES
 from framework.runs.trial import plain
@@ -24,39 +25,8 @@ from framework.storage import Folder
 from framework.storage.folder import told
 
 CARD = "README.md"
-SAMPLES = "samples.png"
-SAMPLE_COUNT, SAMPLE_COLUMNS, SAMPLE_SEED = 32, 8, 0
 _SAMPLE_SIDE = 96  # pixels, at least, of a sample in the picture
 _PLACES = ("data.path", "data.labels", "evaluation.weights", "training.start_from")
-
-
-@dataclass(frozen=True)
-class Export:
-    """One generator of a run and all that is known of it.
-
-    Attributes:
-        generator: Loaded, on the CPU.
-        checkpoint: Its path within the run.
-        experiment: What trained it: the trial's searched values laid over the run's, places reduced to names.
-        searched: Dotted key -> value of what the search set.
-        trials: How many trials the run has.
-        chosen_by: The score that made it the best of its run; None where it was named, and not chosen.
-        scores: Of this very generator, each `metric`, `value`, `protocol`, `checkpoint`; the final ones first.
-        data: What run.json says of the images: source, images, training, digest, resolution, labels …
-        versions: Of the packages that trained it.
-        warnings: What its trial warned of.
-    """
-
-    generator: LoadedGenerator
-    checkpoint: str
-    experiment: Experiment
-    searched: dict[str, Any]
-    trials: int
-    chosen_by: dict[str, Any] | None
-    scores: list[dict[str, Any]]
-    data: dict[str, Any]
-    versions: dict[str, str]
-    warnings: list[str]
 
 
 def read_export(run: RunFolder, checkpoint: str) -> Export:
@@ -100,8 +70,6 @@ def portable(experiment: Experiment) -> Experiment:
 
 def export_files(export: Export) -> dict[str, bytes]:
     """Name -> content of each file of the repository."""
-    from framework.report.export.model_card import card  # it describes an Export, so it imports this module
-
     generator = export.generator
     assert generator.network is not None
     config = {**generator.config, "weights_file": HUB_WEIGHTS}

@@ -1,11 +1,11 @@
-"""What directions do, as artifacts/effects.json says (`framework.latents.steering.effects`): in the page's order, by size."""
+"""What directions do, as artifacts/effects.json says (`latents/steering/effects.py`): in the page's order, by size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from framework.report.read.trials import finite
+from framework.report.read.json_values import as_list, as_text, finite
 
 
 @dataclass(frozen=True)
@@ -151,21 +151,21 @@ def strongest(effects: Sequence[Effect], *, most: int) -> dict[str, list[str]]:
 
 def _effect(file: str, row: dict[str, Any]) -> Effect:
     answers, strengths, distances = (row.get(name) for name in ("attributes", "data_strengths", "data_distance"))
-    sizes = [abs(size) for strength in _list(strengths) if (size := finite(strength)) is not None]
+    sizes = [abs(size) for strength in as_list(strengths) if (size := finite(strength)) is not None]
     return Effect(
         stem=PurePosixPath(file).name.removesuffix(".safetensors"),
-        method=_text(row.get("method")) or "–",
-        target=_text(row.get("target")),
+        method=as_text(row.get("method")) or "–",
+        target=as_text(row.get("target")),
         answers={
             str(name): answer
             for name, part in (answers.items() if isinstance(answers, dict) else ())
             if isinstance(part, dict) and (answer := _answer(part)) is not None
         },
         leaves_data_at=finite(row.get("leaves_data_at")),
-        farthest=max(sizes, default=None) if _list(distances) else None,
+        farthest=max(sizes, default=None) if as_list(distances) else None,
         latents=finite(row.get("latents")),
         made_with=(str(row.get("generator")), str(row.get("assessor"))),
-        walked=_walked(row.get("reach"), _text(row.get("edit_unit"))),
+        walked=_walked(row.get("reach"), as_text(row.get("edit_unit"))),
     )
 
 
@@ -174,7 +174,7 @@ def _walked(part: Any, unit: str) -> Walked | None:
         return None
     pairs = [
         (strength, reached)
-        for one, other in zip(_list(part.get("strengths")), _list(part.get("reached")), strict=False)
+        for one, other in zip(as_list(part.get("strengths")), as_list(part.get("reached")), strict=False)
         if (strength := finite(one)) is not None and (reached := finite(other)) is not None
     ]
     if not pairs:
@@ -187,15 +187,7 @@ def _answer(row: dict[str, Any]) -> Answer | None:
     slope = finite(row.get("slope"))
     if slope is None:
         return None
-    ends = [finite(end) for end in _list(row.get("interval"))]
+    ends = [finite(end) for end in as_list(row.get("interval"))]
     interval = (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
     names = ("right_share", "random_rank", "random_99th", "random_directions")
     return Answer(slope, interval, *(finite(row.get(name)) for name in names))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -17,8 +17,8 @@ random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: 
 `framework.latents.steering.effects.Effect.document` and {direction, method, target, generator, assessor}.
 `artifacts/projections.json`: photos, a list of {name, pixel_error, random_error, start_errors}, and held_out_generated:
 {pixel_error_median, count}. `artifacts/interpolation.json`: path_length, {lerp, slerp, features}.
-`artifacts/latent_map.json` and `artifacts/likelihood.json`: what `framework.orchestration.studies.latent_map` and `.likelihood`
-write. `scores.json`: {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score (checkpoint, subject)
+`artifacts/latent_map.json` and `artifacts/likelihood.json`: what `orchestration/studies/latent_map.py`
+and `likelihood.py` write. `scores.json`: {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score (checkpoint, subject)
 are shown beside it.
 """
 
@@ -34,7 +34,8 @@ from framework.metrics import higher_is_better
 from framework.report.read.directions import Effect, effects_of
 from framework.report.read.films import Moving, read_moving
 from framework.report.read.final_images import Final, read_finals
-from framework.report.read.trials import Trial, finite, read_trial
+from framework.report.read.json_values import finite
+from framework.report.read.trials import Trial, read_trial
 from framework.runs import RunFolder, TrialFolder
 
 __all__ = ["PICTURES", "Results", "Trial", "changed_keys", "finite", "more_columns", "read_results", "searched_keys"]

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from framework.report.read.json_values import finite
 from framework.runs import TrialFolder
 from framework.runs.folder import FIRST_COLUMNS, LAST_COLUMNS
 
@@ -73,21 +74,6 @@ class Trial:
             for row in self.metrics
             if name in row
         ]
-
-
-def finite(value: Any) -> float | None:
-    """A number that can be shown, from JSON or CSV, or None.
-
-    >>> [finite(value) for value in (1, "2.5", "", None, float("nan"), "inf", True, 10**400)]
-    [1.0, 2.5, None, None, None, None, None, None]
-    """
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def read_trial(folder: TrialFolder, row: dict[str, Any]) -> Trial:

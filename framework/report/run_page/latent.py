@@ -6,8 +6,8 @@ from typing import Any
 from framework.report.charts.heatmap import HeatMap, heat_map
 from framework.report.read.directions import Answer, Effect, Walked
 from framework.report.read.films import Moving
+from framework.report.read.json_values import finite
 from framework.report.read.run import Results
-from framework.report.read.trials import finite
 from framework.report.run_page.leaderboard import Cell, sorted_by
 from framework.report.text import format as words
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.metrics import higher_is_better
+from framework.report.read.json_values import finite
 from framework.report.read.run import Results, more_columns, searched_keys
-from framework.report.read.trials import Trial, finite
+from framework.report.read.trials import Trial
 from framework.report.shared import score_table
 from framework.report.text import format as words
 

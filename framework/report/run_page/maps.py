@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from framework.report.read.json_values import as_dict, as_list, as_text, finite
 from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
-from framework.report.read.trials import finite
-from framework.report.shared.sections import as_dict, as_list
 from framework.report.text import format as words
 from framework.report.text.map_labels import MAP_FIGURES, nats_names
 
@@ -85,8 +84,8 @@ def maps_of(results: Results) -> Maps:
 
 def _column(one: dict[str, Any], place: int) -> Column:
     size = finite(one.get("latent_size"))
-    parts = [_text(one.get("family")), f"{words.number(size, 9)} numbers" if size is not None else ""]
-    return Column(_text(one.get("run")) or f"map {place}", ", ".join(part for part in parts if part))
+    parts = [as_text(one.get("family")), f"{words.number(size, 9)} numbers" if size is not None else ""]
+    return Column(as_text(one.get("run")) or f"map {place}", ", ".join(part for part in parts if part))
 
 
 def _rows(maps: list[dict[str, Any]]) -> Iterator[Row]:
@@ -97,11 +96,6 @@ def _rows(maps: list[dict[str, Any]]) -> Iterator[Row]:
             yield Row(name, note, key.replace(".", ", "), [_figure(value) for value in values])
 
 
-def _text(value: Any) -> str:
-    """A text; empty where it is none."""
-    return value if isinstance(value, str) else ""
-
-
 def _figure(value: float | None) -> str:
     """Three decimals, so that a column can be read down."""
     return f"{value:.3f}".replace("-", "−") if value is not None and abs(value) < 1e4 else words.number(value)
@@ -110,14 +104,15 @@ def _figure(value: float | None) -> str:
 def _told(document: dict[str, Any]) -> Iterator[str]:
     """What the figures hang on; each sentence only where the file has its numbers."""
     protocol = as_dict(document.get("protocol"))
-    count, label = finite(as_dict(protocol.get("images")).get("count")), _text(protocol.get("label"))
+    count, label = finite(as_dict(protocol.get("images")).get("count")), as_text(protocol.get("label"))
     if count is not None:
         yield f"{words.number(count, 9)} held-out images{f', by {label}' if label else ''}."
     judge = as_dict(protocol.get("classifier"))
     value, judged = finite(judge.get("value")), finite(judge.get("n"))
     if value is not None:
         on = "" if judged is None else f" on {words.number(judged, 9)} held-out images"
-        yield f"The classifier that judges what is decoded: {_text(judge.get('metric')) or 'accuracy'} {value:.4f}{on}."
+        metric = as_text(judge.get("metric")) or "accuracy"
+        yield f"The classifier that judges what is decoded: {metric} {value:.4f}{on}."
     chance, sure = finite(protocol.get("chance_purity")), finite(protocol.get("sure_from"))
     if chance is not None:
         yield f"Codes that say nothing would have {words.number(chance, 3)} of their neighbours in their own class."
@@ -156,7 +151,7 @@ def _nats_told(document: dict[str, Any]) -> str:
     protocol = as_dict(document.get("protocol"))
     count = finite(as_dict(protocol.get("images")).get("count"))
     of = "Of held-out images" if count is None else f"Of {words.number(count, 9)} held-out images"
-    kind = _text(protocol.get("likelihood"))
+    kind = as_text(protocol.get("likelihood"))
     told = f"{of}, means in nats an image ± standard error{f', {kind.capitalize()} likelihood' if kind else ''}."
     if kind == "bernoulli":
         told += (

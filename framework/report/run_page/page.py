@@ -1,24 +1,20 @@
 """The page: what was read, in words, pictures and curves, as one HTML file that needs nothing else."""
 
-import json
 import shlex
-from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from framework.report.charts.curves import curves_of
+from framework.report.read.json_values import as_dict, as_list
 from framework.report.read.run import Results, changed_keys, read_results
 from framework.report.run_page.comparison import comparison_of
 from framework.report.run_page.latent import latent_of, path_lengths
 from framework.report.run_page.leaderboard import leaderboard_of
 from framework.report.run_page.maps import maps_of
 from framework.report.shared import sections
+from framework.report.shared.templates import environment, files_of
 from framework.report.text import format as words
 from framework.runs import RunFolder
 
-_HERE = Path(__file__).parent
 _STYLES = ("report.css", "compare.css", "latent.css")
 # The first has what the others use.
 _SCRIPTS = ("report.js", "zoom.js", "charts.js", "tables.js", "leaderboard.js", "parallel.js")
@@ -40,25 +36,6 @@ def write_report(run: RunFolder) -> str:
 def render(results: Results) -> str:
     """The whole page."""
     return environment().get_template("report.html").render(_content(results))
-
-
-def environment() -> jinja2.Environment:
-    """Where templates are read from, with the words they use."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    made.filters |= {
-        "number": words.number,
-        "score": words.score,
-        "share": words.share,
-        "signed": words.signed,
-        "plain": words.plain,
-        "setting": words.setting,
-        "moment": words.moment,
-        "model_name": words.model_name,
-        "tojson_plain": json.dumps,
-    }
-    return made
 
 
 def _content(results: Results) -> dict[str, Any]:
@@ -89,8 +66,8 @@ def _content(results: Results) -> dict[str, Any]:
         "latent": latent_of(results),
         "maps": maps_of(results),
         "assessors": sections.assessors(about.get("assessors")),
-        "command": shlex.join(str(part) for part in sections.as_list(about.get("command"))),
-        "facts": {name: sections.as_dict(about.get(name)) for name in ("data", "machine", "versions")},
+        "command": shlex.join(str(part) for part in as_list(about.get("command"))),
+        "facts": {name: as_dict(about.get(name)) for name in ("data", "machine", "versions")},
         "started": about.get("started"),
         "ended": about.get("ended"),
         "lasted": words.duration(about.get("started"), about.get("ended")),
@@ -98,8 +75,3 @@ def _content(results: Results) -> dict[str, Any]:
         "config": results.config,
         "place": shlex.quote(f"{experiment.storage.path.rstrip('/')}/{experiment.name}"),
     }
-
-
-def files_of(names: tuple[str, ...]) -> Markup:
-    """Markup: these are files of ours, not anybody's text."""
-    return Markup("\n".join((_HERE / name).read_text(encoding="utf-8") for name in names))  # noqa: S704

@@ -7,7 +7,7 @@ from typing import Any
 
 from framework.checkpoint.foreign import entry_of
 from framework.metrics import cost
-from framework.report.read.trials import finite
+from framework.report.read.json_values import finite
 from framework.runs import RunFolder
 
 

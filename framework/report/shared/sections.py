@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from framework.report.read.json_values import as_dict, as_list, finite
 from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
-from framework.report.read.trials import finite
 from framework.report.text import format as words
 
 _FILM_LONGEST = 512  # pixels: a frame is looked at for its progress, the newest samples stand large above it
@@ -151,13 +151,3 @@ def assessors(noted: Any) -> list[dict[str, Any]]:
             | {name: cells.get(name, {}).get("value") for name in ("finder", "measurer")}
         )
     return rows
-
-
-def as_list(value: Any) -> list[Any]:
-    """The value where it is a list, else an empty one: files are others' too."""
-    return value if isinstance(value, list) else []
-
-
-def as_dict(value: Any) -> dict[str, Any]:
-    """The value where it is a dict, else an empty one."""
-    return value if isinstance(value, dict) else {}

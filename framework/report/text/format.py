@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from framework.metrics import higher_is_better
-from framework.report.read.trials import finite
+from framework.report.read.json_values import finite
 from framework.report.text.ticks import short_number
 
 _FAMILIES = {
