@@ -1,5 +1,6 @@
 """What an experiment is: the schema, its defaults, and how YAML and overrides become one."""
 
+from framework.config.experiment import Experiment
 from framework.config.loading import (
     experiment_from_text,
     known_keys,
@@ -14,7 +15,6 @@ from framework.config.schema import (
     ComputeConfig,
     DataConfig,
     EvaluationConfig,
-    Experiment,
     LatentsConfig,
     ModelConfig,
     ObjectiveConfig,

@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from framework.config.families import family_faults
-
-if TYPE_CHECKING:
-    from framework.config.schema import DataConfig, Experiment
+from framework.config.schema import DataConfig, ExperimentKeys
 
 
-def cross_field_faults(experiment: "Experiment") -> Iterator[str]:
+def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
     """A line each, by the dotted key."""
     training, latents = experiment.training, experiment.latents
     yield from _network_faults(experiment)
@@ -43,7 +40,7 @@ def cross_field_faults(experiment: "Experiment") -> Iterator[str]:
             yield f"latents.groups.{name}: wants {wanted}, not {members}"
 
 
-def _mnist_faults(data: "DataConfig") -> Iterator[str]:
+def _mnist_faults(data: DataConfig) -> Iterator[str]:
     """What digits cannot be."""
     if data.source != "mnist":
         return
@@ -55,7 +52,7 @@ def _mnist_faults(data: "DataConfig") -> Iterator[str]:
         yield f"data.held_out: {data.held_out} for mnist, which holds out its own test split; leave it out"
 
 
-def _network_faults(experiment: "Experiment") -> Iterator[str]:
+def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
     model = experiment.model
     for dotted, value in (("model.entry", model.entry), ("latents.score", experiment.latents.score)):
         if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):

@@ -4,8 +4,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+from framework.config.experiment import Experiment
 from framework.config.faults import leaves
-from framework.config.schema import Experiment
 from framework.config.words import wanted
 from framework.errors import ConfigError
 

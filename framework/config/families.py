@@ -1,10 +1,8 @@
 """Which keys mean something to which family of models."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from framework.config.schema import Experiment
+from framework.config.schema import ExperimentKeys
 
 _OF_GANS = (
     *("model.architecture", "model.dropout", "model.discriminator_layers"),
@@ -20,7 +18,7 @@ _MEANINGLESS = {
 }
 
 
-def family_faults(experiment: "Experiment") -> Iterator[str]:
+def family_faults(experiment: ExperimentKeys) -> Iterator[str]:
     """A line for each key that was set and would do nothing."""
     nothing_to = dict.fromkeys(_MEANINGLESS[experiment.model.family], f"model.family {experiment.model.family}")
     if experiment.objective.likelihood == "bernoulli":

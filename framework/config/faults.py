@@ -6,7 +6,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from framework.config.schema import Experiment
+from framework.config.experiment import Experiment
 from framework.config.words import said, wanted
 
 Place = tuple[int | str, ...]

@@ -11,8 +11,8 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 
+from framework.config.experiment import Experiment
 from framework.config.faults import fault_lines, leaves, section_of
-from framework.config.schema import Experiment
 from framework.config.words import is_text
 from framework.errors import ConfigError
 

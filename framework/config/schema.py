@@ -3,13 +3,10 @@
 Nothing else knows a default. It is long because the list is, and one file because whoever looks for a key looks here.
 """
 
-import hashlib
-import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 
-from framework.config.consistency import cross_field_faults
 from framework.config.section import Section, key
 
 GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one GPU
@@ -293,8 +290,8 @@ class ComputeConfig(Section):
         return isinstance(self.workers, str)
 
 
-class Experiment(Section):
-    """Everything about one run. Frozen; `framework.config.with_overrides` makes a changed copy."""
+class ExperimentKeys(Section):
+    """All keys of an experiment; `Experiment` adds the checks between them."""
 
     name: str = key("experiment", "name of the run's folder; the YAML's stem", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     seed: int = key(0, "seed of weights, batches, latents, dropout and augmentation", ge=0)
@@ -311,27 +308,3 @@ class Experiment(Section):
     storage: StorageConfig = StorageConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     compute: ComputeConfig = ComputeConfig()
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        faults = list(cross_field_faults(self))
-        if faults:
-            raise ValueError("\n".join(faults))
-        return self
-
-    def learned(self) -> dict[str, Any]:
-        """Dotted key -> value of all that changes what is learned and is not at its default.
-
-        The data's own keys are left out, but for the flip: its content digest stands for them.
-        """
-        found: dict[str, Any] = {} if self.seed == 0 else {"seed": self.seed}
-        for section in ("model", "objective", "optimizer", "training"):
-            found |= {f"{section}.{name}": value for name, value in getattr(self, section).changed().items()}
-        if self.data.horizontal_flip:
-            found["data.horizontal_flip"] = True
-        return found
-
-    def digest(self, data_digest: str) -> str:
-        """sha256 over what is learned: the images' content digest and `learned()`."""
-        document = {"data": data_digest, **self.learned()}
-        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

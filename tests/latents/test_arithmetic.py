@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from framework.config.experiment import Experiment
 from framework.config.loading import parse_overrides
-from framework.config.schema import Experiment, LatentsConfig
+from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.arithmetic.run import run_arithmetic
 from framework.latents.arithmetic.selection import SURE

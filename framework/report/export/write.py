@@ -16,7 +16,7 @@ from framework.config import Experiment, to_yaml, with_overrides
 from framework.config.describe import default_of
 from framework.errors import StorageError
 from framework.images import grid, png_bytes
-from framework.report.export.bundle import SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
+from framework.report.export.bundle import SAMPLE_COLUMNS, SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
 from framework.report.export.model_card import card
 from framework.runs import RunFolder, TrialFolder
 from framework.runs.folder import EXPERIMENT, SCORES

@@ -18,8 +18,8 @@ random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: 
 `artifacts/projections.json`: photos, a list of {name, pixel_error, random_error, start_errors}, and held_out_generated:
 {pixel_error_median, count}. `artifacts/interpolation.json`: path_length, {lerp, slerp, features}.
 `artifacts/latent_map.json` and `artifacts/likelihood.json`: what `orchestration/studies/latent_map.py`
-and `likelihood.py` write. `scores.json`: {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score (checkpoint, subject)
-are shown beside it.
+and `likelihood.py` write. `scores.json`: {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score
+(checkpoint, subject) are shown beside it.
 """
 
 from collections.abc import Sequence
