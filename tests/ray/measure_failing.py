@@ -19,8 +19,9 @@ from framework.config import Experiment, with_overrides
 from framework.data import prepare
 from framework.errors import OutOfMemoryError
 from framework.orchestration.cluster.connect import connect
-from framework.orchestration.cluster.ray_internals import LeanTrainer
+from framework.orchestration.cluster.ray_internals import trainer_class
 from framework.orchestration.trial.driver import fit_trial
+from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from framework.orchestration.trial.resources import plan
 from framework.orchestration.trial.spec import TrialWork
 from framework.runs import RunFolder
@@ -43,7 +44,7 @@ class Driver:
     """Train's controller lives in an actor."""
 
     def fit(self, loop, folder, cores, variables):
-        trainer = LeanTrainer(
+        trainer = trainer_class(refuse_unusable_gpus)(
             loop,
             train_loop_config={},
             scaling_config=ray.train.ScalingConfig(num_workers=WORKERS, resources_per_worker={"CPU": cores}),

@@ -14,6 +14,16 @@ from typing import Any
 from framework.errors import ClusterError, ClusterLostError
 from framework.orchestration.cluster.environment import NEEDED, QUIET, worker_environment
 from framework.orchestration.cluster.gpus import local_gpus, node_gpus
+from framework.orchestration.cluster.ray_internals import (
+    CLUSTERS_ON_DESKTOPS,
+    GCS_PORT,
+    OF_CONNECTING,
+    address_started_here,
+    dashboard_url,
+    keep_on_loopback,
+    lacking,
+    token_headers,
+)
 
 _TOKEN = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
 _WATCH_SECONDS = 5.0
@@ -92,6 +102,8 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
             logging.getLogger(name).setLevel(logging.ERROR)
     with _our_signal_handlers():
         embedded = _start(title, verbose=verbose, code=code)
+    for line in lacking(OF_CONNECTING):
+        say(line)
     try:
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
@@ -157,7 +169,7 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
     named = os.environ.get("RAY_ADDRESS")
     if named and not _listens(named):
         raise ClusterError(f"RAY_ADDRESS={named}: nothing listens there; wants host:port of a running Ray cluster")
-    address = named or _started_here()
+    address = named or _living(address_started_here())
     if address and _TOKEN.exists():  # `ray start` has made one, and asks for it
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address:
@@ -183,36 +195,29 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
     except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
         raise ClusterError(f"Ray could not start on this machine: {' '.join(str(fault).split())[:300]}") from None
     finally:
-        os.environ.pop("RAY_GCS_SERVER_PORT", None)
+        os.environ.pop(GCS_PORT, None)
     return True
 
 
-def _choose_own_address() -> str:
+def _choose_own_address() -> str | None:
     """Where the embedded cluster will listen: on loopback alone, and known before, so that its processes can be told.
 
     Ray's own would look for whatever Ray runs on this machine: beside a second one, Train's cleaner dies of that, the
-    cores of a trial that was stopped early are never given back, and the next trial waits for ever.
+    cores of a trial that was stopped early are never given back, and the next trial waits for ever. None where Ray
+    chooses the address.
     """
-    from ray._private import ray_constants
-
-    # What keeps Ray from offering itself to the network on other systems does so here, too.
-    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # for its processes
-    ray_constants.ENABLE_RAY_CLUSTER = False  # for this one
+    if not keep_on_loopback():
+        return None
+    os.environ[CLUSTERS_ON_DESKTOPS] = "0"
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
         port = opened.getsockname()[1]
-    os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+    os.environ[GCS_PORT] = str(port)
     return f"127.0.0.1:{port}"
 
 
-def _started_here() -> str | None:
-    """The cluster that `ray start` has left word of on this machine, if it still listens.
-
-    Ray's own address "auto" would take any Ray it sees, also the embedded one of another job, which ends with it.
-    """
-    from ray._private.services import find_bootstrap_address
-
-    address = find_bootstrap_address(None)
+def _living(address: str | None) -> str | None:
+    """The address, if anything answers there."""
     return address if address and _listens(address) else None
 
 
@@ -233,9 +238,11 @@ def _refuse_wrong_token(address: str) -> None:
         ClusterError: It does not take the token that Ray finds here.
     """
     import grpc
-    from ray._private.authentication.http_token_authentication import get_auth_headers_if_auth_enabled
 
-    headers = tuple((name.lower(), value) for name, value in get_auth_headers_if_auth_enabled({}).items())
+    sent = token_headers()
+    if sent is None:
+        return
+    headers = tuple((name.lower(), value) for name, value in sent.items())
     which = "of RAY_AUTH_TOKEN" if "RAY_AUTH_TOKEN" in os.environ else f"of {_TOKEN}"
     with grpc.insecure_channel(address.rpartition("://")[2]) as channel:
         try:
@@ -260,14 +267,13 @@ def _describe(*, embedded: bool) -> Cluster:
 
     alive = [node for node in ray.nodes() if node["Alive"]]
     context = ray.get_runtime_context()
-    url = ray.worker.global_worker.node.webui_url if getattr(ray, "worker", None) else None
     here = context.get_node_id()
     counted = [node_gpus(node, here=local_gpus() if node["NodeID"] == here else None) for node in alive]
     unused = "; ".join(filter(None, (told for _, told in counted)))
     return Cluster(
         embedded=embedded,
         address=context.gcs_address,
-        dashboard_url=f"http://{url}" if url else None,
+        dashboard_url=dashboard_url(),
         nodes=tuple((node["Resources"].get("CPU", 0.0), gpus) for node, (gpus, _) in zip(alive, counted, strict=True)),
         grows=not embedded and _grows(),
         unused=local_gpus().line if embedded else unused and f"GPUs: {unused}",

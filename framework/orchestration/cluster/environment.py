@@ -16,18 +16,18 @@ NEEDED = {
 _TUNING = ("NCCL_", "GLOO_", "TORCH_", "PYTORCH_", "CUBLAS_")  # how PyTorch talks and computes: for every process alike
 
 
-def worker_environment(address: str) -> dict[str, str]:
+def worker_environment(address: str | None) -> dict[str, str]:
     """Environment variables every process of ours on the cluster gets from this one.
 
     Those that a job was submitted with are not among them: Ray sends these itself, and refuses what is named twice.
 
     Args:
-        address: Of the cluster.
+        address: Of the cluster; None where Ray has yet to choose it.
     """
     names = ("LATENTSCAPE_CACHE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     passed = {name: os.environ[name] for name in (*names, "AWS_DEFAULT_REGION", "AWS_REGION") if name in os.environ}
     tuned = {name: value for name, value in os.environ.items() if name.startswith(_TUNING)}
-    ours = {**NEEDED, **passed, **tuned, "RAY_ADDRESS": address}
+    ours = {**NEEDED, **passed, **tuned} | ({"RAY_ADDRESS": address} if address else {})
     return {name: value for name, value in ours.items() if name not in _submitted()}
 
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from framework.orchestration.cluster.ray_internals import counted_gpus
+
 if TYPE_CHECKING:
     import torch
 
@@ -64,7 +66,7 @@ def local_gpus() -> LocalGpus:
         built = " ".join(torch.cuda.get_arch_list())
         major, minor = too_old[0]
         why = f"PyTorch's code is for {built}, not for sm_{major}{minor}; CUDA_VISIBLE_DEVICES names cards to use"
-    found, kind = _counted_by_ray()
+    found, kind = counted_gpus() or (visible, "")
     if not why:
         built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "ROCm" if torch.version.hip else "CPUs"
         why = f"PyTorch, built for {built_for}, finds {usable or 'none'}{_named_visible()}"
@@ -120,19 +122,6 @@ def has_code_for(capability: tuple[int, int], architectures: Iterable[str]) -> b
         if code <= card and (kind == "compute" or code // 10 == capability[0]):
             return True
     return False
-
-
-def _counted_by_ray() -> tuple[int, str]:
-    """How many GPUs Ray would count here, and their kind."""
-    from ray._private.accelerators import get_accelerator_manager_for_resource
-
-    manager = get_accelerator_manager_for_resource("GPU")
-    if manager is None:
-        return 0, ""
-    count = manager.get_current_node_num_accelerators()
-    named = manager.get_current_process_visible_accelerator_ids()
-    count = count if named is None else min(count, len(named))
-    return count, (manager.get_current_node_accelerator_type() or "") if count else ""
 
 
 def _named_visible() -> str:

@@ -14,6 +14,7 @@ from ray import tune
 
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
+from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking
 from framework.orchestration.cluster.stop_flag import stoppable
 from framework.orchestration.search.trial_progress import Shower
 from framework.orchestration.search.trial_scoring import trial_scoring
@@ -52,6 +53,8 @@ def search(study: "Study") -> list[dict[str, Any]]:
     """
     run, experiment = study.run, study.experiment
     check_space(experiment)
+    for line in lacking(OF_TRAINING):
+        study.watch.say(line)
     ledger = Ledger.of(run)
     open_ones = [entry for entry in ledger.settings() if not entry.ended]
     new = max(0, number_of_settings(experiment) - len(ledger.settings()))

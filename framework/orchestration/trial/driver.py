@@ -15,7 +15,8 @@ from ray.exceptions import RayActorError
 
 from framework.errors import LatentscapeError
 from framework.orchestration.cluster.nodes import this_node
-from framework.orchestration.cluster.ray_internals import LeanTrainer
+from framework.orchestration.cluster.ray_internals import trainer_class
+from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from framework.orchestration.trial.resources import DRIVER_CORES
 from framework.orchestration.trial.spec import TrialWork
 from framework.orchestration.trial.title import trial_title
@@ -186,10 +187,10 @@ def ray_storage(run: RunFolder) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": filesystem}
 
 
-def trainer_of(work: TrialWork, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> LeanTrainer:
+def trainer_of(work: TrialWork, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> ray.train.torch.TorchTrainer:
     """Ray's trainer of a trial; rank 0's figures go to `reports`."""
     plan = work.plan
-    return LeanTrainer(
+    return trainer_class(refuse_unusable_gpus)(
         _train_worker,
         train_loop_config={"work": work},
         # By Ray's own choice NCCL beside GPUs, which refuses two ranks on one card; gloo takes tensors of GPUs, too.
