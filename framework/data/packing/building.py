@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from framework.config import DataConfig
+from framework.data.labels import Labels
 from framework.data.packing.pool import Pool, usable_cores
 from framework.data.packing.rejection import refuse_rejected, write_rejected
-from framework.data.sources.labels import Labels, check_csv, csv_labels, mnist_labels, utkface_labels
+from framework.data.sources.labels import check_csv, csv_labels, mnist_labels, utkface_labels
 from framework.data.sources.mnist import is_test_name
 from framework.data.sources.source import Listing, list_source, locate, source_name
 from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out

@@ -4,11 +4,11 @@ import csv
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from framework.data.labels import Labels
 from framework.data.sources.mnist import digit_of
 from framework.errors import DataError
 
@@ -17,19 +17,6 @@ AGE_GROUPS = ["child", "young", "adult", "old"]
 _AGE_GROUP_STARTS = [0, 13, 30, 55]
 _UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\D")
 _MAX_CLASSES = 50
-
-
-@dataclass(frozen=True)
-class Labels:
-    """Labels by name, and the classes that class labels' values count.
-
-    Args:
-        values: Label -> float32 [n].
-        classes: Class label -> its classes; value k means classes[k].
-    """
-
-    values: dict[str, np.ndarray]
-    classes: dict[str, list[str]]
 
 
 def utkface_labels(names: list[str]) -> Labels:

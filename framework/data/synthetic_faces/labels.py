@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from framework.data.sources.labels import Labels
+from framework.data.labels import Labels
 from framework.data.synthetic_faces.attributes import (
     AGE_GROUPS,
     BACKGROUNDS,

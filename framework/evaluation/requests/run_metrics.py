@@ -10,18 +10,12 @@ from framework.checkpoint import load_generator
 from framework.checkpoint.reference import Target
 from framework.data import PackedStore
 from framework.errors import CheckpointError
-from framework.evaluation import (
-    FeatureSpec,
-    ImageSide,
-    Pass,
-    Protocol,
-    Request,
-    passes,
-    requested,
-    resolve_features,
-    store_spec,
-)
-from framework.evaluation.protocols.protocol import same_but_device
+from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.features.resolving import resolve_features
+from framework.evaluation.protocols.protocol import ImageSide, Protocol, same_but_device
+from framework.evaluation.requests.passes import Pass, Request, passes
+from framework.evaluation.requests.requested import requested
+from framework.evaluation.sources.source import store_spec
 from framework.runs import RunFolder
 
 
