@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from framework.orchestration.studies.explore import arithmetic
+from framework.orchestration.studies.arithmetic import arithmetic
 from jobs.cli.context import open_study
 from jobs.cli.job import Arguments, Job, run_job, shown
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from framework.orchestration.studies.explore import interpolate
+from framework.orchestration.studies.interpolate import interpolate
 from jobs.cli.context import open_study
 from jobs.cli.job import Arguments, Job, run_job, shown
 

@@ -6,7 +6,8 @@ from framework.checkpoint.reference import best_target
 from framework.orchestration.context import end_run
 from framework.orchestration.scoring.evaluate import evaluate
 from framework.orchestration.search.run import search
-from framework.orchestration.studies.explore import arithmetic, interpolate
+from framework.orchestration.studies.arithmetic import arithmetic
+from framework.orchestration.studies.interpolate import interpolate
 from framework.report import write_report
 from jobs.cli.context import begin_study
 from jobs.cli.forecast import forecast

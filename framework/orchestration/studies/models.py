@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,3 +78,12 @@ def crew_of(study: Study, place: Place, *more: str) -> Tasks:
     """Tasks that find the assessors, and `more` of this node's paths, wherever they run."""
     folders: Sequence[str] = [folder for folder in (place.finder, place.measurer) if folder is not None]
     return Tasks(study.task_resources(), study.needs(*folders, *more))
+
+
+def made_of(study: Study, target: Target, generator: LoadedGenerator) -> dict[str, Any]:
+    """What an artifact was made of: the same again makes the same."""
+    return {
+        "checkpoint": target.checkpoint,
+        "generator": generator.digest,
+        "settings": study.experiment.latents.model_dump(),
+    }

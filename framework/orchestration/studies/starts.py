@@ -1,5 +1,7 @@
 """Where studies start beside samples: projected photographs, and with an encoder photographs as they are."""
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,3 +29,8 @@ def starts_of(run: RunFolder, generator: LoadedGenerator) -> list[tuple[str, np.
         else:
             found += read_starts(run.projections, [name], latent_size=generator.latent_size)
     return found
+
+
+def digests_of(starts: Sequence[tuple[str, np.ndarray]]) -> dict[str, str]:
+    """Name -> sha256 of each latent."""
+    return {name: hashlib.sha256(latent.tobytes()).hexdigest() for name, latent in starts}
