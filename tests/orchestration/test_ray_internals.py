@@ -1,0 +1,77 @@
+"""What we use of Ray's private interface is there, and where it is not the public way is taken and said."""
+
+import importlib
+
+import pytest
+import ray
+import ray.train.torch
+
+from framework.orchestration.cluster import ray_internals
+from framework.orchestration.cluster.environment import worker_environment
+from framework.orchestration.cluster.gpus import local_gpus
+from framework.orchestration.cluster.ray_internals import OF_CONNECTING, OF_TRAINING, lacking, trainer_class
+from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
+
+ALL = (*OF_CONNECTING, *OF_TRAINING)
+
+
+@pytest.fixture
+def hide(monkeypatch):
+    """Deletes the attribute where it is defined; Ray is not started here, so nobody else misses it."""
+
+    def delete(internal):
+        owner, *names = importlib.import_module(internal.module), *internal.name.split(".")
+        for name in names[:-1]:
+            owner = getattr(owner, name)
+        if isinstance(owner, type):
+            owner = next(each for each in owner.__mro__ if names[-1] in vars(each))
+        monkeypatch.delattr(owner, names[-1])
+
+    trainer_class.cache_clear()
+    local_gpus.cache_clear()
+    yield delete
+    trainer_class.cache_clear()
+    local_gpus.cache_clear()
+
+
+def test_the_installed_ray_lacks_nothing():
+    assert lacking(ALL) == []
+    assert trainer_class(refuse_unusable_gpus) is not ray.train.torch.TorchTrainer
+
+
+@pytest.mark.parametrize("internal", ALL, ids=lambda internal: internal.name)
+def test_what_is_missing_is_said_in_one_line_with_its_consequence(hide, internal):
+    hide(internal)
+    assert internal.get() is None
+    assert lacking(ALL) == [f"Ray {ray.__version__} has no {internal.name}: {internal.without}"]
+
+
+def test_a_module_that_is_gone_is_missing_too():
+    internal = ray_internals.Internal("ray._private.never_was", "thing", "nothing happens")
+    assert lacking((internal,)) == [f"Ray {ray.__version__} has no thing: nothing happens"]
+
+
+def test_what_belongs_together_is_one_line(hide):
+    for internal in OF_TRAINING[:2]:
+        hide(internal)
+    names = f"{OF_TRAINING[0].name}, {OF_TRAINING[1].name}"
+    assert lacking(OF_TRAINING) == [f"Ray {ray.__version__} has no {names}: {OF_TRAINING[0].without}"]
+
+
+@pytest.mark.parametrize("internal", OF_TRAINING, ids=lambda internal: internal.name)
+def test_without_any_of_the_trainer_s_parts_it_is_ray_s_own(hide, internal):
+    hide(internal)
+    assert trainer_class(refuse_unusable_gpus) is ray.train.torch.TorchTrainer
+
+
+def test_connecting_does_without(hide):
+    for internal in OF_CONNECTING:
+        hide(internal)
+    assert ray_internals.keep_on_loopback() is False
+    assert ray_internals.address_started_here() is None
+    assert ray_internals.token_headers() is None
+    assert ray_internals.dashboard_url() is None
+    assert ray_internals.counted_gpus() is None
+    gpus = local_gpus()
+    assert gpus.found >= gpus.usable  # as PyTorch counts them
+    assert "RAY_ADDRESS" not in worker_environment(None)

@@ -1,0 +1,47 @@
+"""On PYTHONPATH: every Python process hides from our code, and not from Ray, what our code uses of Ray's inside.
+
+Ray itself needs these names, so they cannot be deleted. A module of this class answers all but one file.
+"""
+
+import importlib.abc
+import importlib.machinery
+import sys
+import types
+
+HIDDEN = {
+    "ray._private.ray_constants": {"ENABLE_RAY_CLUSTER"},
+    "ray._private.services": {"find_bootstrap_address"},
+    "ray._private.authentication.http_token_authentication": {"get_auth_headers_if_auth_enabled"},
+    "ray._private.accelerators": {"get_accelerator_manager_for_resource"},
+    "ray._private.worker": {"global_worker"},
+    "ray.train.v2._internal.callbacks.backend_setup": {"BackendSetupCallback"},
+    "ray.train.v2._internal.execution.controller": {"TrainController"},
+}
+
+
+class Hiding(types.ModuleType):
+    def __getattribute__(self, name):
+        # This runs for every attribute of these modules: the cheap question first.
+        if name[:1] != "_" and name in HIDDEN[types.ModuleType.__getattribute__(self, "__name__")]:
+            asking = sys._getframe(1)
+            if asking.f_code.co_filename.endswith("ray_internals.py"):
+                raise AttributeError(name)
+        return types.ModuleType.__getattribute__(self, name)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name not in HIDDEN:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            module.__class__ = Hiding
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+sys.meta_path.insert(0, Finder())

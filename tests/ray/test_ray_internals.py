@@ -1,0 +1,18 @@
+"""A Ray that lacks what we use of its inside: the job says so, and does its work in the public way."""
+
+from pathlib import Path
+
+from framework.orchestration.cluster.ray_internals import OF_CONNECTING, OF_TRAINING
+
+HIDING = Path(__file__).with_name("hiding")
+HIDDEN = {"BackendSetupCallback", "TrainController"}  # of the trainer's parts: any one of them is enough
+
+
+def test_a_training_works_without_ray_s_private_interface(jobs, storage, tmp_path):
+    other = type(jobs)(storage, {**jobs.environment, "PYTHONPATH": str(HIDING)})
+    ended = other.run_tiny("train", "name=public", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.document["leaderboard"][0]["state"] == "finished"
+    for internal in OF_CONNECTING:
+        assert f"has no {internal.name}: {internal.without}" in ended.err
+    assert f"has no BackendSetupCallback, TrainController: {OF_TRAINING[0].without}" in ended.err
