@@ -14,7 +14,7 @@ from framework.metrics.importance import (
     ranks,
     trend_basis,
 )
-from framework.report.run_page import importance
+from framework.metrics import importance
 
 
 def test_examples():
