@@ -10,11 +10,10 @@ from framework.orchestration.studies.explore import arithmetic, interpolate
 from framework.report import write_report
 from jobs.cli.context import begin_study
 from jobs.cli.forecast import forecast
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job, shown
 from jobs.cli.tables import leaderboard_table, score_lines
-from jobs.train import SECTIONS
 
-JOB = Job("pipeline", __doc__, "CONFIG", ("search", "latents", *SECTIONS))
+JOB = Job("pipeline", __doc__, "CONFIG", ("search", "latents", *TRAINING_SECTIONS))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
