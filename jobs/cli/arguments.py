@@ -14,7 +14,7 @@ from framework.telemetry.trackers import check_trackers
 from jobs.cli.console import Console
 
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")  # s3://bucket/key?scheme=http is no override
-_SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
+SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
 # What a job that trains a generator goes by.
 TRAINING_SECTIONS = (
     *("data", "model", "objective", "optimizer", "training", "evaluation", "assessor"),
@@ -113,9 +113,9 @@ def parse(job: Job, argv: list[str], console: Console) -> Arguments:
     if "--help" in argv or "-h" in argv:
         print(_help(job))
         sys.exit(0)
-    unknown = [word for word in argv if word.startswith("-") and word not in _SWITCHES]
+    unknown = [word for word in argv if word.startswith("-") and word not in SWITCHES]
     if unknown:
-        raise ConfigError(f"{unknown[0]}: unknown switch; there are {', '.join(_SWITCHES[:4])}, settings are key=value")
+        raise ConfigError(f"{unknown[0]}: unknown switch; there are {', '.join(SWITCHES[:4])}, settings are key=value")
     words = [word for word in argv if not word.startswith("-")]
     overrides = [word for word in words if _OVERRIDE.match(word)]
     positionals = [word for word in words if not _OVERRIDE.match(word)]

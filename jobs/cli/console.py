@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _LOG_EVERY_SECONDS = 30.0
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class Console:
@@ -81,6 +83,15 @@ class Console:
         if self._shown:
             print("\r" + " " * self._shown + "\r", end="", file=sys.stderr, flush=True)
             self._shown = 0
+
+
+def one_line(text: str) -> str:
+    r"""Text of whoever wrote it, harmless to a terminal: control characters and turned directions as they are typed.
+
+    >>> print(one_line("a\tb\x1b[31m\n"), one_line("Zoë ± 名"))
+    a\tb\x1b[31m\n Zoë ± 名
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def duration(seconds: float) -> str:
