@@ -30,7 +30,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
         arithmetic(study, best)
         end_run(run)
         report = write_report(run)
-    console.say(leaderboard_table(rows))
+    console.say(leaderboard_table(rows, width=console.width))
     console.say(score_lines(scores))
     console.say(f"Report: {shown(report)}")
     return {"run": run.folder.location, "leaderboard": rows, "best": run.best(), "scores": scores, "report": report}

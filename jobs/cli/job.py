@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import re
 import shlex
 import signal
 import sys
@@ -16,6 +17,7 @@ from jobs.cli.console import Console, duration, shown
 
 __all__ = ["TRAINING_SECTIONS", "Arguments", "Console", "Job", "duration", "run_job", "shown"]
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -30,6 +32,7 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
         arguments = parse(job, sys.argv[1:] if argv is None else argv, console)
         with contextlib.redirect_stdout(sys.stderr):  # libraries print now and then; stdout is for the document
             document = body(arguments)
+        console.clear()
         if arguments.json and document is not None:
             print(json.dumps(document, indent=2, allow_nan=False))
         code = 0
@@ -52,6 +55,6 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
             console.say(f"error: {fault.filename or 'storage'}: {fault.strerror or fault}")
             code = 2
         else:
-            console.say(traceback.format_exc().rstrip())
+            console.say(_COLOUR.sub("", traceback.format_exc().rstrip()))  # Ray colours its own
     sys.stdout.flush()
     sys.exit(code)
