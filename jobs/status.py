@@ -30,6 +30,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
 def _watch(reader: StatusReader, status: RunStatus, out: TextIO) -> RunStatus:
     """Shows the run until it works no more, or Ctrl-C, by which a viewer ends well; gives what it showed last."""
+    if not status.working:
+        return status
     from rich.console import Console as Page  # here, so that --help and a log do without
     from rich.live import Live
     from rich.text import Text
