@@ -99,7 +99,7 @@ class Console:
                 self._draw(one_line(text), share)
 
     def _draw(self, text: str, share: float | None) -> None:
-        """The line as wide as the terminal is now, a bar beside it where there is room; the cursor stays behind it."""
+        """The line as wide as the terminal is now, a bar before it where there is room; the cursor stays behind it."""
         from rich.console import Console as Page  # here, so that --help and a log do without
         from rich.control import Control
         from rich.progress_bar import ProgressBar
@@ -112,11 +112,12 @@ class Console:
             self._erase = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
         columns = _columns()
         row = Table.grid(padding=(0, _BAR_GAP, 0, 0))
-        row.add_column(no_wrap=True, overflow="ellipsis")
         bar = []
         if share is not None and len(text) + _BAR_GAP + _BAR_COLUMNS < columns:
-            bar = [ProgressBar(total=1.0, completed=share, width=_BAR_COLUMNS)]
-        row.add_row(Text(text), *bar)
+            row.add_column()
+            bar = [ProgressBar(total=1.0, completed=share, width=_BAR_COLUMNS)]  # first: the text's length changes
+        row.add_column(no_wrap=True, overflow="ellipsis")
+        row.add_row(*bar, Text(text))
         # A line of full width leaves the cursor where some terminals have it on the next line, and some have not.
         self._page.size = (max(columns - 1, 1), 1)
         with self._page:
