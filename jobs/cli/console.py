@@ -120,10 +120,10 @@ class Console:
         row.add_row(*bar, Text(text))
         # A line of full width leaves the cursor where some terminals have it on the next line, and some have not.
         self._page.size = (max(columns - 1, 1), 1)
+        self._drawn = True  # also where an interrupt comes amid the next lines
         with self._page:
             self._page.control(self._erase)
             self._page.print(Segments(self._page.render_lines(row, pad=False)[0]), end="")
-        self._drawn = True
 
     def clear(self) -> None:
         """Takes the line of progress away, before something else is written on this terminal."""
