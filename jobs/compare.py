@@ -1,6 +1,7 @@
 """One table of the scores of several runs or checkpoints; with output=FILE.html all that they hold, side by side."""
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from framework.report.compare_page.page import write_comparison
 from framework.report.shared.score_table import Column, Row, columns, read_row
 from framework.runs import RunFolder
 from framework.storage import Folder, is_uri, open_folder
+from jobs.cli.console import obeys
 from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.tables import comparison_table
 
@@ -34,7 +36,9 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if page is not None:
         document |= {"page": _write_page(*page, arguments, targets, rows, found)}
     if not arguments.json and found:
-        print(comparison_table(rows, found), file=arguments.stdout, flush=True)
+        out = arguments.stdout
+        width = shutil.get_terminal_size().columns if obeys(out) else None
+        print(comparison_table(rows, found, width=width), file=out, flush=True)
     return document
 
 

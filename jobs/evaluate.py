@@ -45,7 +45,7 @@ def _every_checkpoint(study: Study, place: str, console: Console) -> dict[str, A
         Row(target.checkpoint.split("/")[1], target.checkpoint, target.images_seen, _of(target, scores))
         for target in targets
     ]
-    console.say(comparison_table(rows, columns(rows)))
+    console.say(comparison_table(rows, columns(rows), width=console.width))
     return {"scores": scores}
 
 

@@ -9,6 +9,7 @@ from framework.orchestration.studies.map_subject import check_maps
 from framework.runs import RunFolder
 from jobs.cli.context import find_study, open_study
 from jobs.cli.job import Arguments, Console, Job, run_job, shown
+from jobs.cli.tables import aligned
 
 TAKES = "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]"
 JOB = Job("latent_map", __doc__, TAKES, ("latents", "evaluation", "assessor", "storage"), positionals=(1, 2))
@@ -43,12 +44,16 @@ def say_figures(document: dict[str, Any], console: Console) -> None:
     console.say(f"{protocol['images']['count']:,} held-out images by {protocol['label']}")
     console.say(f"Classifier: {judge['metric']} {judge['value']:.4f} on {judge['n']:,} held-out images")
     console.say(f"Unsure (below {protocol['sure_from']:g}) of the images: {document['hole_share_of_images']:.3f}")
-    console.say(f"  {'':<36}" + "".join(f"{row['run'][-17:]:>18}" for row in maps))
-    for group in ("knn_purity", "hole_share", "midpoint_confidence"):
-        for name in maps[0][group]:
-            console.say(f"  {group + ', ' + name:<36}" + "".join(f"{row[group][name]:18.3f}" for row in maps))
+    rows = [
+        [f"{group}, {name}", *(f"{row[group][name]:.3f}" for row in maps)]
+        for group in ("knn_purity", "hole_share", "midpoint_confidence")
+        for name in maps[0][group]
+    ]
     nats = ["none" if row["aggregate_kl_nats"] is None else f"{row['aggregate_kl_nats']:.3f}" for row in maps]
-    console.say(f"  {'aggregate_kl_nats':<36}" + "".join(f"{each:>18}" for each in nats))
+    rows.append(["aggregate_kl_nats", *nats])
+    width = None if console.width is None else console.width - 2
+    table = aligned(["", *(row["run"] for row in maps)], rows, width=width, right=range(1, len(maps) + 1))
+    console.say("\n".join(f"  {line}" for line in table))
 
 
 if __name__ == "__main__":

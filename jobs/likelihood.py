@@ -9,6 +9,7 @@ from framework.orchestration.studies.likelihood import DOCUMENT, likelihood
 from framework.runs import RunFolder
 from jobs.cli.context import find_study, open_study
 from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.tables import aligned
 
 JOB = Job("likelihood", __doc__, "CHECKPOINT_OR_RUN", ("evaluation", "storage"))
 
@@ -29,9 +30,9 @@ def body(arguments: Arguments) -> dict[str, Any]:
         document = likelihood(study, target)
     images = document["protocol"]["images"]["count"]
     console.say(f"{document['checkpoint']}: {images:,} held-out images, nats an image (standard error)")
-    for name, error in document["standard_errors"].items():
-        about = "" if error is None else f" ({error:.2f})"
-        console.say(f"  {name:<22} {document[name]:10.2f}{about}")
+    errors = document["standard_errors"].items()
+    rows = [[name, f"{document[name]:.2f}", "" if error is None else f"({error:.2f})"] for name, error in errors]
+    console.say("\n".join(f"  {line}" for line in aligned(["", "", ""], rows, right=(1,))[1:]))
     console.say(f"Written: {shown(study.run.artifacts.location)}/{DOCUMENT}")
     return document
 

@@ -11,11 +11,10 @@ from framework.orchestration.studies.interpolate import interpolate
 from framework.report import write_report
 from jobs.cli.context import begin_study
 from jobs.cli.forecast import forecast
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job, shown
 from jobs.cli.tables import leaderboard_table, score_lines
-from jobs.train import SECTIONS
 
-JOB = Job("pipeline", __doc__, "CONFIG", ("search", "latents", *SECTIONS))
+JOB = Job("pipeline", __doc__, "CONFIG", ("search", "latents", *TRAINING_SECTIONS))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
@@ -32,7 +31,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
         arithmetic(study, best)
         end_run(run)
         report = write_report(run)
-    console.say(leaderboard_table(rows))
+    console.say(leaderboard_table(rows, width=console.width))
     console.say(score_lines(scores))
     console.say(f"Report: {shown(report)}")
     return {"run": run.folder.location, "leaderboard": rows, "best": run.best(), "scores": scores, "report": report}

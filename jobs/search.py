@@ -5,11 +5,10 @@ from typing import Any
 from framework.orchestration.search.run import search
 from jobs.cli.context import begin_study
 from jobs.cli.forecast import forecast
-from jobs.cli.job import Arguments, Job, run_job
+from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job
 from jobs.cli.tables import said_results
-from jobs.train import SECTIONS
 
-JOB = Job("search", __doc__, "CONFIG", ("search", *SECTIONS))
+JOB = Job("search", __doc__, "CONFIG", ("search", *TRAINING_SECTIONS))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

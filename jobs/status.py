@@ -7,15 +7,13 @@ from typing import Any, TextIO
 
 from framework.report.status import RunStatus, StatusReader
 from framework.runs import RunFolder
+from jobs.cli.console import obeys
 from jobs.cli.job import Arguments, Job, run_job
 from jobs.cli.status_table import status_lines
 
 JOB = Job("status", __doc__, "RUN", ())
 _REFRESH_SECONDS = 2.0
-# The terminal's second screen, without a cursor, and back: what was on it before stays, and scrolls no further.
-_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
-# Each line is written over the old one and its rest cleared: a screen that is cleared first flickers.
-_HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+_LOOK_SECONDS = 0.25  # so soon a window of another size is filled anew
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
@@ -23,7 +21,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     reader = StatusReader(RunFolder.open(arguments.positionals[0]))
     status, out = reader.read(now=time.time()), arguments.stdout
     if not arguments.json:
-        live = out.isatty() and os.environ.get("TERM") != "dumb"
+        live = obeys(out)
         if live and not arguments.dry_run:
             status = _watch(reader, status, out)
         print(*status_lines(status, width=_size().columns - 1 if live else None), sep="\n", file=out, flush=True)
@@ -34,20 +32,27 @@ def _watch(reader: StatusReader, status: RunStatus, out: TextIO) -> RunStatus:
     """Shows the run until it works no more, or Ctrl-C, by which a viewer ends well; gives what it showed last."""
     if not status.working:
         return status
-    print(_ENTER, end="", file=out)
+    from rich.console import Console as Page  # here, so that --help and a log do without
+    from rich.live import Live
+    from rich.text import Text
+
+    page = Page(file=out, force_terminal=True, force_jupyter=False)
+    # The terminal's second screen: what was on the first stays, and scrolls no further.
+    screen = Live(console=page, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
     try:
-        while status.working:
-            size = _size()
-            # A line of full width would leave the cursor where clearing takes its last character away.
-            lines = status_lines(status, width=size.columns - 1, height=size.lines)
-            frame = "\n".join(line + _CLEAR_LINE for line in lines)
-            print(_HOME + frame + _CLEAR_BELOW, end="", file=out, flush=True)
-            time.sleep(_REFRESH_SECONDS)
-            status = reader.read(now=time.time())
+        with screen:
+            while status.working:
+                size = _size()
+                page.size = size
+                screen.update(
+                    Text("\n".join(status_lines(status, width=size.columns - 1, height=size.lines))), refresh=True
+                )
+                until = time.monotonic() + _REFRESH_SECONDS
+                while time.monotonic() < until and _size() == size:
+                    time.sleep(_LOOK_SECONDS)
+                status = reader.read(now=time.time())
     except KeyboardInterrupt:
         pass
-    finally:
-        print(_LEAVE, end="", file=out, flush=True)
     return status
 
 

@@ -16,12 +16,12 @@ def body(arguments: Arguments) -> dict[str, Any]:
     with open_study(arguments, check=check_steering) as (study, target):
         effects = steer(study, target)
         if effects:
-            arguments.console.say(_table(effects))
+            arguments.console.say(_table(effects, arguments.console.width))
         arguments.console.say(f"Pictures and films: {shown(study.run.artifacts.location)}")
     return {"effects": effects}
 
 
-def _table(effects: dict[str, dict[str, Any]]) -> str:
+def _table(effects: dict[str, dict[str, Any]], width: int | None) -> str:
     heads = ["direction", "attribute", "slope (95%)", "right way", "beats random", "99% of random under"]
     cells = [
         [
@@ -34,7 +34,7 @@ def _table(effects: dict[str, dict[str, Any]]) -> str:
         ]
         for row in table_of(effects)
     ]
-    return "\n".join(aligned(heads, cells))
+    return "\n".join(aligned(heads, cells, width=width))
 
 
 if __name__ == "__main__":

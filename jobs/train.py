@@ -5,14 +5,10 @@ from typing import Any
 from framework.orchestration.search.run import fit_one
 from jobs.cli.context import begin_study
 from jobs.cli.forecast import forecast
-from jobs.cli.job import Arguments, Job, run_job
+from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job
 from jobs.cli.tables import said_results
 
-SECTIONS = (
-    *("data", "model", "objective", "optimizer", "training", "evaluation", "assessor"),
-    *("checkpoint", "storage", "compute"),
-)
-JOB = Job("train", __doc__, "CONFIG", SECTIONS)
+JOB = Job("train", __doc__, "CONFIG", TRAINING_SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

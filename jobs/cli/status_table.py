@@ -1,28 +1,11 @@
 """How a run stands, as lines that fit a terminal."""
 
 import textwrap
-from dataclasses import dataclass
 from typing import Any
 
 from framework.report.status import OPEN, SILENT, RunStatus, TrialStatus
-from jobs.cli.job import duration
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the table.
-
-    Attributes:
-        head: Its name.
-        short: Its name where there is little room.
-        cells: One a trial.
-        leaves: Columns with a higher number leave first where there is too little room; 0 stays.
-    """
-
-    head: str
-    short: str
-    cells: list[str]
-    leaves: int = 0
+from jobs.cli.console import duration
+from jobs.cli.tables import Column, clipped, fitted, legend, short_name
 
 
 def status_lines(status: RunStatus, *, width: int | None = None, height: int | None = None) -> list[str]:
@@ -36,14 +19,18 @@ def status_lines(status: RunStatus, *, width: int | None = None, height: int | N
     lines = _header(status, width)
     if not status.trials:
         return lines
-    blocks, legend = _table(status.trials, width)
-    foot = ([f"({legend})"] if legend else []) + _foot(status)
+    fit = fitted(_columns(status.trials), width)
+    foot = [*legend(fit, _searched(status.trials)), *_foot(status)]
+    notes = [_notes(trial) for trial in status.trials]
     room = None if height is None else height - len(lines) - 1 - len(foot)
-    chosen = _chosen(status.trials, blocks[1:], room)
-    lines += [*blocks[0], *(line for index in chosen for line in blocks[1 + index])]
+    chosen = _chosen(status.trials, notes, room)
+    head, *rows = fit.lines(chosen)
+    lines.append(head)
+    for index, row in zip(chosen, rows, strict=True):
+        lines += [row, *notes[index]]
     if len(chosen) < len(status.trials):
         lines.append(f"… and {len(status.trials) - len(chosen)} more trials, which a taller window shows")
-    return [_clipped(line, width) for line in [*lines, *foot]][:height]
+    return [clipped(line, width) for line in [*lines, *foot]][:height]
 
 
 def _header(status: RunStatus, width: int | None) -> list[str]:
@@ -62,21 +49,8 @@ def _foot(status: RunStatus) -> list[str]:
     return [f"No job works on it (nothing new for {duration(status.quiet_seconds or 0.0)}); to go on: {status.command}"]
 
 
-def _table(trials: list[TrialStatus], width: int | None) -> tuple[list[list[str]], str]:
-    """The head and each trial's lines, and what shortened names stand for."""
-    columns = _columns(trials)
-    kept, short, gap = _fitted(columns, width)
-    heads = [column.short if short else column.head for column in kept]
-    widths = [max(map(len, [head, *column.cells])) for head, column in zip(heads, kept, strict=True)]
-    rows = [heads, *([column.cells[index] for column in kept] for index in range(len(trials)))]
-    blocks = [
-        [(" " * gap).join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()] for row in rows
-    ]
-    for block, trial in zip(blocks[1:], trials, strict=True):
-        if trial.error:
-            block.append(f"      error: {' '.join(trial.error.split())}")
-    named = {short_name(key): key for key in _searched(trials)}
-    return blocks, ", ".join(f"{head}: {named[head]}" for head in heads if short and head in named)
+def _notes(trial: TrialStatus) -> list[str]:
+    return [f"      error: {' '.join(trial.error.split())}"] if trial.error else []
 
 
 def _columns(trials: list[TrialStatus]) -> list[Column]:
@@ -98,42 +72,18 @@ def _columns(trials: list[TrialStatus]) -> list[Column]:
     ]
 
 
-def _fitted(columns: list[Column], width: int | None) -> tuple[list[Column], bool, int]:
-    """The columns that fit, whether their names are the short ones, and the spaces between them."""
-    kept = list(columns)
-    while True:
-        for short, gap in ((False, 2), (True, 2), (True, 1)):
-            needed = sum(max(map(len, [c.short if short else c.head, *c.cells])) + gap for c in kept) - gap
-            if width is None or needed <= width:
-                return kept, short, gap
-        leaving = [column for column in kept if column.leaves]
-        if not leaving:
-            return kept, True, 1
-        most = max(column.leaves for column in leaving)
-        kept.remove(next(column for column in reversed(leaving) if column.leaves == most))
-
-
-def _chosen(trials: list[TrialStatus], blocks: list[list[str]], room: int | None) -> list[int]:
+def _chosen(trials: list[TrialStatus], notes: list[list[str]], room: int | None) -> list[int]:
     """Which trials are shown in so many lines, as they are ranked; a line is kept for what is left out."""
     every = list(range(len(trials)))
-    if room is None or sum(map(len, blocks)) <= room:
+    if room is None or len(every) + sum(map(len, notes)) <= room:
         return every
     chosen, left = [], room - 1
     for index in sorted(every, key=lambda index: trials[index].state not in ("running", SILENT)):
-        if len(blocks[index]) <= left:
+        needed = 1 + len(notes[index])
+        if needed <= left:
             chosen.append(index)
-            left -= len(blocks[index])
+            left -= needed
     return sorted(chosen)
-
-
-def short_name(key: str) -> str:
-    """A setting's name for a narrow head: its last word, and the first letter of those before.
-
-    >>> [short_name(key) for key in ("optimizer.generator_lr", "model.latent_size", "training.ema_half_life_images")]
-    ['g_lr', 'l_size', 'e_h_l_images']
-    """
-    *before, last = key.rsplit(".", 1)[-1].split("_")
-    return "_".join([*(word[:1] for word in before), last])
 
 
 def _searched(trials: list[TrialStatus]) -> list[str]:
@@ -170,7 +120,3 @@ def _age(seconds: float | None) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def _clipped(line: str, width: int | None) -> str:
-    return line if width is None or len(line) <= width else f"{line[: width - 1]}…"

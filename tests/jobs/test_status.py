@@ -27,7 +27,7 @@ from jobs import status
 from jobs.cli.job import run_job
 from jobs.cli.status_table import status_lines
 
-HOME, ENTER, LEAVE = "\x1b[H", "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+HOME, ENTER, LEAVE = "\x1b[H", "\x1b[?1049h\x1b[H\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 PARAMS = {"optimizer.generator_lr": 0.00043347, "model.latent_size": 64}
 
 
@@ -222,9 +222,10 @@ class Terminal:
         return code
 
     def frames(self):
-        """Each picture of the second screen, its escapes off."""
+        """Each picture of the second screen, its escapes off, and the blanks that fill it."""
         inside = self.got.partition(ENTER)[2].partition(LEAVE)[0]
-        return [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", frame).split("\r\n") for frame in inside.split(HOME)[1:]]
+        plain = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", frame) for frame in inside.split(HOME)[1:]]
+        return [[line.rstrip() for line in frame.replace("\r", "").split("\n")] for frame in plain]
 
     def after(self):
         """What stays on the first screen."""

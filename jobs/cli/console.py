@@ -1,0 +1,173 @@
+"""Stderr for people: lines that stay, a live line of progress, and interrupts."""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    import rich.console
+
+_LOG_EVERY_SECONDS = 30.0
+_DRAW_EVERY_SECONDS = 0.1
+_BAR_COLUMNS, _BAR_GAP = 24, 2
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class Console:
+    """Stderr for people: one live line on a terminal, a line every 30 s in a log."""
+
+    def __init__(self) -> None:
+        self._live = obeys(sys.stderr)
+        self._page: rich.console.Console | None = None
+        self._drawn = False
+        self._drawn_at = 0.0
+        self._lock = threading.RLock()  # a signal's handler speaks too, on the thread that it interrupts
+        self._interrupted = False
+        self._first: Callable[[int], None] | None = None
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal as it is now; None in a log, whose lines are as long as they are."""
+        return _columns() if self._live else None
+
+    def interrupt(self, number: int, _: object = None) -> None:
+        """The handler of SIGINT and SIGTERM."""
+        first, self._first = self._first, None
+        if first is not None:
+            first(number)
+            return
+        self._interrupted = True
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def first_interrupt(self, ask: Callable[[int], None]) -> Iterator[None]:
+        """Within the block the first interrupt only calls `ask` with the signal's number; the next one interrupts."""
+        self._first = ask
+        try:
+            yield
+        finally:
+            self._first = None
+
+    def end(self, text: str) -> None:
+        """Says why, on any thread, and ends the process as SIGTERM does."""
+        self.say(text)
+        self._interrupted = True
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def say(self, text: str) -> None:
+        """A line that stays, or several."""
+        with self._lock:
+            self.clear()
+            print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr, flush=True)
+
+    def progress(self, text: str) -> None:
+        """The line that is replaced by the next one.
+
+        Raises:
+            KeyboardInterrupt: There was one, but it was lost: Python drops what a handler raises within a finaliser.
+        """
+        self._show(text)
+
+    def counter(self, what: str) -> Callable[[int, int], None]:
+        """A progress callable (done, total) with the time left."""
+        started = time.monotonic()
+
+        def show(done: int, total: int) -> None:
+            left = (time.monotonic() - started) / max(done, 1) * (total - done)
+            self._show(f"{what}: {done:,} of {total:,}, {duration(left)} left", done / max(total, 1))
+
+        return show
+
+    def _show(self, text: str, share: float | None = None) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        now = time.monotonic()
+        with self._lock:
+            if not self._live:
+                if now - self._drawn_at >= _LOG_EVERY_SECONDS:
+                    self._drawn_at = now
+                    print(one_line(text), file=sys.stderr, flush=True)
+            elif not self._drawn or share == 1.0 or now - self._drawn_at >= _DRAW_EVERY_SECONDS:
+                self._drawn_at = now
+                self._draw(one_line(text), share)
+
+    def _draw(self, text: str, share: float | None) -> None:
+        """The line as wide as the terminal is now, a bar before it where there is room; the cursor stays behind it."""
+        from rich.console import Console as Page  # here, so that --help and a log do without
+        from rich.control import Control
+        from rich.progress_bar import ProgressBar
+        from rich.segment import ControlType, Segments
+        from rich.table import Table
+        from rich.text import Text
+
+        if self._page is None:
+            self._page = Page(file=sys.stderr, force_terminal=True, force_jupyter=False)
+            self._erase = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
+        columns = _columns()
+        row = Table.grid(padding=(0, _BAR_GAP, 0, 0))
+        bar = []
+        if share is not None and len(text) + _BAR_GAP + _BAR_COLUMNS < columns:
+            row.add_column()
+            bar = [ProgressBar(total=1.0, completed=share, width=_BAR_COLUMNS)]  # first: the text's length changes
+        row.add_column(no_wrap=True, overflow="ellipsis")
+        row.add_row(*bar, Text(text))
+        # A line of full width leaves the cursor where some terminals have it on the next line, and some have not.
+        self._page.size = (max(columns - 1, 1), 1)
+        self._drawn = True  # also where an interrupt comes amid the next lines
+        with self._page:
+            self._page.control(self._erase)
+            self._page.print(Segments(self._page.render_lines(row, pad=False)[0]), end="")
+
+    def clear(self) -> None:
+        """Takes the line of progress away, before something else is written on this terminal."""
+        with self._lock:
+            if self._page is not None and self._drawn:
+                self._page.control(self._erase)
+                self._drawn = False
+
+
+def obeys(stream: TextIO) -> bool:
+    """Whether it is a terminal on which what was written can be written over."""
+    return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def _columns() -> int:
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80  # a pseudo-terminal nobody set a size of has 0
+
+
+def one_line(text: str) -> str:
+    r"""Text of whoever wrote it, harmless to a terminal: control characters and turned directions as they are typed.
+
+    >>> print(one_line("a\tb\x1b[31m\n"), one_line("Zoë ± 名"))
+    a\tb\x1b[31m\n Zoë ± 名
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def duration(seconds: float) -> str:
+    """3725.0 -> '1 h 02 min'.
+
+    >>> duration(3725.0), duration(65.0), duration(9.0)
+    ('1 h 02 min', '1 min 05 s', '9 s')
+    """
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole} s"
+
+
+def shown(location: str) -> str:
+    """A path as short as it can be said from here; a URI as it is."""
+    if "://" in location:
+        return location
+    relative = os.path.relpath(location)
+    return relative if not relative.startswith("..") else str(Path(location))

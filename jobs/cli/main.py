@@ -1,0 +1,93 @@
+# PYTHON_ARGCOMPLETE_OK
+"""The command `latentscape`: the jobs by name, each run as `python -m jobs.<name>`."""
+
+import ast
+import difflib
+import importlib.metadata
+import os
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+
+import jobs
+from jobs.cli.console import one_line
+
+_USAGE = """\
+usage: latentscape JOB [argument ...] [key=value ...] [--switch ...]
+
+"""
+_MORE = """
+latentscape JOB --help   what a job takes, and its keys
+latentscape --version    the version
+"""
+
+
+def main() -> None:
+    """Lists the jobs, or becomes the one that is asked for."""
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for what could be typed
+        from jobs.cli.completion import complete
+
+        complete()
+    words = sys.argv[1:]
+    if not words or words[0] in ("--help", "-h"):
+        print(f"{_USAGE}{_listing()}\n{_MORE}", end="")
+        return
+    if words[0] == "--version":
+        print(f"latentscape {_version()}")
+        return
+    module = words[0].replace("-", "_")
+    if module not in job_names():
+        _refuse(words[0])
+    # The same process with other code: sys.path, sys.argv, signals and the exit status are those of `python -m`.
+    os.execv(sys.executable, [sys.executable, "-m", f"jobs.{module}", *words[1:]])  # noqa: S606
+
+
+def job_names() -> list[str]:
+    """Every module of `jobs`; none is imported."""
+    return sorted(file.stem for file in _folder().glob("*.py") if not file.stem.startswith("_"))
+
+
+def job_source(name: str) -> ast.Module:
+    """A job's module, read and not run: what it imports takes seconds."""
+    return ast.parse((_folder() / f"{name}.py").read_text(encoding="utf-8"))
+
+
+def _folder() -> Path:
+    return Path(str(jobs.__file__)).parent
+
+
+def _listing() -> str:
+    """A line a job; on a terminal that is too narrow for it, it goes on below itself."""
+    names = job_names()
+    indent = max(map(len, names)) + 4
+    width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else sys.maxsize
+    lines = [(ast.get_docstring(job_source(name)) or "").partition("\n")[0] for name in names]
+    return "\n".join(
+        textwrap.fill(
+            line, max(width, indent + 20), initial_indent=f"  {name:<{indent - 2}}", subsequent_indent=" " * indent
+        )
+        for name, line in zip(names, lines, strict=True)
+    )
+
+
+def _refuse(typed: str) -> None:
+    if typed.startswith("-"):
+        said = "unknown switch; there are --help and --version, and a job's own come after its name"
+    else:
+        close = difflib.get_close_matches(typed.replace("-", "_"), job_names())
+        meant = f"; did you mean {' or '.join(close)}?" if close else ""
+        said = f"no such job{meant} (latentscape alone lists them)"
+    print(f"error: {one_line(typed)}: {said}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("latentscape")
+    except importlib.metadata.PackageNotFoundError:
+        return "of a checkout that is not installed"
+
+
+if __name__ == "__main__":
+    main()
