@@ -112,10 +112,10 @@ class Console:
             self._erase = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
         columns = _columns()
         row = Table.grid(padding=(0, _BAR_GAP, 0, 0))
-        bar = []
+        bar = []  # before the text, whose length changes
         if share is not None and len(text) + _BAR_GAP + _BAR_COLUMNS < columns:
             row.add_column()
-            bar = [ProgressBar(total=1.0, completed=share, width=_BAR_COLUMNS)]  # first: the text's length changes
+            bar = [ProgressBar(1.0, share, _BAR_COLUMNS, complete_style="green", finished_style="green")]
         row.add_column(no_wrap=True, overflow="ellipsis")
         row.add_row(*bar, Text(text))
         # A line of full width leaves the cursor where some terminals have it on the next line, and some have not.
