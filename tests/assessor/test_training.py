@@ -7,6 +7,8 @@ from framework.models.assessor import WEIGHTS
 from framework.training.assessor import split, train_assessors, train_half
 from framework.training.assessor_augment import augmented
 
+pytestmark = pytest.mark.long
+
 SHORT = AssessorConfig(images=3072, width=8)
 
 

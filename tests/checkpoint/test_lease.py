@@ -70,6 +70,7 @@ def test_a_damaged_lease_holds_nobody_up(folder):
         assert holder(folder).pid == os.getpid()
 
 
+@pytest.mark.long
 def test_who_was_killed_on_this_machine_holds_nothing_and_who_lives_does(tmp_path):
     code = f"""
         from framework.checkpoint.lease import lease

@@ -12,6 +12,8 @@ from framework.training import augment, loop, reporting, state, step, stepping
 from tests.device.count import budgets, check, counted
 from tests.device.test_training import lives
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def plant(monkeypatch):

@@ -17,6 +17,8 @@ from framework.orchestration.scoring_plan import memory_bytes
 from jobs import evaluate
 from jobs.cli import run_job
 
+pytestmark = pytest.mark.long
+
 SHAPE = {"resolution": 32, "channels": 3}
 DATA = {"source": "drawn faces", "images": 100, "training": 80, "held_out": 20, "digest": "c1" * 32, **SHAPE}
 

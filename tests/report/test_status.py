@@ -136,6 +136,7 @@ def test_its_own_total_is_what_a_trial_runs_to(run):
     assert StatusReader(run).read(now=NOW).trials[0].total_images == 640
 
 
+@pytest.mark.long
 def test_a_run_of_the_generator_agrees_with_its_leaderboard(make_run, tmp_path):
     run = RunFolder.open(make_run(tmp_path, trials=12, artifacts=False))
     trials = StatusReader(run).read(now=time.time()).trials

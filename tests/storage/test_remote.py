@@ -56,6 +56,7 @@ def test_the_bucket_itself_is_a_folder(s3_location):
     assert (bucket / "deep" / "below").location == s3_location.format("deep/below")
 
 
+@pytest.mark.long
 def test_only_what_changed_is_fetched_again(s3_location, tmp_path):
     folder = open_folder(s3_location.format(f"{tmp_path.name}/copy"))
     folder.write_text("stays", "1")
@@ -72,6 +73,7 @@ def test_only_what_changed_is_fetched_again(s3_location, tmp_path):
     assert (copy / "stays").stat().st_mtime_ns == before
 
 
+@pytest.mark.long
 def test_large_files_go_up_in_parts(s3_location, tmp_path):
     content = bytes(range(256)) * (25 << 12)  # 25 MiB: more than one part
     (tmp_path / "source").mkdir()

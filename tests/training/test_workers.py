@@ -10,6 +10,8 @@ import torch
 from framework.checkpoint.saved import Checkpoint
 from framework.storage import open_folder
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
+
 PARTS = ("generator", "discriminator", "ema", "generator_optimizer", "discriminator_optimizer")
 SMALL = {"data.resolution": 32, "model.width": 4, "model.latent_size": 16, "evaluation.every_images": 1_000_000}
 HARD = {  # everything that draws random numbers or differentiates twice
