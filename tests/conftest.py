@@ -18,6 +18,20 @@ settings.load_profile("busy")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
+LONG_SECONDS = 900
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts a Ray or is marked as slow has longer than pyproject.toml's timeout, where it says nothing itself.
+
+    The first test of a Ray module waits for a whole pipeline.
+    """
+    for item in items:
+        longer = (ROOT / "tests" / "ray") in item.path.parents or any(
+            item.get_closest_marker(name) for name in ("slow", "browser", "prometheus")
+        )
+        if longer and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONG_SECONDS))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,8 @@ def reached(pair, label):
     return min(assessor.accuracy[label]["value"] for assessor in (pair.finder, pair.measurer))
 
 
+@pytest.mark.long
+@pytest.mark.timeout(200)
 def test_glasses_and_smiles_of_drawn_faces(tmp_path):
     store = prepare(DataConfig(source="drawn_faces", resolution=32, limit=1200), cache=tmp_path)
     config = AssessorConfig(attributes=["glasses", "smiling", "pose"], images=5600)

@@ -13,6 +13,8 @@ from benchmarks.gpu.memory import META, _Held, step_bytes
 from framework.config import Experiment, with_overrides
 from framework.models import build_generator, build_partner
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def bench(tmp_path):

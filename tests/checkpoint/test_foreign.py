@@ -213,6 +213,7 @@ def test_a_module_that_is_not_there(entry, tmp_path, name):
         load_generator(f"entry:{name}")
 
 
+@pytest.mark.long
 def test_an_object_in_python_is_a_generator_too(make_run):
     class Grey(nn.Module):
         latent_size = 4

@@ -139,6 +139,7 @@ def test_what_is_no_generator_is_said_in_one_line(make_run, tmp_path):
         ("weights_file", "../other.safetensors", "weights_file wants weights.safetensors or model.safetensors"),
     ],
 )
+@pytest.mark.parametrize("location", ["local"], indirect=True)
 def test_a_config_that_does_not_fit_is_refused(make_run, tmp_path, key, value, reason):
     run = make_run()
     run.save("a", 7)
@@ -149,6 +150,8 @@ def test_a_config_that_does_not_fit_is_refused(make_run, tmp_path, key, value, r
     assert "\n" not in str(fault.value)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("location", ["local"], indirect=True)  # what is exported lies on this machine
 def test_loading_needs_neither_ray_nor_the_run(make_run, tmp_path):
     run = make_run()
     run.save("a", 7)

@@ -11,6 +11,8 @@ import torch
 from framework.checkpoint import CheckpointStore
 from framework.storage import open_folder
 
+pytestmark = pytest.mark.long
+
 TRAINER = """
 import sys, torch
 from framework.checkpoint import CheckpointStore
@@ -32,7 +34,7 @@ def test_what_a_killed_process_leaves_loads(tmp_path):
     folder = open_folder(tmp_path / "checkpoints")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     reached = 0
-    for life in range(4):
+    for life in range(3):
         process = subprocess.Popen(
             [sys.executable, "-c", TRAINER, folder.location], stdout=subprocess.PIPE, text=True, env=environment
         )

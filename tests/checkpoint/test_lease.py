@@ -53,7 +53,7 @@ def test_a_block_that_raises_gives_it_back(folder):
     assert holder(folder) is None
 
 
-@pytest.mark.parametrize(("age_seconds", "refused"), [(STALE_SECONDS - 5, True), (STALE_SECONDS + 1, False)])
+@pytest.mark.parametrize(("age_seconds", "refused"), [(STALE_SECONDS / 2, True), (STALE_SECONDS + 1, False)])
 def test_of_another_machine_only_the_signs_of_life_are_seen(folder, age_seconds, refused):
     elsewhere(folder, age_seconds=age_seconds)
     if refused:
@@ -70,6 +70,7 @@ def test_a_damaged_lease_holds_nobody_up(folder):
         assert holder(folder).pid == os.getpid()
 
 
+@pytest.mark.long
 def test_who_was_killed_on_this_machine_holds_nothing_and_who_lives_does(tmp_path):
     code = f"""
         from framework.runs.lease import lease
@@ -127,7 +128,7 @@ def test_the_holder_is_told_when_it_was_taken_for_dead(tmp_path):
 
     with lease(folder, COMMAND, on_lost=lost, heartbeat_seconds=0.5):
         elsewhere(folder, age_seconds=0)
-        assert heard.wait(10)
+        heard.wait()
     assert len(told) == 1
     assert "taken over by python -m jobs.search x (process 7 on other" in told[0]
     assert json.loads((tmp_path / "lease.json").read_text())["pid"] == 7  # not given back: it is the other's
@@ -136,6 +137,13 @@ def test_the_holder_is_told_when_it_was_taken_for_dead(tmp_path):
 def test_signs_of_life_are_renewed(tmp_path):
     folder = open_folder(tmp_path)
     with lease(folder, COMMAND, on_lost=never, heartbeat_seconds=0.2):
-        begun = json.loads((tmp_path / "lease.json").read_text())["renewed_unix_seconds"]
-        time.sleep(1.0)
-        assert json.loads((tmp_path / "lease.json").read_text())["renewed_unix_seconds"] > begun + 0.3
+        signs = [renewed(tmp_path)]
+        while len(signs) < 3:
+            if (sign := renewed(tmp_path)) != signs[-1]:
+                signs.append(sign)
+            time.sleep(0.01)
+    assert signs == sorted(signs)
+
+
+def renewed(folder):
+    return json.loads((folder / "lease.json").read_text())["renewed_unix_seconds"]

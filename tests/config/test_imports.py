@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import framework
 
 
@@ -18,6 +20,7 @@ def test_importing_the_package_imports_neither_torch_nor_ray():
     assert in_a_new_process(program) == "[]"
 
 
+@pytest.mark.long
 def test_the_rest_comes_when_it_is_asked_for():
     program = (
         "import sys, framework; framework.load_generator; from framework import CheckpointStore, RunFolder; "

@@ -225,7 +225,8 @@ def test_an_argument_that_is_no_override_is_one_line(argument):
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 
 
-@settings(max_examples=200)
+@pytest.mark.long
+@settings(max_examples=40)  # each writes and reads a whole experiment
 @given(
     path=texts, labels=st.none() | st.sampled_from(["on", "1e3", "null", "~", "2024-01-31", "0x1", " a", "- b", "#"])
 )
@@ -234,7 +235,8 @@ def test_text_survives_the_round_trip(path, labels):
     assert experiment_from_text(to_yaml(experiment), source="x") == experiment
 
 
-@settings(max_examples=200)
+@pytest.mark.long
+@settings(max_examples=40)
 @given(
     rate=st.floats(min_value=1e-300, max_value=1.0, exclude_min=True),
     width=st.integers(4, 2048),

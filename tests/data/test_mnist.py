@@ -134,6 +134,7 @@ def test_what_digits_cannot_be_is_refused(overrides, message):
         with_overrides(Experiment(), {"data.source": "mnist", **GREY, **overrides})
 
 
+@pytest.mark.long
 def test_the_real_one(shared_data, pack_digits):
     store = pack_digits(shared_data / "data" / "mnist")
     assert (len(store.training_indices), len(store.held_out_indices)) == (60_000, 10_000)

@@ -46,6 +46,7 @@ def test_the_second_time_nothing_is_written(folder_of, pack, tmp_path):
     assert (second.path, second.digest) == (first.path, first.digest)
 
 
+@pytest.mark.long
 def test_a_changed_source_or_setting_is_packed_anew(folder_of, pack):
     folder = folder_of(FILES)
     first = pack(folder)
@@ -84,6 +85,7 @@ def test_labels_are_looked_at_before_anything_is_decoded(folder_of, pack, tmp_pa
         pack(folder_of({"a.jpg": b"no picture"}), labels=str(tmp_path / "none.csv"))
 
 
+@pytest.mark.long
 def test_a_sample_is_seeded_nested_and_keeps_its_held_out_images(folder_of, tar_of, pack):
     folder = folder_of(FILES)
     whole, large, small = (pack(folder, limit=limit) for limit in (None, 100, 64))
@@ -96,6 +98,7 @@ def test_a_sample_is_seeded_nested_and_keeps_its_held_out_images(folder_of, tar_
     assert len(pack(folder, limit=5000)) == 120
 
 
+@pytest.mark.long
 def test_rejected_files_are_listed_and_replaced_in_a_sample(folder_of, pack):
     bad = {
         "empty.jpg": b"",
@@ -202,6 +205,7 @@ def started(cache, limit):
     return run
 
 
+@pytest.mark.long
 def test_two_at_once_make_one_store(tmp_path):
     runs = [started(tmp_path, 300) for _ in range(2)]
     digests = set()
@@ -215,6 +219,7 @@ def test_two_at_once_make_one_store(tmp_path):
     assert open_store(stores[0]).digest == digests.pop()
 
 
+@pytest.mark.long
 def test_a_killed_preparation_leaves_no_store_and_no_process(tmp_path):
     run = started(tmp_path, 20_000)
     deadline = time.monotonic() + 60
@@ -243,6 +248,7 @@ def _state(pid):
         return "Z"
 
 
+@pytest.mark.long
 def test_real_faces(real_store):
     assert real_store.images.shape == (5000, 32, 32, 3)
     assert real_store.source == "UTKFace-5k.tar"

@@ -7,6 +7,8 @@ import pytest
 
 from tests.device.count import CASES, budgets, check, counted
 
+pytestmark = pytest.mark.long
+
 
 def test_each_case_has_a_budget():
     assert budgets().keys() == CASES.keys()

@@ -16,6 +16,8 @@ from framework.training.steps import gan_step as step
 from tests.device.count import budgets, check, counted
 from tests.device.test_training import lives
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def plant(monkeypatch):

@@ -9,6 +9,8 @@ from framework.training import WorkerGroup, train
 from tests.device.count import BATCH, images_of, store_of
 from tests.device.pretended import pretended
 
+pytestmark = pytest.mark.long
+
 SETTINGS = {
     "model.width": 4,
     "model.latent_size": 6,

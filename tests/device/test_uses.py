@@ -28,6 +28,8 @@ from framework.training.assessor.train import train_half
 from tests.device.count import images_of
 from tests.device.pretended import pretended
 
+pytestmark = pytest.mark.long
+
 LABELS = [AttributeSpec("glasses"), AttributeSpec("age_group", ["young", "old"])]
 
 

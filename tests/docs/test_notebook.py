@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 import torch
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
+
 PLACE = Path(__file__).parents[2] / "docs" / "foreign_generator.ipynb"
 
 

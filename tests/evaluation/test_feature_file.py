@@ -100,6 +100,7 @@ for start, stop in file.missing():
 """
 
 
+@pytest.mark.long
 def test_what_a_killed_process_has_written_stays(path):
     command = [sys.executable, "-c", WRITES_SLOWLY, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:

@@ -15,6 +15,8 @@ from framework.evaluation.features.weights import read_weights
 from framework.evaluation.sources.shards import moments_of
 from framework.metrics import Moments, frechet_distance
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
+
 TAPS = (64, 192, 768)
 
 
@@ -62,6 +64,9 @@ def torchmetrics_distance(sides, file, tap):
     return float(metric.compute())
 
 
+# Of `make test`, test_all_taps_and_logits_agree holds the features to torch-fidelity's, tests/metrics the distance to
+# SciPy's, and test_second_opinion.py the whole to torchmetrics'.
+@pytest.mark.slow
 def test_fid_agrees_with_torch_fidelity_and_torchmetrics(read_faces, inception_file):
     faces = read_faces(64)
     sides = faces[::2], degraded(faces[1::2])
@@ -98,7 +103,7 @@ def test_bfloat16_moves_the_distance_little(read_faces, inception_file):
     sides = faces[::2], degraded(faces[1::2])
     found = {}
     for precision in ("float32", "bfloat16"):
-        extractor = build_extractor(FeatureSpec("inception", str(inception_file), digest, 192, precision=precision))
+        extractor = build_extractor(FeatureSpec("inception", str(inception_file), digest, 64, precision=precision))
         features = [extractor(side) for side in sides]
         assert features[0].dtype == np.float32
         found[precision] = features[0], frechet_distance(*map(Moments.of, features))

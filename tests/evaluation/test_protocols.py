@@ -169,6 +169,7 @@ def test_what_cannot_be_made_is_one_line(names, keys, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_tap_that_the_weights_do_not_have_names_the_protocol(inception_file):
     config = EvaluationConfig(weights=str(inception_file))
     (deep,), (middle,) = (passes(asked(name)) for name in ("fid50k", "fid50k_768"))

@@ -30,21 +30,20 @@ def test_shards_cover_all_once():
     assert shards(0) == []
 
 
+@pytest.mark.long
 def test_blocks_at_a_time_move_no_bit(generator, inception_spec):
     extractor = build_extractor(inception_spec)
-    one, two, five = (
-        shard_moments(samples(generator), extractor, start=0, stop=100, blocks=blocks) for blocks in (1, 2, 5)
-    )
+    one, two = (shard_moments(samples(generator), extractor, start=0, stop=70, blocks=blocks) for blocks in (1, 2))
     assert same_bits(one, two)
-    assert same_bits(one, five)
 
 
+@pytest.mark.long
 def test_one_process_or_two_move_no_bit(pictures, inception_spec, tmp_path):
-    """Real Inception, 96 images in two parts: here on one thread, and in two fresh processes."""
-    for number, image in enumerate(pictures(96)):
+    """Real Inception, 64 images in two parts: here on one thread, and in two fresh processes."""
+    for number, image in enumerate(pictures(64)):
         Image.fromarray(image[:, :, 0]).save(tmp_path / f"{number:03}.png")
     source = find_source(str(tmp_path), samples=0, seed=0)
-    parts = [{"start": 0, "stop": 64}, {"start": 64, "stop": 96}]
+    parts = [{"start": 0, "stop": 32}, {"start": 32, "stop": 64}]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -65,6 +64,7 @@ def test_shards_merge_to_the_whole(pictures, assessor_spec):
     np.testing.assert_allclose(merged.mean, whole.mean, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.long
 def test_samples_are_those_of_the_seed(generator, inception_spec):
     """A shard's samples are the seed's samples of those numbers, whoever makes them."""
     extractor = build_extractor(inception_spec)

@@ -168,6 +168,7 @@ def test_what_is_no_source_is_said(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_shard_from_specifications_alone(tmp_path, colours, inception_spec):
     for k, image in enumerate(colours[:36]):
         (tmp_path / f"{k:03}.png").write_bytes(png(image))

@@ -121,6 +121,7 @@ def test_labels_for_other_images(called, config, tmp_path):
     assert_mistake(called("prepare_data", config(text)), "data.labels", "names none of the 4 images")
 
 
+@pytest.mark.long
 def test_labels_too_few_to_learn_are_named(called, config):
     text = "data: {source: drawn_faces, resolution: 32, limit: 180}\nassessor: {images: 256, width: 8}\n"
     code, _, err, _ = called("train_assessor", config(text), "assessor.attributes=[glasses, hat]")
@@ -193,6 +194,7 @@ def test_a_second_job_on_a_run_is_refused_with_the_first_ones_command(called, co
     assert not [file for file in written if place in file.parents]
 
 
+@pytest.mark.long
 def test_an_address_where_nothing_listens(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody else can

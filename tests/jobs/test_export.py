@@ -112,6 +112,7 @@ def test_the_folder_loads_and_is_the_best_generator(run, called, tmp_path):
     assert np.array_equal(given.images(latents), original.images(latents))
 
 
+@pytest.mark.long
 def test_the_cards_own_lines_make_its_picture(run, called, tmp_path):
     assert called(run.folder.location, tmp_path / "given")[0] == 0
     program = re.search(r"```python\n(.*?)```", (tmp_path / "given" / "README.md").read_text(), re.DOTALL)
@@ -240,6 +241,7 @@ def test_a_run_without_a_score_is_one_line(called, tmp_path):
     assert err == f"error: {run.folder.location}: this run has no scored checkpoint yet\n"
 
 
+@pytest.mark.long
 def test_a_disk_that_fills_leaves_nothing(run, tmp_path):
     limit = (run.folder / BEST / "generator").read_bytes("weights.safetensors")
 
@@ -254,6 +256,7 @@ def test_a_disk_that_fills_leaves_nothing(run, tmp_path):
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.long
 def test_from_a_uri_and_to_a_uri(called, tmp_path, s3_location):
     run = make_run(s3_location.format(f"{tmp_path.name}/runs"))
     target = s3_location.format(f"{tmp_path.name}/given")

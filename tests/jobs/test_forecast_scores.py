@@ -18,6 +18,8 @@ from framework.runs import RunFolder
 from jobs import evaluate
 from jobs.cli.job import run_job
 
+pytestmark = pytest.mark.long
+
 SHAPE = {"resolution": 32, "channels": 3}
 DATA = {"source": "drawn faces", "images": 100, "training": 80, "held_out": 20, "digest": "c1" * 32, **SHAPE}
 

@@ -136,6 +136,7 @@ def test_json_is_one_document(tmp_path, capsys):
     assert document["trials"][0]["metric"] == "assessor_frechet_distance"
 
 
+@pytest.mark.long
 def test_without_a_terminal_it_prints_once_on_stdout_needs_no_ray_and_writes_nothing(tmp_path, live_run):
     run = live_run
     before = files(run)
@@ -251,6 +252,7 @@ def terminal():
         one.close()
 
 
+@pytest.mark.long
 def test_a_terminal_sees_reports_as_they_come_and_the_jobs_end_ends_it(terminal, begun_run):
     run = begun_run
     # Its lease is taken away below, and on a busy machine this is not over before the next heartbeat.
@@ -278,6 +280,7 @@ def follow(screen, run):
     assert all(len(line) < 80 for line in after)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_is_the_normal_end_of_looking(terminal, live_run, number):
     screen = terminal(live_run, columns=140)
@@ -290,18 +293,20 @@ def test_an_interrupt_is_the_normal_end_of_looking(terminal, live_run, number):
     assert "interrupted" not in screen.got
 
 
+@pytest.mark.long
 def test_a_run_that_ended_is_printed_once(terminal, tmp_path):
-    screen = terminal(RunFolder.open(make_drawn_run(tmp_path, trials=40)), lines=24)
+    screen = terminal(RunFolder.open(make_drawn_run(tmp_path, trials=26)), lines=24)
     assert screen.ended() == 0
     assert ENTER not in screen.got
     lines = screen.got.replace("\r\n", "\n").splitlines()
-    assert len(lines) == 2 + 1 + 40 + 1 + 1  # header of two, head, trials, the failed one's error, legend
+    assert len(lines) == 2 + 1 + 26 + 1 + 1  # header of two, head, trials, the failed one's error, legend
     assert max(map(len, lines)) < 80
 
 
+@pytest.mark.long
 def test_a_low_terminal_scrolls_nothing(terminal, tmp_path):
-    run = RunFolder.open(make_drawn_run(tmp_path, trials=30))
-    run.trials()[20].write_state(state="running")
+    run = RunFolder.open(make_drawn_run(tmp_path, trials=14))
+    run.trials()[9].write_state(state="running")
     with held(run):
         screen = terminal(run, lines=12)
         screen.wait_for("more trials")

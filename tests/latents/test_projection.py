@@ -27,19 +27,20 @@ def image_of(generate, latent):
         return generate(torch.from_numpy(latent[None]))[0]
 
 
+@pytest.mark.long
 def test_a_generated_image_is_found_back(generate):
-    candidates, own = sample_latents(200, SIZE, seed=0), sample_latents(3, SIZE, seed=1)
-    others = torch.stack([image_of(generate, latent) for latent in candidates[:50]])
-    for latent in own:
-        target = image_of(generate, latent)
-        found = project(generate, target, candidates, shell_weight=0.0)
-        random = 127.5 * float(((others - target) ** 2).mean(dim=(1, 2, 3)).sqrt().mean())
-        assert found.pixel_error < 0.02 * random
-        assert np.linalg.norm(found.latent - latent) < 0.1 * np.linalg.norm(latent)
-        assert found.start_errors[0] == pytest.approx(found.pixel_error)
-        assert len(found.start_errors) == 4
+    candidates, (latent,) = sample_latents(200, SIZE, seed=0), sample_latents(1, SIZE, seed=1)
+    others = torch.stack([image_of(generate, other) for other in candidates[:50]])
+    target = image_of(generate, latent)
+    found = project(generate, target, candidates, shell_weight=0.0)
+    random = 127.5 * float(((others - target) ** 2).mean(dim=(1, 2, 3)).sqrt().mean())
+    assert found.pixel_error < 0.02 * random
+    assert np.linalg.norm(found.latent - latent) < 0.1 * np.linalg.norm(latent)
+    assert found.start_errors[0] == pytest.approx(found.pixel_error)
+    assert len(found.start_errors) == 4
 
 
+@pytest.mark.long
 def test_a_latent_is_kept_near_its_shell(generate):
     target = torch.ones(3, 32, 32) * 0.9  # nothing that the generator makes
     candidates = sample_latents(50, SIZE, seed=0)

@@ -71,6 +71,7 @@ def test_steerable_finds_a_built_in_shift(axes, name, axis):
     assert np.mean(found.losses[-20:]) < 0.3 * np.mean(found.losses[:5])
 
 
+@pytest.mark.long
 def test_a_nonlinear_walk_goes_the_same_way(axes):
     latents = sample_latents(32 * 600, SIZE, seed=0)
     found = steer_nonlinear(blob(*axes), EDITS["shift_x"], latents)

@@ -383,6 +383,7 @@ def test_files_that_are_none_are_one_line(golden, tmp_path):
     refused(keras3[: len(keras3) // 2], "is damaged")
 
 
+@pytest.mark.long
 def test_a_damaged_file_holds_nobody_up(golden, tmp_path):
     for saved in ("keras2.h5", "keras3.keras"):
         assert keras_import.read_model(golden("pair_generator", saved)[0]).gives == (16, 16, 3)

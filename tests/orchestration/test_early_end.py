@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
 
@@ -82,6 +82,7 @@ def median():
 @pytest.mark.parametrize(
     ("theirs", "ours"), [(asha, halving), (median, lambda: MedianStopping(grace_images=2 * EVERY))]
 )
+@settings(max_examples=40)  # each is a search of six trials
 @given(data=st.data())
 def test_the_decisions_are_rays(theirs, ours, data):
     scheduler, rule = theirs(), ours()

@@ -134,6 +134,7 @@ def files(tmp_path):
     return tmp_path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.stem)
 def test_dry_run_says_what_the_run_would_plan_here(config, files, capsys):
     source = load_experiment(config).data.source

@@ -10,6 +10,8 @@ from framework.runs import RunFolder
 from framework.telemetry.trackers import Trackers, check_trackers
 from framework.telemetry.writer import numbers
 
+pytestmark = pytest.mark.long
+
 ROWS = [
     {"images_seen": 64, "generator_loss": 1.5, "accuracy_real": None, "score": {"metric": "fid1k_768", "value": 3.0}},
     {"images_seen": 128, "generator_loss": 1.25},

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from framework.config import experiment_from_text, with_overrides
 from framework.images import grid, png_bytes
+from framework.runs import RunFolder
 
 DATA = {"source": "mnist", "training": 60_000, "held_out": 10_000, "digest": "d161" * 16}
 ASSESSOR = "a55e" * 16
@@ -63,24 +65,24 @@ def edit(path: Path, change: Any) -> None:
     path.write_text(json.dumps(document))
 
 
-def _write_run(run: Path, family: str) -> None:
+def _write_run(place: Path, family: str) -> None:
     checkpoint = "trials/000/checkpoints/000000600000"
-    (run / checkpoint / "generator").mkdir(parents=True)
-    (run / "artifacts").mkdir()
     model = {"family": family, "width": 8, "latent_size": 4} | ({"architecture": "dcgan"} if family == "gan" else {})
-    experiment = {"data": {"source": "mnist", "resolution": 28, "channels": 1}, "model": model}
-    (run / "experiment.yaml").write_text(json.dumps({"name": family, **experiment}))  # JSON is YAML
-    edit(run / checkpoint / "generator" / "config.json", {"weights_sha256": generator(family)})
-    edit(run / "trials" / "000" / "params.json", {})
-    edit(run / "run.json", {"data": DATA})
-    edit(run / "best.json", {"trial": "000", "checkpoint": checkpoint, "images_seen": 600_000, "score": None})
+    document = {"name": family, "data": {"source": "mnist", "resolution": 28, "channels": 1}, "model": model}
+    experiment = experiment_from_text(json.dumps(document), source="make_families")  # JSON is YAML
+    experiment = with_overrides(experiment, {"storage.path": str(place.parent)})
+    run = RunFolder.create(experiment, ["python", "-m", "jobs.pipeline", "configs/mnist.yaml"], data=DATA)
+    run.folder.write_json(f"{checkpoint}/generator/config.json", {"weights_sha256": generator(family)})
+    run.trial("000").write_params({})
+    run.write_best({"trial": "000", "checkpoint": checkpoint, "images_seen": 600_000, "score": None})
     scores = [_score("fid5k_768", FID[family]), _score("recall5k_768", RECALL[family], family="recall")]
-    edit(run / "scores.json", {"scores": [{**score, "checkpoint": checkpoint} for score in scores]})
+    run.add_scores([{**score, "checkpoint": checkpoint} for score in scores])
     about = {"checkpoint": checkpoint, "generator": generator(family)}
     for name, document in _artifacts(family).items():
-        edit(run / "artifacts" / name, {**about, **document})
+        run.artifacts.write_json(name, {**about, **document})
+    Path(run.folder.location).rename(place)  # a folder may have a name that no experiment may
     for seed, name in enumerate(("samples", "interpolation", "arithmetic", "projected")):
-        _write_picture(run / "artifacts" / f"{name}.png", seed=seed)
+        _write_picture(place / "artifacts" / f"{name}.png", seed=seed)
 
 
 def generator(family: str) -> str:

@@ -1,29 +1,66 @@
-"""Makes run folders that look like real ones, with any number of trials: for tests, and to look at the report.
+"""Makes run folders of made-up figures through the product's own writers: for tests, and to look at the report.
 
 python tests/report/make_run.py DESTINATION [--trials 30] [--name drawn-32] [--searched 4] [--lineage] [--directions 9]
 """
 
 import argparse
-import csv
+import dataclasses
 import functools
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw
 
-from framework.config import experiment_from_text
-from framework.images import Row, Term, equation, grid, labelled_sheet, png_bytes, strips
-from framework.latents.films import gif_bytes, mp4_bytes, there_and_back
+from framework.checkpoint import CheckpointStore
+from framework.config import Experiment, LatentsConfig, experiment_from_text, with_overrides
+from framework.data import PackedStore
+from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.protocols.protocol import ImageSide, Protocol, make_score
+from framework.images import grid, png_bytes
+from framework.latents.arithmetic.document import document_of
+from framework.latents.arithmetic.picture import draw
+from framework.latents.arithmetic.run import ArithmeticResult
+from framework.latents.arithmetic.selection import Candidates, Hands
+from framework.latents.arithmetic.trace import Measured, Members, Study, conditions_of
+from framework.latents.artifacts import (
+    write_arithmetic,
+    write_corners,
+    write_interpolation,
+    write_loop,
+    write_samples,
+    write_sheet,
+)
+from framework.latents.attributes.expression import parse_expression
+from framework.latents.attributes.groups import known_names, labels_of, resolve_group
+from framework.latents.attributes.shares import expected, measured_rows
+from framework.latents.directions.direction import SUFFIX, Direction, save_direction, unit
+from framework.latents.films import gif_bytes, mp4_bytes
+from framework.latents.projection.project import Projected
+from framework.latents.protocols import Assessed
 from framework.latents.steering.effects import Effect, Slopes
+from framework.latents.steering.move import data_strengths, draw_film, draw_strip, edit_of
 from framework.latents.steering.reach import Reach
+from framework.models import sample_latents
+from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
+from framework.orchestration.context import about_images, describe_assessor
+from framework.orchestration.studies import project as projecting
+from framework.orchestration.studies import steer as steering
+from framework.orchestration.studies.photos import Photo
+from framework.runs import RunFolder, TrialFolder
+from framework.search.leaderboard import update_results
+from framework.training import AssessorPair, Scored
 
 EXPERIMENT = """
 data: {source: drawn_faces, resolution: 32, limit: 8000}
 model: {width: 48}
 training: {schedule: joint, batch_size: 64, total_images: 128000, report_every_images: 1600}
 evaluation: {features: assessor, every_images: 16000}
+latents: {loop_samples: 2}
 compute: {workers: 2}
 """
 SPACE = {
@@ -36,16 +73,14 @@ SPACE = {
 }  # the first of them are searched
 DIRECTION_ATTRIBUTES = ("glasses", "smiling", "beard", "hat", "old", "female")
 DIRECTION_METHODS = ("interfacegan", "difference", "ganalyze", "compass")
-EXPRESSION = "glasses - no_glasses + smiling"
-ARITHMETIC_NOTE = "no_glasses: the repeats share 412 samples, each in up to 2 of them"
 REPORT_EVERY, SCORE_EVERY, TOTAL = 1_600, 16_000, 128_000
-SIZE = {"height": 32, "width": 32, "channels": 3}
-SCORE_PROTOCOL = {
-    "name": "assessor_frechet_distance", "features": {"name": "assessor", "sha256": "5c1f" * 16}, "tap": 288,
-    "resize": "none", "real": {"count": 7203, "split": "training", "digest": "9ab3" * 16, **SIZE},
-    "fake": {"count": 1000, "split": "generated", "seed": 0, **SIZE},
-    "pixels": "uint8, generated ones rounded and clipped", "precision": "features float32, moments float64",
-}  # fmt: skip
+SIZE: dict[str, Any] = {"height": 32, "width": 32, "channels": 3}
+WARNING = "the discriminator has won: real and fake accuracy over 0.99 for 20,000 images"
+ACCURACY = {
+    "glasses": {"metric": "auroc", "value": 0.9981, "n": 797},
+    "smiling": {"metric": "auroc", "value": 0.9644, "n": 797},
+    "age_group": {"metric": "accuracy", "value": 0.871, "n": 797},
+}
 
 
 def make_run(
@@ -75,38 +110,87 @@ def make_run(
     """
     rng = np.random.default_rng(seed)
     failed = min(1, trials - 1) if failed is None else failed
-    run = destination / name
-    run.mkdir(parents=True)
-    space = {key: SPACE[key] for key in list(SPACE)[:searched]}
-    (run / "experiment.yaml").write_text(f"name: {name}\n{EXPERIMENT}search: {json.dumps({'space': space})}\n")
-    rows = [
-        _write_trial(run, index, trials - failed, trials, rng, searched, lineage=lineage) for index in range(trials)
-    ]
+    run = _begin(destination, name, trials, searched)
+    for index in range(trials):
+        _write_trial(run, index, trials - failed, trials, rng, searched, lineage=lineage)
     if lineage:
-        _write_lineage(run, [row for row in rows if row["error"] == ""], rng)
-    rows.sort(key=lambda row: (row["score"] == "", row["score"] or 0, row["trial"]))
-    for rank, row in enumerate(rows, start=1):
-        row["rank"] = rank
-    with (run / "leaderboard.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["rank", *(key for key in rows[0] if key != "rank")])
-        writer.writeheader()
-        writer.writerows(rows)
-    _write_about(run, trials)
-    if rows[0]["score"] != "":
-        _write_best(run, rows[0])
+        _write_lineage(run, rng)
+    update_results(run)
+    best = run.best()
+    if best is not None:
+        _add_final_score(run, best)
         if artifacts:
-            _write_artifacts(run, rng)
+            _write_artifacts(run, best["checkpoint"])
         if directions:
             _write_directions(run, rng, directions)
+    return Path(run.folder.location)
+
+
+def _begin(destination: Path, name: str, trials: int, searched: int) -> RunFolder:
+    """The run before its first trial, of a machine that is not this one."""
+    space = {key: SPACE[key] for key in list(SPACE)[:searched]}
+    text = f"name: {name}\n{EXPERIMENT}search: {json.dumps({'space': space})}\n"
+    experiment = with_overrides(experiment_from_text(text, source="make_run"), {"storage.path": str(destination)})
+    command = ["python", "-m", "jobs.pipeline", "configs/demo.yaml", f"search.trials={trials}"]
+    run = RunFolder.create(experiment, command, data=about_images(_images()))
+    assessors = _assessors()
+    run.note(
+        assessors={which: describe_assessor(assessors, which) for which in ("finder", "measurer")},
+        machine={"host": "workstation", "cores": 2, "memory": "16 GiB", "gpus": [], "cluster": "embedded Ray"},
+        versions={"latentscape": "0.1.0", "python": "3.11.2", "torch": "2.14.1", "ray": "2.60.0"},
+        started="2026-03-01T14:05:09+00:00",
+        ended="2026-03-01T14:17:51+00:00",
+        notes=["Inception weights are not at hand: the score is the Fréchet distance on the assessor's features."],
+    )
     return run
 
 
+@functools.cache
+def _images() -> PackedStore:
+    """8,000 black ones, a tenth held out."""
+    count, held_out = 8_000, 797
+    return PackedStore(
+        path=Path("nowhere"),
+        source="drawn_faces",
+        images=np.broadcast_to(np.uint8(0), (count, 32, 32, 3)),
+        names=[f"{number}.png" for number in range(count)],
+        hashes=[f"{number:064x}" for number in range(count)],
+        held_out=np.arange(count) < held_out,
+        labels={label: np.zeros(count, np.float32) for label in ("glasses", "smiling", "beard", "hat", "age_group")},
+        label_classes={"age_group": ["young", "old"]},
+        rejected=[],
+        labels_matched=None,
+    )
+
+
+@functools.cache
+def _assessors() -> AssessorPair:
+    """Two that have learned nothing."""
+    attributes = [AttributeSpec("glasses"), AttributeSpec("smiling"), AttributeSpec("age_group", ["young", "old"])]
+    shape = {"resolution": 32, "channels": 3, "width": 8}
+    made = []
+    for seed in range(2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = AssessorNetwork(outputs=4, **shape)
+        made.append(Assessor(network, attributes=attributes, accuracy=ACCURACY, **shape))
+    return AssessorPair(*made, left_out={}, folder=Path("nowhere"))
+
+
+def _score(value: float, *, count: int) -> dict[str, Any]:
+    """One by the assessor's features, of so many generated images."""
+    measurer, images = _assessors().measurer, _images()
+    features = FeatureSpec("assessor", "nowhere", measurer.digest, measurer.feature_size, "none")
+    real = ImageSide(count=len(images.training_indices), split="training", digest=images.digest, **SIZE)
+    protocol = Protocol.of(features, real=real, fake=ImageSide(count=count, split="generated", seed=0, **SIZE))
+    return make_score(protocol.name, value, protocol)
+
+
 def _write_trial(
-    run: Path, index: int, good: int, trials: int, rng: np.random.Generator, searched: int, *, lineage: bool
-) -> dict:
-    trial = run / "trials" / f"{index + 1:03d}-{index * 4919 + 4096:04x}"
-    (trial / "samples").mkdir(parents=True)
-    params = {
+    run: RunFolder, index: int, good: int, trials: int, rng: np.random.Generator, searched: int, *, lineage: bool
+) -> None:
+    trial = run.trial(f"{index + 1:03d}-{index * 4919 + 4096:04x}")
+    params: dict[str, Any] = {
         "optimizer.generator_lr": float(np.exp(rng.uniform(np.log(1e-4), np.log(1e-3)))),
         "model.latent_size": int(rng.choice([32, 64])),
     }
@@ -119,35 +203,52 @@ def _write_trial(
     fails = index >= good
     early = index % 3 == 2 and trials > 3 and not lineage
     length = 20_800 if fails else 48_000 if early else TOTAL
-    metrics = list(_reports(length, quality, rng))
+    trial.write_params(dict(list(params.items())[:searched]))
     if fails:
-        state = {"state": "failed", "error": "TrainingError: generator_loss is nan at step 325; learning rate 9.1e-4"}
+        error = "TrainingError: generator_loss is nan at step 325; learning rate 9.1e-4"
+        trial.write_state(state="failed", error=error)
     else:
-        state = {"state": "stopped" if early else "finished"}
-    warning = "the discriminator has won: real and fake accuracy over 0.99 for 20,000 images"
-    if index % 7 == 3 and metrics:
-        metrics[-1]["warnings"] = [warning]
-    params = dict(list(params.items())[:searched])
-    (trial / "params.json").write_text(json.dumps(params))
-    (trial / "state.json").write_text(json.dumps(state))
-    (trial / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
-    scores = [(row["score"]["value"], row["images_seen"]) for row in metrics if "score" in row]
-    if index < 4 or trials <= 8:
-        for images_seen in range(0, length + 1, 8_000):
-            _write_samples(trial / "samples" / f"{images_seen:012d}.png", images_seen / TOTAL, quality)
-    else:
-        _write_samples(trial / "samples" / f"{length:012d}.png", length / TOTAL, quality)
-    best = min(scores, default=("", ""))
-    return {
-        "trial": trial.name, **params, "score": best[0], "score_images_seen": best[1],
-        "last_score": scores[-1][0] if scores else "", "images_seen": metrics[-1]["images_seen"],
-        "images_per_second": 402.5 + index, "state": state["state"],
-        "warnings": warning if index % 7 == 3 else "", "error": state.get("error", ""),
-    }  # fmt: skip
+        trial.write_state(state="stopped" if early else "finished")
+    _write_reports(run, trial, length, quality, rng, warns=index % 7 == 3)
+    drawn = range(0, length + 1, 8_000) if index < 4 or trials <= 8 else [length]
+    for images_seen in drawn:
+        _write_samples(trial, images_seen, quality)
 
 
-def _write_lineage(run: Path, rows: list[dict], rng: np.random.Generator) -> None:
+def _write_reports(
+    run: RunFolder, trial: TrialFolder, length: int, quality: float, rng: np.random.Generator, *, warns: bool
+) -> None:
+    """Metrics, scores, and of the checkpoints the best one."""
+    best: dict[str, Any] | None = None
+    for row, value in _reports(length, quality, rng):
+        images_seen = row["images_seen"]
+        if warns and images_seen == length:
+            row["warnings"] = [WARNING]
+        if value is not None:
+            row["checkpoint"] = f"{images_seen:012d}"
+            score = _score(value, count=1000)
+            line = Scored(row["checkpoint"], images_seen, score, 1.5, 0.0, images_seen + REPORT_EVERY)
+            best = line if best is None or value < best.document["value"] else best
+            written = dataclasses.asdict(line)
+            trial.append_score({**written, "score": written.pop("document"), "best_score": best.document["value"]})
+        trial.append_metrics(row)
+    if best is not None:
+        _save_checkpoint(run.experiment, trial, best)
+
+
+def _save_checkpoint(experiment: Experiment, trial: TrialFolder, scored: Scored) -> None:
+    learned = {"data": _images().digest, **experiment.learned()}
+    store = CheckpointStore(trial.checkpoints, digest=experiment.digest(_images().digest), learned=learned, keep=2)
+    config = {**experiment.model.model_dump(), "resolution": 32, "channels": 3, "images_seen": scored.images_seen}
+    weights = {"of": torch.tensor([float(trial.id[:3])])}  # no two trials' are the same
+    checkpoint = store.save({}, info={}, images_seen=scored.images_seen, generator=(weights, config))
+    store.record_score(checkpoint, scored.document, scored.document["value"])
+
+
+def _write_lineage(run: RunFolder, rng: np.random.Generator) -> None:
     """Every 32,000 images the worst quarter of the trials that are still there goes on from the best quarter."""
+    key = "optimizer.generator_lr"
+    rows = sorted((row for row in update_results(run) if not row["error"]), key=lambda row: row["trial"])
     for end in range(32_000, TOTAL, 32_000):
         alive = [row for row in rows if row["images_seen"] > end]
         ranked = sorted(alive, key=lambda row: row["score"] + rng.normal(0, 15))
@@ -158,19 +259,17 @@ def _write_lineage(run: Path, rows: list[dict], rng: np.random.Generator) -> Non
         for row in takers:
             donors = [donor for donor in ranked[: count + 1] if donor is not row]
             donor = donors[int(rng.integers(count))]
-            key = "optimizer.generator_lr"
             rate = float(f"{donor[key] * rng.choice([0.8, 1.25]):.4g}")
             line = {"images_seen": end, "from_trial": donor["trial"], "from_images_seen": end,
                     "changed": {key: [row[key], rate]}}  # fmt: skip
             row[key] = rate
-            trial = run / "trials" / row["trial"]
-            with (trial / "lineage.jsonl").open("a") as file:
-                file.write(json.dumps(line) + "\n")
-            params = json.loads((trial / "params.json").read_text())
-            (trial / "params.json").write_text(json.dumps({**params, key: rate}))
+            trial = run.trial(row["trial"])
+            trial.append_lineage(line)
+            trial.write_params({**trial.params, key: rate})
 
 
-def _reports(length: int, quality: float, rng: np.random.Generator):
+def _reports(length: int, quality: float, rng: np.random.Generator) -> Iterator[tuple[dict[str, Any], float | None]]:
+    """Rows, and the value of the score where one is made."""
     wander = 0.0
     for images_seen in range(REPORT_EVERY, length + 1, REPORT_EVERY):
         part = images_seen / TOTAL
@@ -179,6 +278,7 @@ def _reports(length: int, quality: float, rng: np.random.Generator):
             "images_seen": images_seen,
             "real_images_seen": images_seen,
             "step": images_seen // 64,
+            "workers": 2,
             "discriminator_loss": 0.62 + 0.3 * math.exp(-9 * part) + 0.3 * wander + rng.normal(0, 0.02),
             "generator_loss": 0.85 + (1.6 - quality) * part + wander + rng.normal(0, 0.05),
             "accuracy_real": min(1, 0.68 + 0.1 * part - 0.2 * wander + rng.normal(0, 0.03)),
@@ -191,169 +291,196 @@ def _reports(length: int, quality: float, rng: np.random.Generator):
             "data_wait_share": 0.004,
             "memory_bytes": 900_000_000,
             "wall_seconds": images_seen / 400,
+            "life_began_at_images_seen": 0,
+            "images_trained_twice": 0,
         }
+        value = None
         if images_seen % SCORE_EVERY == 0:
             value = (14 + 90 * math.exp(-5 * part * max(quality, 0.2))) * (1.6 - 0.5 * quality) + rng.normal(0, 0.6)
-            row["score"] = {"metric": "assessor_frechet_distance", "value": value, "protocol": SCORE_PROTOCOL}
-            row["checkpoint"] = f"{images_seen:012d}"
             row["sample_spread"] = 0.5 + 0.4 * (1 - math.exp(-6 * part)) + rng.normal(0, 0.02)
-        yield row
+        yield row, value
 
 
-def _write_samples(path: Path, part: float, quality: float) -> None:
-    faces = faded_faces(64, np.random.default_rng(1), part=part * max(quality, 0.3))
-    path.write_bytes(png_bytes(grid(faces, columns=8)))
+def _write_samples(trial: TrialFolder, images_seen: int, quality: float) -> None:
+    trial.write_sample(images_seen, _sample_grid(round(20 * images_seen / TOTAL * max(quality, 0.3))))
 
 
-def _write_about(run: Path, trials: int) -> None:
-    assessor = {
-        "accuracy": {
-            "glasses": {"metric": "auroc", "value": 0.9981, "n": 797},
-            "smiling": {"metric": "auroc", "value": 0.9644, "n": 797},
-            "age_group": {"metric": "accuracy", "value": 0.871, "n": 797},
-        }
+@functools.cache
+def _sample_grid(twentieths: int) -> bytes:
+    """Of faces that are so far out of the noise."""
+    return png_bytes(grid(faded_faces(64, np.random.default_rng(1), part=twentieths / 20), columns=8))
+
+
+def _add_final_score(run: RunFolder, best: dict[str, Any]) -> None:
+    about = {"checkpoint": best["checkpoint"], "generator": _digest(run, best["checkpoint"])}
+    run.add_scores([_score(best["score"]["value"] * 0.93, count=5000) | about])
+
+
+def _digest(run: RunFolder, checkpoint: str) -> str:
+    """Of the generator's weights."""
+    return run.folder.read_json(f"{checkpoint}/generator/config.json")["weights_sha256"]
+
+
+class Drawn:
+    """A generator of drawn faces that turn into each other as their latents do."""
+
+    latent_size, resolution, channels = 32, 32, 3
+
+    def sample_latents(self, n: int, seed: int, *, start: int = 0) -> np.ndarray:
+        """As any generator's."""
+        return sample_latents(n, self.latent_size, seed=seed, start=start)
+
+    def images(self, latents: np.ndarray) -> np.ndarray:
+        """[n, z] -> [n, 32, 32, 3] uint8: each face of the bank as much as the latent lies its way."""
+        ways = np.random.default_rng(2).normal(size=(self.latent_size, len(_bank())))
+        parts = np.exp(latents @ ways)
+        mixed = (parts / parts.sum(axis=1, keepdims=True)) @ _bank().reshape(len(_bank()), -1)
+        return mixed.reshape(-1, self.resolution, self.resolution, self.channels).astype(np.uint8)
+
+
+def _write_artifacts(run: RunFolder, checkpoint: str) -> None:
+    generator, config = Drawn(), run.experiment.latents
+    about = {"checkpoint": checkpoint, "generator": _digest(run, checkpoint), "settings": config.model_dump()}
+    write_samples(run.artifacts, generator, config)
+    write_interpolation(run.artifacts, generator, config, about=about)
+    write_sheet(run.artifacts, generator, config, about={"checkpoint": checkpoint, "generator": about["generator"]})
+    result = _arithmetic(config, generator)
+    write_arithmetic(run.artifacts, result, about=about)
+    run.add_scores([{**result.document["scores"][0], "checkpoint": checkpoint}])
+
+
+def _arithmetic(config: LatentsConfig, generator: Drawn) -> ArithmeticResult:
+    """glasses - no_glasses + smiling, as if 81 of 100 results had shown both and 11% of all samples did."""
+    judges = _assessors()
+    labels = labels_of(judges.finder)
+    terms = parse_expression(config.expression, known=known_names(config, labels))
+    groups = {term.group: resolve_group(term.group, config, labels) for term in terms}
+    random, results = (
+        _shown(glasses=480, both=220, smiling=960, of=2000),
+        _shown(glasses=87, both=81, smiling=93, of=100),
+    )
+    latents, numbers = generator.sample_latents(2000, config.seed), [16, 37, 83]
+    members = {
+        name: Members(numbers, latents[[number - 1 for number in numbers]], np.array([0.96, 0.97, 0.93]))
+        for name in groups
     }
-    about = {
-        "command": ["python", "-m", "jobs.pipeline", "configs/demo.yaml", f"search.trials={trials}"],
-        "machine": {"host": "workstation", "cores": 2, "memory": "16 GiB", "gpus": [], "cluster": "embedded Ray"},
-        "versions": {"latentscape": "0.1.0", "python": "3.11.2", "torch": "2.14.1", "ray": "2.60.0"},
-        "data": {
-            "source": "drawn_faces", "path_name": None, "images": 8000, "training": 7203, "held_out": 797,
-            "rejected": 0, "digest": "9ab3" * 16, "resolution": 32,
-            "labels": ["glasses", "smiling", "beard", "hat", "age_group"],
-        },
-        "assessors": {"finder": assessor, "measurer": assessor},
-        "started": "2026-03-01T14:05:09+00:00",
-        "ended": "2026-03-01T14:17:51+00:00",
-        "warnings": [],
-        "notes": ["Inception weights are not at hand: the score is the Fréchet distance on the assessor's features."],
-    }  # fmt: skip
-    (run / "run.json").write_text(json.dumps(about))
+    drawn = np.arange(300).reshape(100, 3)
+    hands = {name: Hands(np.arange(412), 0.95, drawn, most_uses=2 if name == "no_glasses" else 1) for name in groups}
+    rows = measured_rows(expected(terms, conditions_of(groups)), results, random)
+    shown = {"glasses": np.array([0.97]), "smiling": np.array([0.94])}
+    study = Study(
+        config,
+        terms,
+        groups,
+        members,
+        judges,
+        Candidates(latents, Assessed(random, random)),
+        Assessed(shown, shown),
+        Measured(hands, rows, norm=5.5),
+    )
+    document = document_of(study, requested=config.expression, notes=study.notes())
+    return ArithmeticResult(draw(study, generator), document, study.result)
 
 
-def _write_best(run: Path, row: dict) -> None:
-    score = {"metric": "assessor_frechet_distance", "value": row["score"], "protocol": SCORE_PROTOCOL}
-    checkpoint = f"trials/{row['trial']}/checkpoints/{row['score_images_seen']:012d}"
-    best = {"trial": row["trial"], "checkpoint": checkpoint, "images_seen": row["score_images_seen"], "score": score}
-    (run / "best.json").write_text(json.dumps(best))
-    final = {
-        **score,
-        "value": row["score"] * 0.93,
-        "protocol": {**SCORE_PROTOCOL, "fake": {**SCORE_PROTOCOL["fake"], "count": 5000}},
-    }
-    shown = {
-        "metric": "latent_arithmetic_share",
-        "value": 0.81,
-        "protocol": {
-            "expression": EXPRESSION, "shows": "glasses and smiling", "repeats": 100, "random_share": 0.11,
-            "random_samples": 2000, "finder": "1f2e" * 16, "measurer": "77aa" * 16, "group_size": 3,
-        },
-    }  # fmt: skip
-    scores = [{**score, "checkpoint": checkpoint} for score in (final, shown)]
-    (run / "scores.json").write_text(json.dumps({"scores": scores}))
+def _shown(*, glasses: int, both: int, smiling: int, of: int) -> dict[str, np.ndarray]:
+    """Probabilities of so many images, so many of which show each label, and both."""
+    place = np.arange(of)
+    smiles = (place < both) | ((place >= glasses) & (place < glasses + smiling - both))
+    return {"glasses": np.where(place < glasses, 0.95, 0.05), "smiling": np.where(smiles, 0.95, 0.05)}
 
 
-def _write_artifacts(run: Path, rng: np.random.Generator) -> None:
-    folder = run / "artifacts"
-    folder.mkdir()
-    made = functools.partial(faded_faces, rng=rng, part=1.0)
-    pictures = {"samples": grid(made(9), columns=3, scale=4, padding=8)}
-    ends = made(2).astype(float)
-    walk = np.stack([ends[0] + (ends[1] - ends[0]) * t for t in np.linspace(0, 1, 6)]).astype(np.uint8)
-    captions = [f"t = {t:.2g}" for t in np.linspace(0, 1, 6)]
-    rows = [Row(walk, captions, "linear (lerp)"), Row(walk, captions, "spherical (slerp)")]
-    pictures["interpolation"] = strips(rows, title="From sample 1 to sample 2 of seed 0")
-    numbers = [str(number) for number in range(1, 101)]
-    pictures["sheet"] = labelled_sheet(made(100), numbers, columns=10, title="100 samples of seed 0, by number")
-    members = [f"{number}\n0.9{number % 10}" for number in (16, 37, 83)]
-    terms = [
-        Term(sign, name, made(3), members, made(1)[0])
-        for sign, name in (("+", "glasses"), ("-", "no_glasses"), ("+", "smiling"))
-    ]
-    shown = "result\nglasses 0.97\nsmiling 0.94"
-    pictures["arithmetic"] = equation(terms, made(1)[0], shown, title=EXPRESSION, note=ARITHMETIC_NOTE)
-    for name, picture in pictures.items():
-        (folder / f"{name}.png").write_bytes(png_bytes(picture))
-    walked = {"seed": 0, "from": "sample 1", "to": "sample 2", "t": [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]}
-    (folder / "interpolation.json").write_text(json.dumps(walked))
-    document = {
-        "expression": EXPRESSION,
-        "requested_expression": EXPRESSION,
-        "measured": [
-            _measured("glasses and smiling", 0.81, [0.72, 0.87], 0.11),
-            _measured("glasses", 0.87, [0.79, 0.92], 0.24),
-            _measured("smiling", 0.93, [0.86, 0.97], 0.48),
-        ],
-        "notes": [{"text": ARITHMETIC_NOTE}],
-    }
-    (folder / "arithmetic.json").write_text(json.dumps(document))
-
-
-def _measured(attribute: str, share: float, interval: list[float], chance: float) -> dict:
-    random = {"random_share": chance, "random_interval": [chance - 0.02, chance + 0.02], "random_samples": 2000}
-    return {"attribute": attribute, "share": share, "interval": interval, "repeats": 100, **random}
-
-
-def _write_directions(run: Path, rng: np.random.Generator, count: int) -> None:
+def _write_directions(run: RunFolder, rng: np.random.Generator, count: int) -> None:
     """Directions made for one attribute each by four methods, then some that were made for none."""
-    strengths = [float(strength) for strength in range(-3, 4)]
-    folder, found = run / "artifacts" / "directions", run / "directions"
-    folder.mkdir(parents=True)
-    found.mkdir()
+    generator, config, measurer = Drawn(), run.experiment.latents, _assessors().measurer
+    digest, strengths = _digest(run, run.best()["checkpoint"]), config.strengths
     stems = [f"{name}-{method}" for method in DIRECTION_METHODS for name in DIRECTION_ATTRIBUTES]
     stems = [*stems[:12], "zoom-steerable", *stems[12:], *(f"sefa_{number}" for number in range(1, 99))][:count]
     chance = {name: rng.normal(0, 0.35, 100) for name in DIRECTION_ATTRIBUTES}
-    effects = {}
-    walk = _walk(rng, strengths)
-    film = there_and_back(np.concatenate(list(_walk(rng, list(np.linspace(-3, 3, 24)))), axis=2))
-    films = {".mp4": mp4_bytes(film), ".gif": gif_bytes(film)}
-    captions = [f"{strength:+g}" if strength else "0, the start" for strength in strengths]
+    latents = generator.sample_latents(config.strip_samples, config.seed)
+    names = [f"sample {number}" for number in range(1, len(latents) + 1)]
+    pictures, effects = run.artifacts / steering.PICTURES, {}
     for stem in stems:
-        target = stem.partition("-")[0]
-        slopes = {
-            name: Slopes.of(rng.normal((1.2 + 2.6 * rng.random()) if name == target else rng.normal(0, 0.5), 0.9, 1000))
-            for name in DIRECTION_ATTRIBUTES
-        }
-        distance = np.abs(strengths) ** 1.5 * rng.uniform(0.08, 0.4)
-        reach = None
-        if stem.endswith("-steerable"):
-            reach = Reach(strengths, [0.6 * np.sign(s) * min(abs(s), 2) for s in strengths], 2.0, 0.45)
-        effect = Effect(strengths, 1000, slopes, chance, np.abs(strengths) * 7, strengths, distance, reach)
-        about = {"direction": stem, "method": stem.rpartition("-")[2].partition("_")[0], "target": target,
-                 "generator": "cc31" * 16, "assessor": "77aa" * 16}  # fmt: skip
-        about |= {} if reach is None else {"edit_unit": "10 degrees, anticlockwise"}
-        effects[f"{stem}.safetensors"] = effect.document() | about
-        (found / f"{stem}.safetensors").write_bytes(b"")
-        strip = strips([Row(row, captions, "") for row in walk], title=stem)
-        (folder / f"{stem}.png").write_bytes(png_bytes(strip))
-        for ending, data in films.items():
-            (folder / f"{stem}{ending}").write_bytes(data)
-    artifacts = run / "artifacts"
-    (artifacts / "effects.json").write_text(json.dumps(effects))
-    (artifacts / "loop.mp4").write_bytes(films[".mp4"])
-    (artifacts / "loop.gif").write_bytes(films[".gif"])
-    between = grid(faded_faces(25, rng, part=1.0), columns=5, scale=2)
-    for name in ("corners.png", "projected.png"):
-        (artifacts / name).write_bytes(png_bytes(between))
-    photos = [
-        {"name": f"{name}.jpg", "pixel_error": error, "nearest_random_error": error + 9, "random_error": 61.5,
-         "start_errors": [error, error + 3]}
-        for name, error in (("anna", 21.25), ("ben", 30.5))
-    ]  # fmt: skip
-    made = {"pixel_error_median": 4.75, "count": 16, "found_back": 14}
-    projections = {"photos": photos, "generator": "cc31" * 16, "held_out_generated": made}
-    (artifacts / "projections.json").write_text(json.dumps(projections))
-    if (artifacts / "interpolation.json").exists():
-        walked = json.loads((artifacts / "interpolation.json").read_text())
+        direction = _direction(stem, digest, rng)
+        effect = _effect(direction, strengths, chance, rng)
+        edit = edit_of(direction)
+        about = {"generator": digest, "assessor": measurer.digest, "data": _images().digest}
+        about |= {"random_directions": 100, "direction_digest": direction.digest}
+        about |= {"direction": direction.name, "method": direction.method, "target": direction.target}
+        about |= {} if edit is None else {"edit_unit": edit.unit}
+        effects[f"{stem}{SUFFIX}"] = about | effect.document()
+        save_direction(dataclasses.replace(direction, effect=effects[f"{stem}{SUFFIX}"]), run.directions)
+        strip = draw_strip(generator, direction, latents, strengths, names)
+        pictures.write_bytes(f"{stem}.png", png_bytes(strip))
+        for ending, data in _films().items():
+            pictures.write_bytes(f"{stem}{ending}", data)
+    run.artifacts.write_json(steering.EFFECTS, effects)
+    write_loop(run.artifacts, generator, config)
+    write_corners(run.artifacts, generator, config)
+    _write_projections(run, generator, digest)
+    if run.artifacts.exists("interpolation.json"):
+        walked = run.artifacts.read_json("interpolation.json")
         walked["path_length"] = {"lerp": 12.34, "slerp": 15.5, "straight": 8.2, "features": "measurer"}
-        (artifacts / "interpolation.json").write_text(json.dumps(walked))
+        run.artifacts.write_json("interpolation.json", walked)
 
 
-def _walk(rng: np.random.Generator, strengths: list[float]) -> np.ndarray:
-    """Faces [4, strengths, 32, 32, 3] uint8 that turn into others."""
-    ends = [faded_faces(4, rng, part=1.0).astype(float) for _ in range(2)]
-    parts = [(strength + 3) / 6 for strength in strengths]
-    return np.stack([ends[0] * (1 - part) + ends[1] * part for part in parts], axis=1).astype(np.uint8)
+@functools.cache
+def _films() -> dict[str, bytes]:
+    """The same one for every direction: it takes a while to make."""
+    generator = Drawn()
+    direction = _direction("drawn-difference", "", np.random.default_rng(0))
+    film = draw_film(generator, direction, generator.sample_latents(2, 0), [-3.0, 3.0])
+    return {".mp4": mp4_bytes(film, rounds=2), ".gif": gif_bytes(film)}
+
+
+def _direction(stem: str, generator: str, rng: np.random.Generator) -> Direction:
+    method = stem.rpartition("-")[2].partition("_")[0]
+    target = stem.partition("-")[0] if "-" in stem else ""
+    vector = unit(rng.normal(size=Drawn.latent_size))
+    return Direction(stem, method, vector, 1.0, generator, target=target)
+
+
+def _effect(
+    direction: Direction, strengths: list[float], chance: dict[str, np.ndarray], rng: np.random.Generator
+) -> Effect:
+    slopes = {
+        name: Slopes.of(
+            rng.normal((1.2 + 2.6 * rng.random()) if name == direction.target else rng.normal(0, 0.5), 0.9, 1000)
+        )
+        for name in DIRECTION_ATTRIBUTES
+    }
+    far = data_strengths(strengths)
+    distance = np.abs(far) ** 1.5 * rng.uniform(0.08, 0.4)
+    reach = None
+    if direction.method == "steerable":
+        reach = Reach(strengths, [0.6 * np.sign(s) * min(abs(s), 2) for s in strengths], 2.0, 0.45)
+    return Effect(strengths, 1000, slopes, chance, np.abs(strengths) * 7, far, distance, reach)
+
+
+def _write_projections(run: RunFolder, generator: Drawn, digest: str) -> None:
+    """Two photographs, and 16 images of the generator itself, of which 14 were found back."""
+    latents = generator.sample_latents(16, 7)
+    pixels = generator.images(latents)
+
+    def found(number: int, error: float) -> projecting._Found:
+        best = Projected(latents[number], error, None, [error, error + 3])
+        return projecting._Found(best, latents[number], error + 9, 61.5, None)
+
+    photos = [Photo(name, pixels[number], "0" * 64) for number, name in enumerate(("anna", "ben"))]
+    projected = [found(0, 21.25), found(1, 30.5)]
+    controls = [found(number, 4.75 if number < 14 else 9.0) for number in range(16)]
+    document = {
+        "checkpoint": run.best()["checkpoint"],
+        "generator": digest,
+        "features": "pixels",
+        "starts": 2,
+        "steps": 300,
+        "images": _images().digest,
+        "photos": [one.row(photo) for photo, one in zip(photos, projected, strict=True)],
+        "held_out_generated": projecting._about_controls(controls, latents),
+    }
+    picture = projecting._picture(generator.images, photos, projected)
+    run.artifacts.write_bytes(projecting.PICTURE, png_bytes(picture))
+    run.artifacts.write_json(projecting.DOCUMENT, document)
 
 
 def faded_faces(count: int, rng: np.random.Generator, *, part: float) -> np.ndarray:
@@ -403,6 +530,4 @@ if __name__ == "__main__":
     parser.add_argument("--searched", type=int, default=2)
     parser.add_argument("--lineage", action="store_true")
     parser.add_argument("--directions", type=int, default=0)
-    folder = make_run(**vars(parser.parse_args()))
-    experiment_from_text((folder / "experiment.yaml").read_text(), source="experiment.yaml")
-    print(folder)
+    print(make_run(**vars(parser.parse_args())))

@@ -136,6 +136,7 @@ def test_the_best_ones_descent_goes_back_through_its_donors(many):
     assert descent_of_best([a], None) == {}
 
 
+@pytest.mark.long
 def test_lineage_is_drawn_and_told_where_there_is_one(many, population, page_of):
     results = results_of(population)
     drawn = lineage(results, name="l", width=1120)
@@ -215,6 +216,7 @@ def test_a_trial_that_failed_without_a_word_is_told_too(many, page_of):
     assert "No reason was noted." in page.text
 
 
+@pytest.mark.long
 def test_two_hundred_trials_keep_the_page_under_5_mb(make_run, page_of, tmp_path):
     run = make_run(tmp_path, trials=200, searched=6, failed=9)
     page = page_of(run)

@@ -136,6 +136,7 @@ def test_its_own_total_is_what_a_trial_runs_to(run):
     assert StatusReader(run).read(now=NOW).trials[0].total_images == 640
 
 
+@pytest.mark.long
 def test_a_run_of_the_generator_agrees_with_its_leaderboard(make_run, tmp_path):
     run = RunFolder.open(make_run(tmp_path, trials=12, artifacts=False))
     trials = StatusReader(run).read(now=time.time()).trials
@@ -156,11 +157,13 @@ def test_behind_a_uri(s3_location, tmp_path):
 def followed_behind_a_uri(run):
     trial = run.trial("a")
     trial.write_state(state="running")
+    before = time.time()
     trial.append_metrics(report(100, 3.0))
     reader = StatusReader(RunFolder.open(run.folder.location))
-    found = reader.read(now=time.time()).trials[0]
+    now = time.time()
+    found = reader.read(now=now).trials[0]
     assert (found.state, found.images_seen, found.score) == ("running", 100, 3.0)
     assert found.report_age_seconds is not None
-    assert found.report_age_seconds < 60
+    assert now - found.report_age_seconds >= before - 1  # S3's clock counts whole seconds
     trial.append_metrics(report(200, 2.0))
     assert reader.read(now=time.time()).trials[0].images_seen == 200

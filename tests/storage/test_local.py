@@ -36,6 +36,7 @@ def test_the_home_folder_and_file_uris_are_paths(tmp_path, monkeypatch):
         open_folder("~no-such-user/runs")
 
 
+@pytest.mark.long
 def test_a_killed_writer_leaves_whole_files_only(tmp_path):
     folder = open_folder(tmp_path)
     for life in range(5):

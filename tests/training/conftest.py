@@ -2,11 +2,11 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import tarfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -38,48 +38,57 @@ def images(tmp_path_factory):
 
 
 class Ranks:
-    """Runs trainings on real processes, each in a folder of its own."""
+    """Runs trainings on real processes, one at a time, each in a folder of its own; see run_ranks.py."""
 
     def __init__(self, folder, images):
-        self._folder, self._images, self._count, self._running = folder, images, 0, []
+        self._folder, self._images, self._count, self._running = folder, images, 0, None
+        self._starter = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("run_ranks.py"))],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,  # so that `select` sees each line
+        )
 
-    def start(self, *jobs, world=1):
-        """A process group of `world` ranks that runs the jobs in turn."""
+    def _start(self, *jobs, world):
+        """A process group of `world` ranks that runs the jobs in turn: its number, and the file it writes to."""
+        self._kill()  # what a test before this one may have left
         self._count += 1
         spec = self._folder / f"spec-{self._count}.json"
         for job in jobs:
             job["images"] = str(self._images.path)
         rendezvous = str(self._folder / f"rendezvous-{self._count}")
         spec.write_text(json.dumps({"world": world, "rendezvous": rendezvous, "jobs": list(jobs)}))
-        process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("run_ranks.py")), str(spec)],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self._running.append(process)
-        return process
+        self._starter.stdin.write(f"{spec}\n".encode())
+        self._running = int(self._starter.stdout.readline())
+        return spec.with_suffix(".log")
+
+    def _code(self):
+        """The exit code, when it has ended."""
+        code = int(self._starter.stdout.readline())
+        self._running = None
+        return code
+
+    def _kill(self):
+        if self._running is not None:
+            os.killpg(self._running, signal.SIGKILL)
+            self._code()
 
     def run(self, *jobs, world=1):
         """Runs them to their end."""
-        process = self.start(*jobs, world=world)
-        told, _ = process.communicate(timeout=200)
-        assert process.returncode == 0, told
+        log = self._start(*jobs, world=world)
+        assert self._code() == 0, log.read_text()
 
     def kill_hanging(self, job, *, world=1):
         """Starts a job, waits until rank 0 hangs in the report it was told to, and kills every process of it."""
-        process = self.start(job, world=world)
-        mark, deadline = Path(job["reports"]).with_suffix(".hanging"), time.monotonic() + 100
+        log = self._start(job, world=world)
+        mark = Path(job["reports"]).with_suffix(".hanging")
         while not mark.exists():
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=20)
-        assert process.returncode == -signal.SIGKILL
+            ended = select.select([self._starter.stdout], [], [], 0.02)[0]
+            assert not ended, log.read_text()
+        os.killpg(self._running, signal.SIGKILL)
+        assert self._code() == -signal.SIGKILL
 
     def job(self, name, *, store=None, **rest):
         """A job's paths; `name` is the folder of its checkpoints unless `store` is given."""
@@ -88,12 +97,10 @@ class Ranks:
 
     def close(self):
         """Nothing survives."""
-        for process in self._running:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait(timeout=20)
-            if process.stdout:
-                process.stdout.close()
+        self._kill()
+        self._starter.stdin.close()
+        self._starter.wait()
+        self._starter.stdout.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""A training on real processes: `python run_ranks.py spec.json` forks the ranks and runs the jobs one after another.
+"""Trainings on real processes: `python run_ranks.py` imports torch once, and then reads paths of specs, a line each.
+
+For each it forks a process that leads a session of its own, says its number in a line, and when it has ended its exit
+code in another; that process forks the ranks, which run the jobs one after another, and writes to the spec's `.log`.
 
 The spec: {"world": 2, "rendezvous": <path>, "jobs": [{"overrides", "images", "store", "reports", "hang_at", "stop_at",
 "score"}]}. A job writes its reports as JSON to `reports`; it hangs (to be killed) in the report at `hang_at` images,
@@ -122,23 +125,44 @@ def run_rank(rank, spec):
         dist.destroy_process_group()
 
 
-def main():
-    spec = json.loads(Path(sys.argv[1]).read_text())
+def run_spec(path):
+    """Forks the ranks and waits for them; gives the exit code."""
+    spec = json.loads(Path(path).read_text())
     # Forked, so that torch is imported once; nothing has started a thread yet.
-    children = []
-    for rank in range(spec["world"]):
-        child = os.fork()
-        if child == 0:
-            try:
-                run_rank(rank, spec)
-            except BaseException:
-                sys.excepthook(*sys.exc_info())
-                sys.stderr.flush()
-                os._exit(1)
-            os._exit(0)
-        children.append(child)
+    children = [forked(run_rank, rank, spec) for rank in range(spec["world"])]
     states = [os.waitpid(child, 0)[1] for child in children]
-    sys.exit(int(any(states)))
+    return int(any(states))
+
+
+def forked(work, *arguments):
+    """The number of a new process that does some work and ends with what that returns as its exit code, or with 1."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        code = work(*arguments) or 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def apart(path):
+    """What a spec's process does."""
+    os.setsid()
+    log = os.open(Path(path).with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for descriptor in (1, 2):
+        os.dup2(log, descriptor)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    return run_spec(path)
+
+
+def main():
+    for line in sys.stdin:
+        child = forked(apart, line.strip())
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ def test_an_image_is_changed_by_its_own_numbers_alone():
     assert build_augmentation([]) is None
 
 
+@pytest.mark.long
 def test_gradients():
     augment = build_augmentation(["color", "translation", "cutout"])
     rows = torch.from_numpy(np.random.default_rng(2).random((2, NUMBERS)))

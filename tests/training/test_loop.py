@@ -122,6 +122,7 @@ def test_samples_are_the_checkpoints_generators(run, tmp_path):
     assert (reports[-1].samples != reports[0].samples).any()
 
 
+@pytest.mark.long
 def test_a_finished_training_does_nothing_again(run):
     run()
     outcome, reports, said, _ = run()
@@ -130,6 +131,7 @@ def test_a_finished_training_does_nothing_again(run):
     assert any("goes on from checkpoint 000000000080" in line for line in said)
 
 
+@pytest.mark.long
 def test_a_score_that_was_never_made_is_made_on_restart(run):
     def broken(_):
         raise RuntimeError("killed")
@@ -157,6 +159,7 @@ def test_training_goes_on_while_a_score_is_made_and_waits_for_none_longer_than_a
     assert all(store.has_score(checkpoint) for checkpoint in store.all())
 
 
+@pytest.mark.long
 def test_a_score_on_its_way_when_it_was_stopped_is_made_by_the_next_life(run):
     asked = iter([*[False] * 8, True])
     never = Value(1.0, after=1000)
@@ -186,6 +189,7 @@ def test_stopping_before_the_first_step_leaves_nothing(run):
     assert store.all() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", range(1, 10))
 def test_stopped_after_any_step_it_is_saved_and_every_clock_is_reported_once(run, steps):
     asked = iter([*[False] * steps, True])
@@ -200,6 +204,7 @@ def test_stopped_after_any_step_it_is_saved_and_every_clock_is_reported_once(run
     assert (outcome.images_seen, reports) == (8 * steps, [])
 
 
+@pytest.mark.long
 def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(run, tmp_path):
     expected = run()[3].newest(warn=print).tensors("generator")
     weights = tmp_path / "checkpoints" / "000000000080" / "state" / "generator.safetensors"
@@ -211,12 +216,14 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(run, tmp_path):
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.long
 def test_other_settings_are_refused_by_name(run):
     run()
     with pytest.raises(CheckpointError, match=r"optimizer.beta1: 0.5 there, 0.0 here"):
         run(optimizer__beta1=0.0)
 
 
+@pytest.mark.long
 def test_what_is_not_finite_stops_it_and_leaves_the_last_checkpoint(run, tmp_path):
     # A penalty whose gradient float64 can hold and float32 cannot, due in steps 0 and 7; checkpoint after step 5.
     settings = {"objective__r1_gamma": 1e36, "objective__r1_every_steps": 7, "training__total_images": 40}

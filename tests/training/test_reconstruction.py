@@ -172,6 +172,7 @@ def test_a_vae_is_trained_reported_and_opened(run, images):
     assert generator.images(latents).shape == (40, 32, 32, 3)
 
 
+@pytest.mark.long
 def test_an_autoencoder_samples_from_the_gaussian_of_its_codes(run, images):
     reports, place = run("autoencoder", training__total_images=320)
     assert "kl_nats" not in reports[-1].metrics
@@ -187,6 +188,7 @@ def test_an_autoencoder_samples_from_the_gaussian_of_its_codes(run, images):
     assert np.abs(shown.astype(int) - reports[-1].samples).max() <= 1
 
 
+@pytest.mark.long
 def test_it_goes_on_bit_for_bit(run):
     for family in ("autoencoder", "vae"):
         _, place = run(family)

@@ -105,6 +105,7 @@ def test_the_first_samples_are_the_imported_generators(imported, begun, kind):
         assert torch.equal(trained[0]["steps.1.mean"], generator.state_dict()["steps.1.mean"])
 
 
+@pytest.mark.long
 def test_what_it_begins_with_is_known_by_its_content(imported, begun, tmp_path):
     folder, _ = imported("dcgan")
     digest = open_start(folder.location).digest
