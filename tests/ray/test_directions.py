@@ -16,7 +16,7 @@ from framework.checkpoint import RunFolder, load_generator
 from framework.data.store import open_store
 from framework.latents.direction import Direction, save_direction
 from jobs.cli import run_job
-from tests.ray.conftest import ROOT
+from tests.ray.conftest import ROOT, SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def studied(run, jobs, tmp_path_factory):
     script, out = Path(__file__).with_name("measure_directions.py"), folder / "found.json"
     command = [sys.executable, str(script), str(place), str(out), str(folder / "somebody.png")]
     ended = subprocess.run(
-        command, env={**jobs.environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=500
+        command, env={**jobs.environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=SECONDS
     )
     assert ended.returncode == 0, ended.stderr
     yield RunFolder.open(place), json.loads(out.read_text())
