@@ -22,9 +22,11 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from framework.checkpoint import RunFolder
 from framework.checkpoint.trial import TrialFolder
@@ -44,21 +46,36 @@ GROUPS = {
 LAST = "test_nothing_is_left_running"
 
 
-@pytest.hookimpl(tryfirst=True)
+class Groups(LoadScopeScheduling):
+    """Hands each process of pytest's one group."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(Path(nodeid.partition("::")[0]).name)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """For `--dist loadgroup`; pytest-xdist's own (3.8) finds no groups under pytest 9.2."""
+    return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups for pytest-xdist, the order within them, and a limit against hanging for ever."""
+    """The order within groups, and a limit against hanging for ever."""
     ours = [item for item in items if item.path.parent == Path(__file__).parent]
     for item in ours:
-        item.add_marker(pytest.mark.xdist_group(_place(item)[0]))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(3 * SECONDS))
     ordered = iter(sorted(ours, key=_place))
     items[:] = [next(ordered) if item in ours else item for item in items]
 
 
+def group_of(file: str) -> str:
+    """Of a file of tests."""
+    return next((name for name, files in GROUPS.items() if file in files), "others")
+
+
 def _place(item: pytest.Item) -> tuple[str, bool, int]:
     file = item.path.name
-    group = next((name for name, files in GROUPS.items() if file in files), "others")
+    group = group_of(file)
     return group, item.name == LAST, GROUPS[group].index(file) if group in GROUPS else 0
 
 
