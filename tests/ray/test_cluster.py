@@ -1,8 +1,10 @@
 """A cluster that is there: attached to, submitted to, spread over two nodes."""
 
 import shlex
+import shutil
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -28,35 +30,63 @@ def test_a_job_attaches_trains_on_both_nodes_and_saves_when_it_is_asked_to_termi
     assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.train ")
 
 
-def test_a_wrong_token_is_one_line_before_anything_is_asked_of_ray(cluster, storage, run):
-    started = {
-        which: Jobs(storage, {**cluster.environment, **changed}).start(
-            "search", str(TINY), f"storage.path={storage}", name
-        )
-        for which, changed, name in (
-            ("of RAY_AUTH_TOKEN", {"RAY_AUTH_TOKEN": "0" * 64}, "name=wrong-token"),
-            ("none", {"RAY_AUTH_MODE": "disabled"}, "name=no-token"),
-        )
-    }
+def test_a_second_call_does_nothing_twice_also_where_the_run_was_moved_to(attached, storage, run):
+    shutil.copytree(run.folder.location, storage / "again")
+    copy = RunFolder.open(storage / "again")
+    before = results(copy)
+    again = attached.run_tiny("pipeline", "name=again", "--json")
+    assert again.code == 0, again.err
+    assert "Plan:" not in again.err
+    assert results(copy) == before
+
+
+def results(run):
+    """Every file of a run that holds results."""
+    names = [name for name in run.folder.files() if name.startswith(("trials/", "artifacts/"))]
+    return {name: run.folder.read_bytes(name) for name in (*names, "scores.json", "best.json", "leaderboard.csv")}
+
+
+def test_a_wrong_token_is_one_line(cluster, storage, run):
+    here = Jobs(storage, {**cluster.environment, "RAY_AUTH_TOKEN": "0" * 64})
+    ended = here.run_tiny("search", "name=wrong-token")
+    assert ended.code == 2
     address = cluster.environment["RAY_ADDRESS"]
-    for which, process in started.items():
-        _, err = process.communicate(timeout=SECONDS)
-        assert process.returncode == 2, err
-        last = err.splitlines()[-1]
-        assert last.startswith(f"error: the Ray cluster at {address} does not take this token ({which})")
-        assert "gcs_client" not in err
+    last = ended.err.splitlines()[-1]
+    assert last.startswith(f"error: the Ray cluster at {address} does not take this token (of RAY_AUTH_TOKEN)")
+    assert "gcs_client" not in ended.err
+
+
+CONNECT = """
+from framework.errors import ClusterError
+from framework.orchestration.cluster import connect
+
+try:
+    with connect("no token", verbose=False, say=print):
+        pass
+except ClusterError as fault:
+    print(fault)
+"""
+
+
+def test_no_token_is_one_line(cluster):
+    environment = {**cluster.environment, "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", CONNECT]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
+    address = cluster.environment["RAY_ADDRESS"]
+    assert ended.stdout.startswith(f"the Ray cluster at {address} does not take this token (none)"), ended.stderr
+    assert "gcs_client" not in ended.stderr
 
 
 @pytest.fixture(scope="module")
 def submitted(cluster, storage, run):
     """`ray job submit` of two pipelines, as the README has it; the second begins where the first was refused."""
-    overrides = ["data.limit=600", "model.width=8", "training.batch_size=32", "training.total_images=640",
-                 "evaluation.every_images=640", "evaluation.samples=256", "evaluation.trial_samples=256",
-                 "assessor.images=2000", "assessor.width=8", "assessor.attributes=[glasses, smiling]",
-                 "search.trials=1", "latents.candidates=512", "training.report_every_images=640",
+    overrides = [f"storage.cache_path={storage}/.cache", "data.limit=600", "model.width=8", "training.batch_size=32",
+                 "training.total_images=640", "training.report_every_images=640", "evaluation.every_images=640",
+                 "evaluation.samples=256", "evaluation.trial_samples=256", "assessor.images=2000", "assessor.width=8",
+                 "assessor.attributes=[glasses, smiling]", "search.trials=1", "latents.candidates=512",
                  "name=submitted"]  # fmt: skip
-    pipeline = ["python", "-m", "jobs.pipeline", "configs/demo.yaml"]
-    both = f"{shlex.join(pipeline)} || {shlex.join([*pipeline, f'storage.path={storage}', *overrides])}"
+    pipeline = shlex.join(["python", "-m", "jobs.pipeline", "configs/demo.yaml", *overrides])
+    both = f"{pipeline} || {pipeline} {shlex.quote(f'storage.path={storage}')}"
     command = [RAY, "job", "submit", "--working-dir", ".", "--", "sh", "-c", both]
     tried = []
 
