@@ -78,7 +78,8 @@ def ours(here):
 @pytest.fixture(scope="module")
 def score(call, run):
     """Of its run, which begins so."""
-    scored = call("evaluate", TINY, "name=foreign", "model.entry=mine_on_ray:Net", "evaluation.metrics=[fid]")
+    keys = ("model.entry=mine_on_ray:Net", "evaluation.metrics=[fid]", "evaluation.workers=1")
+    scored = call("evaluate", TINY, "name=foreign", *keys)
     assert scored.code == 0, scored.err
     assert "Generator: runs code of yours, mine_on_ray:Net (" in scored.err
     (score,) = scored.document["scores"]
