@@ -28,10 +28,10 @@ submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=confi
 	@RAY_AUTH_MODE=$${RAY_AUTH_MODE:-token} $(BIN)/ray job submit --working-dir . $(if $(ENV),--runtime-env $(ENV)) \
 	  --metadata-json '{"job_name": "$(JOB) $(notdir $(basename $(CONFIG)))"}' -- python -m jobs.$(JOB) $(CONFIG) $(ARGS)
 
-# Files side by side, a core and a thread each; those with a Ray, which takes all cores, one after the other.
+# Files side by side, a core and a thread each; those with a Ray in two groups: with a shared cluster, and with their own.
 test: install ## the tests (15 to 25 minutes on 2 cores)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m $(QUICK) --ignore tests/ray -n logical --maxprocesses 4 --dist loadfile
-	@$(BIN)/python -m pytest -m $(QUICK) tests/ray
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m $(QUICK) tests/ray -n 2 --dist loadgroup
 
 test-slow: install ## the longer checks: other tools, real faces, killed searches, directions on the demo's GAN
 	@$(BIN)/python -m pytest -m slow

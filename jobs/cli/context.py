@@ -24,6 +24,7 @@ from jobs.cli.job import Arguments, Console
 def begin_study(arguments: Arguments, experiment: Experiment) -> Iterator[Study]:
     """For the jobs that take CONFIG: its run, begun or gone on with, and nobody else's for this block."""
     console = arguments.console
+    run_place(experiment)  # a place that would vanish is refused before images are packed, which may take long
     images = prepare_images(experiment, console)
     with (
         begin_run(experiment, images, arguments.command, console) as run,

@@ -194,6 +194,14 @@ def test_a_second_job_on_a_run_is_refused_with_the_first_ones_command(called, co
     assert not [file for file in written if place in file.parents]
 
 
+@pytest.mark.parametrize("name", ["train", "search", "pipeline"])
+def test_a_place_that_would_vanish_with_a_submitted_job(called, config, monkeypatch, name):
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
+    result = called(name, config(DRAWN))
+    assert_mistake(result, "storage.path: ./runs would vanish with this submitted job")
+    assert len(result[2].splitlines()) == 1  # before images are packed
+
+
 @pytest.mark.long
 def test_an_address_where_nothing_listens(tmp_path):
     with socket.socket() as taken:

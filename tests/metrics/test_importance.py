@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from framework.metrics import importance
 from framework.metrics.importance import (
     FEWEST_TRIALS,
     explained,
@@ -14,7 +15,6 @@ from framework.metrics.importance import (
     ranks,
     trend_basis,
 )
-from framework.metrics import importance
 
 
 def test_examples():

@@ -1,26 +1,82 @@
-"""Jobs as a user runs them: their own processes, a Ray of their own, a storage path that vanishes after the test."""
+"""Jobs as a user runs them: processes of their own, on a storage path that vanishes after the tests.
+
+A cluster costs half a minute of a core, and so does each Ray that a job embeds. So there is one cluster that most
+tests share; those of jobs without one, of killed jobs and of whole pipelines embed. Both kinds run side by side
+(`pytest -n 2 --dist loadgroup`): GROUPS says which file is of which kind.
+"""
 
 import contextlib
+import dataclasses
+import fcntl
 import json
 import os
+import secrets
 import shlex
 import shutil
 import socket
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from framework.runs import RunFolder
+from framework.runs.trial import TrialFolder
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "ray" / "tiny.yaml"
 MARK = f"LATENTSCAPE_TESTS_{os.getpid()}"
+SECONDS = 800.0  # for a job or a wait; a machine with other things to do takes its time
+
+# Each group is one process of pytest's, in this order: what wants no run comes first, for the run is made meanwhile.
+# Nodes with GPUs change what jobs ask for, so they come last.
+GROUPS = {
+    "embedded": ("test_directions.py", "test_killed.py", "test_pipeline.py"),
+    "cluster": ("test_failing.py", "test_cluster.py", "test_crews.py", "test_foreign.py", "test_gpus.py"),
+}
+# Ray's agents take a minute to notice that a job was killed under them.
+LAST = "test_nothing_is_left_running"
+
+
+class Groups(LoadScopeScheduling):
+    """Hands each process of pytest's one group."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(Path(nodeid.partition("::")[0]).name)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """For `--dist loadgroup`; pytest-xdist's own (3.8) finds no groups under pytest 9.2."""
+    return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order within groups, and a limit against hanging for ever."""
+    ours = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in ours:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(3 * SECONDS))
+    ordered = iter(sorted(ours, key=_place))
+    items[:] = [next(ordered) if item in ours else item for item in items]
+
+
+def group_of(file: str) -> str:
+    """Of a file of tests."""
+    return next((name for name, files in GROUPS.items() if file in files), "others")
+
+
+def _place(item: pytest.Item) -> tuple[str, bool, int]:
+    file = item.path.name
+    group = group_of(file)
+    return group, item.name == LAST, GROUPS[group].index(file) if group in GROUPS else 0
 
 
 @dataclass
@@ -49,7 +105,7 @@ class Jobs:
             command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
-    def run(self, name: str, *arguments: str, timeout: float = 400) -> Ended:
+    def run(self, name: str, *arguments: str, timeout: float = SECONDS) -> Ended:
         process = self.start(name, *arguments)
         try:
             out, err = process.communicate(timeout=timeout)
@@ -58,13 +114,18 @@ class Jobs:
             raise
         return Ended(process.returncode, out, err)
 
-    def run_tiny(self, name: str, *arguments: str, timeout: float = 400) -> Ended:
+    def run_tiny(self, name: str, *arguments: str, timeout: float = SECONDS) -> Ended:
         return self.run(name, str(TINY), f"storage.path={self.storage}", *arguments, timeout=timeout)
 
 
 @pytest.fixture(scope="session")
 def storage(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("storage")
+    """Of all tests here, also of those that another process of pytest's runs."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return tmp_path_factory.mktemp("storage")
+    shared = tmp_path_factory.getbasetemp().parent / "storage"
+    shared.mkdir(exist_ok=True)
+    return shared
 
 
 @pytest.fixture(scope="session")
@@ -75,9 +136,14 @@ def jobs(storage) -> Jobs:
 
 
 @pytest.fixture(scope="session")
-def piped(jobs) -> Ended:
-    """The whole pipeline, run once."""
-    return jobs.run_tiny("pipeline", "--json")
+def piped(jobs, storage) -> Ended:
+    """The whole pipeline, run once; the other group waits for it."""
+    left = storage / "piped.json"
+    with (storage / "piped.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not left.exists():
+            left.write_text(json.dumps(dataclasses.asdict(jobs.run_tiny("pipeline", "--json"))))
+    return Ended(**json.loads(left.read_text()))
 
 
 @pytest.fixture(scope="session")
@@ -87,13 +153,35 @@ def run(piped, storage) -> RunFolder:
     return RunFolder.open(storage / "tiny")
 
 
-def wait_until(true, *, seconds: float, what: str) -> None:
+def wait_until(true, *, what: str, seconds: float = SECONDS) -> None:
     """Polls; fails with `what` when it stays false."""
     end = time.monotonic() + seconds
     while not true():
         if time.monotonic() > end:
             pytest.fail(f"{what} did not come true within {seconds:g} s")
-        time.sleep(0.2)
+        time.sleep(0.1)
+
+
+def interrupt(process: subprocess.Popen, trial: TrialFolder, number: int) -> str:
+    """Sends a signal to a job whose one trial trains: it has to save where it stands, then to end. Gives stderr."""
+    before = saved(trial)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 130, err
+    assert "stopping: 1 running trial saved first" in err
+    assert "interrupted: 1 trial saved where it stood" in err
+    assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.")
+    assert "Traceback" not in err
+    assert trial.state == {"state": "interrupted"}
+    newest = saved(trial)[-1]
+    assert newest not in before  # it was written after the signal
+    assert trial.metrics()[-1]["images_seen"] == newest  # and reported, and nothing after it
+    return err
+
+
+def saved(trial: TrialFolder) -> list[int]:
+    """At how many images seen each checkpoint of it was saved."""
+    return sorted(int(name) for name in trial.checkpoints.list() if name.isdigit())
 
 
 def our_processes() -> set[int]:
@@ -125,35 +213,42 @@ class Cluster:
 
     def __init__(self, log: Path) -> None:
         self._log = log
-        self._port, dashboard = free_port(), free_port()
-        self._dashboard = dashboard
+        self._port, self._dashboard = free_port(), free_port()
         self.nodes: list[subprocess.Popen] = []
         self.folders: list[Path] = []
-        self.environment = {**os.environ, MARK: "1", "RAY_AUTH_MODE": "token"}
+        token = log.with_name("token")
+        token.write_text(secrets.token_hex(32))
+        self.environment = {**os.environ, MARK: "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
         self.environment["RAY_ADDRESS"] = f"127.0.0.1:{self._port}"
-        self.environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{dashboard}"
+        self.environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{self._dashboard}"
         self.environment["PATH"] = f"{Path(RAY).parent}:{self.environment['PATH']}"  # as in an activated .venv
-        subprocess.run([RAY, "get-auth-token", "--generate"], check=True, capture_output=True, env=self.environment)
 
-    def start(self, *, cores: float, gpus: int | None = None, hidden: Path | None = None) -> subprocess.Popen:
+    def start(
+        self, *, cores: float, gpus: int | None = None, hidden: Path | None = None, wait: bool = True
+    ) -> subprocess.Popen:
         """One more node; the first one is the head.
 
         Args:
             cores: Of it.
             gpus: Of it, there or not; None for those that Ray finds.
             hidden: A folder of which it sees an empty one of its own, as a machine that does not mount it would.
+            wait: Until Ray knows all nodes; else only until the next one can be started.
         """
         # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
         folder = Path(f"/tmp/latentscape-ray-{os.getpid()}-{self._port}-{len(self.folders)}")
         self.folders.append(folder)
         place = (
-            ("--head", f"--port={self._port}", f"--dashboard-port={self._dashboard}")
+            (
+                *("--head", f"--port={self._port}", f"--dashboard-port={self._dashboard}"),
+                f"--ray-client-server-port={free_port()}",
+            )
             if not self.nodes
             else (f"--address=127.0.0.1:{self._port}",)
         )
         common = (
             *("--block", f"--num-cpus={cores:g}", "--disable-usage-stats", "--node-ip-address=127.0.0.1"),
             *("--object-store-memory=200000000", f"--temp-dir={folder}"),
+            f"--dashboard-agent-listen-port={free_port()}",
             *(() if gpus is None else (f"--num-gpus={gpus}",)),
         )
         unset = {key: value for key, value in self.environment.items() if key != "RAY_ADDRESS"}
@@ -164,9 +259,20 @@ class Cluster:
                 command = ["unshare", "--mount", "sh", "-c", mount]
             process = subprocess.Popen(command, env=unset, stdout=output, stderr=output)
         self.nodes.append(process)
-        alive = sum(node.poll() is None for node in self.nodes)
-        wait_until(lambda: self.alive() == alive, seconds=120, what=f"{alive} nodes")
+        if wait:
+            self.wait()
+        else:
+            wait_until(self._listens, what="a head that listens")
         return process
+
+    def wait(self) -> None:
+        """Until Ray knows of each node whether it is there."""
+        alive = sum(node.poll() is None for node in self.nodes)
+        wait_until(lambda: self.alive() == alive, what=f"{alive} nodes")
+
+    def _listens(self) -> bool:
+        with socket.socket() as opened:
+            return not opened.connect_ex(("127.0.0.1", self._port))
 
     def start_again(self, *, cores: float) -> None:
         """As many nodes as live, at the same addresses, after all of them were killed."""
@@ -181,11 +287,26 @@ class Cluster:
         """How many nodes Ray knows to be alive."""
         return sum(node["state"] == "ALIVE" for node in self.listed("nodes"))
 
-    def listed(self, what: str, *arguments: str) -> list[dict]:
-        """`ray list`."""
-        command = [RAY, "list", what, "--format=json", *arguments]
-        listed = subprocess.run(command, env=self.environment, capture_output=True, text=True)
-        return json.loads(listed.stdout) if listed.returncode == 0 and listed.stdout.startswith("[") else []
+    def listed(self, what: str, **having: str) -> list[dict]:
+        """`ray list WHAT --detail --filter KEY=VALUE`, whose own process takes seconds to start; none before Ray is."""
+        filters = [
+            pair
+            for key, value in having.items()
+            for pair in (("filter_keys", key), ("filter_predicates", "="), ("filter_values", value))
+        ]
+        question = f"/api/v0/{what}?{urllib.parse.urlencode([('detail', '1'), *filters])}"
+        try:
+            return self.asked(question)["data"]["result"]["result"]
+        except OSError:  # urllib's are among them
+            return []
+
+    def asked(self, path: str) -> dict:
+        """What the dashboard answers."""
+        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
+        headers = {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(self.environment["RAY_API_SERVER_ADDRESS"] + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
 
     @staticmethod
     def kill(node: subprocess.Popen) -> None:
@@ -202,6 +323,25 @@ class Cluster:
             self.kill(node)
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    """Two nodes of one core each, for all tests that need no cluster of their own; a test that adds nodes ends them."""
+    made = Cluster(tmp_path_factory.mktemp("cluster") / "log")
+    del made.environment[MARK]  # it outlives jobs that were killed
+    try:
+        made.start(cores=1, gpus=0, wait=False)
+        made.start(cores=1, gpus=0)
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="session")
+def attached(storage, cluster) -> Jobs:
+    """Jobs on it."""
+    return Jobs(storage, cluster.environment)
 
 
 @pytest.fixture

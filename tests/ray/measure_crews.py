@@ -1,15 +1,19 @@
-"""What tests/ray/test_crews.py runs: `python measure_crews.py RUN OUT`. A Ray of its own, crews of every kind.
+"""What tests/ray/test_crews.py runs: `python measure_crews.py RUN OUT`. Crews of every kind, and stop flags.
 
-The moments of one generator's samples by crews of 1, 2 and 4 workers, 1, 2 and 5 blocks at a time, and with one of two
-actors killed halfway; each as the bytes of its arrays' sha256.
+The moments of one generator's samples by crews of 1, 2 and 3 workers, 1, 2 and 5 blocks at a time, and with one of
+three actors killed halfway; each as the bytes of its arrays' sha256.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
+
+import ray
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import best_target
@@ -17,6 +21,7 @@ from framework.evaluation import resolve_features
 from framework.evaluation.sources.source import find_source
 from framework.evaluation.values.moments import source_moments
 from framework.orchestration.cluster.connect import connect
+from framework.orchestration.cluster.stop_flag import StopFlag
 from framework.orchestration.pool.actors import Actors
 from framework.orchestration.pool.tasks import TaskResources, Tasks
 from framework.runs import RunFolder
@@ -30,6 +35,21 @@ def process_of():
 
 def digest(moments):
     return hashlib.sha256(moments.mean.tobytes() + moments.scatter.tobytes()).hexdigest()
+
+
+def read_flags():
+    """What readers see of a flag that was raised, and of one whose keeper is gone: before that, and after it."""
+    raised, orphaned = StopFlag.new("raised"), StopFlag.new("orphaned")
+    readers = [raised.reader(), orphaned.reader()]
+    seen = [[raised.is_raised(), orphaned.is_raised()], [read() for read in readers]]
+    raised.raise_it()
+    ray.kill(orphaned.actor)
+    with contextlib.suppress(ray.exceptions.RayActorError):
+        orphaned.is_raised()
+    end = time.monotonic() + 60
+    while not readers[0]() and time.monotonic() < end:
+        time.sleep(0.1)
+    return [*seen, [read() for read in readers]]
 
 
 def main(location, out):
@@ -46,10 +66,9 @@ def main(location, out):
             found[name] = [digest(made), made.count]
 
         measure("1 task, 1 block", Tasks(TaskResources(workers=1, cores=0.2)), blocks=1)
-        measure("4 tasks, 5 blocks", Tasks(TaskResources(workers=4, cores=0.2)), blocks=5)
-        with Actors(TaskResources(workers=4, cores=0.2), kind="Scorer") as crew:
-            measure("4 actors, 2 blocks", crew, blocks=2)
-        with Actors(TaskResources(workers=2, cores=0.2), kind="Scorer") as crew:
+        measure("2 tasks, 5 blocks", Tasks(TaskResources(workers=2, cores=0.2)), blocks=5)
+        with Actors(TaskResources(workers=3, cores=0.2), kind="Scorer") as crew:
+            measure("3 actors, 2 blocks", crew, blocks=2)
 
             def kill(done, total):
                 if done == total // 2:
@@ -58,7 +77,8 @@ def main(location, out):
                     killed.append(victim)
 
             measure("an actor killed", crew, blocks=1, done=kill)
-    Path(out).write_text(json.dumps({"found": found, "killed": killed}))
+        flags = read_flags()
+    Path(out).write_text(json.dumps({"found": found, "killed": killed, "flags": flags}))
 
 
 if __name__ == "__main__":

@@ -5,17 +5,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.ray.conftest import ROOT
+import pytest
+
+from tests.ray.conftest import ROOT, SECONDS
 
 
-def test_moments_are_the_same_bits_for_any_crew(run, jobs, tmp_path):
-    script, out = Path(__file__).with_name("measure_crews.py"), tmp_path / "found.json"
+@pytest.fixture(scope="module")
+def measured(run, attached, tmp_path_factory):
+    script, out = Path(__file__).with_name("measure_crews.py"), tmp_path_factory.mktemp("crews") / "found.json"
     command = [sys.executable, str(script), run.folder.location, str(out)]
-    environment = {**jobs.environment, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    environment = {**attached.environment, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 0, ended.stderr
-    document = json.loads(out.read_text())
-    assert len(document["found"]) == 4
-    assert len({digest for digest, _ in document["found"].values()}) == 1, document["found"]
-    assert {count for _, count in document["found"].values()} == {1100}
-    assert len(document["killed"]) == 1
+    return json.loads(out.read_text())
+
+
+def test_moments_are_the_same_bits_for_any_crew(measured):
+    assert len(measured["found"]) == 4
+    assert len({digest for digest, _ in measured["found"].values()}) == 1, measured["found"]
+    assert {count for _, count in measured["found"].values()} == {1100}
+    assert len(measured["killed"]) == 1
+
+
+def test_a_stop_flag_is_up_when_it_was_raised_and_not_when_its_keeper_is_gone(measured):
+    assert measured["flags"] == [[False, False], [False, False], [True, False]]

@@ -17,7 +17,7 @@ from framework.data.store import open_store
 from framework.latents.directions.direction import Direction, save_direction
 from framework.runs import RunFolder
 from jobs.cli.job import run_job
-from tests.ray.conftest import ROOT
+from tests.ray.conftest import ROOT, SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def studied(run, jobs, tmp_path_factory):
     script, out = Path(__file__).with_name("measure_directions.py"), folder / "found.json"
     command = [sys.executable, str(script), str(place), str(out), str(folder / "somebody.png")]
     ended = subprocess.run(
-        command, env={**jobs.environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=500
+        command, env={**jobs.environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=SECONDS
     )
     assert ended.returncode == 0, ended.stderr
     yield RunFolder.open(place), json.loads(out.read_text())

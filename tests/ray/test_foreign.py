@@ -3,7 +3,6 @@
 import functools
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from framework.checkpoint import as_generator
 from framework.latents.directions.direction import load_direction
 from framework.runs import RunFolder
-from tests.ray.conftest import ROOT, TINY, Ended
+from tests.ray.conftest import ROOT, SECONDS, TINY, Ended
 
 MINE = '''
 """Three layers with weights that are the same in every process."""
@@ -60,24 +59,13 @@ def called(here, storage, environment, name, subject, *arguments) -> Ended:
     """A job run there, as a user does who has the project installed."""
     command = [sys.executable, "-m", f"jobs.{name}", str(subject), f"storage.path={storage}", *arguments, "--json"]
     environment = {**environment, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=400)
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=SECONDS)
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
-def call(jobs, here, storage):
-    return functools.partial(called, here, storage, jobs.environment)
-
-
-@pytest.fixture(scope="module")
-def foreign(call, storage) -> RunFolder:
-    """Begun by the finding of directions."""
-    settings = ("name=foreign", "model.entry=mine_on_ray:Net", "latents.method=sefa", "latents.components=2")
-    found = call("discover", TINY, *settings)
-    assert found.code == 0, found.err
-    assert "Generator: runs code of yours, mine_on_ray:Net (" in found.err
-    assert found.document["directions"] == ["sefa_1.safetensors", "sefa_2.safetensors"]
-    return RunFolder.open(storage / "foreign")
+def call(attached, here, storage):
+    return functools.partial(called, here, storage, attached.environment)
 
 
 @pytest.fixture(scope="module")
@@ -88,31 +76,32 @@ def ours(here):
     return as_generator(made["Net"]())
 
 
-def test_directions_are_those_of_its_first_layer(foreign, ours):
-    first = load_direction(foreign.directions, "sefa_1.safetensors")
-    assert first.generator == ours.digest
-    weight = ours.network.up.weight.flatten(1).T.double().numpy()
-    assert abs(np.linalg.svd(weight)[2][0] @ first.vector) > 0.9999
-
-
 @pytest.fixture(scope="module")
-def score(call, foreign):
-    """Of the run, whose generator has to be named again."""
-    entry = "model.entry=mine_on_ray:Net"
-    refused = call("evaluate", foreign.folder.location)
-    assert refused.code == 2
-    assert f"add {entry}" in refused.err
-    scored = call("evaluate", foreign.folder.location, entry, "evaluation.metrics=[fid]")
+def score(call, run):
+    """Of its run, which begins so."""
+    keys = ("model.entry=mine_on_ray:Net", "evaluation.metrics=[fid]", "evaluation.workers=1")
+    scored = call("evaluate", TINY, "name=foreign", *keys)
     assert scored.code == 0, scored.err
+    assert "Generator: runs code of yours, mine_on_ray:Net (" in scored.err
     (score,) = scored.document["scores"]
     return score
 
 
-def test_it_is_scored_and_reported_like_any_other(call, foreign, ours, score):
+def test_it_is_scored_like_any_other(ours, score, storage):
     assert (score["checkpoint"], score["generator"]) == ("entry:mine_on_ray:Net", ours.digest)
-    assert foreign.scores() == [score]
-    assert call("report", foreign.folder.location).code == 0
-    assert Path(foreign.folder.location, "report.html").exists()
+    assert RunFolder.open(storage / "foreign").scores() == [score]
+
+
+@pytest.mark.slow  # that it can be called on Ray the score shows; what SeFa finds, tests/latents/test_layers.py
+def test_directions_are_those_of_its_first_layer(call, ours, score, storage):
+    settings = ("model.entry=mine_on_ray:Net", "latents.method=sefa", "latents.components=2")
+    found = call("discover", storage / "foreign", *settings)
+    assert found.code == 0, found.err
+    assert found.document["directions"] == ["sefa_1.safetensors", "sefa_2.safetensors"]
+    first = load_direction(RunFolder.open(storage / "foreign").directions, "sefa_1.safetensors")
+    assert first.generator == ours.digest
+    weight = ours.network.up.weight.flatten(1).T.double().numpy()
+    assert abs(np.linalg.svd(weight)[2][0] @ first.vector) > 0.9999
 
 
 @pytest.mark.slow

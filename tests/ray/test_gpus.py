@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from framework.runs import RunFolder
-from tests.ray.conftest import ROOT, TINY, Cluster, Jobs
+from tests.ray.conftest import ROOT, SECONDS, TINY, Jobs
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason="these pretend GPUs that PyTorch does not see, and here it sees some"
@@ -21,25 +21,24 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    """A head without a GPU; tests add nodes."""
-    made = Cluster(tmp_path_factory.mktemp("gpus") / "log")
-    try:
-        made.start(cores=1, gpus=0)
-        yield made
-    finally:
-        made.end()
+def growing(cluster):
+    """The cluster, which has no GPU; nodes that tests add end with them."""
+    there = len(cluster.nodes)
+    yield cluster
+    for node in cluster.nodes[there:]:
+        cluster.kill(node)
+    cluster.wait()
 
 
-def test_from_0_a_search_asks_for_gpus_and_trials_that_cannot_use_them_fail_one_after_the_other(cluster, storage, run):
+def test_from_0_a_search_asks_for_gpus_and_trials_that_cannot_use_them_fail_one_after_the_other(growing, storage, run):
     # As in KubeRay's pods: more nodes may come.
-    here = Jobs(storage, {**cluster.environment, "RAY_USAGE_STATS_KUBERAY_IN_USE": "1"})
+    here = Jobs(storage, {**growing.environment, "RAY_USAGE_STATS_KUBERAY_IN_USE": "1"})
     # Scores on CPUs, for a crew that finds no GPU to use ends the job before any trial.
     keys = ("compute.workers=1", "compute.gpus_per_worker=1", "evaluation.gpus_per_worker=0")
     process = here.start("search", str(TINY), f"storage.path={storage}", "name=from-zero", *keys)
     planned = next((line for line in process.stderr if line.startswith("Plan:")), "")
-    cluster.start(cores=1, gpus=1)
-    _, err = process.communicate(timeout=400)  # before, the second trial waited for ever
+    growing.start(cores=1, gpus=1)
+    _, err = process.communicate(timeout=SECONDS)  # before, the second trial waited for ever
     assert "2 trials, 2 at a time as nodes come (now 0), 1 worker each with 1 cores and 1 GPU" in planned
     assert process.returncode == 1, err
     assert "Traceback" not in err
@@ -55,23 +54,23 @@ def test_from_0_a_search_asks_for_gpus_and_trials_that_cannot_use_them_fail_one_
 
 
 @pytest.fixture(scope="module")
-def measured(cluster, tmp_path_factory):
+def measured(growing, tmp_path_factory):
     """With 1 GPU on one node and 4 on another, where the environment says CUDA_VISIBLE_DEVICES for all."""
-    while len(cluster.nodes) < 2:
-        cluster.start(cores=1, gpus=1)
-    cluster.environment["CUDA_VISIBLE_DEVICES"] = "0,1,2,3"
-    cluster.start(cores=8, gpus=4)
-    del cluster.environment["CUDA_VISIBLE_DEVICES"]
+    if len(growing.nodes) < 3:
+        growing.start(cores=1, gpus=1)
+    growing.environment["CUDA_VISIBLE_DEVICES"] = "0,1,2,3"
+    growing.start(cores=8, gpus=4)
+    del growing.environment["CUDA_VISIBLE_DEVICES"]
     script, out = Path(__file__).with_name("measure_gpus.py"), tmp_path_factory.mktemp("gpus") / "found.json"
-    environment = {**cluster.environment, "PYTHONPATH": str(ROOT)}
+    environment = {**growing.environment, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(script), str(out)]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert ended.returncode == 0, ended.stderr
     return json.loads(out.read_text())
 
 
 def test_ray_holds_as_many_trials_at_a_time_as_are_planned(measured):
-    assert sorted(measured["nodes"]) == [[1, 0], [1, 1], [8, 4]]
+    assert sorted(measured["nodes"]) == [[1, 0], [1, 0], [1, 1], [8, 4]]
     planned = {tuple(one["asked"]): one["planned"] for one in measured["plans"]}
     # 5 cards: 0.3 fits three times on each, 0.6 once.
     assert planned == {(1, 1.0): 5, (2, 1.0): 2, (1, 0.3): 15, (2, 0.6): 2}
