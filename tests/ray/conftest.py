@@ -40,7 +40,7 @@ SECONDS = 800.0  # for a job or a wait; a machine with other things to do takes 
 # Nodes with GPUs change what jobs ask for, so they come last.
 GROUPS = {
     "embedded": ("test_directions.py", "test_killed.py", "test_pipeline.py"),
-    "cluster": ("test_failing.py", "test_cluster.py", "test_crews.py", "test_foreign.py", "test_gpus.py"),
+    "cluster": ("test_failing.py", "test_cluster.py", "test_ray_internals.py", "test_crews.py", "test_foreign.py", "test_gpus.py"),
 }
 # Ray's agents take a minute to notice that a job was killed under them.
 LAST = "test_nothing_is_left_running"
