@@ -13,23 +13,27 @@ import os
 import secrets
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 from xdist.scheduler import LoadScopeScheduling
 
-from framework.runs import RunFolder
-from framework.runs.trial import TrialFolder
+from framework.data.store import open_store
+from framework.runs import RunFolder, TrialFolder
+from framework.storage import open_folder
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "ray" / "tiny.yaml"
@@ -39,8 +43,13 @@ SECONDS = 800.0  # for a job or a wait; a machine with other things to do takes 
 # Each group is one process of pytest's, in this order: what wants no run comes first, for the run is made meanwhile.
 # Nodes with GPUs change what jobs ask for, so they come last.
 GROUPS = {
+<<<<<<< tests/ray/conftest.py
     "embedded": ("test_directions.py", "test_killed.py", "test_pipeline.py"),
     "cluster": ("test_failing.py", "test_cluster.py", "test_ray_internals.py", "test_crews.py", "test_foreign.py", "test_gpus.py"),
+=======
+    "embedded": ("test_killed.py", "test_directions.py", "test_crews.py", "test_pipeline.py"),
+    "cluster": ("test_failing.py", "test_cluster.py", "test_foreign.py", "test_goes_on.py", "test_gpus.py"),
+>>>>>>> /tmp/tmpnhjetswk/theirs
 }
 # Ray's agents take a minute to notice that a job was killed under them.
 LAST = "test_nothing_is_left_running"
@@ -136,14 +145,24 @@ def jobs(storage) -> Jobs:
 
 
 @pytest.fixture(scope="session")
-def piped(jobs, storage) -> Ended:
-    """The whole pipeline, run once; the other group waits for it."""
-    left = storage / "piped.json"
-    with (storage / "piped.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not left.exists():
-            left.write_text(json.dumps(dataclasses.asdict(jobs.run_tiny("pipeline", "--json"))))
-    return Ended(**json.loads(left.read_text()))
+def once(storage):
+    """Calls a function that gives a document, the first time: what another process of pytest's has, it waits for."""
+
+    def call(name: str, make: Callable[[], Any]) -> Any:
+        left = storage / f"{name}.json"
+        with (storage / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not left.exists():
+                left.write_text(json.dumps(make()))
+        return json.loads(left.read_text())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def piped(jobs, once) -> Ended:
+    """The whole pipeline, run once."""
+    return Ended(**once("piped", lambda: dataclasses.asdict(jobs.run_tiny("pipeline", "--json"))))
 
 
 @pytest.fixture(scope="session")
@@ -151,6 +170,72 @@ def run(piped, storage) -> RunFolder:
     """What the pipeline left."""
     assert piped.code == 0, piped.err
     return RunFolder.open(storage / "tiny")
+
+
+@pytest.fixture(scope="session")
+def same_trial(run, storage) -> list[str]:
+    """The first trial of the pipeline once more, as a training that is disturbed and goes on."""
+    parameters = [f"{key}={value}" for key, value in run.trials()[0].params.items()]
+    return [str(TINY), f"storage.path={storage}", "name=disturbed", "checkpoint.keep=all", *parameters]
+
+
+@pytest.fixture(scope="session")
+def disturbed(jobs, once, same_trial) -> dict[str, Any]:
+    """That training after it lost a worker, was interrupted, went on and was killed; what was seen meanwhile."""
+    return once("disturbed", lambda: _disturb(jobs, same_trial))
+
+
+def _disturb(jobs: Jobs, arguments: list[str]) -> dict[str, Any]:
+    trial = TrialFolder(open_folder(jobs.storage) / "disturbed" / "trials" / "single")
+    endless = "training.total_images=12800000"  # however slow this process is, what it disturbs has not ended
+
+    def wait_for(true, what):
+        def is_there():
+            assert process.poll() is None, process.communicate()[1]
+            return true()
+
+        wait_until(is_there, what=what)
+
+    def wait_for_a_report():
+        before = trial.last_report()
+        wait_for(lambda: trial.last_report() != before, "a report")
+
+    process = jobs.start("train", *arguments, endless)
+    for line in process.stderr:
+        if line.startswith("Plan:"):  # Ray has started
+            break
+    family = {process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))}
+    listening = [one.laddr.ip for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.pid in family]
+    wait_for(lambda: saved(trial), "a checkpoint")
+    first = our_workers()
+    assert len(first) == 2
+    psutil.Process(min(first)).kill()
+    wait_for(lambda: len(our_workers() - first) == 2, "two other workers")
+    wait_for_a_report()
+    said = interrupt(process, trial, signal.SIGINT)
+    interrupted_at = saved(trial)[-1]
+
+    process = jobs.start("train", *arguments, endless)
+    wait_for_a_report()
+    process.kill()
+    process.communicate()
+    began_again_at = trial.last_report()["life_began_at_images_seen"]
+    return {"listening": listening, "said": said, "interrupted_at": interrupted_at, "began_again_at": began_again_at}
+
+
+@pytest.fixture(scope="session")
+def measured(run, jobs, storage, tmp_path_factory) -> dict[str, Any]:
+    """What measure.py finds, on an embedded Ray; its copy of the run lies beside the first one's cache."""
+    folder, copy = tmp_path_factory.mktemp("measured"), storage / "studied"
+    shutil.copytree(run.folder.location, copy, ignore=shutil.ignore_patterns("directions", "projections"))
+    store = open_store(next((storage / ".cache").glob("**/manifest.json")).parent)
+    Image.fromarray(np.array(store.images[store.held_out_indices[0]])).save(folder / "somebody.png")
+    script, photo, out = Path(__file__).with_name("measure.py"), folder / "somebody.png", folder / "found.json"
+    command = [sys.executable, str(script), run.folder.location, str(copy), str(photo), str(out)]
+    environment = {**jobs.environment, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=2 * SECONDS)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(out.read_text())
 
 
 def wait_until(true, *, what: str, seconds: float = SECONDS) -> None:
@@ -191,6 +276,16 @@ def our_processes() -> set[int]:
         with contextlib.suppress(psutil.Error):  # gone meanwhile
             if process.info["status"] != psutil.STATUS_ZOMBIE and MARK in process.environ():
                 found.add(process.pid)
+    return found
+
+
+def our_workers() -> set[int]:
+    """The training workers among them."""
+    found = set()
+    for pid in our_processes():
+        with contextlib.suppress(psutil.Error):
+            if "RayTrainWorker" in " ".join(psutil.Process(pid).cmdline()):
+                found.add(pid)
     return found
 
 
@@ -294,7 +389,7 @@ class Cluster:
             for key, value in having.items()
             for pair in (("filter_keys", key), ("filter_predicates", "="), ("filter_values", value))
         ]
-        question = f"/api/v0/{what}?{urllib.parse.urlencode([('detail', '1'), *filters])}"
+        question = f"/api/v0/{what}?{urllib.parse.urlencode([('detail', '1'), ('limit', '500'), *filters])}"
         try:
             return self.asked(question)["data"]["result"]["result"]
         except OSError:  # urllib's are among them

@@ -1,4 +1,4 @@
-"""What tests/ray/test_crews.py runs: `python measure_crews.py RUN OUT`. Crews of every kind, and stop flags.
+"""Crews of every kind, stop flags, and signals: what measure.py measures for tests/ray/test_crews.py.
 
 The moments of one generator's samples by crews of 1, 2 and 3 workers, 1, 2 and 5 blocks at a time, and with one of
 three actors killed halfway; each as the bytes of its arrays' sha256.
@@ -6,10 +6,8 @@ three actors killed halfway; each as the bytes of its arrays' sha256.
 
 import contextlib
 import hashlib
-import json
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -20,11 +18,13 @@ from framework.checkpoint.reference import best_target
 from framework.evaluation import resolve_features
 from framework.evaluation.sources.source import find_source
 from framework.evaluation.values.moments import source_moments
+<<<<<<< tests/ray/measure_crews.py
 from framework.orchestration.cluster.connect import connect
+=======
+>>>>>>> /tmp/tmpkt1fucwd/theirs
 from framework.orchestration.cluster.stop_flag import StopFlag
 from framework.orchestration.pool.actors import Actors
 from framework.orchestration.pool.tasks import TaskResources, Tasks
-from framework.runs import RunFolder
 
 SAMPLES = 1100  # four shards and a part of one
 
@@ -52,34 +52,28 @@ def read_flags():
     return [*seen, [read() for read in readers]]
 
 
-def main(location, out):
-    run = RunFolder.open(location)
-    folder = next((Path(location).parent / ".cache" / "assessors").glob("*/measurer"))
+def measure(run):
+    """All of it, within a connection to Ray."""
+    folder = next((Path(run.folder.location).parent / ".cache" / "assessors").glob("*/measurer"))
     features = resolve_features(run.experiment.evaluation, assessor_folder=folder)
     source = find_source(best_target(run).location, samples=SAMPLES, seed=0)
     assert load_generator(best_target(run).location).digest == source.side.digest
     found, killed = {}, []
-    with connect("crews", verbose=False, say=print):
 
-        def measure(name, crew, *, blocks, done=None):
-            made = source_moments(source, features, blocks=blocks, crew=crew, name=name, done=done)
-            found[name] = [digest(made), made.count]
+    def moments(name, crew, *, blocks, done=None):
+        made = source_moments(source, features, blocks=blocks, crew=crew, name=name, done=done)
+        found[name] = [digest(made), made.count]
 
-        measure("1 task, 1 block", Tasks(TaskResources(workers=1, cores=0.2)), blocks=1)
-        measure("2 tasks, 5 blocks", Tasks(TaskResources(workers=2, cores=0.2)), blocks=5)
-        with Actors(TaskResources(workers=3, cores=0.2), kind="Scorer") as crew:
-            measure("3 actors, 2 blocks", crew, blocks=2)
+    moments("1 task, 1 block", Tasks(TaskResources(workers=1, cores=0.2)), blocks=1)
+    moments("2 tasks, 5 blocks", Tasks(TaskResources(workers=2, cores=0.2)), blocks=5)
+    with Actors(TaskResources(workers=3, cores=0.2), kind="Scorer") as crew:
+        moments("3 actors, 2 blocks", crew, blocks=2)
 
-            def kill(done, total):
-                if done == total // 2:
-                    (victim,) = crew.map(process_of, [()], name="who")
-                    os.kill(victim, signal.SIGKILL)
-                    killed.append(victim)
+        def kill(done, total):
+            if done == total // 2:
+                (victim,) = crew.map(process_of, [()], name="who")
+                os.kill(victim, signal.SIGKILL)
+                killed.append(victim)
 
-            measure("an actor killed", crew, blocks=1, done=kill)
-        flags = read_flags()
-    Path(out).write_text(json.dumps({"found": found, "killed": killed, "flags": flags}))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+        moments("an actor killed", crew, blocks=1, done=kill)
+    return {"found": found, "killed": killed, "flags": read_flags()}

@@ -1,19 +1,19 @@
-"""What tests/ray/test_directions.py runs: `python measure_directions.py RUN OUT PHOTO`. One Ray, every latent study.
+"""Every latent study on one Ray: what measure.py measures for tests/ray/test_directions.py.
 
 Directions of every method are found, steered along and measured by one worker and by two, then asked for again;
-a photograph is projected by one and by two. OUT gets what each gave.
+a photograph is projected by one and by two.
 """
 
 import contextlib
-import json
-import sys
-from pathlib import Path
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import best_target
 from framework.config import with_overrides
 from framework.latents.directions.direction import load_direction
+<<<<<<< tests/ray/measure_directions.py
 from framework.orchestration.cluster.connect import connect
+=======
+>>>>>>> /tmp/tmporuxwq3q/theirs
 from framework.orchestration.context import Study, prepare_images, train_assessors
 from framework.orchestration.studies.discover import discover_directions
 from framework.orchestration.studies.photos import read_photos
@@ -29,7 +29,7 @@ FINDERS = {
     "ganalyze": {"latents.samples": 64, "latents.attributes": ["smiling"]},
     "steerable": {"latents.samples": 64, "latents.edits": ["brightness"]},
 }
-STEERED = ["smiling-difference", "brightness-steerable"]
+STEERED = ["brightness-steerable"]
 
 
 class Teller:
@@ -57,51 +57,45 @@ class Teller:
         raise AssertionError(text)
 
 
-def main(location, out, photo):
-    teller, run = Teller(), RunFolder.open(location)
+def measure(run, photo, cluster):
+    """All of it; gives what each gave."""
+    teller = Teller()
     images = prepare_images(run.experiment, teller)
     assessors = train_assessors(run, images, teller)
     target, found = best_target(run), {}
-    with connect("directions", verbose=False, say=print) as cluster:
 
-        def study(**keys):
-            teller.said, teller.steps = [], {}
-            asked = RunFolder(run.folder, with_overrides(run.experiment, keys))
-            return Study(asked, images, assessors, cluster, teller)
+    def study(**keys):
+        teller.said, teller.steps = [], {}
+        asked = RunFolder(run.folder, with_overrides(run.experiment, keys))
+        return Study(asked, images, assessors, cluster, teller)
 
-        def directions(workers):
-            run.folder.delete("directions")
-            files = {}
-            for method, keys in FINDERS.items():
-                asked = study(**{"latents.method": method, "evaluation.workers": workers, **keys})
-                files |= {
-                    file: load_direction(run.directions, file).digest for file in discover_directions(asked, target)
-                }
-            return files
+    def directions(workers):
+        run.folder.delete("directions")
+        files = {}
+        for method, keys in FINDERS.items():
+            asked = study(**{"latents.method": method, "evaluation.workers": workers, **keys})
+            files |= {file: load_direction(run.directions, file).digest for file in discover_directions(asked, target)}
+        return files
 
-        found["discovered"] = [directions(1), directions(2)]
-        asked = study(**{"latents.method": "ganalyze", **FINDERS["ganalyze"]})
-        discover_directions(asked, target)
-        found["asked again"] = [teller.said, teller.steps]
+    found["discovered"] = [directions(1), directions(2)]
+    asked = study(**{"latents.method": "ganalyze", **FINDERS["ganalyze"]})
+    discover_directions(asked, target)
+    found["asked again"] = [teller.said, teller.steps]
 
-        def steered(workers, *, anew):
-            if anew:
-                run.folder.delete("artifacts/effects.json")
-                run.folder.delete("artifacts/random_effects.json")
-            keys = {"latents.directions": STEERED, "latents.strengths": [-1.0, 0.0, 1.0], "evaluation.workers": workers}
-            effects = steer(study(**keys), target)
-            return [effects, sorted(teller.steps)]
+    def steered(workers, *, anew):
+        if anew:
+            run.folder.delete("artifacts/effects.json")
+            run.folder.delete("artifacts/random_effects.json")
+        keys = {"latents.directions": STEERED, "latents.strengths": [-1.0, 0.0, 1.0], "evaluation.workers": workers}
+        effects = steer(study(**keys), target)
+        return [effects, sorted(teller.steps)]
 
-        found["steered"] = [steered(1, anew=True), steered(2, anew=True), steered(2, anew=False)]
+    found["steered"] = [steered(1, anew=True), steered(2, anew=True), steered(2, anew=False)]
 
-        def projected(workers):
-            photos = read_photos([photo], load_generator(target.location))
-            keys = {"latents.projection_steps": 30, "latents.projection_controls": 2, "evaluation.workers": workers}
-            return project_photos(study(**keys), target, photos)
+    def projected(workers):
+        photos = read_photos([photo], load_generator(target.location))
+        keys = {"latents.projection_steps": 10, "latents.projection_controls": 1, "evaluation.workers": workers}
+        return project_photos(study(**keys), target, photos)
 
-        found["projected"] = [projected(1), projected(2)]
-    Path(out).write_text(json.dumps(found))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    found["projected"] = [projected(1), projected(2)]
+    return found

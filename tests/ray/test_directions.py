@@ -1,10 +1,6 @@
 """Latent studies on Ray: any number of workers gives the same, nothing is done twice, files are what is said."""
 
 import importlib
-import json
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,29 +9,15 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from framework.checkpoint import load_generator
-from framework.data.store import open_store
 from framework.latents.directions.direction import Direction, save_direction
 from framework.runs import RunFolder
 from jobs.cli.job import run_job
-from tests.ray.conftest import ROOT, SECONDS
 
 
-@pytest.fixture(scope="module")
-def studied(run, jobs, tmp_path_factory):
-    """A copy of the run, with what the script found in it; the copy lies beside the first run's cache."""
-    folder = tmp_path_factory.mktemp("studied")
-    place = Path(run.folder.location).parent / "studied"
-    shutil.copytree(run.folder.location, place, ignore=shutil.ignore_patterns("directions", "projections"))
-    store = open_store(next((place.parent / ".cache").glob("**/manifest.json")).parent)
-    Image.fromarray(np.array(store.images[store.held_out_indices[0]])).save(folder / "somebody.png")
-    script, out = Path(__file__).with_name("measure_directions.py"), folder / "found.json"
-    command = [sys.executable, str(script), str(place), str(out), str(folder / "somebody.png")]
-    ended = subprocess.run(
-        command, env={**jobs.environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=SECONDS
-    )
-    assert ended.returncode == 0, ended.stderr
-    yield RunFolder.open(place), json.loads(out.read_text())
-    shutil.rmtree(place)
+@pytest.fixture
+def studied(measured, storage):
+    """A copy of the run, with what was found in it."""
+    return RunFolder.open(storage / "studied"), measured["directions"]
 
 
 def test_every_method_finds_the_same_with_another_number_of_workers(studied):
@@ -77,9 +59,7 @@ def test_effects_are_the_same_with_another_number_of_workers_and_are_kept(studie
 def test_pictures_lie_where_the_report_looks_for_them(studied):
     run, _ = studied
     names = set((run.artifacts / "directions").list())
-    assert names == {
-        f"{name}.{kind}" for name in ("smiling-difference", "brightness-steerable") for kind in ("png", "gif", "mp4")
-    }
+    assert names == {f"brightness-steerable.{kind}" for kind in ("png", "gif", "mp4")}
     assert run.artifacts.read_json("effects.json").keys() == studied[1]["steered"][0][0].keys()
 
 
@@ -93,7 +73,7 @@ def test_a_photograph_is_projected_the_same_by_any_number_of_workers(studied):
     assert photo["nearest_random_error"] < photo["random_error"]
     assert photo["pixel_error"] == min(photo["start_errors"])
     assert len(photo["start_errors"]) == 4
-    assert one["held_out_generated"]["count"] == 2
+    assert one["held_out_generated"]["count"] == 1
     latent = load_file(Path(run.folder.location) / "projections" / "somebody.safetensors")["latent"]
     assert np.linalg.norm(latent) == pytest.approx(photo["latent_norm"], rel=1e-6)
 
