@@ -15,6 +15,8 @@ from framework.runs import RunFolder
 from framework.storage import open_folder
 from jobs.cli.job import run_job
 
+pytestmark = pytest.mark.long
+
 CHECKPOINT = "trials/imported/checkpoints/000000000000"
 
 
@@ -127,7 +129,6 @@ def test_other_layers_become_data_in_a_checkpoint(called, tmp_path):
     assert load_generator("given").digest == loaded.digest
 
 
-@pytest.mark.long
 def test_the_same_import_again_changes_nothing(called, tmp_path):
     assert called("import_keras", "generator.h5", "output=mine")[0] == 0
     before = content(tmp_path)

@@ -1,12 +1,9 @@
 """Importance: agrees with scipy where scipy has it, finds what is there, and owns up to what is not."""
 
-import doctest
-
 import numpy as np
 import pytest
 from scipy import stats
 
-from framework.metrics import importance
 from framework.metrics.importance import (
     FEWEST_TRIALS,
     explained,
@@ -15,10 +12,6 @@ from framework.metrics.importance import (
     ranks,
     trend_basis,
 )
-
-
-def test_examples():
-    assert doctest.testmod(importance).failed == 0
 
 
 @pytest.mark.parametrize("seed", range(5))

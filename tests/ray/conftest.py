@@ -43,13 +43,15 @@ SECONDS = 800.0  # for a job or a wait; a machine with other things to do takes 
 # Each group is one process of pytest's, in this order: what wants no run comes first, for the run is made meanwhile.
 # Nodes with GPUs change what jobs ask for, so they come last.
 GROUPS = {
-<<<<<<< tests/ray/conftest.py
-    "embedded": ("test_directions.py", "test_killed.py", "test_pipeline.py"),
-    "cluster": ("test_failing.py", "test_cluster.py", "test_ray_internals.py", "test_crews.py", "test_foreign.py", "test_gpus.py"),
-=======
     "embedded": ("test_killed.py", "test_directions.py", "test_crews.py", "test_pipeline.py"),
-    "cluster": ("test_failing.py", "test_cluster.py", "test_foreign.py", "test_goes_on.py", "test_gpus.py"),
->>>>>>> /tmp/tmpnhjetswk/theirs
+    "cluster": (
+        "test_failing.py",
+        "test_cluster.py",
+        "test_foreign.py",
+        "test_goes_on.py",
+        "test_ray_internals.py",
+        "test_gpus.py",
+    ),
 }
 # Ray's agents take a minute to notice that a job was killed under them.
 LAST = "test_nothing_is_left_running"

@@ -18,10 +18,6 @@ from framework.checkpoint.reference import best_target
 from framework.evaluation import resolve_features
 from framework.evaluation.sources.source import find_source
 from framework.evaluation.values.moments import source_moments
-<<<<<<< tests/ray/measure_crews.py
-from framework.orchestration.cluster.connect import connect
-=======
->>>>>>> /tmp/tmpkt1fucwd/theirs
 from framework.orchestration.cluster.stop_flag import StopFlag
 from framework.orchestration.pool.actors import Actors
 from framework.orchestration.pool.tasks import TaskResources, Tasks

@@ -10,10 +10,6 @@ from framework.checkpoint import load_generator
 from framework.checkpoint.reference import best_target
 from framework.config import with_overrides
 from framework.latents.directions.direction import load_direction
-<<<<<<< tests/ray/measure_directions.py
-from framework.orchestration.cluster.connect import connect
-=======
->>>>>>> /tmp/tmporuxwq3q/theirs
 from framework.orchestration.context import Study, prepare_images, train_assessors
 from framework.orchestration.studies.discover import discover_directions
 from framework.orchestration.studies.photos import read_photos

@@ -1,6 +1,5 @@
 """Charts as geometry: where points fall, which ticks there are, what a line with gaps becomes."""
 
-import doctest
 import math
 
 import numpy as np
@@ -8,20 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.metrics import direction
-from framework.report.charts import line_chart as chart
-from framework.report.charts import lineage
 from framework.report.charts.line_chart import Axis, Line, draw, thinned
-from framework.report.read import run as reading
-from framework.report.read import trials
-from framework.report.text import format as words
-from framework.report.text import ticks
 from framework.report.text.ticks import log_ticks, nice_ticks
-
-
-@pytest.mark.parametrize("module", [chart, direction, lineage, reading, ticks, trials, words])
-def test_examples(module):
-    assert doctest.testmod(module).failed == 0
 
 
 def test_axis_places_ends_and_middle():

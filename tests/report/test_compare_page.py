@@ -10,6 +10,8 @@ from framework.report.compare_page.page import render_comparison
 from framework.report.shared.score_table import columns, read_row
 from framework.runs import RunFolder
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def three(families, tmp_path):

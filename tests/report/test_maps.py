@@ -13,6 +13,8 @@ from framework.report.read.run import read_results
 from framework.report.run_page.maps import maps_of
 from framework.runs import RunFolder
 
+pytestmark = pytest.mark.long
+
 EVIL = """<script>alert("x")</script>'"&{{ 7 * 7 }}"""
 ODD = (None, [], {}, "x", float("nan"), 10**400, [[1]], {"a": 1}, -1, True)
 
