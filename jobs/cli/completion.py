@@ -17,7 +17,7 @@ from framework.config.faults import leaves
 from framework.config.words import is_text
 from jobs.cli import arguments
 from jobs.cli.arguments import SWITCHES, Job
-from jobs.cli.main import job_names, job_source
+from jobs.cli.job_files import job_names, job_source
 
 _files = FilesCompleter()
 

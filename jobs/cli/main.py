@@ -8,10 +8,9 @@ import os
 import shutil
 import sys
 import textwrap
-from pathlib import Path
 
-import jobs
 from jobs.cli.console import one_line
+from jobs.cli.job_files import job_names, job_source
 
 _USAGE = """\
 usage: latentscape JOB [argument ...] [key=value ...] [--switch ...]
@@ -41,20 +40,6 @@ def main() -> None:
         _refuse(words[0])
     # The same process with other code: sys.path, sys.argv, signals and the exit status are those of `python -m`.
     os.execv(sys.executable, [sys.executable, "-m", f"jobs.{module}", *words[1:]])  # noqa: S606
-
-
-def job_names() -> list[str]:
-    """Every module of `jobs`; none is imported."""
-    return sorted(file.stem for file in _folder().glob("*.py") if not file.stem.startswith("_"))
-
-
-def job_source(name: str) -> ast.Module:
-    """A job's module, read and not run: what it imports takes seconds."""
-    return ast.parse((_folder() / f"{name}.py").read_text(encoding="utf-8"))
-
-
-def _folder() -> Path:
-    return Path(str(jobs.__file__)).parent
 
 
 def _listing() -> str:

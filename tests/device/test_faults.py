@@ -48,25 +48,25 @@ def exceeds(name):
 
 def test_a_device_forgotten_in_arange(plant, tmp_path):
     plant(augment, "_shifts", "torch.arange(side, device=like.device)", "torch.arange(side)")
-    with pytest.raises(RuntimeError, match=rf"at framework/training/augment\.py:\d+ in _shifts: {DEVICES}"):
+    with pytest.raises(RuntimeError, match=rf"at framework/training/steps/augment\.py:\d+ in _shifts: {DEVICES}"):
         lives(tmp_path, 32, {"objective.augmentations": ["translation"]})
 
 
 def test_a_device_forgotten_in_eye(plant, tmp_path):
     plant(autoencoder.FittedDecoder, "fit", "eye(self.latent_size, device=codes.device)", "eye(self.latent_size)")
-    with pytest.raises(RuntimeError, match=rf"at framework/models/autoencoder\.py:\d+ in fit: {DEVICES}"):
+    with pytest.raises(RuntimeError, match=rf"at framework/models/architectures/autoencoder\.py:\d+ in fit: {DEVICES}"):
         lives(tmp_path, 32, {"model.family": "autoencoder"})
 
 
 def test_a_dropout_mask_left_on_the_host(plant, tmp_path):
     plant(step.PairStep, "_logits", "network(images, mask)", "network(images, None if mask is None else mask.cpu())")
-    with pytest.raises(RuntimeError, match=rf"at framework/models/\w+\.py:\d+ in .*: {DEVICES}"):
+    with pytest.raises(RuntimeError, match=rf"at framework/models/architectures/\w+\.py:\d+ in .*: {DEVICES}"):
         lives(tmp_path, 32, {})
 
 
 def test_adams_step_on_the_host_after_a_resume(plant, tmp_path):
     plant(state, "_restore", '.step"].to(parameter.device)', '.step"]')
-    named = r"_fused_adam_.* at framework/training/stepping\.py:\d+ in Step\._update: tensors on cpu and cuda"
+    named = r"_fused_adam_.* at framework/training/steps/base_step\.py:\d+ in Step\._update: tensors on cpu and cuda"
     with pytest.raises(RuntimeError, match=named):
         lives(tmp_path, 32, {})
 
@@ -82,7 +82,7 @@ def test_the_first_report_of_no_steps(plant, tmp_path):
     plant(reporting.Tally, "row", "not self._looks_each_step and self._steps", "not self._looks_each_step")
     with pytest.raises(RuntimeError, match="stack expects a non-empty TensorList") as told:
         lives(tmp_path, 32, {})
-    assert any(entry.path.name == "reporting.py" and entry.name == "row" for entry in told.traceback)
+    assert any(entry.path.name == "report.py" and entry.name == "row" for entry in told.traceback)
 
 
 def test_a_number_looked_at_in_the_step(plant):
@@ -94,7 +94,7 @@ def test_a_number_looked_at_in_the_step(plant):
     )
     said = exceeds("gan notebook, 32 px")
     assert re.search(
-        r"waits 1, budget 0\n.*\(item, .*: framework/training/step\.py:\d+ in _generator_update$", said, re.M
+        r"waits 1, budget 0\n.*\(item, .*: framework/training/steps/gan_step\.py:\d+ in _generator_update$", said, re.M
     )
 
 
@@ -102,14 +102,18 @@ def test_a_blocking_copy_in_the_step(plant):
     plant(step.PairStep, "_penalised", "real.requires_grad_", "real.mul_(torch.ones(1).to(real.device)).requires_grad_")
     said = exceeds("gan joint, skip, 32 px")
     assert re.search(r"blocking \d+, budget \d+\n", said)
-    assert re.search(r"blocking: 1 x copy to the GPU .*: framework/training/step\.py:\d+ in _penalised$", said, re.M)
+    assert re.search(
+        r"blocking: 1 x copy to the GPU .*: framework/training/steps/gan_step\.py:\d+ in _penalised$", said, re.M
+    )
 
 
 def test_a_copy_of_memory_that_is_not_pinned(plant):
     fault = "real.mul_(torch.ones(1).to(real.device, non_blocking=True)).requires_grad_"
     plant(step.PairStep, "_penalised", "real.requires_grad_", fault)
     said = exceeds("gan joint, skip, 32 px")
-    assert re.search(r"copy to the GPU \(of memory that is not pinned\): framework/training/step\.py:\d+ in", said)
+    assert re.search(
+        r"copy to the GPU \(of memory that is not pinned\): framework/training/steps/gan_step\.py:\d+ in", said
+    )
 
 
 def test_images_that_are_not_channels_last(plant, monkeypatch):
@@ -117,4 +121,6 @@ def test_images_that_are_not_channels_last(plant, monkeypatch):
     monkeypatch.setattr(stepping, "to_model_range", ranges.to_model_range)
     said = exceeds("autoencoder, 32 px")
     assert re.search(r"layouts \d+, budget \d+\n", said)
-    assert re.search(r"convolution's input \[4, 3, 32, 32\] of strides .*: framework/models/leaky\.py:\d+ in", said)
+    assert re.search(
+        r"convolution's input \[4, 3, 32, 32\] of strides .*: framework/models/arithmetic/leaky\.py:\d+ in", said
+    )
