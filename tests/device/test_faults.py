@@ -18,6 +18,8 @@ from tests.device.test_training import lives
 
 pytestmark = pytest.mark.long
 
+GAN_STEP, LEAKY = r"framework/training/steps/gan_step\.py", r"framework/models/arithmetic/leaky\.py"
+
 
 @pytest.fixture
 def plant(monkeypatch):
