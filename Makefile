@@ -1,12 +1,13 @@
 # One word a habit; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install demo submit test test-slow test-browser test-prometheus test-disturbed check fix bench clean
+.PHONY: help install demo submit test test-quick test-slow test-browser test-prometheus test-disturbed check fix bench clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOB ?= pipeline
-QUICK := "not slow and not browser and not prometheus"
+USUAL := not slow and not browser and not prometheus
+SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/ray -n logical --maxprocesses 4 --dist loadfile
 INSTALLED := $(VENV)/.installed
 
 help: ## list the targets
@@ -29,9 +30,12 @@ submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=confi
 	  --metadata-json '{"job_name": "$(JOB) $(notdir $(basename $(CONFIG)))"}' -- python -m jobs.$(JOB) $(CONFIG) $(ARGS)
 
 # Files side by side, a core and a thread each; those with a Ray, which takes all cores, one after the other.
-test: install ## the tests (15 to 25 minutes on 2 cores)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m $(QUICK) --ignore tests/ray -n logical --maxprocesses 4 --dist loadfile
-	@$(BIN)/python -m pytest -m $(QUICK) tests/ray
+test: install ## the tests (TODO minutes on 2 cores)
+	@$(SIDE_BY_SIDE) -m "$(USUAL)"
+	@$(BIN)/python -m pytest -m "$(USUAL)" tests/ray
+
+test-quick: install ## the shorter tests of every layer, none with a Ray (TODO seconds on 2 cores)
+	@$(SIDE_BY_SIDE) -m "not long and $(USUAL)"
 
 test-slow: install ## the longer checks: other tools, real faces, killed searches, directions on the demo's GAN
 	@$(BIN)/python -m pytest -m slow

@@ -84,7 +84,7 @@ def s3_location() -> Iterator[str]:
         server.stop()
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.long)])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A folder that is not there yet, once on each kind of storage."""
     if request.param == "local":

@@ -25,6 +25,7 @@ def settings(**keys):
     return EvaluationConfig.model_validate(keys)
 
 
+@pytest.mark.long
 def test_auto_takes_the_deepest_finite_tap_and_says_so(inception_file):
     spec = resolve_features(settings(weights=str(inception_file)), assessor_folder=None)
     assert (spec.kind, spec.tap, spec.name) == ("inception", 768, "inception-2015-12-05")
@@ -39,6 +40,7 @@ def test_a_tap_that_is_not_finite_is_refused(inception_file):
     assert str(caught.value) == wanted
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("keys", "resize_name", "words"),
     [
@@ -210,6 +212,7 @@ def test_images_may_differ_in_size(inception_spec, how):
     assert np.array_equal(mixed[1::2], extractor(large))
 
 
+@pytest.mark.long
 def test_built_once(inception_spec, assessor_spec):
     assert build_extractor(inception_spec) is build_extractor(inception_spec)
     assert build_extractor(assessor_spec).feature_size == assessor_spec.tap

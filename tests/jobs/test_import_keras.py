@@ -14,6 +14,8 @@ from framework.orchestration.target import every_target, find_target
 from framework.storage import open_folder
 from jobs.cli import run_job
 
+pytestmark = pytest.mark.long
+
 CHECKPOINT = "trials/imported/checkpoints/000000000000"
 
 
@@ -126,7 +128,6 @@ def test_other_layers_become_data_in_a_checkpoint(called, tmp_path):
     assert load_generator("given").digest == loaded.digest
 
 
-@pytest.mark.long
 def test_the_same_import_again_changes_nothing(called, tmp_path):
     assert called("import_keras", "generator.h5", "output=mine")[0] == 0
     before = content(tmp_path)

@@ -65,6 +65,7 @@ def found_by(tools, method, **keys):
     return {one.name: one for one in discover(tools, LatentsConfig(method=method, **keys), LABELS)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["difference", "interfacegan", "ganalyze"])
 def test_an_assessors_attributes_are_found(tools, method):
     found = found_by(tools, method)

@@ -37,6 +37,7 @@ def generator():
     return LoadedGenerator(network, config=config, digest="0", source="", device="cpu")
 
 
+@pytest.mark.long
 def test_a_study_shared_out_over_a_cluster_is_the_same(generator):
     judges = Pair()
     config = LatentsConfig(candidates=600)

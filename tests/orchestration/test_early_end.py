@@ -78,6 +78,7 @@ def median():
     return MedianStoppingRule(time_attr="images_seen", metric="score", mode="min", grace_period=2 * EVERY)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("theirs", "ours"), [(asha, halving), (median, lambda: MedianStopping(grace_images=2 * EVERY))]
 )

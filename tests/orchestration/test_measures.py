@@ -70,6 +70,7 @@ def values(asked, given):
     return {request.family: value for request, value in measure(asked, given, Sharer(Here(), "test")).items()}
 
 
+@pytest.mark.long
 def test_every_family_is_its_metric_on_the_whole(arrays):
     real, fake = arrays["real"], arrays["fake"]
     asked = requests(*[name for name in FAMILIES if name != "inception_score"])
@@ -92,6 +93,7 @@ def test_every_family_is_its_metric_on_the_whole(arrays):
     assert counts[-1] == FAKE
 
 
+@pytest.mark.long
 def test_fewer_samples_are_the_first_of_more_bit_for_bit(arrays):
     few = requests("fid", "kid", "coverage", samples=500)
     alone = sides({**arrays, "fake": arrays["fake"][:500]})
@@ -101,6 +103,7 @@ def test_fewer_samples_are_the_first_of_more_bit_for_bit(arrays):
     assert {request: found[request] for request in few} == expected
 
 
+@pytest.mark.long
 def test_files_do_as_well_as_arrays(arrays, tmp_path):
     for name, rows in arrays.items():
         np.save(tmp_path / f"{name}.npy", rows)

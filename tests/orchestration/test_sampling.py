@@ -43,6 +43,7 @@ def test_random_proposals_are_the_settings_in_their_order():
     assert [sampler.propose(number, Ledger([])) for number in range(5)] == [s.parameters for s in settings(wanted)]
 
 
+@pytest.mark.long
 def test_optuna_finds_what_random_draws_do_not():
     """40 trials each: the last 20 of a model-based search lie nearer to the best than random draws."""
     means = {}

@@ -1,6 +1,5 @@
 """Charts as geometry: where points fall, which ticks there are, what a line with gaps becomes."""
 
-import doctest
 import math
 
 import numpy as np
@@ -8,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from framework.metrics import direction
-from framework.report import chart, lineage, reading, ticks, trials, words
 from framework.report.chart import Axis, Line, draw, thinned
 from framework.report.ticks import log_ticks, nice_ticks
-
-
-@pytest.mark.parametrize("module", [chart, direction, lineage, reading, ticks, trials, words])
-def test_examples(module):
-    assert doctest.testmod(module).failed == 0
 
 
 def test_axis_places_ends_and_middle():

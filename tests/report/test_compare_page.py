@@ -10,6 +10,8 @@ from framework.report.compare_page import render_comparison
 from framework.report.score_table import columns, read_row
 from framework.report.sides import read_side
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def three(families, tmp_path):

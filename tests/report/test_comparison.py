@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import doctest
 import io
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 
 from framework.checkpoint import RunFolder
 from framework.images import grid, png_bytes
-from framework.report import leaderboard, read_results
+from framework.report import read_results
 from framework.report.comparison import comparison_of, distinct_settings
 from framework.report.finals import first_tiles
 from framework.report.leaderboard import leaderboard_of
@@ -19,6 +18,8 @@ from framework.report.lineage import copies, descent_of_best, lineage
 from framework.report.parallel import parallel
 from framework.report.searched import keys_of
 from framework.report.trials import Descent
+
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +34,6 @@ def population(make_run, tmp_path_factory):
 
 def results_of(run, **changed):
     return dataclasses.replace(read_results(RunFolder.open(run)), **changed)
-
-
-def test_examples():
-    assert doctest.testmod(leaderboard).failed == 0
 
 
 def test_parallel_axes_follow_the_space(many):
@@ -135,7 +132,6 @@ def test_the_best_ones_descent_goes_back_through_its_donors(many):
     assert descent_of_best([a], None) == {}
 
 
-@pytest.mark.long
 def test_lineage_is_drawn_and_told_where_there_is_one(many, population, page_of):
     results = results_of(population)
     drawn = lineage(results, name="l", width=1120)
@@ -215,7 +211,6 @@ def test_a_trial_that_failed_without_a_word_is_told_too(many, page_of):
     assert "No reason was noted." in page.text
 
 
-@pytest.mark.long
 def test_two_hundred_trials_keep_the_page_under_5_mb(make_run, page_of, tmp_path):
     run = make_run(tmp_path, trials=200, searched=6, failed=9)
     page = page_of(run)

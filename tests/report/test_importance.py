@@ -1,17 +1,10 @@
 """Importance: agrees with scipy where scipy has it, finds what is there, and owns up to what is not."""
 
-import doctest
-
 import numpy as np
 import pytest
 from scipy import stats
 
-from framework.report import importance
 from framework.report.importance import FEWEST_TRIALS, explained, group_basis, importances, ranks, trend_basis
-
-
-def test_examples():
-    assert doctest.testmod(importance).failed == 0
 
 
 @pytest.mark.parametrize("seed", range(5))

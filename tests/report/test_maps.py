@@ -13,6 +13,8 @@ from framework.images import png_bytes
 from framework.report.maps import maps_of
 from framework.report.reading import read_results
 
+pytestmark = pytest.mark.long
+
 EVIL = """<script>alert("x")</script>'"&{{ 7 * 7 }}"""
 ODD = (None, [], {}, "x", float("nan"), 10**400, [[1]], {"a": 1}, -1, True)
 

@@ -96,6 +96,7 @@ def test_the_same_files_give_the_same_page(finished, page, page_of):
 EVIL = """<script>alert("x")</script>'"&<img src=x onerror=alert(1)>\u202e{{ 7 * 7 }}"""
 
 
+@pytest.mark.long
 def test_text_from_files_stays_text(make_run, page_of, tmp_path):
     run = make_run(tmp_path, trials=2, failed=0)
     rows = list(csv.DictReader((run / "leaderboard.csv").read_text().splitlines()))
@@ -142,6 +143,7 @@ REMOVED = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("missing", REMOVED)
 def test_what_is_missing_leaves_a_sentence(missing, finished, page_of, tmp_path):
     run = tmp_path / "run"
@@ -162,6 +164,7 @@ def test_what_is_missing_leaves_a_sentence(missing, finished, page_of, tmp_path)
         assert said.get(name, "") in page.text
 
 
+@pytest.mark.long
 def test_a_run_of_one_trial_that_has_only_begun(make_run, page_of, tmp_path):
     run = make_run(tmp_path, trials=1)
     trial = next((run / "trials").iterdir())
@@ -186,6 +189,7 @@ def test_a_run_of_one_trial_that_has_only_begun(make_run, page_of, tmp_path):
         assert said in page.text, said
 
 
+@pytest.mark.long
 def test_an_imported_run_shows_its_score_and_what_a_training_would_begin_with(make_run, page_of, tmp_path):
     run = make_run(tmp_path, trials=1)
     for name in ("leaderboard.csv", "best.json"):
@@ -221,6 +225,7 @@ def test_a_run_whose_trials_all_failed_before_they_reported(make_run, page_of, t
     assert "No trial has reported anything yet" in page.text
 
 
+@pytest.mark.long
 def test_an_expression_that_could_not_be_run_says_how_to_finish_it(finished, page_of, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
@@ -235,6 +240,7 @@ def test_an_expression_that_could_not_be_run_says_how_to_finish_it(finished, pag
     assert ("details", "open", "") in page.attributes
 
 
+@pytest.mark.long
 def test_a_damaged_picture_is_left_out(finished, page_of, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(finished, run)
@@ -246,6 +252,7 @@ def test_a_damaged_picture_is_left_out(finished, page_of, tmp_path):
     assert "There is no interpolation yet" in page.text
 
 
+@pytest.mark.long
 def test_numbers_that_are_not_finite_interrupt_a_curve(make_run, page_of, tmp_path):
     run = make_run(tmp_path, trials=1)
     metrics = next((run / "trials").iterdir()) / "metrics.jsonl"
@@ -273,6 +280,7 @@ def test_thirty_trials_have_five_colours_and_one_highlight(make_run, page_of, tm
     assert last.startswith("c0")  # drawn last, over the others
 
 
+@pytest.mark.long
 def test_scores_of_every_checkpoint_are_curves_a_panel_a_protocol(finished, page_of, tmp_path):
     place = shutil.copytree(finished, tmp_path / "copy")
     run = RunFolder.open(place)
@@ -303,6 +311,7 @@ def scored(run, metric, value, checkpoint, **more):
     run.add_scores([{"metric": metric, "value": value, "protocol": protocol, "checkpoint": checkpoint, **more}])
 
 
+@pytest.mark.long
 def test_scores_that_several_trials_have_are_columns_to_sort_by(finished, page_of, tmp_path):
     place = shutil.copytree(finished, tmp_path / "copy")
     run = RunFolder.open(place)
@@ -322,6 +331,7 @@ def test_scores_that_several_trials_have_are_columns_to_sort_by(finished, page_o
     assert "fid5k_768" not in board  # one trial alone has it
 
 
+@pytest.mark.long
 def test_an_extrapolated_distance_shows_its_fit(finished, page_of, tmp_path):
     place = shutil.copytree(finished, tmp_path / "copy")
     run = RunFolder.open(place)
