@@ -30,11 +30,11 @@ submit: install ## leave a pipeline with a Ray cluster: make submit CONFIG=confi
 	  --metadata-json '{"job_name": "$(JOB) $(notdir $(basename $(CONFIG)))"}' -- python -m jobs.$(JOB) $(CONFIG) $(ARGS)
 
 # Files side by side, a core and a thread each; those with a Ray in two groups: with a shared cluster, and with their own.
-test: install ## the tests (TODO minutes on 2 cores)
+test: install ## the tests (10 to 20 minutes on 2 cores)
 	@$(SIDE_BY_SIDE) -m "$(USUAL)"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(USUAL)" tests/ray -n 2 --dist loadgroup
 
-test-quick: install ## the shorter tests of every layer, none with a Ray (TODO seconds on 2 cores)
+test-quick: install ## the shorter tests of every layer, none with a Ray (about 80 seconds on 2 cores)
 	@$(SIDE_BY_SIDE) -m "not long and $(USUAL)"
 
 test-slow: install ## the longer checks: other tools, real faces, killed searches, directions on the demo's GAN
