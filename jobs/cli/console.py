@@ -32,6 +32,10 @@ class Console:
         self._interrupted = False
         self._first: Callable[[int], None] | None = None
 
+    def __reduce__(self) -> tuple[type["Console"], tuple[()]]:
+        """Tune pickles all that it is given, though nobody opens this copy: a lock and a terminal cannot travel."""
+        return Console, ()
+
     @property
     def width(self) -> int | None:
         """Columns of the terminal as it is now; None in a log, whose lines are as long as they are."""

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pickle
 import pty
 import re
 import signal
@@ -170,3 +171,10 @@ def test_an_interrupt_that_was_lost_comes_with_the_next_progress(capsys):
         console.progress("2 of 2")
     console.say("interrupted")
     assert capsys.readouterr().err == "1 of 2\ninterrupted\n"
+
+
+def test_a_copy_travels():
+    """Tune pickles the callbacks that it is given, and one of them tells the console."""
+    console = Console()
+    console.say("a line")
+    assert isinstance(pickle.loads(pickle.dumps(console)), Console)
