@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from framework.orchestration.cluster import connect
+from framework.orchestration.cluster.connect import connect
 from framework.runs import RunFolder
 from tests.ray import measure_crews, measure_directions
 
