@@ -9,9 +9,11 @@ import signal
 import sys
 from pathlib import Path
 
+import measure_crews
+import measure_directions
+
 from framework.orchestration.cluster.connect import connect
 from framework.runs import RunFolder
-from tests.ray import measure_crews, measure_directions
 
 
 def ours(number, frame):

@@ -23,8 +23,11 @@ class Hiding(types.ModuleType):
     def __getattribute__(self, name):
         # This runs for every attribute of these modules: the cheap question first.
         if name[:1] != "_" and name in HIDDEN[types.ModuleType.__getattribute__(self, "__name__")]:
-            asking = sys._getframe(1)
-            if asking.f_code.co_filename.endswith("ray_internals.py"):
+            try:
+                asking = sys._getframe(1).f_code.co_filename
+            except ValueError:  # Ray's own code in C asks, which has no frame
+                asking = ""
+            if asking.endswith("ray_internals.py"):
                 raise AttributeError(name)
         return types.ModuleType.__getattribute__(self, name)
 
