@@ -8,11 +8,15 @@ HIDING = Path(__file__).with_name("hiding")
 HIDDEN = {"BackendSetupCallback", "TrainController"}  # of the trainer's parts: any one of them is enough
 
 
-def test_a_training_works_without_ray_s_private_interface(jobs, storage, tmp_path):
+def test_a_search_works_without_ray_s_private_interface(jobs, storage, tmp_path):
     other = type(jobs)(storage, {**jobs.environment, "PYTHONPATH": str(HIDING)})
-    ended = other.run_tiny("train", "name=public", "--json")
+    ended = other.run_tiny("search", "name=public", "search.trials=1", "training.total_images=1280", "--json")
     assert ended.code == 0, ended.err
-    assert ended.document["leaderboard"][0]["state"] == "finished"
     for internal in OF_CONNECTING:
         assert f"has no {internal.name}: {internal.without}" in ended.err
     assert f"has no BackendSetupCallback, TrainController: {OF_TRAINING[0].without}" in ended.err
+    (row,) = ended.document["leaderboard"]
+    assert row["state"] == "finished"
+    # Each report has come, from the process of Ray's own controller.
+    assert f"trial {row['trial']}: assessor_frechet_distance {row['score']:.4g} at" in ended.err
+    assert [ended.err.count(f" at {images} images\n") for images in ("640", "1,280")] == [1, 1]

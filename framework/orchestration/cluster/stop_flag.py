@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from framework.orchestration.progress import Watch
 
 SAVE_SECONDS = 8.0
+_REPORT_SECONDS = 3.0  # Ray's controller asks its workers for reports every two seconds
 _POLL_SECONDS = 0.2
 _MOST_WAITING = 100_000  # each waits at no cost
 
@@ -82,13 +83,22 @@ class StopFlag:
 
 
 @contextlib.contextmanager
-def stoppable(flag: StopFlag, watch: "Watch", *, running: Callable[[], list[str]]) -> Iterator[None]:
+def stoppable(
+    flag: StopFlag,
+    watch: "Watch",
+    *,
+    running: Callable[[], list[str]],
+    under_way: Callable[[], list[str]],
+) -> Iterator[None]:
     """Within this block a first interrupt raises the flag, and the job ends when no trial runs or 8 s are over.
+
+    A trial that has saved may have reports on their way; within those 8 s the job waits up to 3 s for them.
 
     Args:
         flag: Of the search.
         watch: Hands over its first interrupt; the next one, also the one sent here at the end, ends the job.
         running: Names of the trials that run now.
+        under_way: Names of the trials that have begun and not reported their end; all that run are among them.
     """
     asked: list[int] = []
     event, ended = threading.Event(), threading.Event()
@@ -104,9 +114,11 @@ def stoppable(flag: StopFlag, watch: "Watch", *, running: Callable[[], list[str]
         count = len(running())
         watch.say(f"stopping: {count} running trial{'s' * (count != 1)} saved first (once more: at once)")
         flag.raise_it()
+        reporting = set(under_way())
         end = time.monotonic() + SAVE_SECONDS
-        while running() and time.monotonic() < end and not ended.is_set():
-            time.sleep(_POLL_SECONDS)
+        _wait_while(running, until=end, ended=ended)
+        end = min(end, time.monotonic() + _REPORT_SECONDS)
+        _wait_while(lambda: reporting.intersection(under_way()), until=end, ended=ended)
         if not ended.is_set():
             os.kill(os.getpid(), asked[0] if asked else signal.SIGTERM)
 
@@ -120,3 +132,8 @@ def stoppable(flag: StopFlag, watch: "Watch", *, running: Callable[[], list[str]
     finally:
         ended.set()
         event.set()
+
+
+def _wait_while(true: Callable[[], object], *, until: float, ended: threading.Event) -> None:
+    while true() and time.monotonic() < until and not ended.wait(_POLL_SECONDS):
+        pass

@@ -53,8 +53,7 @@ def search(study: "Study") -> list[dict[str, Any]]:
     """
     run, experiment = study.run, study.experiment
     check_space(experiment)
-    for line in lacking(OF_TRAINING):
-        study.watch.say(line)
+    _say_what_ray_lacks(study)
     ledger = Ledger.of(run)
     open_ones = [entry for entry in ledger.settings() if not entry.ended]
     new = max(0, number_of_settings(experiment) - len(ledger.settings()))
@@ -88,6 +87,7 @@ def search(study: "Study") -> list[dict[str, Any]]:
 def fit_one(study: "Study") -> list[dict[str, Any]]:
     """Trains the experiment itself, without Tune: a run of one trial. Returns its leaderboard of one row."""
     run = study.run
+    _say_what_ray_lacks(study)
     made = plan(study.experiment.compute, study.cluster)
     study.watch.say(made.line(study.cluster))
     work = _template(study, made).of(SINGLE_TRIAL, {})
@@ -109,6 +109,11 @@ def fit_one(study: "Study") -> list[dict[str, Any]]:
 def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
     """The experiment that one trial trains."""
     return with_overrides(experiment, setting.parameters)
+
+
+def _say_what_ray_lacks(study: "Study") -> None:
+    for line in lacking(OF_TRAINING):
+        study.watch.say(line)
 
 
 def _begin(run: RunFolder, ledger: Ledger, entry: Entry) -> Entry:
@@ -236,7 +241,7 @@ def _interruptible(study: "Study", under_way: Callable[[], list[str]]) -> Iterat
         return [name for name in under_way() if run.trial(name).state.get("state") == "running"]
 
     try:
-        with ray_records(run), stoppable(study.stop, study.watch, running=running):
+        with ray_records(run), stoppable(study.stop, study.watch, running=running, under_way=under_way):
             yield
     except KeyboardInterrupt:
         update_results(run)

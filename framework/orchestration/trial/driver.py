@@ -12,15 +12,19 @@ import ray.train.torch
 from pyarrow import fs
 from ray import tune
 from ray.exceptions import RayActorError
+from ray.util.queue import Queue as RayQueue
 
 from framework.errors import LatentscapeError
 from framework.orchestration.cluster.nodes import this_node
-from framework.orchestration.cluster.ray_internals import trainer_class
+from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking, trainer_class
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from framework.orchestration.trial.resources import DRIVER_CORES
 from framework.orchestration.trial.spec import TrialWork
 from framework.orchestration.trial.title import trial_title
 from framework.runs import RunFolder, TrialFolder
+
+_Reports = queue.SimpleQueue[dict[str, Any] | None] | RayQueue
+"""Each report's figures, then None."""
 
 
 class TrialDriver(tune.Trainable):
@@ -104,7 +108,8 @@ def training(work: TrialWork) -> Iterator[dict[str, Any]]:
         trial.write_state(state="interrupted")
         return
     trial.write_state(state="running")
-    reports: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    # Ray's own trainer has its controller in another process.
+    reports: _Reports = RayQueue(actor_options={"num_cpus": 0}) if lacking(OF_TRAINING) else queue.SimpleQueue()
     trainer = trainer_of(work, reports)
     fault: list[BaseException] = []
 
@@ -157,11 +162,13 @@ def last_line(fault: object) -> str:
 class _Forward(ray.train.UserCallback):
     """Hands rank 0's figures on, in the process where the controller runs; Ray sends workers a copy that has no use."""
 
-    def __init__(self, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+    def __init__(self, reports: _Reports) -> None:
         self._reports = reports
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ray.train.UserCallback, ()
+        if isinstance(self._reports, queue.SimpleQueue):  # it cannot leave its process
+            return ray.train.UserCallback, ()
+        return _Forward, (self._reports,)
 
     def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:  # noqa: ARG002
         self._reports.put(metrics[0])
@@ -187,7 +194,7 @@ def ray_storage(run: RunFolder) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": filesystem}
 
 
-def trainer_of(work: TrialWork, reports: "queue.SimpleQueue[dict[str, Any] | None]") -> ray.train.torch.TorchTrainer:
+def trainer_of(work: TrialWork, reports: _Reports) -> ray.train.torch.TorchTrainer:
     """Ray's trainer of a trial; rank 0's figures go to `reports`."""
     plan = work.plan
     return trainer_class(refuse_unusable_gpus)(
