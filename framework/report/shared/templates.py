@@ -1,5 +1,6 @@
 """The templates, styles and scripts of both pages: each lies in the room of what it shows."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from framework.report.text import format as words
 _ROOMS = [Path(__file__).parents[1] / room for room in ("shared", "charts", "run_page", "compare_page")]
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
-    """Where templates are read from, with the words they use."""
+    """Where templates are read from, with the words they use; each is compiled once a process."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_ROOMS), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
