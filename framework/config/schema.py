@@ -7,17 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt
 
+from framework.config.metrics import MetricName
 from framework.config.section import Section, key
 
 GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one GPU
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
-SearchMetric = Literal[
-    "auto", "fid", "kid", "precision", "recall", "density", "coverage", "memorisation", "diversity", "fid_infinity",
-    "inception_score", "assessor_frechet_distance",
-]
 # fmt: on
+SearchMetric = Literal["auto", MetricName, "assessor_frechet_distance"]
 
 
 class DataConfig(Section):

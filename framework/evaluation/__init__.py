@@ -4,11 +4,10 @@ from framework.evaluation.features.extractor import Extractor, FeatureSpec, buil
 from framework.evaluation.features.inception import CLASSES
 from framework.evaluation.features.resolving import resolve_features
 from framework.evaluation.features.weights import find_weights, how_to_get_weights
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.protocols.protocol import FeatureSource, ImageSide, Protocol, make_score
 from framework.evaluation.requests.passes import Pass, Request, pair_passes, passes
 from framework.evaluation.requests.requested import requested
-from framework.evaluation.sources.shards import SHARD_IMAGES, merge_in_order, moments_of, shard_moments, shards
+from framework.evaluation.sources.shards import merge_in_order, moments_of, shard_moments
 from framework.evaluation.sources.source import (
     SourceSpec,
     drawn,
@@ -23,8 +22,6 @@ from framework.evaluation.values.reference import load_moments, real_statistics,
 
 __all__ = [
     "CLASSES",
-    "FAMILIES",
-    "SHARD_IMAGES",
     "Extractor",
     "FeatureSource",
     "FeatureSpec",
@@ -51,7 +48,6 @@ __all__ = [
     "save_moments",
     "save_statistics",
     "shard_moments",
-    "shards",
     "source_shard_moments",
     "statistics_moments",
     "store_spec",

@@ -6,16 +6,22 @@ from typing import Any
 
 from framework.checkpoint.reference import Target
 from framework.config import EvaluationConfig
-from framework.evaluation import CLASSES, FAMILIES, SHARD_IMAGES, FeatureSpec, Request, SourceSpec, pair_passes
+from framework.config.metrics import METRICS
+from framework.evaluation import CLASSES, FeatureSpec, Request, SourceSpec, pair_passes
+from framework.evaluation.requests.passes import needs_rows
 from framework.evaluation.requests.run_metrics import RunRequests
-from framework.evaluation.values.compute import BALLS
+from framework.evaluation.values.compute import NEIGHBOURS
 from framework.metrics import cover_bytes
+from framework.models.arithmetic.blocks import SHARD_IMAGES
 
 # Most that one process held beside the metrics' own, with the taps 64, 768 and 2048 and blocks of 32 images of 32 and
 # of 256 px: 707, 790 and 826 MiB without Ray (measured on x86-64), whose part of a worker is about 100.
 PROCESS_BYTES = 950 * 2**20
-# Float64 matrices that live at once within a distance of moments and within a kernel; copies of a split's logits.
-_MATRICES, _KERNELS, _LOGITS = 12, 4, 5
+# Float64 matrices that live at once within a distance of moments; copies of a split's logits.
+_MATRICES, _LOGITS = 12, 5
+# The same within a kernel distance, with what the matrix product packs: two subsets of 1,000 images with 768 features
+# took 68 to 69 MB on two x86-64 CPUs.
+_KERNELS = 7
 
 
 @dataclass(frozen=True)
@@ -102,11 +108,11 @@ def plan_pair(
     return found
 
 
-def memory_bytes(families: Collection[str], *, real: int, fake: int, size: int) -> int:
-    """What one process holds at most for these families, beside the features that it maps from their files.
+def memory_bytes(metrics: Collection[str], *, real: int, fake: int, size: int) -> int:
+    """What one process holds at most for these metrics, beside the features that it maps from their files.
 
     Args:
-        families: Of one pass.
+        metrics: Of one pass.
         real: Real images.
         fake: Samples.
         size: Features of an image.
@@ -115,13 +121,13 @@ def memory_bytes(families: Collection[str], *, real: int, fake: int, size: int) 
     True
     """
     parts = [_MATRICES * 8 * size**2 + 2 * 8 * SHARD_IMAGES * size]  # moments, and the distance between two of them
-    if "kid" in families:
-        subset = FAMILIES["kid"].settings_for(real=real, fake=fake)["subset_size"]
+    if "kid" in metrics:
+        subset = METRICS["kid"].settings_for(real=real, fake=fake)["subset_size"]
         assert isinstance(subset, int)
         parts.append(8 * (_KERNELS * subset**2 + 2 * subset * size))
-    if "inception_score" in families:
+    if "inception_score" in metrics:
         parts.append(_LOGITS * 8 * fake * CLASSES // 10)
-    if set(BALLS) & set(families):
+    if set(NEIGHBOURS) & set(metrics):
         parts.append(cover_bytes(real, fake, size))
     return max(parts)
 
@@ -137,19 +143,19 @@ def _plan(
     seeds: range,
 ) -> PassPlan:
     real, held_out, samples = counts
-    families = [request.family for request in requests]
+    metrics = [request.metric for request in requests]
     kept = 0
-    if any(request.needs_features for request in requests) or len({request.samples for request in requests}) > 1:
+    if needs_rows(requests):
         kept = 4 * ((real + held_out + samples) * features.tap + (samples * CLASSES if features.logits else 0))
     return PassPlan(
         metrics=names,
         features=features,
         done=done,
         todo=todo,
-        real=real if families != ["inception_score"] else 0,
+        real=real if any(METRICS[metric].has_real for metric in metrics) else 0,
         held_out=held_out,
         samples=samples,
         seeds=len(seeds),
-        memory_bytes=memory_bytes(families, real=real or 2, fake=samples or 2, size=features.tap),
+        memory_bytes=memory_bytes(metrics, real=real or 2, fake=samples or 2, size=features.tap),
         disk_bytes=kept,
     )

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-AT_A_TIME = 256  # images held in memory at once; a whole number of the blocks of 32 that generators compute in
+from framework.models.arithmetic.blocks import shards
 
 Scores = Mapping[str, np.ndarray]
 """Attribute -> probabilities: [n] that it is there, or [n, classes]."""
@@ -117,8 +117,8 @@ def assess_latents(generator: GeneratorLike, judges: Judges, latents: np.ndarray
         latents: [n, z], n at least 1.
     """
     parts = []
-    for start in range(0, len(latents), AT_A_TIME):
-        images = generator.images(latents[start : start + AT_A_TIME])
+    for start, stop in shards(len(latents)):
+        images = generator.images(latents[start:stop])
         parts.append(Assessed(judges.finder.predict(images), judges.measurer.predict(images)))
     return merge_assessed(parts)
 

@@ -1,5 +1,6 @@
 """Arrays in, numbers out: moments that merge, the distances between them, and which way a metric is better."""
 
+from framework.metrics.authenticity import authenticity
 from framework.metrics.direction import cost, higher_is_better
 from framework.metrics.diversity import relative_diversity
 from framework.metrics.extrapolation import Extrapolation, extrapolate
@@ -19,6 +20,7 @@ from framework.metrics.manifold import (
 )
 from framework.metrics.memorisation import Memorisation, memorisation
 from framework.metrics.moments import Moments
+from framework.metrics.vendi import normalised_products, vendi_of_products
 
 __all__ = [
     "Cover",
@@ -27,6 +29,7 @@ __all__ = [
     "Memorisation",
     "Moments",
     "Radii",
+    "authenticity",
     "blocks",
     "cost",
     "cover",
@@ -39,9 +42,11 @@ __all__ = [
     "manifold_scores",
     "memorisation",
     "nearest",
+    "normalised_products",
     "radii",
     "radii_of",
     "relative_diversity",
     "subset_distance",
     "subset_indices",
+    "vendi_of_products",
 ]

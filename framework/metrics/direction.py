@@ -2,8 +2,11 @@
 
 import re
 
+from framework.config.metrics import METRICS
+
 # Distances, losses and errors shrink as images get better; these grow.
-_GROWING = re.compile(r"(^|_)(precision|recall|density|coverage|diversity|accuracy|auroc|share|inception_score)(_|$)")
+_NAMES = [*(metric.name for metric in METRICS.values() if metric.higher_is_better), "accuracy", "auroc", "share"]
+_GROWING = re.compile(rf"(^|_)({'|'.join(_NAMES)})(_|$)")
 
 
 def higher_is_better(metric: str) -> bool:

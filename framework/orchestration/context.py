@@ -86,8 +86,8 @@ class Study:
         say_wait(resources, cluster, self.watch)
         return resources
 
-    def trial_family(self) -> str:
-        """Which family of metrics trials are judged by: that of `search.metric`."""
+    def trial_metric(self) -> str:
+        """The metric that trials are judged by, from `search.metric`."""
         metric = self.experiment.search.metric
         return "fid" if metric in ("auto", "assessor_frechet_distance") else metric
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from framework.errors import EvaluationError, StorageError
-from framework.evaluation.sources.shards import shards
 from framework.evaluation.values.feature_file import FeatureFile
+from framework.models.arithmetic.blocks import shards
 
 COUNT, SIZE = 700, 5
 ROOT = Path(__file__).parents[2]

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from framework.config import EvaluationConfig
+from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.protocols.named import PROTOCOLS, named_protocol
 from framework.evaluation.protocols.protocol import ImageSide
 from framework.evaluation.requests.passes import pair_passes, passes
@@ -37,11 +37,11 @@ def names_of(requests):
 
 def test_every_combination_has_its_name():
     names = {
-        f"{clean}{family}{count}{tap}"
-        for clean, family, count, tap in itertools.product(
-            ("", "clean_"), FAMILIES, ("50k", "10k", "5k", "1k"), ("", "_768", "_192", "_64")
+        f"{clean}{metric}{count}{tap}"
+        for clean, metric, count, tap in itertools.product(
+            ("", "clean_"), METRICS, ("50k", "10k", "5k", "1k"), ("", "_768", "_192", "_64")
         )
-        if family != "inception_score" or not tap
+        if metric != "inception_score" or not tap
     }
     assert names == PROTOCOLS.keys()
     assert all(protocol.name == name for name, protocol in PROTOCOLS.items())
@@ -60,7 +60,7 @@ def test_every_combination_has_its_name():
 )
 def test_a_protocol_is_data(name, fixed):
     protocol = named_protocol(name)
-    assert (protocol.family, protocol.tap, protocol.resize, protocol.samples, protocol.least_real) == fixed
+    assert (protocol.metric, protocol.tap, protocol.resize, protocol.samples, protocol.least_real) == fixed
 
 
 def test_each_makes_a_score_that_bears_its_name():
@@ -81,12 +81,12 @@ def test_auto_is_all_that_can_be_made():
     assert names_of(requested(config, features=SPEC, has_held_out=True, has_images=False)) == ["fid"]
 
 
-def test_families_are_made_as_the_config_says_and_protocols_as_they_say():
+def test_metrics_are_made_as_the_config_says_and_protocols_as_they_say():
     keys = {"samples": 2_000, "seed": 7, "seeds": 3, "tap": 64}
-    family, named = asked("kid", "kid5k", features=dataclasses.replace(SPEC, tap=64, precision="bfloat16"), **keys)
-    assert (family.tap, family.samples, family.seed, family.seeds, family.precision) == (64, 2_000, 7, 3, "bfloat16")
+    metric, named = asked("kid", "kid5k", features=dataclasses.replace(SPEC, tap=64, precision="bfloat16"), **keys)
+    assert (metric.tap, metric.samples, metric.seed, metric.seeds, metric.precision) == (64, 2_000, 7, 3, "bfloat16")
     assert (named.tap, named.samples, named.seed, named.seeds, named.precision) == (2048, 5_000, 0, 3, "float32")
-    assert (family.named, named.named.name) == (None, "kid5k")
+    assert (metric.named, named.named.name) == (None, "kid5k")
 
 
 def test_what_shares_its_samples_shares_a_pass():
@@ -133,7 +133,7 @@ def test_utkface_serves_for_5000_and_not_for_more():
         least.protocol(SPEC, fake=samples(1_000), real=UTKFACE.model_copy(update={"count": 300, "split": "all"}))
 
 
-def test_a_family_takes_what_there_is():
+def test_a_metric_takes_what_there_is():
     (request,) = asked("fid", samples=300)
     few = UTKFACE.model_copy(update={"count": 20})
     assert request.protocol(SPEC, fake=samples(300), real=few).document()["real"]["count"] == 20

@@ -6,7 +6,6 @@ import pytest
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.protocols.protocol import ImageSide
-from framework.evaluation.sources.shards import shards
 from framework.evaluation.values.reference import (
     features_name,
     kept_features,
@@ -16,6 +15,7 @@ from framework.evaluation.values.reference import (
     statistics_name,
 )
 from framework.metrics import Moments
+from framework.models.arithmetic.blocks import shards
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 5)
 SIDE = ImageSide(count=12, split="training", height=32, width=32, channels=3, digest="b" * 64)

@@ -1,1 +1,1 @@
-"""What a score was made of: the families of metrics, and the protocol that travels with each score."""
+"""What a score was made of: the metrics, and the protocol that travels with each score."""

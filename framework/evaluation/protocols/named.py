@@ -1,4 +1,4 @@
-"""The protocols that have a name: every family, count, tap and resize, each as data.
+"""The protocols that have a name: every metric, count, tap and resize, each as data.
 
 `fid50k` is the field's own: the 2048 features behind Inception's last pool, 50,000 samples of latent seed 0, the resize
 of TensorFlow in 2015, float32, and all training images as the reference. `_768` takes the features of the middle,
@@ -10,7 +10,8 @@ import itertools
 from dataclasses import dataclass
 from typing import Literal
 
-from framework.evaluation.protocols.families import FAMILIES, FamilyName, score_name, short_count
+from framework.config.metrics import METRICS, MetricName
+from framework.evaluation.protocols.score_name import score_name, short_count
 
 # A distance is biased by about its slope over n on each side (Chong & Forsyth 2020). So the reference may be smaller
 # than the samples only where its own share of the bias stays of their size, or is small by itself: from 10,000 images
@@ -26,7 +27,7 @@ class NamedProtocol:
 
     Attributes:
         name: As `evaluation.metrics` says it.
-        family: What is computed.
+        metric: What is computed.
         tap: Inception's features.
         resize: What happens to an image's size before.
         samples: Generated images, of latent seed 0.
@@ -34,7 +35,7 @@ class NamedProtocol:
     """
 
     name: str
-    family: FamilyName
+    metric: MetricName
     tap: int
     resize: Literal["tensorflow2015", "clean"]
     samples: int
@@ -43,13 +44,13 @@ class NamedProtocol:
 
 def _every_protocol() -> dict[str, NamedProtocol]:
     found = {}
-    for family, tap, clean, samples in itertools.product(FAMILIES.values(), _TAPS, (False, True), _LEAST_REAL):
-        if family.name == "inception_score" and tap != _PLAIN_TAP:
+    for metric, tap, clean, samples in itertools.product(METRICS.values(), _TAPS, (False, True), _LEAST_REAL):
+        if metric.name == "inception_score" and tap != _PLAIN_TAP:
             continue  # its classes are those behind the last features
-        whole = score_name(family.name, kind="inception", tap=tap, clean=clean, generated=samples)
+        whole = score_name(metric.name, kind="inception", tap=tap, clean=clean, generated=samples)
         name = whole.removesuffix(f"_{_PLAIN_TAP}")
         resize = "clean" if clean else "tensorflow2015"
-        found[name] = NamedProtocol(name, family.name, tap, resize, samples, _LEAST_REAL[samples])
+        found[name] = NamedProtocol(name, metric.name, tap, resize, samples, _LEAST_REAL[samples])
     return found
 
 
@@ -71,7 +72,7 @@ def nearest_name(name: str) -> str | None:
     >>> nearest_name("fdi50k"), nearest_name("fid50k_769"), nearest_name("kernel")
     ('fid50k', 'fid50k_768', None)
     """
-    return next(iter(difflib.get_close_matches(name, [*FAMILIES, *PROTOCOLS], n=1, cutoff=0.65)), None)
+    return next(iter(difflib.get_close_matches(name, [*METRICS, *PROTOCOLS], n=1, cutoff=0.65)), None)
 
 
 def smaller_protocol(name: str, *, real: int) -> NamedProtocol | None:

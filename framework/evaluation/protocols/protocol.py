@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from framework.config.metrics import METRICS, MetricName, Setting, Settings
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.families import FAMILIES, FamilyName, Setting, Settings, score_name
+from framework.evaluation.protocols.score_name import score_name
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=1)]
@@ -69,7 +70,7 @@ class Protocol(_Frozen):
 
     Attributes:
         name: The metric's, which says the features and the number of generated images: `fid5k_768`.
-        family: What is computed; `name` is one of its.
+        family: The metric; `name` says its settings too.
         features: The extractor.
         tap: How many features, which for Inception says where they are taken.
         resize: What happens to an image's size before.
@@ -78,13 +79,13 @@ class Protocol(_Frozen):
         held_out: Real images that the reference does not contain, where they are compared too.
         pixels: The values that are compared.
         precision: Of the features and of what is computed of them.
-        settings: What the family itself wants: neighbours, subsets, their seed.
+        settings: What the metric itself wants: neighbours, subsets, their seed.
         seeds: How many latent seeds, counted up from the fake side's; the score is their mean.
         engine: Whose arithmetic.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-    family: FamilyName = "fid"
+    family: MetricName = "fid"
     features: FeatureSource
     tap: int
     resize: str
@@ -105,33 +106,33 @@ class Protocol(_Frozen):
         fake: ImageSide,
         real: ImageSide | None = None,
         held_out: ImageSide | None = None,
-        family: FamilyName = "fid",
+        metric: MetricName = "fid",
         settings: Settings | None = None,
         seeds: int = 1,
         engine: Engine = "latentscape",
     ) -> "Protocol":
-        """The protocol of a family's score; `settings` are the family's own where none are given.
+        """The protocol of a metric's score; `settings` are the metric's own where none are given.
 
         Raises:
-            EvaluationError: The family cannot be made of these sides or features.
+            EvaluationError: The metric cannot be made of these sides or features.
         """
-        made_of = FAMILIES[family]
+        made_of = METRICS[metric]
         sides = [side for side in (real, fake, held_out) if side is not None]
         if (real is not None) != made_of.has_real:
-            raise EvaluationError(f"{family}: {'wants a real side' if made_of.has_real else 'has no real side'}")
+            raise EvaluationError(f"{metric}: {'wants a real side' if made_of.has_real else 'has no real side'}")
         if (held_out is not None) != made_of.has_held_out:
-            raise EvaluationError(f"{family}: {'wants' if made_of.has_held_out else 'has no'} held-out images")
-        if family != "fid" and any(side.split == "statistics" for side in sides):
-            raise EvaluationError(f"{family}: wants images on both sides; a file of statistics serves fid alone")
+            raise EvaluationError(f"{metric}: {'wants' if made_of.has_held_out else 'has no'} held-out images")
+        if metric != "fid" and any(side.split == "statistics" for side in sides):
+            raise EvaluationError(f"{metric}: wants images on both sides; a file of statistics serves fid alone")
         for which, side in (("the reference", real), ("what is scored", fake), ("the held-out part", held_out)):
             if side is not None and side.count is not None and side.count < made_of.least_images:
                 least = f"wants at least {made_of.least_images} images on each side"
-                raise EvaluationError(f"{family}: {least}, and {which} has {side.count}")
+                raise EvaluationError(f"{metric}: {least}, and {which} has {side.count}")
         if settings is None:
             settings = made_of.settings_for(real=None if real is None else real.count, fake=fake.count)
         return cls(
-            name=_name(family, features, fake=fake),
-            family=family,
+            name=_name(metric, features, fake=fake),
+            family=metric,
             features=FeatureSource(name=features.name, sha256=features.digest),
             tap=features.tap,
             resize=features.resize,
@@ -173,7 +174,7 @@ def make_score(
         metric: The protocol's name.
         value: The score; over several seeds or subsets their mean.
         protocol: How it was made.
-        sd: Over the seeds where there are several, else over the family's own subsets or splits.
+        sd: Over the seeds where there are several, else over the metric's own subsets or splits.
         detail: What stands behind the value, as a fit's points.
 
     Raises:
@@ -191,11 +192,11 @@ def make_score(
     return {"metric": metric, "value": float(value), **told, "protocol": protocol.document()}
 
 
-def _name(family: FamilyName, features: FeatureSpec, *, fake: ImageSide) -> str:
-    if features.kind == "assessor" and FAMILIES[family].assessor_name is None:
-        raise EvaluationError(f"{family}: wants Inception's classes; an assessor has none")
+def _name(metric: MetricName, features: FeatureSpec, *, fake: ImageSide) -> str:
+    if features.kind == "assessor" and METRICS[metric].assessor_name is None:
+        raise EvaluationError(f"{metric}: wants Inception's classes; an assessor has none")
     clean = features.resize_name == "clean"
-    return score_name(family, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count)
+    return score_name(metric, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count)
 
 
 def _repeated(features: FeatureSpec, sides: list[ImageSide]) -> str:

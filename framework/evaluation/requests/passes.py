@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from framework.config import EvaluationConfig
+from framework.config.metrics import METRICS, MetricName
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.resolving import resolve_features
-from framework.evaluation.protocols.families import FAMILIES, FamilyName
 from framework.evaluation.protocols.named import NamedProtocol, smaller_protocol
 from framework.evaluation.protocols.protocol import Engine, ImageSide, Protocol
 from framework.evaluation.sources.source import SourceSpec, drawn
@@ -21,7 +21,7 @@ class Request:
     """A score to make.
 
     Attributes:
-        family: What is computed.
+        metric: What is computed.
         kind: Of which extractor.
         tap: How many features.
         resize: What happens to an image's size before.
@@ -30,10 +30,10 @@ class Request:
         seed: Of the latents, the first where there are more.
         seeds: How many.
         engine: Whose arithmetic.
-        named: The protocol that was asked for by its name; none for a family by its own.
+        named: The protocol that was asked for by its name; none for a metric by its own.
     """
 
-    family: FamilyName
+    metric: MetricName
     kind: Literal["inception", "assessor"]
     tap: int
     resize: Literal["tensorflow2015", "clean", "none"]
@@ -47,34 +47,34 @@ class Request:
     @property
     def needs_features(self) -> bool:
         """Whether each image's features are wanted; moments are enough else."""
-        return FAMILIES[self.family].needs_features
+        return METRICS[self.metric].needs_features
 
     @property
     def needs_held_out(self) -> bool:
         """Whether real images are wanted that training never sees."""
-        return FAMILIES[self.family].has_held_out
+        return METRICS[self.metric].has_held_out
 
     @property
     def name(self) -> str:
         """As it was asked for."""
-        return self.named.name if self.named else self.family
+        return self.named.name if self.named else self.metric
 
     def protocol(
         self, features: FeatureSpec, *, fake: ImageSide, real: ImageSide, held_out: ImageSide | None = None
     ) -> Protocol:
-        """The protocol of the score of these sides; what its family does not want is left out.
+        """The protocol of the score of these sides; what its metric does not want is left out.
 
         Raises:
-            EvaluationError: The sides have fewer images than the named protocol wants, or are none for the family.
+            EvaluationError: The sides have fewer images than the named protocol wants, or are none for the metric.
         """
         self._check_counts(real=real, fake=fake)
-        family = FAMILIES[self.family]
+        metric = METRICS[self.metric]
         return Protocol.of(
             features,
             fake=fake,
-            real=real if family.has_real else None,
-            held_out=held_out if family.has_held_out else None,
-            family=self.family,
+            real=real if metric.has_real else None,
+            held_out=held_out if metric.has_held_out else None,
+            metric=self.metric,
             seeds=self.seeds if fake.split == "generated" else 1,
             engine=self.engine,
         )
@@ -82,7 +82,7 @@ class Request:
     def _check_counts(self, *, real: ImageSide, fake: ImageSide) -> None:
         if self.named is None:
             return
-        if FAMILIES[self.family].has_real and (real.count is None or real.count < self.named.least_real):
+        if METRICS[self.metric].has_real and (real.count is None or real.count < self.named.least_real):
             part = {"training": "training part", "statistics": "file of statistics"}.get(real.split, "reference")
             has = "does not say how many it is of" if real.count is None else f"has {real.count:,}"
             other = smaller_protocol(self.name, real=real.count or 0)
@@ -118,7 +118,7 @@ class Pass:
     @property
     def logits(self) -> bool:
         """Whether the logits are wanted beside the features."""
-        return any(request.family == "inception_score" for request in self.requests)
+        return any(request.metric == "inception_score" for request in self.requests)
 
     def features(self, config: EvaluationConfig, *, assessor_folder: str | Path | None) -> FeatureSpec:
         """Its extractor.
@@ -127,7 +127,7 @@ class Pass:
             EvaluationError: It is not here, or not finite at this tap; the line begins with what was asked for.
         """
         first = self.requests[0]
-        wanted: dict[str, Any] = {"features": first.kind, "metrics": [request.family for request in self.requests]}
+        wanted: dict[str, Any] = {"features": first.kind, "metrics": [request.metric for request in self.requests]}
         if first.kind == "inception":
             wanted |= {"tap": first.tap, "resize": first.resize, "precision": first.precision}
         try:
@@ -135,6 +135,12 @@ class Pass:
         except EvaluationError as fault:
             names = ", ".join(request.name for request in self.requests)
             raise EvaluationError(f"{names}: {str(fault).replace('evaluation.tap: ', 'tap ')}") from None
+
+
+def needs_rows(requests: Iterable[Request]) -> bool:
+    """Whether a pass needs the features of each image that is scored; the moments of all are enough otherwise."""
+    asked = list(requests)
+    return any(request.needs_features for request in asked) or len({request.samples for request in asked}) > 1
 
 
 def passes(requests: Iterable[Request]) -> list[Pass]:

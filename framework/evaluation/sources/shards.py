@@ -13,20 +13,11 @@ from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import BLOCK_IMAGES, Extractor
 from framework.evaluation.features.resizing import Images
 from framework.metrics import Moments
+from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
 
-SHARD_IMAGES = 256
 _SUMMED_SHARDS = 4
 Reader = Callable[[int, int], Images]
 """(start, stop) -> those images."""
-
-
-def shards(count: int) -> list[tuple[int, int]]:
-    """(start, stop) of each shard of so many images.
-
-    >>> shards(600)
-    [(0, 256), (256, 512), (512, 600)]
-    """
-    return [(start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
 
 
 def spans(count: int, *, device: str | None) -> list[tuple[int, int]]:

@@ -2,13 +2,13 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import entry_of
@@ -23,6 +23,7 @@ from framework.evaluation.sources.readers import files_reader, generator_reader,
 from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
 from framework.evaluation.sources.statistics_file import check_statistics, read_statistics
 from framework.metrics import Moments
+from framework.models.arithmetic.exact import kind_of
 
 _NO_IMAGES = "holds statistics, no images; they serve FID alone"
 
@@ -144,26 +145,67 @@ def statistics_moments(source: SourceSpec, features: FeatureSpec) -> Moments:
     return statistics.moments
 
 
-@torch.inference_mode()
+def _on_cpu() -> str:
+    return "cpu"
+
+
 def source_shard_features(
-    source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
+    source: SourceSpec,
+    features: FeatureSpec,
+    start: int,
+    stop: int,
+    blocks: int = 1,
+    device_of_task: Callable[[], str] = _on_cpu,
 ) -> np.ndarray:
-    """Features of a shard, from two small specifications: what a worker on any node is given.
+    """Features of images start to stop of a source, which a worker on any node opens from its specification.
+
+    Args:
+        source: Its `side` names the kind of GPU that is expected here.
+        features: Which features.
+        start: First image, a multiple of 32.
+        stop: One past the last image.
+        blocks: Blocks of 32 images held at a time; the result does not depend on it.
+        device_of_task: Gives the device of this process.
 
     Returns:
-        [n,d] float32; where the specification has logits [n,d+1008], they last.
+        [n,d] float32; with the logits appended, [n,d+1008], if the specification has logits.
+
+    Raises:
+        EvaluationError: This process has another kind of device, or a feature is not finite.
     """
+    device = _expected_device(source, device_of_task())
     extractor = build_extractor(features, device)
     columns = shard_columns(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
     return extractor.checked(columns.cpu().numpy())
 
 
 def source_shard_moments(
-    source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
+    source: SourceSpec,
+    features: FeatureSpec,
+    start: int,
+    stop: int,
+    blocks: int = 1,
+    device_of_task: Callable[[], str] = _on_cpu,
 ) -> Moments:
-    """Moments of the features of images start to stop, a shard or, summed up in their order, several."""
+    """Moments of the features of images start to stop, summed shard by shard; see `source_shard_features`."""
+    device = _expected_device(source, device_of_task())
     extractor = build_extractor(features, device)
     return shard_moments(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
+
+
+def _expected_device(source: SourceSpec, device: str) -> str:
+    """This process's device. A score's protocol and the name of a file of features tell its kind, so it has to match.
+
+    Raises:
+        EvaluationError: It is not of the kind that the source's side names.
+    """
+    here, expected = kind_of(device), source.side.device
+    if here != expected:
+        raise EvaluationError(
+            f"features: a process has {here or 'no GPU'} where its pool has {expected or 'none'}; try again, or with "
+            "evaluation.gpus_per_worker=0"
+        )
+    return device
 
 
 def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:

@@ -1,4 +1,4 @@
-"""The parts of a pass's values, each a function of features in files or at hand, and what shares them out."""
+"""The parts that metrics are computed in: functions of features, in files or in memory, and the pool that runs them."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +17,7 @@ from framework.metrics import (
     cover,
     inception_score,
     nearest,
+    normalised_products,
     radii_of,
     subset_distance,
     subset_indices,
@@ -27,15 +28,15 @@ Features = str | np.ndarray
 
 
 @dataclass(frozen=True)
-class Sharer:
-    """Hands parts of all families, whatever their function, to a crew.
+class PartsPool:
+    """Where the parts of metrics are computed.
 
     Args:
-        crew: Who computes.
-        name: Of the whole, shown by Ray's dashboard.
+        crew: Computes all parts but moments.
+        name: Shown in Ray's dashboard.
         needs: The files of features, for nodes that lack them.
-        gpus: Who has computed the features on GPUs and makes their moments there too, so that these are the same bits
-            whether features were kept in between or not; None for CPUs.
+        gpus: The pool that computed the features on GPUs. It sums their moments too: these are then the same bits
+            whether the features were kept in a file in between or not. None for CPUs.
         device: The kind of these GPUs.
     """
 
@@ -47,28 +48,18 @@ class Sharer:
 
     def map(self, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
         """The results in order."""
-        return self._map(self.crew, function, arguments, what)
+        return self.crew.map(function, arguments, name=f"{self.name}: {what}", needs=self.needs)
 
     def map_moments(self, arguments: Sequence[tuple]) -> Iterator[Moments]:
         """`moments_part` of each, in order."""
         crew = self.gpus or self.crew
-        return self._map(crew, moments_part, [(*each, crew.device_of_task) for each in arguments], "moments")
-
-    def _map(self, crew: Crew, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
-        work = [(self.needs, function, *each) for each in arguments]
-        return crew.map(do_part, work, name=f"{self.name}: {what}")
+        work = [(*each, crew.device_of_task) for each in arguments]
+        return crew.map(moments_part, work, name=f"{self.name}: moments", needs=self.needs)
 
 
 def opened(features: Features) -> np.ndarray:
     """[n,d], mapped where it lies in a file."""
     return np.load(features, mmap_mode="r") if isinstance(features, str) else features
-
-
-def do_part(needs: Needs | None, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a crew is handed: any of the others, once the files are here."""
-    if needs is not None:
-        needs.bring()
-    return function(*arguments)
 
 
 def moments_part(features: Features, start: int, stop: int, device_of_task: DeviceOfTask) -> Moments:
@@ -91,6 +82,11 @@ def splits_part(logits: Features, count: int, splits: int) -> tuple[float, float
     return inception_score(opened(logits)[:count], splits=splits)
 
 
+def products_part(features: Features, start: int, stop: int) -> np.ndarray:
+    """`normalised_products` of the images start to stop."""
+    return normalised_products(opened(features)[start:stop])
+
+
 def radii_part(features: Features, count: int, ks: tuple[int, ...], start: int, stop: int) -> np.ndarray:
     """Of the rows start to stop of the first `count` points."""
     return radii_of(opened(features)[:count], ks=ks, rows=(start, stop))
@@ -107,9 +103,9 @@ def nearest_part(held_out: Features, real: Features, start: int, stop: int) -> n
 
 
 def second_opinion_part(
-    families: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
+    metrics: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
 ) -> dict[str, tuple[float, float | None]]:
     """Values and deviations by torchmetrics, from the images themselves."""
     from framework.evaluation.values.torchmetrics_check import second_opinion
 
-    return second_opinion(families, features, real=real, fake=fake)
+    return second_opinion(metrics, features, real=real, fake=fake)

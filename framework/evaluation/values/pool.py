@@ -1,4 +1,4 @@
-"""Who computes scores, as this layer sees them. It knows no Ray: `framework.orchestration.pool` has those that do."""
+"""Pools of workers as this layer sees them; `framework.orchestration.pool` implements them with Ray."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -13,12 +13,12 @@ class Needs(Protocol):
     """Files that a task reads."""
 
     def bring(self) -> None:
-        """Sees to it that they lie on this node."""
+        """Copies those that this node lacks."""
         ...
 
 
 class Crew(Protocol):
-    """Whoever does shards of work: tasks, or actors that keep what they have loaded."""
+    """Computes shards of work: Ray tasks, or actors that keep what they have loaded."""
 
     @property
     def device_of_task(self) -> DeviceOfTask:
@@ -26,7 +26,13 @@ class Crew(Protocol):
         ...
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple],
+        *,
+        name: str,
+        done: Done | None = None,
+        needs: Needs | None = None,
     ) -> Iterator[Any]:
         """`function(*arguments[i])` for each i, yielded in order.
 
@@ -36,5 +42,6 @@ class Crew(Protocol):
             arguments: One tuple a shard.
             name: Shown by Ray's dashboard.
             done: Called with (finished, all) after each.
+            needs: Files that these shards read, beside those that the pool was made with.
         """
         ...

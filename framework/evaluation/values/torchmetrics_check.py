@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from framework.config.metrics import METRICS
 from framework.evaluation.features.extractor import BLOCK_IMAGES, FeatureSpec, build_extractor
 from framework.evaluation.features.weights import read_weights
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.sources.source import SourceSpec, open_source
 
 
@@ -69,12 +69,12 @@ class _Maker:
 
 
 def second_opinion(
-    families: Sequence[str], features: FeatureSpec, *, real: SourceSpec, fake: SourceSpec
+    metrics: Sequence[str], features: FeatureSpec, *, real: SourceSpec, fake: SourceSpec
 ) -> dict[str, tuple[float, float | None]]:
-    """Value and standard deviation (over its subsets or splits) of each family.
+    """Value and standard deviation (over its subsets or splits) of each metric.
 
     Args:
-        families: Those that torchmetrics has.
+        metrics: Those that torchmetrics has.
         features: Whose.
         real: The reference.
         fake: What is scored.
@@ -87,7 +87,7 @@ def second_opinion(
     ):
         torch.default_generator.manual_seed(0)
         warnings.filterwarnings("ignore", message="Metric .* will save all extracted features in buffer")
-        return {family: _COMPUTE[family](_Maker(features, folder), real, fake) for family in families}
+        return {metric: _COMPUTE[metric](_Maker(features, folder), real, fake) for metric in metrics}
 
 
 def _fid(network: _Maker, real: SourceSpec, fake: SourceSpec) -> tuple[float, None]:
@@ -101,7 +101,7 @@ def _fid(network: _Maker, real: SourceSpec, fake: SourceSpec) -> tuple[float, No
 def _kid(network: _Maker, real: SourceSpec, fake: SourceSpec) -> tuple[float, float]:
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    settings = FAMILIES["kid"].settings_for(real=real.count, fake=fake.count)
+    settings = METRICS["kid"].settings_for(real=real.count, fake=fake.count)
     subsets, subset_size = (settings[name] for name in ("subsets", "subset_size"))
     assert isinstance(subsets, int)
     assert isinstance(subset_size, int)

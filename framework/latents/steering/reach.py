@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from framework.latents.directions.edits import Edit
+from framework.models.arithmetic.blocks import SHARD_IMAGES
 
 _SEARCHED = 1.5  # times the amounts that walks are trained with
 _GRID = 61
-_AT_A_TIME = 256  # images
 _FULL_RATE_SHARE = 0.5  # of the rate near the start; below it a walk counts as saturated
 
 
@@ -100,5 +100,5 @@ def _saturates_at(strengths: np.ndarray, reached: np.ndarray) -> float | None:
 def spread_of(images: Tensor, edit: Edit) -> float:
     """Standard deviation over real images [n,c,h,w] in [-1,1] of the amount that takes their mean nearest to each."""
     mean = images.mean(dim=0, keepdim=True)
-    amounts = [nearest_amounts(mean, part, edit) for part in images.split(_AT_A_TIME)]
+    amounts = [nearest_amounts(mean, part, edit) for part in images.split(SHARD_IMAGES)]
     return float(np.concatenate(amounts).std(ddof=1))

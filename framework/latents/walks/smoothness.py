@@ -9,9 +9,9 @@ import torch
 
 from framework.images.ranges import in_levels
 from framework.latents.networks import Features, Generate
+from framework.models.arithmetic.blocks import BLOCK_IMAGES
 
 PATH_STEPS = 65  # latents that a way is measured on, however many are drawn
-_AT_A_TIME = 32
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Ruler:
     @torch.inference_mode()
     def _points(self, walk: np.ndarray) -> np.ndarray:
         """[s,z] -> [s,d]."""
-        parts = torch.from_numpy(np.ascontiguousarray(walk, np.float32)).to(self.device).split(_AT_A_TIME)
+        parts = torch.from_numpy(np.ascontiguousarray(walk, np.float32)).to(self.device).split(BLOCK_IMAGES)
         seen = []
         for part in parts:
             images = self.generate(part).float()

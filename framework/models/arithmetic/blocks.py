@@ -1,4 +1,8 @@
-"""Images a fixed number at a time: a network's rounding depends on how many go through it, and so never shows."""
+"""Blocks of 32 images and shards of 256: how everything that computes with images is cut.
+
+A network's rounding depends on how many images go through it at once, so it is always 32. A shard is what one task
+computes. Neither depends on who computes, so no result does.
+"""
 
 from collections.abc import Iterator
 
@@ -7,6 +11,16 @@ import torch
 from torch import Tensor
 
 BLOCK_IMAGES = 32
+SHARD_IMAGES = 8 * BLOCK_IMAGES
+
+
+def shards(count: int) -> list[tuple[int, int]]:
+    """(start, stop) of each shard of so many images.
+
+    >>> shards(600)
+    [(0, 256), (256, 512), (512, 600)]
+    """
+    return [(start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
 
 
 def blocks_of(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

@@ -10,6 +10,7 @@ from ray.exceptions import RayActorError
 
 from framework.errors import ClusterError
 from framework.evaluation.values.pool import DeviceOfTask, Done
+from framework.evaluation.values.pool import Needs as Files
 from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.connect import Cluster, gpu_shares
 from framework.orchestration.cluster.gpus import is_usable, node_gpus
@@ -18,8 +19,8 @@ from framework.orchestration.pool.tasks import (
     LOST_WORKER_RETRIES,
     TaskResources,
     Tasks,
-    on_one_thread,
     result_of,
+    run_shard,
     task_device,
 )
 
@@ -33,15 +34,14 @@ class _Member:
     """What an actor runs; what its process loads once stays in the caches of the functions it calls."""
 
     def __init__(self, needs: Needs | None) -> None:
-        if needs is not None:
-            needs.bring()
+        self._needs = needs
 
     def ready(self) -> str | None:
         device = task_device()
         return kind_of(device) if is_usable(device) else None
 
-    def call(self, function: Callable[..., Any], arguments: tuple) -> Any:
-        return on_one_thread(function, arguments)
+    def call(self, needs: Files | None, function: Callable[..., Any], arguments: tuple) -> Any:
+        return run_shard((self._needs, needs), function, arguments)
 
 
 class Actors:
@@ -101,7 +101,13 @@ class Actors:
         return task_device
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple],
+        *,
+        name: str,
+        done: Done | None = None,
+        needs: Files | None = None,
     ) -> Iterator[Any]:
         """See Crew."""
         waiting, self._under_way = deque(enumerate(arguments)), {}
@@ -109,7 +115,7 @@ class Actors:
         finished: dict[int, Any] = {}
         for place in range(len(arguments)):
             while place not in finished:
-                self._hand_out(waiting, under_way, function, name, until=place + _AHEAD * len(self._all))
+                self._hand_out(waiting, under_way, (needs, function), name, until=place + _AHEAD * len(self._all))
                 ready, _ = ray.wait([*under_way, *self._starting], num_returns=1)
                 for reference in ready:
                     if reference in self._starting:
@@ -125,7 +131,7 @@ class Actors:
         self,
         waiting: deque[tuple[int, tuple]],
         under_way: dict[Any, tuple[int, Any]],
-        function: Callable[..., Any],
+        shard: tuple[Files | None, Callable[..., Any]],
         name: str,
         *,
         until: int,
@@ -138,7 +144,7 @@ class Actors:
                 break
             number, given = waiting.popleft()
             busy.append(actor)
-            under_way[actor.call.options(name=name).remote(function, given)] = (number, actor)
+            under_way[actor.call.options(name=name).remote(*shard, given)] = (number, actor)
 
     def _wait_for_one(self) -> None:
         while not self._started:

@@ -14,10 +14,11 @@ from ray.exceptions import RayTaskError
 from framework.config import Experiment
 from framework.errors import ClusterError
 from framework.evaluation.values.pool import DeviceOfTask, Done
+from framework.evaluation.values.pool import Needs as Files
+from framework.models.arithmetic.blocks import shards
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import Needs
 
-SHARD_IMAGES = 256  # a whole number of the blocks of 32 that networks compute in
 LOST_WORKER_RETRIES = 3
 _SHARED = "LATENTSCAPE_SHARED_GPUS"  # set in tasks that compute on GPUs of the caller's
 
@@ -28,7 +29,7 @@ def parts_of(rows: np.ndarray) -> list[np.ndarray]:
     >>> [len(part) for part in parts_of(np.zeros((600, 2)))]
     [256, 256, 88]
     """
-    return [rows[start : start + SHARD_IMAGES] for start in range(0, len(rows), SHARD_IMAGES)]
+    return [rows[start:stop] for start, stop in shards(len(rows))]
 
 
 @dataclass(frozen=True)
@@ -122,12 +123,17 @@ class Tasks:
         return task_device
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple],
+        *,
+        name: str,
+        done: Done | None = None,
+        needs: Files | None = None,
     ) -> Iterator[Any]:
         """See Crew."""
-        task = ray.remote(_after_bringing).options(
-            name=name, max_retries=LOST_WORKER_RETRIES, **self.resources.options()
-        )
+        task = ray.remote(run_shard).options(name=name, max_retries=LOST_WORKER_RETRIES, **self.resources.options())
+        files = (self.needs, needs)
         waiting = deque(arguments)
         under_way: deque[Any] = deque()
         resources = self.resources
@@ -135,7 +141,7 @@ class Tasks:
         finished = 0
         while waiting or under_way:
             while waiting and len(under_way) < most:
-                under_way.append(task.remote(self.needs, function, waiting.popleft()))
+                under_way.append(task.remote(files, function, waiting.popleft()))
             yield result_of(under_way.popleft())
             finished += 1
             if done is not None:
@@ -165,13 +171,10 @@ def has_gpu() -> bool:
     return ray.is_initialized() and bool(ray.get_runtime_context().get_accelerator_ids()["GPU"])
 
 
-def on_one_thread(function: Callable[..., Any], arguments: tuple) -> Any:
-    """The call, as every member of a crew makes it."""
+def run_shard(needs: Sequence[Files | None], function: Callable[..., Any], arguments: tuple) -> Any:
+    """Calls a function in a worker of any pool: first its files are copied to the node, then it runs on one thread."""
+    for files in needs:
+        if files is not None:
+            files.bring()
     torch.set_num_threads(1)
     return function(*arguments)
-
-
-def _after_bringing(needs: Needs | None, function: Callable[..., Any], arguments: tuple) -> Any:
-    if needs is not None:
-        needs.bring()
-    return on_one_thread(function, arguments)

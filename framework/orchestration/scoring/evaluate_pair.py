@@ -1,34 +1,19 @@
 """Scores of any two image collections, computed over the cluster."""
 
-import dataclasses
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from framework.checkpoint.foreign import entry_of
 from framework.config import EvaluationConfig, Experiment
-from framework.evaluation import (
-    FeatureSpec,
-    Protocol,
-    Request,
-    SourceSpec,
-    find_source,
-    pair_passes,
-    requested,
-    resolve_features,
-    statistics_moments,
-)
-from framework.evaluation.values.compute import Sides, by_torchmetrics, combined, measure
+from framework.evaluation import Request, SourceSpec, find_source, pair_passes, requested, resolve_features
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import Depot, Needs
 from framework.orchestration.context import say_wait
-from framework.orchestration.pool.actors import Actors, cpu_tasks
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
 from framework.orchestration.progress import Watch
-from framework.orchestration.scoring.evaluate import gather_fake
-from framework.orchestration.scoring.features import Gatherer
-from framework.orchestration.scoring.precision_shift import check_gain, precision_shift, with_shift
+from framework.orchestration.scoring.features import feature_computer
+from framework.orchestration.scoring.score_pass import Reference, Scored, score_pass
 from framework.storage import is_uri
 
 
@@ -77,57 +62,23 @@ def evaluate_pair(
 
     with (
         tempfile.TemporaryDirectory(prefix="latentscape-") as folder,
-        Actors(resources, kind="Scorer", needs=needs(*weights, *files)) as crew,
-    ):
-        gatherer = Gatherer(
-            crew,
-            Path(folder),
-            settings.batch_size,
-            watch.counter,
-            device=crew.device(),
-            beside=cpu_tasks(crew.resources, cluster, needs(*weights, *files)),
+        feature_computer(
+            resources,
+            cluster,
+            cache=Path(folder),
+            blocks=settings.batch_size,
+            counter=watch.counter,
             needs=needs,
-        )
-        for made, spec, real, fake in prepared:
-            protocols = _pair_protocols(made.requests, spec, gatherer.on_device(real), gatherer.on_device(fake))
-            if made.requests[0].engine == "torchmetrics":
-                told = by_torchmetrics(made.requests, spec, real, fake, gatherer.sharer("compare"))
-                found += [combined(protocols[request], [told[request]]) for request in made.requests]
-                continue
-            shifts: dict[Request, dict[str, Any]] = {}
-            if spec.precision != "float32" and "statistics" not in (real.kind, fake.kind):
-                check_gain(spec, crew)
-                shifts = precision_shift(made.requests, spec, real=real, fake=fake, held_out=None, gatherer=gatherer)
-            sides = _pair_sides(made.requests, spec, real, fake, gatherer)
-            values = measure(made.requests, sides, gatherer.sharer("compare", sides.files()))
-            found += [
-                with_shift(combined(protocols[request], [values[request]]), shifts.get(request))
-                for request in made.requests
-            ]
+            files=(*weights, *files),
+        ) as computer,
+    ):
+        for made, features, real, fake in prepared:
+            sides = {"real": computer.on_device(real).side, "fake": computer.on_device(fake).side}
+            protocols = {request: request.protocol(features, **sides) for request in made.requests}
+            one = Scored(scored, protocols, [fake])
+            for scores in score_pass(features, Reference(real), [one], computer, say=watch.say):
+                found += scores
     return found
-
-
-def _pair_protocols(
-    wanted: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
-) -> dict[Request, Protocol]:
-    return {request: request.protocol(features, fake=fake.side, real=real.side) for request in wanted}
-
-
-def _pair_sides(
-    wanted: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec, gatherer: Gatherer
-) -> Sides:
-    plain = dataclasses.replace(features, logits=False)
-    rows = None
-    if any(request.needs_features for request in wanted):
-        rows, _ = gatherer.features(real, plain, name="reference measured")
-    if real.kind == "statistics":
-        moments = statistics_moments(real, plain)
-    else:
-        moments, _ = gatherer.kept_moments(real, plain, name="reference measured", rows=rows)
-    sides = Sides(real=moments, real_features=rows)
-    if fake.kind == "statistics":
-        return dataclasses.replace(sides, fake=statistics_moments(fake, plain))
-    return gather_fake(fake, features, wanted, gatherer, sides, name="images measured")
 
 
 def _described(source: SourceSpec) -> str:

@@ -1,5 +1,6 @@
-"""The features and moments of one side's images, computed by a crew, kept where they will be wanted again."""
+"""The features and moments of one side's images, computed by a pool and kept in the cache."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,28 +8,34 @@ from pathlib import Path
 
 import numpy as np
 
-from framework.evaluation import SHARD_IMAGES, FeatureSpec, SourceSpec, real_statistics
+from framework.evaluation import FeatureSpec, SourceSpec, real_statistics
 from framework.evaluation.sources.shards import spans
-from framework.evaluation.values.compute import Sharer, prefix_moments
-from framework.evaluation.values.moments import shard_features, source_moments
+from framework.evaluation.sources.source import source_shard_features
+from framework.evaluation.values.compute import PartsPool, prefix_moments
+from framework.evaluation.values.moments import source_moments
 from framework.evaluation.values.pool import Crew, Done
 from framework.evaluation.values.reference import kept_features
 from framework.metrics import Moments
+from framework.models.arithmetic.blocks import SHARD_IMAGES
+from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import Needs
+from framework.orchestration.context import Study
+from framework.orchestration.pool.actors import Actors, cpu_tasks
+from framework.orchestration.pool.tasks import TaskResources
 
 
 @dataclass(frozen=True)
-class Gatherer:
-    """Passes over images.
+class FeatureComputer:
+    """Computes features and moments of images.
 
     Args:
-        crew: Who computes features.
+        crew: Computes features.
         cache: The cache folder.
         blocks: Blocks of 32 images at a time.
-        counter: Makes a progress line of its own.
-        device: The kind of GPU that the crew has; None for CPUs.
-        beside: Who computes what wants no GPU; None for the same crew.
-        needs: For work that reads these files of this node.
+        counter: Makes a progress line.
+        device: The kind of GPU that the pool has; None for CPUs.
+        beside: Computes what needs no GPU; None for the same pool.
+        needs: Names files of this node that a shard reads; None where all nodes have them.
     """
 
     crew: Crew
@@ -40,16 +47,16 @@ class Gatherer:
     needs: Callable[..., Needs | None] = lambda *_: None
 
     def on_device(self, source: SourceSpec) -> SourceSpec:
-        """The source as this crew measures it: its side names the kind of GPU."""
+        """The source with the kind of this pool's GPU in its side, as its protocol has it."""
         if source.kind == "statistics":
             return source
         return dataclasses.replace(source, side=source.side.model_copy(update={"device": self.device}))
 
-    def sharer(self, name: str, files: Sequence[Path | str] = ()) -> Sharer:
-        """Shares out what is computed of features, which may lie in files."""
+    def parts_pool(self, name: str, files: Sequence[Path | str] = ()) -> PartsPool:
+        """Where metrics are computed from features, which may lie in files of this node."""
         gpus = self.crew if self.device else None
         needs = self.needs(*files) if files else None
-        return Sharer(self.beside or self.crew, name, needs, gpus=gpus, device=self.device)
+        return PartsPool(self.beside or self.crew, name, needs, gpus=gpus, device=self.device)
 
     def moments(self, source: SourceSpec, features: FeatureSpec, *, name: str) -> Moments:
         """Moments alone; nothing is kept."""
@@ -73,7 +80,7 @@ class Gatherer:
         def compute() -> Moments:
             if rows is None:
                 return self.moments(source, features, name=name)
-            return prefix_moments(rows, [source.count], self.sharer(name, [rows]))[source.count]
+            return prefix_moments(rows, [source.count], self.parts_pool(name, [rows]))[source.count]
 
         return real_statistics(features, self.on_device(source).side, compute=compute, cache=self.cache)
 
@@ -88,13 +95,61 @@ class Gatherer:
             work = [(source, features, start, stop, self.blocks, self.crew.device_of_task) for start, stop in missing]
             done = self.counter(f"{name}, by 256 images")
             starts = (start for start, _ in missing)
-            yield from zip(starts, self.crew.map(shard_features, work, name=name, done=done), strict=True)
+            yield from zip(starts, self.crew.map(source_shard_features, work, name=name, done=done), strict=True)
 
         rows, logits = kept_features(features, source.side, compute=compute, cache=self.cache)
         return str(rows), None if logits is None else str(logits)
 
 
+@contextlib.contextmanager
+def feature_computer(
+    resources: TaskResources,
+    cluster: Cluster,
+    *,
+    cache: Path,
+    blocks: int,
+    counter: Callable[[str], Done],
+    needs: Callable[..., Needs | None],
+    files: Sequence[Path | str],
+) -> Iterator[FeatureComputer]:
+    """Starts actors that compute features, and ends them after the block.
+
+    Args:
+        resources: Of each actor.
+        cluster: What there is beside them.
+        cache: The cache folder.
+        blocks: Blocks of 32 images at a time.
+        counter: Makes a progress line.
+        needs: Names files of this node; None where all nodes have them.
+        files: What every actor reads.
+    """
+    with Actors(resources, kind="Scorer", needs=needs(*files)) as crew:
+        beside = cpu_tasks(crew.resources, cluster, needs(*files))
+        yield FeatureComputer(crew, cache, blocks, counter, device=crew.device(), beside=beside, needs=needs)
+
+
+def run_feature_computer(
+    study: Study, features: FeatureSpec, *, on_cpus: bool = False
+) -> contextlib.AbstractContextManager[FeatureComputer]:
+    """A `feature_computer` for the images of a run.
+
+    Args:
+        study: The run's.
+        features: Which features.
+        on_cpus: For an engine that computes on CPUs.
+    """
+    return feature_computer(
+        study.task_resources(on_cpus=on_cpus),
+        study.cluster.now(),
+        cache=study.cache,
+        blocks=study.experiment.evaluation.batch_size,
+        counter=study.watch.counter,
+        needs=study.needs,
+        files=(features.path, study.images.path),
+    )
+
+
 def delete_features(path: Path) -> None:
-    """A file of features, with what lies beside it: checksums, a part of it, its lock."""
+    """Deletes a file of features with its checksums, its part and its lock."""
     for file in (*path.parent.glob(f"{path.name}*"), *path.parent.glob(f".{path.stem}.lock")):
         file.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """What bfloat16 features gain and what they cost: their speed beside float32, and how far they move each score."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,23 @@ from framework.evaluation.values.pool import Crew
 from framework.metrics import Moments
 from framework.models.arithmetic.bfloat16 import LEAST_GAIN, bfloat16_gain, convolution_gain, is_emulated
 from framework.orchestration.pool.tasks import task_device
-from framework.orchestration.scoring.features import Gatherer
+from framework.orchestration.scoring.features import FeatureComputer
 
 SHIFT_IMAGES = 500
 
 
-def check_gain(features: FeatureSpec, crew: Crew) -> float:
-    """How many times as fast as in float32 one of the crew computes these bfloat16 features.
+def check_gain(features: FeatureSpec, crew: Crew, *, say: Callable[[str], None]) -> None:
+    """Says how many times as fast as in float32 a worker of the pool computes bfloat16 features.
 
     Raises:
-        EvaluationError: It is not worth what it costs.
+        EvaluationError: They are not faster.
     """
     (gain,) = crew.map(_gain, [(features,)], name="bfloat16 tried")
     if gain < LEAST_GAIN:
         raise EvaluationError(
             f"evaluation.precision: bfloat16 is no quicker here ({gain:.2f} times float32's speed); leave it at float32"
         )
-    return gain
+    say(f"bfloat16: {gain:.1f} times float32's speed here")
 
 
 def precision_shift(
@@ -42,7 +42,7 @@ def precision_shift(
     real: SourceSpec,
     fake: SourceSpec,
     held_out: SourceSpec | None,
-    gatherer: Gatherer,
+    computer: FeatureComputer,
 ) -> dict[Request, dict[str, Any]]:
     """Each score of the first 500 images of either side, in float32 and in the features' own precision.
 
@@ -52,16 +52,16 @@ def precision_shift(
         real: The reference.
         fake: What is scored.
         held_out: Real images that training never sees, where a request wants them.
-        gatherer: Computes the features.
+        computer: Computes the features.
     """
     count = min(SHIFT_IMAGES, real.count, fake.count)
     small = {request: dataclasses.replace(request, samples=count) for request in requests}
     values = {}
     for precision in ("float32", features.precision):
         spec = dataclasses.replace(features, precision=precision)
-        rows = _first(real, dataclasses.replace(spec, logits=False), count, gatherer)[0]
-        fake_rows, logits = _first(fake, spec, count, gatherer)
-        apart = None if held_out is None else _first(held_out, dataclasses.replace(spec, logits=False), count, gatherer)
+        rows = _first(real, dataclasses.replace(spec, logits=False), count, computer)[0]
+        fake_rows, logits = _first(fake, spec, count, computer)
+        apart = None if held_out is None else _first(held_out, dataclasses.replace(spec, logits=False), count, computer)
         sides = Sides(
             real=Moments.of(rows),
             real_features=rows,
@@ -69,7 +69,7 @@ def precision_shift(
             held_out_features=None if apart is None else apart[0],
             logits=logits,
         )
-        values[precision] = measure(list(small.values()), sides, gatherer.sharer("shift"))
+        values[precision] = measure(list(small.values()), sides, computer.parts_pool("shift"))
     return {
         request: {"images": count} | {precision: told[one].value for precision, told in values.items()}
         for request, one in small.items()
@@ -82,11 +82,11 @@ def with_shift(score: dict[str, Any], shift: dict[str, Any] | None) -> dict[str,
 
 
 def _first(
-    source: SourceSpec, spec: FeatureSpec, count: int, gatherer: Gatherer
+    source: SourceSpec, spec: FeatureSpec, count: int, computer: FeatureComputer
 ) -> tuple[np.ndarray, np.ndarray | None]:
     side = source.side.model_copy(update={"count": min(count, source.count)})
-    first = gatherer.on_device(dataclasses.replace(source, side=side))
-    return source_features(first, spec, blocks=gatherer.blocks, crew=gatherer.crew, name=f"shift, {spec.precision}")
+    first = computer.on_device(dataclasses.replace(source, side=side))
+    return source_features(first, spec, blocks=computer.blocks, crew=computer.crew, name=f"shift, {spec.precision}")
 
 
 def _gain(features: FeatureSpec) -> float:

@@ -2,26 +2,42 @@
 
 import dataclasses
 
-from framework.evaluation import passes, requested
-from framework.evaluation.requests.run_metrics import RunRequests, RunSides
+from framework.config.metrics import METRICS
+from framework.errors import EvaluationError
+from framework.evaluation import FeatureSpec, passes, requested
+from framework.evaluation.requests.run_metrics import RunRequests, RunSides, run_requests
 from framework.orchestration.context import Study
-from framework.orchestration.scoring.evaluate import RunPass
+from framework.orchestration.scoring.evaluate import run_reference
+from framework.orchestration.scoring.features import run_feature_computer
+from framework.orchestration.scoring.precision_shift import check_gain
+from framework.orchestration.scoring.score_pass import reference_features
 from framework.orchestration.trial.resources import Plan
 from framework.orchestration.trial.spec import TrialScoring
 
 
 def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
-    """How the trials of a run are scored; the real side is made here, once for all of them."""
+    """How the trials of a run are scored. The real images are measured here, once for all trials and final scores."""
     settings = study.experiment.evaluation
     features = study.trial_features()
-    one = {"metrics": [study.trial_family()], "samples": settings.trial_samples, "seeds": 1, "engine": "latentscape"}
+    one = {"metrics": [study.trial_metric()], "samples": settings.trial_samples, "seeds": 1, "engine": "latentscape"}
     (request,) = requested(
         settings.model_copy(update=one), features=features, has_held_out=len(study.images.held_out_indices) > 1
     )
     (made,) = passes([request])
     features = made.features(settings, assessor_folder=study.measurer)
-    wanted = RunRequests(study.run, RunSides.of_store(study.images), made, features)
-    real, moments, device = RunPass(study, wanted).real_side([request])
+    sides = RunSides.of_store(study.images)
+    wanted = RunRequests(study.run, sides, made, features)
+    with run_feature_computer(study, features) as computer:
+        if features.precision != "float32":
+            check_gain(features, computer.crew, say=study.watch.say)
+        real, moments = reference_features(
+            [request],
+            features,
+            run_reference(study),
+            computer,
+            keep_rows=_final_scores_need_rows(study, sides, features),
+        )
+        device = computer.device
     tasks = (
         max(1, round(plan.fewest_workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
     )
@@ -29,9 +45,24 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
         request=request,
         features=features,
         protocol=wanted.on(device).protocol(request),
-        moments=str(moments),
+        moments=None if moments is None else str(moments),
         real=dataclasses.replace(real, real=None),
         blocks=settings.batch_size,
         tasks=tasks,
-        needs=study.needs(features.path, moments, *real.files()),
+        needs=study.needs(features.path, *([] if moments is None else [moments]), *real.files()),
+    )
+
+
+def _final_scores_need_rows(study: Study, sides: RunSides, features: FeatureSpec) -> bool:
+    """Whether the run's final scores need the features of each real image, by the extractor that scores trials."""
+    try:
+        final = run_requests(study.run, sides, assessor_folder=study.measurer)
+    except EvaluationError:  # whoever asks for these scores is told then
+        return False
+    plain = dataclasses.replace(features, logits=False)
+    return any(
+        request.engine == "latentscape" and request.needs_features and METRICS[request.metric].has_real
+        for wanted in final
+        if dataclasses.replace(wanted.features, logits=False) == plain
+        for request in wanted.made.requests
     )

@@ -10,8 +10,9 @@ from framework.checkpoint.reference import Target
 from framework.latents.arithmetic.run import run_arithmetic
 from framework.latents.artifacts import write_arithmetic, write_sheet
 from framework.latents.protocols import Assessed, assess_latents, merge_assessed
+from framework.models.arithmetic.blocks import SHARD_IMAGES
 from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import SHARD_IMAGES, parts_of
+from framework.orchestration.pool.tasks import parts_of
 from framework.orchestration.studies.models import Place, crew_of, made_of, place_of
 from framework.orchestration.studies.starts import digests_of, starts_of
 

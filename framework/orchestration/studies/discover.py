@@ -23,8 +23,9 @@ from framework.latents.directions.edits import edits_for
 from framework.latents.directions.sheet import make_sheet
 from framework.latents.networks import Score
 from framework.latents.protocols import Scores
+from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
 from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks
+from framework.orchestration.pool.tasks import Tasks
 from framework.orchestration.studies.models import Place, crew_of, on_host, place_of
 from framework.runs.machine import versions
 from framework.storage import Folder
@@ -133,12 +134,9 @@ def _ask_for_piles(study: Study, target: Target) -> None:
 
 
 def _finder_scores(study: Study, crew: Tasks, place: Place, settings: LatentsConfig) -> Scores:
-    shards = [
-        (place, settings.seed, start, min(start + SHARD_IMAGES, settings.samples))
-        for start in range(0, settings.samples, SHARD_IMAGES)
-    ]
+    work = [(place, settings.seed, *shard) for shard in shards(settings.samples)]
     done = study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
-    parts = list(crew.map(_predict, shards, name="discover: samples", done=done))
+    parts = list(crew.map(_predict, work, name="discover: samples", done=done))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -14,8 +14,9 @@ from framework.latents.maps.picture import Map, beside, draw_maps, draw_plane
 from framework.latents.maps.plane import Plane, plane_of
 from framework.latents.maps.points import Trials, make_trials, trial_figures
 from framework.metrics.latent_space import aggregate_kl, hole_share, knn_purity
+from framework.models.arithmetic.blocks import SHARD_IMAGES
 from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks, parts_of
+from framework.orchestration.pool.tasks import Tasks, parts_of
 from framework.orchestration.studies.map_subject import Shown, about_target, images_shown, protocol_of, title_of
 from framework.orchestration.studies.models import Place, crew_of, place_of
 

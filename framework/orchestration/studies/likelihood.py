@@ -11,10 +11,9 @@ from framework.checkpoint.reference import Target
 from framework.config import Experiment
 from framework.data import open_store
 from framework.errors import EvaluationError
-from framework.evaluation import shards
 from framework.evaluation.likelihood import Nats, check_likelihood, image_nats
+from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
 from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import SHARD_IMAGES
 from framework.orchestration.studies.models import Place, crew_of, place_of
 
 DOCUMENT = "likelihood.json"

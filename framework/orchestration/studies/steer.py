@@ -32,8 +32,9 @@ from framework.latents.steering.move import (
     move_and_assess,
 )
 from framework.latents.steering.reach import spread_of
+from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
 from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks
+from framework.orchestration.pool.tasks import Tasks
 from framework.orchestration.studies.models import Place, crew_of, place_of
 from framework.orchestration.studies.starts import starts_of
 from framework.runs import RunFolder
@@ -209,7 +210,7 @@ def _effect(
     study: Study, crew: Tasks, measure: _Measure, direction: Direction, chance: Mapping[str, np.ndarray], *, file: str
 ) -> Effect:
     count = study.experiment.latents.effect_samples
-    work = [(measure, direction, start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
+    work = [(measure, direction, *shard) for shard in shards(count)]
     done = study.watch.counter(f"{file.removesuffix(SUFFIX)}, by {SHARD_IMAGES} latents")
     parts = list(crew.map(_move, work, name=f"steer: {direction.name}", done=done))
     images = str(study.images.path)

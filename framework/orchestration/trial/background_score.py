@@ -12,8 +12,9 @@ import torch
 from framework.checkpoint import Checkpoint, load_generator
 from framework.errors import EvaluationError
 from framework.evaluation import load_moments
+from framework.evaluation.requests.passes import needs_rows
 from framework.evaluation.sources.source import SourceSpec
-from framework.evaluation.values.compute import Sharer, combined, measure
+from framework.evaluation.values.compute import PartsPool, combined, measure
 from framework.evaluation.values.moments import source_features, source_moments
 from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.nodes import this_node
@@ -77,16 +78,18 @@ def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) 
         shared_gpus=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if on_gpu else None,
     )
     crew, blocks = Tasks(resources, scoring.needs), scoring.blocks
-    sides = dataclasses.replace(scoring.real, real=load_moments(Path(scoring.moments)))
-    if scoring.request.needs_features:
+    sides = scoring.real
+    if scoring.moments is not None:
+        sides = dataclasses.replace(sides, real=load_moments(Path(scoring.moments)))
+    if needs_rows([scoring.request]):
         rows, logits = source_features(source, scoring.features, blocks=blocks, crew=crew, name=name)
         sides = dataclasses.replace(sides, fake_features=rows, logits=logits)
     else:
         fake = source_moments(source, scoring.features, blocks=blocks, crew=crew, name=name)
         sides = dataclasses.replace(sides, fake=fake)
     # In tasks too: one thread each, so that the trial's number of threads moves nothing.
-    sharer = Sharer(
+    pool = PartsPool(
         Tasks(TaskResources(scoring.tasks, cores=0.0), scoring.needs), name, gpus=crew if on_gpu else None, device=kind
     )
-    values = measure([scoring.request], sides, sharer)
+    values = measure([scoring.request], sides, pool)
     return combined(protocol, [values[scoring.request]])

@@ -9,6 +9,8 @@ from framework.config.describe import default_of
 from framework.orchestration.trial.resources import Plan
 
 if TYPE_CHECKING:
+    from framework.evaluation import FeatureSpec, Protocol, Request
+    from framework.evaluation.values.compute import Sides
     from framework.orchestration.cluster.node_files import Needs
     from framework.orchestration.cluster.stop_flag import StopFlag
 
@@ -18,21 +20,21 @@ class TrialScoring:
     """How a trial's checkpoints are scored while it trains.
 
     Args:
-        request: The evaluation layer's request of the score.
-        features: Its feature specification.
+        request: The score.
+        features: Its feature extractor.
         protocol: The protocol of each score.
-        moments: Where the real images' moments lie.
-        real: The files of real features, where the score wants them.
+        moments: The file of the real images' moments; None if the score looks at samples alone.
+        real: The files of real features, if the score needs them.
         blocks: Blocks of 32 images at a time.
         tasks: Ray tasks that share the samples; they run on the trial's own cores, beside its workers.
         needs: What these tasks read of the job's node.
     """
 
-    request: Any
-    features: Any
-    protocol: Any
-    moments: str
-    real: Any
+    request: "Request"
+    features: "FeatureSpec"
+    protocol: "Protocol"
+    moments: str | None
+    real: "Sides"
     blocks: int
     tasks: int
     needs: "Needs | None" = None

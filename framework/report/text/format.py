@@ -5,23 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from framework.config.metrics import METRICS
 from framework.metrics import higher_is_better
 from framework.report.read.json_values import finite
 from framework.report.text.ticks import short_number
-
-_FAMILIES = {
-    "fid_infinity": "The Fréchet distance extrapolated to infinitely many samples",
-    "kid": "The kernel distance between the features of generated and of real images, over random subsets",
-    "precision": "Share of samples that lie among the real images",
-    "recall": "Share of real images that lie among the samples",
-    "density": "How many real images' neighbourhoods a sample lies in, as a multiple of what real images would",
-    "coverage": "Share of real images with a sample close by",
-    "inception_score": "How surely and how variously samples are told apart by class",
-    "memorisation": "Share of pairs in which a sample is nearer to the training images than an unseen photograph is; "
-    "50% is as near, towards 100% are copies",
-    "diversity": "How far apart samples lie, as a multiple of how far apart real images lie",
-}
-_FRECHET = "The Fréchet distance between the features of generated and of real images"
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -165,7 +152,7 @@ def score_in_words(score: Mapping[str, Any]) -> str:
     counts = images_in_words(protocol)
     if is_distance(metric):
         features = f" ({_features(protocol)})" if _features(protocol) else ""
-        return f"{_FRECHET}{features}{f', {counts}' if counts else ''}; {better(metric)}."
+        return f"{METRICS['fid'].about}{features}{f', {counts}' if counts else ''}; {better(metric)}."
     if metric == "latent_arithmetic_share":
         return (
             f"Share of {plain(protocol.get('repeats'))} results of {plain(protocol.get('expression'))} that are "
@@ -173,8 +160,8 @@ def score_in_words(score: Mapping[str, Any]) -> str:
             f"samples; {better(metric)}."
         )
     family = str(protocol.get("family"))
-    if family in _FAMILIES:
-        return f"{_FAMILIES[family]}{f', {counts}' if counts else ''}; {better(metric)}."
+    if family in METRICS:
+        return f"{METRICS[family].about}{f', {counts}' if counts else ''}; {better(metric)}."
     return (
         f"{counts[:1].upper()}{counts[1:]}; {better(metric)}." if counts else f"As its protocol says; {better(metric)}."
     )
