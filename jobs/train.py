@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from framework.orchestration.search.run import fit_one
+from framework.orchestration.search.run import train_single
 from jobs.cli.context import begin_study
 from jobs.cli.forecast import forecast
 from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job
@@ -17,7 +17,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         return forecast(experiment, console, trials=1)
     with begin_study(arguments, experiment) as study:
-        rows = fit_one(study)
+        rows = train_single(study)
     return said_results(study.run, rows, console)
 
 
