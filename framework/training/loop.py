@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -31,75 +32,73 @@ _REAL_IMAGES = 256
 _CHUNK_IMAGES = 16
 
 
-def train(
-    experiment: Experiment,
-    images: PackedStore,
-    *,
-    store: CheckpointStore,
-    workers: WorkerGroup,
-    report: Callable[[Report], None],
-    score: Callable[[Checkpoint], ScoreHandle] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    log: Callable[[str], None],
-) -> Outcome:
-    """Trains until `training.total_images`, from the store's newest checkpoint where it has one.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trainer:
+    """Trains one experiment to `training.total_images`, from the store's newest checkpoint if it has one.
 
-    Args:
-        experiment: What to train.
-        images: On what.
+    Attributes:
+        experiment: The configuration of the training.
+        images: The packed training images.
         store: Checkpoints; rank 0 alone writes.
-        workers: This worker's place among those who share the training.
+        workers: This worker's place among those that share the training.
         report: Called with the same report on every rank.
-        score: Called on rank 0, at `evaluation.every_images` and at the end, to begin a score; the training goes on
-            meanwhile, for one interval at most, and a score comes with the next report after it is there.
-        should_stop: Asked before each step; True on any rank saves a checkpoint and ends the training on all.
+        score: Called on rank 0, at `evaluation.every_images` and at the end, to start a score. The training continues
+            for one interval at most; the score is part of the next report after it is ready.
+        should_stop: Asked before each step; True on any rank saves a checkpoint and ends the training on all ranks.
             Given on every rank or on none.
-        log: Told in a line what should be known, on rank 0.
-
-    Raises:
-        CheckpointError: The store's checkpoints are of another experiment.
-        TrainingError: Something is no longer finite; the last checkpoint is untouched.
-        OutOfMemoryError: A batch does not fit. Raised where that is so: other ranks may wait for this one for ever.
+        log: Called with one-line messages for the user; rank 0 only.
     """
-    deterministic = experiment.compute.deterministic
-    try:
-        with algorithms(workers.device, deterministic=deterministic):
-            training = _Training(experiment, images, store, workers, report, score, should_stop, log)
-            try:
-                return training.run()
-            finally:
-                training.close()
-                del training
-    except (MemoryError, RuntimeError) as fault:
-        if not is_out_of_memory(fault):
-            raise
-        raise out_of_memory(experiment, workers) from fault
-    finally:
-        # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.
-        gc.collect()
+
+    experiment: Experiment
+    images: PackedStore
+    store: CheckpointStore
+    workers: WorkerGroup
+    report: Callable[[Report], None]
+    score: Callable[[Checkpoint], ScoreHandle] | None = None
+    should_stop: Callable[[], bool] | None = None
+    log: Callable[[str], None]
+
+    def run(self) -> Outcome:
+        """Trains.
+
+        Raises:
+            CheckpointError: The store's checkpoints are of another experiment.
+            TrainingError: Something is no longer finite; the last checkpoint is untouched.
+            OutOfMemoryError: A batch does not fit. Raised on the rank where that is so: the others may wait for it for
+                ever.
+        """
+        experiment, workers = self.experiment, self.workers
+        try:
+            with algorithms(workers.device, deterministic=experiment.compute.deterministic):
+                life = _Life(self)
+                try:
+                    return life.train()
+                finally:
+                    life.close()
+                    del life
+        except (MemoryError, RuntimeError) as fault:
+            if not is_out_of_memory(fault):
+                raise
+            raise out_of_memory(experiment, workers) from fault
+        finally:
+            # DDP modules form reference cycles that keep the process group alive. They are collected here, so that its
+            # threads stop before the interpreter exits.
+            gc.collect()
 
 
-class _Training:
-    """One life of a training: from a start or a checkpoint to the end or a stop."""
+class _Life:
+    """One life of a training: from its start or a checkpoint to its end or a stop."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        images: PackedStore,
-        store: CheckpointStore,
-        workers: WorkerGroup,
-        report: Callable[[Report], None],
-        score: Callable[[Checkpoint], ScoreHandle] | None,
-        should_stop: Callable[[], bool] | None,
-        log: Callable[[str], None],
-    ) -> None:
-        self._experiment, self._images, self._store, self._workers = experiment, images, store, workers
-        self._report, self._stop_asked = report, None if should_stop is None else workers.agreed(should_stop)
-        self._scores = None if score is None else PendingScores(score, store)
+    def __init__(self, trainer: Trainer) -> None:
+        experiment, images, workers = trainer.experiment, trainer.images, trainer.workers
+        self._experiment, self._images, self._store, self._workers = experiment, images, trainer.store, workers
+        self._report = trainer.report
+        self._stop_asked = None if trainer.should_stop is None else workers.agreed(trainer.should_stop)
+        self._scores = None if trainer.score is None else PendingScores(trainer.score, trainer.store)
         self._device = torch.device(workers.device)
-        self._log = log if workers.rank == 0 else _say_nothing
+        self._log = trainer.log if workers.rank == 0 else _say_nothing
         self._family = family_of(experiment)
-        self._kept = Keeper(store, workers, log=self._log)
+        self._kept = Keeper(trainer.store, workers, log=self._log)
         self._precision = self._choose_precision()
         self._state = self._make_state()
         step = self._family.step
@@ -110,7 +109,7 @@ class _Training:
         self._life_began_at = self._reported_at = self._state.images_seen
         self._born = time.perf_counter() - self._state.wall_seconds
 
-    def run(self) -> Outcome:
+    def train(self) -> Outcome:
         state, training = self._state, self._experiment.training
         if state.images_seen == 0:
             self._pause(samples=True)

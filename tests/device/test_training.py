@@ -5,7 +5,7 @@ import pytest
 
 from framework.checkpoint import load_generator
 from framework.config import Experiment, with_overrides
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 from tests.device.count import BATCH, images_of, store_of
 from tests.device.pretended import pretended
 
@@ -75,16 +75,16 @@ def lives(folder, side, keys):
         for steps in (3, 100):
             left = iter(range(steps))
             outcomes.append(
-                train(
-                    experiment,
-                    images,
+                Trainer(
+                    experiment=experiment,
+                    images=images,
                     store=store,
                     workers=WorkerGroup(device="cuda"),
                     report=reports.append,
                     score=lambda _: Score(),
                     should_stop=lambda left=left: next(left, None) is None,
                     log=said.append,
-                )
+                ).run()
             )
         assert gpu.taken().operations.total() > 300  # it was computed there
     return outcomes, reports, said

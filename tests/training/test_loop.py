@@ -11,7 +11,7 @@ from framework.config import Experiment, with_overrides
 from framework.errors import CheckpointError, EvaluationError, TrainingError
 from framework.models import derive_seed, sample_latents
 from framework.storage import open_folder
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 from framework.training.state import TrainState
 
 SETTINGS = {
@@ -70,16 +70,16 @@ def run(images, tmp_path):
             open_folder(tmp_path / "checkpoints"), digest=experiment.digest(images.digest), learned=learned, keep="all"
         )
         reports, said = [], []
-        outcome = train(
-            experiment,
-            images,
+        outcome = Trainer(
+            experiment=experiment,
+            images=images,
             store=store,
             workers=WorkerGroup(),
             report=reports.append,
             score=score,
             should_stop=should_stop,
             log=said.append,
-        )
+        ).run()
         return outcome, reports, said, store
 
     return run

@@ -7,7 +7,7 @@ from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, with_overrides
 from framework.errors import OutOfMemoryError
 from framework.storage import open_folder
-from framework.training import train
+from framework.training import Trainer
 from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.workers import WorkerGroup
 
@@ -64,13 +64,13 @@ def test_a_training_that_meets_it_ends_with_that_line(images, tmp_path, kind):
         open_folder(tmp_path), digest=experiment.digest(images.digest), learned=experiment.learned(), keep=1
     )
     with pytest.raises(OutOfMemoryError, match=r"^out of memory: this machine has .* is 8 images at a time") as fault:
-        train(
-            experiment,
-            images,
+        Trainer(
+            experiment=experiment,
+            images=images,
             store=store,
             workers=WorkerGroup(),
             report=lambda report: None,
             should_stop=has_no_memory,
             log=lambda text: None,
-        )
+        ).run()
     assert isinstance(fault.value.__cause__, kind)

@@ -14,7 +14,7 @@ from framework.errors import CheckpointError, LatentsError
 from framework.images import to_model_range
 from framework.models import derive_seed, sample_latents
 from framework.storage import open_folder
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 from framework.training.precision import Precision, choose_precision
 from framework.training.steps.families import family_of
 
@@ -148,7 +148,14 @@ def run(images, tmp_path):
         place = tmp_path / family
         store = CheckpointStore(open_folder(place), digest=experiment.digest(images.digest), learned={}, keep="all")
         reports, said = [], []
-        train(experiment, images, store=store, workers=WorkerGroup(), report=reports.append, log=said.append)
+        Trainer(
+            experiment=experiment,
+            images=images,
+            store=store,
+            workers=WorkerGroup(),
+            report=reports.append,
+            log=said.append,
+        ).run()
         return reports, place / f"{experiment.training.total_images:012d}"
 
     return run

@@ -12,7 +12,7 @@ from framework.models import build_discriminator, build_generator
 from framework.models.architectures.described_layers import Activation, Dense, Normalisation, Reshape, documents_of
 from framework.models.keras_import import Imported
 from framework.storage import open_folder
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 
 SETTINGS = {
     "data.resolution": 32,
@@ -69,14 +69,14 @@ def begun(images, tmp_path):
         learned = {"data": images.digest, **experiment.learned()}
         store = CheckpointStore(open_folder(tmp_path / name), digest=digest, learned=learned, keep="all")
         samples = []
-        train(
-            experiment,
-            images,
+        Trainer(
+            experiment=experiment,
+            images=images,
             store=store,
             workers=WorkerGroup(),
             report=lambda report: samples.append(report.samples),
             log=said.append,
-        )
+        ).run()
         return store, said, samples
 
     return begin
@@ -130,4 +130,6 @@ def test_what_has_changed_since_is_refused(imported, images, tmp_path):
     changed = with_overrides(experiment, {"training.start_digest": "0" * 64})
     store = CheckpointStore(open_folder(tmp_path / "new"), digest="d", learned={}, keep="all")
     with pytest.raises(TrainingError, match="has changed since this training was begun"):
-        train(changed, images, store=store, workers=WorkerGroup(), report=[].append, log=[].append)
+        Trainer(
+            experiment=changed, images=images, store=store, workers=WorkerGroup(), report=[].append, log=[].append
+        ).run()

@@ -16,7 +16,7 @@ from framework.orchestration.trial.ray_metrics import RayGauges
 from framework.orchestration.trial.spec import TrialWork
 from framework.runs import RunFolder, TrialFolder
 from framework.telemetry.writer import Telemetry
-from framework.training import Report, WorkerGroup, train
+from framework.training import Report, Trainer, WorkerGroup
 
 
 def train_worker(work: TrialWork) -> None:
@@ -80,16 +80,16 @@ def _train(
         assert work.scoring is not None
         return ScoreInTheMaking(work.scoring, checkpoint, device=torch.device(workers.device))
 
-    outcome = train(
-        experiment,
-        images,
+    outcome = Trainer(
+        experiment=experiment,
+        images=images,
         store=store,
         workers=workers,
         report=report,
         score=None if work.scoring is None else score,
         should_stop=None if work.stop is None else work.stop.reader(),
         log=log,
-    )
+    ).run()
     return outcome.state
 
 
