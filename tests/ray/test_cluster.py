@@ -55,8 +55,11 @@ def test_a_wrong_token_is_one_line(cluster, changed, which):
 
 def test_a_submitted_job_leaves_its_results_where_it_was_told(cluster, storage, run):
     """`ray job submit`, as the README has it; by its variable a job knows that it was, and where results may lie."""
-    overrides = ["name=submitted", f"storage.path={storage}", "search.trials=1", "training.total_images=640"]
-    search = shlex.join(["python", "-m", "jobs.search", "tests/ray/tiny.yaml", *overrides])
+    overrides = ["data.limit=600", "model.width=8", "training.batch_size=32", "training.total_images=640",
+                 "training.report_every_images=640", "evaluation.every_images=640", "evaluation.trial_samples=256",
+                 "assessor.images=2000", "assessor.width=8", "assessor.attributes=[glasses, smiling]",
+                 "search.trials=1", "name=submitted", f"storage.path={storage}"]  # fmt: skip
+    search = shlex.join(["python", "-m", "jobs.search", "configs/demo.yaml", *overrides])
     entrypoint = f'test -n "$RAY_JOB_CONFIG_JSON_ENV_VAR" && {search}'
     command = [RAY, "job", "submit", "--working-dir", ".", "--", "sh", "-c", entrypoint]
     tried = []
