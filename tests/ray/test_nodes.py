@@ -56,7 +56,7 @@ def test_a_node_that_does_not_see_the_results_is_named_before_anything_trains(em
     assert ended.code == 2, ended.err
     line = ended.err.splitlines()[-1]
     assert line.startswith(f"error: storage.path: {place}/unseen: node ")
-    assert "is another folder there" in line
+    assert "it is a different folder there" in line
     assert not list(place.glob("unseen/trials/*/metrics.jsonl"))
 
 

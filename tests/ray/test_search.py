@@ -44,7 +44,7 @@ def test_a_trial_that_cannot_save_in_time_is_counted_and_goes_on_from_its_newest
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert 8 < time.monotonic() - sent < 13  # 8 s for the trials; Ray is taken down after that
-    assert "interrupted: 0 trials saved where they stood, 1 trial will go on from the newest checkpoint" in err
+    assert "Interrupted: 0 trials saved where they stood, 1 trial will resume from its newest checkpoint." in err
     again = jobs.run("search", *arguments, "training.total_images=1280", "--json")
     assert again.code == 0, again.err
     assert "goes on from checkpoint" in again.err
@@ -57,7 +57,7 @@ def test_a_second_interrupt_ends_at_once(jobs, storage, run):
     wait_until(lambda: list(trials.glob("*/metrics.jsonl")), seconds=240, what="a report")
     process.send_signal(signal.SIGINT)
     for line in process.stderr:
-        if line.startswith("stopping:"):
+        if line.startswith("Stopping:"):
             break
     process.send_signal(signal.SIGINT)
     sent = time.monotonic()
