@@ -77,7 +77,7 @@ def images_shown(study: Study) -> Shown:
 def _check_label(label: str, labels: Sequence[str]) -> None:
     if label not in labels:
         known = ", ".join(sorted(labels)) or "none"
-        raise LatentsError(f"latents.map_label: the data has no label {label!r} with classes; its labels are: {known}")
+        raise LatentsError(f"latents.map_label: {label!r} is not a label with classes; the data has {known}")
 
 
 def about_target(target: Target) -> dict[str, Any]:
