@@ -78,7 +78,7 @@ def test_runs_of_other_images_are_refused(called, begun):
 
 def test_data_without_the_label_is_refused(called, begun):
     bare = begun("bare", data={"digest": "mnist", "labels": []})
-    assert_mistake(called(bare), "latents.map_label: 'digit'", "which has none")
+    assert_mistake(called(bare), "latents.map_label: 'digit'", "the data has none")
     assert_mistake(called(begun("vae"), "latents.map_label=age"), "latents.map_label: 'age'", "has digit")
 
 
