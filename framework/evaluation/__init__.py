@@ -1,4 +1,4 @@
-"""Scores: which features, from which images, under which protocol."""
+"""Scores of generated images: features, sources of images, protocols and values of metrics."""
 
 from framework.evaluation.features.extractor import Extractor, FeatureSpec, build_extractor
 from framework.evaluation.features.inception import CLASSES

@@ -1,4 +1,4 @@
-"""The training loop: steps, and between them reports, samples, checkpoints and scores, by the clock of images seen."""
+"""The training loop: steps, and reports, samples, checkpoints and scores at given numbers of images seen."""
 
 import gc
 import time
@@ -62,10 +62,10 @@ class Trainer:
         """Trains.
 
         Raises:
-            CheckpointError: The store's checkpoints are of another experiment.
-            TrainingError: Something is no longer finite; the last checkpoint is untouched.
-            OutOfMemoryError: A batch does not fit. Raised on the rank where that is so: the others may wait for it for
-                ever.
+            CheckpointError: The store holds checkpoints of another experiment.
+            TrainingError: A loss or a weight is no longer finite; the last checkpoint is kept.
+            OutOfMemoryError: A batch does not fit into memory. Raised only on the rank that ran out of memory; the
+                other ranks may wait for it forever.
         """
         experiment, workers = self.experiment, self.workers
         try:
@@ -87,7 +87,7 @@ class Trainer:
 
 
 class _Life:
-    """One life of a training: from its start or a checkpoint to its end or a stop."""
+    """One run of the loop, from the start or a checkpoint until the end or a stop; a training may need several."""
 
     def __init__(self, trainer: Trainer) -> None:
         experiment, images, workers = trainer.experiment, trainer.images, trainer.workers
@@ -135,7 +135,7 @@ class _Life:
         return self._outcome("finished")
 
     def close(self) -> None:
-        """However it ended."""
+        """Releases resources; called however the training ended."""
         self._kept.close()
 
     @property
@@ -143,7 +143,7 @@ class _Life:
         return self._kept.newest
 
     def _after_step(self, before: int) -> None:
-        """Whatever the clock says is due, `before` being where it stood before the step."""
+        """Saves, scores, samples and reports what is due; `before` is the number of images seen before the step."""
         experiment, now = self._experiment, self._state.images_seen
         last = now >= experiment.training.total_images
         scored = self._scores is not None and (last or _crossed(before, now, experiment.evaluation.every_images))
@@ -158,7 +158,10 @@ class _Life:
             self._tally.start_clock()
 
     def _stop(self) -> None:
-        """Saves, and reports what no report has said yet: another one of the same clock would take its score away."""
+        """Saves a checkpoint and reports it, unless this step was already reported.
+
+        A second report for the same number of images seen would overwrite the score of the first.
+        """
         if self._reported_at < self._state.images_seen:
             self._pause(saved=True, stopping=True)
         elif self._state.steps > 0:
@@ -174,7 +177,7 @@ class _Life:
         last: bool = False,
         stopping: bool = False,
     ) -> None:
-        """A report, with what else is due: a checkpoint, the beginning of its score, samples; and scores that came."""
+        """Reports, after saving, starting a score and drawing samples as asked; includes scores that are ready."""
         state = self._state
         state.wall_seconds = time.perf_counter() - self._born
         row = self._tally.row(state) | {"life_began_at_images_seen": self._life_began_at}
@@ -208,7 +211,7 @@ class _Life:
             self._workers.from_first(lambda: scores.add(checkpoint, self._kept.writing))
 
     def _arrived(self, *, leave: int | None) -> list[Scored]:
-        """On every rank: the scores that have come; waits until at most `leave` are in the making."""
+        """The scores that are ready, on every rank. Waits until at most `leave` scores are pending, if it is given."""
         scores = self._scores
         if scores is None:
             return []
@@ -218,7 +221,7 @@ class _Life:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)
 
     def _choose_precision(self) -> Precision:
-        """As configured; where that is auto, as the checkpoint has it, else as rank 0 finds out."""
+        """The configured precision; auto uses that of the checkpoint, or else the one that rank 0 chooses."""
         images = self._images
         name, lines = self._workers.from_first(
             lambda: settle_precision(
@@ -243,21 +246,21 @@ class _Life:
         )
         if self._newest is not None:
             state.load(self._newest)
-            self._log(f"goes on from checkpoint {self._newest.name}: {state.images_seen:,} images seen")
+            self._log(f"resumes from checkpoint {self._newest.name}: {state.images_seen:,} images seen")
         elif self._experiment.training.start_from is not None:
-            assert isinstance(state, TrainState), "training.start_from means nothing to the other families"
+            assert isinstance(state, TrainState), "training.start_from is only for GANs"
             self._begin(state, self._experiment.training.start_from)
         return state
 
     def _begin(self, state: TrainState, location: str) -> None:
         start = open_start(location)
         if start.digest != self._experiment.training.start_digest:
-            raise TrainingError(f"training.start_from: {location} has changed since this training was begun")
+            raise TrainingError(f"training.start_from: {location} has changed since this training started")
         state.begin_with(start)
-        self._log(f"begins with the networks of {location}")
+        self._log(f"starts with the networks of {location}")
 
     def _owed(self) -> list[Checkpoint]:
-        """Checkpoints whose scores were due and had not come when the last life ended, oldest first."""
+        """Checkpoints whose scores were due but not ready when the training was interrupted, oldest first."""
         training = self._experiment.training
         if self._scores is None:
             return []
@@ -270,7 +273,7 @@ class _Life:
 
     @torch.no_grad()
     def _samples(self) -> tuple[np.ndarray, float]:
-        """Rank 0's: the moving average's pictures of the same latents each time, and their relative spread."""
+        """Images of fixed latents by the averaged network, and their relative spread; computed on rank 0."""
         self._state.settle(self._images)
         seed = derive_seed(self._experiment.seed, "samples")
         latents = torch.from_numpy(sample_latents(SAMPLES, self._experiment.model.latent_size, seed=seed))
@@ -281,13 +284,13 @@ class _Life:
 
 
 def _spread_out(images: PackedStore, count: int) -> np.ndarray:
-    """About `count` training images from all over the store, which may be sorted by what they show."""
+    """About `count` evenly spaced training images, since the store may be sorted by content."""
     indices = images.training_indices
     return images.images[indices[:: max(1, len(indices) // count)]]
 
 
 def _crossed(before: int, now: int, every: int) -> bool:
-    """Whether the clock has passed a multiple of `every`.
+    """Whether the number of images seen has reached or passed a multiple of `every`.
 
     >>> _crossed(60, 124, 64), _crossed(64, 127, 64)
     (True, False)
@@ -296,4 +299,4 @@ def _crossed(before: int, now: int, every: int) -> bool:
 
 
 def _say_nothing(_: str) -> None:
-    """What other ranks than the first say."""
+    """The log of all ranks except rank 0, which shows nothing."""

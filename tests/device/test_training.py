@@ -99,7 +99,7 @@ def check_lives(folder, outcomes, reports, said, *, side):
     channels = 1 if side == 28 else 3
     assert all(one.samples.shape == (64, side, side, channels) for one in reports if one.samples is not None)
     assert all(np.isfinite(value) for one in reports for value in one.metrics.values())
-    assert sum("goes on from checkpoint 000000000012" in one for one in said) == 1
+    assert sum("resumes from checkpoint 000000000012" in one for one in said) == 1
     generator = load_generator(folder / "000000000016")  # on the CPU, where numbers are numbers
     assert generator.images(generator.sample_latents(3, 0)).shape == (3, side, side, channels)
 

@@ -83,7 +83,7 @@ def test_the_least_number_of_images_is_enough_and_no_fewer(metric):
     assert Protocol.of(SPEC, real=real, fake=few, metric=metric.name).fake.count == metric.least_images
     if metric.least_images > 2:
         fewer = few.model_copy(update={"count": metric.least_images - 1})
-        wanted = f"{metric.name}: wants at least {metric.least_images} images on each side, and what is scored has"
+        wanted = f"{metric.name}: needs at least {metric.least_images} images on each side, but the scored side has"
         with pytest.raises(EvaluationError, match=wanted):
             Protocol.of(SPEC, real=real, fake=fewer, metric=metric.name)
 
@@ -117,13 +117,18 @@ def test_sides_that_a_family_cannot_be_made_of_are_one_line():
     statistics = REAL.model_copy(update={"split": "statistics", "count": None, "height": None, "width": None})
     assessor = FeatureSpec("assessor", "", "a" * 64, 80, "none")
     for metric, spec, sides, words in (
-        ("kid", SPEC, {}, "kid: wants a real side"),
-        ("inception_score", SPEC, {"real": REAL}, "inception_score: has no real side"),
-        ("memorisation", SPEC, {"real": REAL}, "memorisation: wants held-out images"),
-        ("kid", SPEC, {"real": REAL, "held_out": REAL}, "kid: has no held-out images"),
-        ("recall", SPEC, {"real": statistics}, "recall: wants images on both sides; a file of statistics"),
-        ("inception_score", assessor, {}, "inception_score: wants Inception's classes; an assessor has none"),
-        ("recall", SPEC, {"real": FEW}, "recall: wants at least 4 images on each side, and the reference has 3"),
+        ("kid", SPEC, {}, "kid: needs real images"),
+        ("inception_score", SPEC, {"real": REAL}, "inception_score: does not use real images"),
+        ("memorisation", SPEC, {"real": REAL}, "memorisation: needs held-out images"),
+        ("kid", SPEC, {"real": REAL, "held_out": REAL}, "kid: does not use held-out images"),
+        ("recall", SPEC, {"real": statistics}, "recall: needs images on both sides; only fid can be computed"),
+        (
+            "inception_score",
+            assessor,
+            {},
+            "inception_score: needs Inception's classes, which an assessor does not have",
+        ),
+        ("recall", SPEC, {"real": FEW}, "recall: needs at least 4 images on each side, but the reference has 3"),
     ):
         with pytest.raises(EvaluationError, match=words):
             Protocol.of(spec, fake=fake(), metric=metric, **sides)
@@ -151,7 +156,7 @@ def test_a_spread_and_what_stands_behind_a_score_are_beside_it():
     score = make_score("fid5k_768", 12.5, protocol, sd=0.5, detail={"points": [1, 2]})
     assert list(score) == ["metric", "value", "sd", "detail", "protocol"]
     assert (score["sd"], score["detail"]) == (0.5, {"points": [1, 2]})
-    with pytest.raises(EvaluationError, match="inf is no score"):
+    with pytest.raises(EvaluationError, match="inf is not a valid score"):
         make_score("fid5k_768", 12.5, protocol, sd=math.inf)
 
 
@@ -161,9 +166,9 @@ def test_no_score_without_its_protocol():
         make_score("fid5k_768", 1.0, protocol.document())
     with pytest.raises(EvaluationError, match="needs its protocol, not NoneType"):
         make_score("fid5k_768", 1.0, None)
-    with pytest.raises(EvaluationError, match="is that of fid5k_768"):
+    with pytest.raises(EvaluationError, match="got the protocol of fid5k_768"):
         make_score("fid5k_2048", 1.0, protocol)
-    with pytest.raises(EvaluationError, match="nan is no score"):
+    with pytest.raises(EvaluationError, match="nan is not a valid score"):
         make_score("fid5k_768", math.nan, protocol)
 
 
@@ -175,7 +180,7 @@ def test_protocols_are_frozen_and_strict():
         ImageSide(count=1, split="all", height=1, width=1, channels=3)
     with pytest.raises(ValidationError):
         ImageSide(count=9, split="all", height=1, width=1, channels=3, digest="no digest")
-    with pytest.raises(ValidationError, match="wants a number of all images"):
+    with pytest.raises(ValidationError, match="needs the number of all images"):
         ImageSide(count=None, split="all", height=1, width=1, channels=3)
-    with pytest.raises(ValidationError, match="both, or neither"):
+    with pytest.raises(ValidationError, match="give both, or neither"):
         ImageSide(count=9, split="all", height=1, width=None, channels=3)

@@ -124,11 +124,13 @@ def test_utkface_serves_for_5000_and_not_for_more():
     (large,) = asked("fid50k_768")
     with pytest.raises(EvaluationError) as caught:
         large.protocol(SPEC, fake=samples(50_000), real=UTKFACE)
-    wanted = "fid50k_768: wants at least 10,000 real images, and the training part has 4,476; fid5k_768 wants 4,000"
+    wanted = (
+        "fid50k_768: needs at least 10,000 real images, but the training part has 4,476; fid5k_768 needs only 4,000"
+    )
     assert str(caught.value) == wanted
     (least,) = asked("fid1k_768")
     with pytest.raises(
-        EvaluationError, match=r"fid1k_768: wants at least 1,000 real images, and the reference has 300$"
+        EvaluationError, match=r"fid1k_768: needs at least 1,000 real images, but the reference has 300$"
     ):
         least.protocol(SPEC, fake=samples(1_000), real=UTKFACE.model_copy(update={"count": 300, "split": "all"}))
 
@@ -148,18 +150,18 @@ def test_seeds_are_those_of_latents_alone():
 @pytest.mark.parametrize(
     ("names", "keys", "words"),
     [
-        (["fdi50k"], {}, "evaluation.metrics: fdi50k is no metric and no protocol; did you mean fid50k?"),
-        (["kernel"], {}, "kernel is no metric and no protocol; metrics are fid, fid_infinity, kid, "),
-        (["fid2k_768"], {}, "fid2k_768 is no metric and no protocol; did you mean fid"),
-        ([], {"metrics": []}, "evaluation.metrics: names none; auto stands for all there are"),
+        (["fdi50k"], {}, "evaluation.metrics: there is no metric or protocol fdi50k; did you mean fid50k?"),
+        (["kernel"], {}, "there is no metric or protocol kernel; metrics are fid, fid_infinity, kid, "),
+        (["fid2k_768"], {}, "there is no metric or protocol fid2k_768; did you mean fid"),
+        ([], {"metrics": []}, "evaluation.metrics: is empty; auto stands for all metrics"),
         (
             ["inception_score"],
             {"features": ASSESSOR},
-            "inception_score wants Inception's classes; an assessor has none",
+            "inception_score needs Inception's classes, which an assessor lacks",
         ),
-        (["memorisation"], {"held_out": False}, "memorisation wants real images that training never sees (data.held_"),
-        (["memorisation5k_768"], {"held_out": False}, "memorisation5k_768 wants real images that training never sees"),
-        (["recall"], {"engine": "torchmetrics"}, "torchmetrics has no recall; it has fid, kid, inception_score"),
+        (["memorisation"], {"held_out": False}, "memorisation needs real images that training never sees (data.held_"),
+        (["memorisation5k_768"], {"held_out": False}, "memorisation5k_768 needs real images that training never sees"),
+        (["recall"], {"engine": "torchmetrics"}, "torchmetrics does not have recall; it has fid, kid, inception_score"),
     ],
 )
 def test_what_cannot_be_made_is_one_line(names, keys, words):
@@ -185,7 +187,7 @@ def test_a_tap_that_the_weights_do_not_have_names_the_protocol(inception_file):
 def test_a_protocol_without_weights_says_where_they_are_to_be_had(tmp_path, monkeypatch, assessor_folder):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     (made,) = passes(asked("fid50k", features=ASSESSOR))
-    with pytest.raises(EvaluationError, match=r"^fid50k: evaluation\.features: inception, but no weights are here"):
+    with pytest.raises(EvaluationError, match=r"^fid50k: evaluation\.features: inception, but the weights are missing"):
         made.features(EvaluationConfig(), assessor_folder=assessor_folder)
     (made,) = passes(asked("kid", features=ASSESSOR))
     assert made.features(EvaluationConfig(), assessor_folder=assessor_folder).kind == "assessor"
@@ -220,10 +222,10 @@ def test_a_pair_takes_all_without_a_protocol_and_draws_with_one(collections):
 
 def test_a_pair_with_too_few_is_one_line(collections):
     reference, scored = collections(1_000), collections(90)
-    with pytest.raises(EvaluationError, match=r"^fid1k_768: .*/90: holds 90 images, and 1,000 are wanted$"):
+    with pytest.raises(EvaluationError, match=r"^fid1k_768: .*/90: holds 90 images, but 1,000 are needed$"):
         pair_passes(asked("fid1k_768"), reference=reference, scored=scored)
     ((made, of, some),) = pair_passes(asked("fid1k_768"), reference=scored, scored=reference)
-    with pytest.raises(EvaluationError, match=r"wants at least 1,000 real images, and the reference has 90$"):
+    with pytest.raises(EvaluationError, match=r"needs at least 1,000 real images, but the reference has 90$"):
         made.requests[0].protocol(SPEC, fake=some.side, real=of.side)
 
 

@@ -215,7 +215,7 @@ def test_an_address_where_nothing_listens(tmp_path):
     assert ended.returncode == 2
     assert (
         ended.stderr
-        == f"error: RAY_ADDRESS={address}: nothing listens there; wants host:port of a running Ray cluster\n"
+        == f"error: RAY_ADDRESS={address}: nothing listens there; it must be host:port of a running Ray cluster\n"
     )
 
 

@@ -63,7 +63,7 @@ def test_a_run_s_passes_are_told(run, called, weights):
         "evaluation.metrics=[fid, kid, memorisation, fid1k_64]", "evaluation.seeds=3", "evaluation.workers=2",
     )  # fmt: skip
     assert code == 2  # 80 training images are too few for a protocol of 1k
-    assert "fid1k_64: wants at least 1,000 real images, and the training part has 80" in err
+    assert "fid1k_64: needs at least 1,000 real images, but the training part has 80" in err
     code, out, err = called(
         run.folder.location, f"evaluation.weights={weights}", "evaluation.checkpoints=all", "evaluation.samples=400",
         "evaluation.metrics=[fid, kid, memorisation]", "evaluation.seeds=3", "evaluation.workers=2",

@@ -73,12 +73,12 @@ def test_codes_of_one_number_are_no_map(called, begun):
 
 def test_runs_of_other_images_are_refused(called, begun):
     other = begun("other", data={"digest": "another", "labels": ["digit"]})
-    assert_mistake(called(begun("vae"), other), "other: is of other images than", "vae")
+    assert_mistake(called(begun("vae"), other), "other: was trained on other images than", "vae")
 
 
 def test_data_without_the_label_is_refused(called, begun):
     bare = begun("bare", data={"digest": "mnist", "labels": []})
-    assert_mistake(called(bare), "latents.map_label: 'digit'", "which has none")
+    assert_mistake(called(bare), "latents.map_label: 'digit'", "the data has none")
     assert_mistake(called(begun("vae"), "latents.map_label=age"), "latents.map_label: 'age'", "has digit")
 
 

@@ -92,7 +92,7 @@ def test_a_side_is_named_by_its_crew_s_gpus_and_statistics_never():
 def test_a_process_of_another_kind_computes_nothing_for_a_crew():
     features = FeatureSpec("inception", "weights.pth", "a" * 64, 64)
     source = dataclasses.replace(SOURCE, side=SIDE.model_copy(update={"device": KIND}))
-    with pytest.raises(Exception, match="a process has no GPU where its pool has NVIDIA L4"):
+    with pytest.raises(Exception, match="a process has no GPU, but its pool has NVIDIA L4"):
         source_moments(source, features, blocks=1, crew=Here(), name="test")
 
 

@@ -255,8 +255,8 @@ def interrupt(process: subprocess.Popen, trial: TrialFolder, number: int) -> str
     process.send_signal(number)
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130, err
-    assert "stopping: 1 running trial saved first" in err
-    assert "interrupted: 1 trial saved where it stood" in err
+    assert "Stopping: saving 1 running trial first." in err
+    assert "Interrupted: 1 trial saved where it stood." in err
     assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.")
     assert "Traceback" not in err
     assert trial.state == {"state": "interrupted"}

@@ -33,7 +33,7 @@ def test_every_method_finds_the_same_with_another_number_of_workers(studied):
 
 def test_what_was_found_is_not_found_again(studied):
     said, steps = studied[1]["asked again"]
-    assert said == ["Direction: smiling-ganalyze.safetensors is there already"]
+    assert said == ["Direction: smiling-ganalyze.safetensors exists already"]
     assert not steps
 
 
@@ -109,7 +109,7 @@ def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
 
 
 def test_directions_that_cannot_be_used(refused, run):
-    assert "latents.directions: there are none yet; python -m jobs.discover finds some" in refused("steer")
+    assert "latents.directions: the run has no directions yet; python -m jobs.discover finds some" in refused("steer")
     size = load_generator(run.folder.location).latent_size
     other = Direction("other", "difference", np.eye(size + 1, dtype=np.float32)[0], 1.0, "a" * 64)
     save_direction(other, run.directions)
@@ -117,7 +117,7 @@ def test_directions_that_cannot_be_used(refused, run):
         assert f"other.safetensors: is for latents of {size + 1} numbers, and the generator's have {size}" in refused(
             "steer"
         )
-        assert "latents.directions: no direction smile; there are other" in refused(
+        assert "latents.directions: there is no direction smile; the run has other" in refused(
             "steer", "latents.directions=[smile]"
         )
         run.directions.write_bytes("other.safetensors", b"no direction")
@@ -133,4 +133,4 @@ def test_a_photograph_that_is_none(refused, tmp_path):
     (tmp_path / "more").mkdir()
     for place in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
         Image.new("RGB", (64, 64)).save(place)
-    assert "more/me.png: another photograph is called me too" in refused("project", "me.png", "more/me.png")
+    assert "more/me.png: another photograph has the same name me" in refused("project", "me.png", "more/me.png")

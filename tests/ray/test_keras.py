@@ -155,6 +155,6 @@ def test_a_training_begins_with_both_networks_and_goes_on_bit_for_bit(jobs, impo
         assert all(0 < moved[name] < 2 * STEPS * RATE for name in moved.keys() - kept), moved
     _, halved = trained(jobs, config, imported, "halved", images // 2)
     again, _ = trained(jobs, config, imported, "halved", images)
-    assert "goes on from checkpoint" in json.dumps(again.document) + again.err
+    assert "resumes from checkpoint" in json.dumps(again.document) + again.err
     assert states(newest(halved, images)) == states(newest(whole, images))
     assert torch.isfinite(newest(halved, images).tensors("generator")["steps.0.weight"]).all()

@@ -151,5 +151,5 @@ def test_only_learning_rates_may_vary():
     )
     with pytest.raises(ConfigError, match=r"search.space.model.latent_size: pbt copies weights between trials"):
         check_space(wanted)
-    with pytest.raises(ConfigError, match=r"search.scheduler: pbt wants a population"):
+    with pytest.raises(ConfigError, match=r"search.scheduler: pbt needs at least two trials"):
         check_space(with_overrides(Experiment(), {"search.scheduler": "pbt"}))

@@ -89,7 +89,7 @@ def test_failed_trials_and_those_of_another_space_do_no_harm():
 
 
 def test_what_optuna_cannot_sample_is_refused():
-    with pytest.raises(ConfigError, match=r"search.space.model.width: optuna takes no grid, say choice"):
+    with pytest.raises(ConfigError, match=r"search.space.model.width: optuna does not support grid; use choice"):
         check_space(experiment({"model.width": {"grid": [8, 16]}}, sampler="optuna"))
     with pytest.raises(ConfigError, match=r"search.sampler: optuna has nothing to sample"):
         check_space(experiment({}, sampler="optuna"))

@@ -128,7 +128,7 @@ def test_a_finished_training_does_nothing_again(run):
     outcome, reports, said, _ = run()
     assert outcome.state == "finished"
     assert reports == []
-    assert any("goes on from checkpoint 000000000080" in line for line in said)
+    assert any("resumes from checkpoint 000000000080" in line for line in said)
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""What scores are called."""
+"""The names of scores."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from framework.config.metrics import METRICS, MetricName
 def score_name(
     metric: MetricName, *, kind: Literal["inception", "assessor"], tap: int, clean: bool = False, generated: int | None
 ) -> str:
-    """The name of a metric's score with so many generated images.
+    """The name of a score, from its metric, features and number of generated images.
 
     >>> score_name("kid", kind="inception", tap=768, generated=5000)
     'kid5k_768'
@@ -27,7 +27,7 @@ def score_name(
 
 
 def short_count(count: int) -> str:
-    """A number of images as names say it.
+    """A number of images as it appears in names.
 
     >>> short_count(50_000), short_count(1_500)
     ('50k', '1500')

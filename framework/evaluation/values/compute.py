@@ -1,6 +1,6 @@
-"""The values of metrics, from the features of both sides, computed by a pool.
+"""Computes the values of metrics from the features of both sides, with a pool.
 
-How the work is cut depends on the number of images alone, each part runs on one thread, and parts are merged in their
+How the work is cut depends only on the number of images, each part runs on one thread, and parts are merged in their
 order. So the result is bit-identical for any number of workers.
 
 A new metric is one record in `framework/config/metrics.py` and one function in `_COMPUTED_BY` here.
@@ -58,7 +58,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Value:
-    """What a metric says.
+    """The value of a metric.
 
     Attributes:
         value: The score.
@@ -78,10 +78,10 @@ class Sides:
     Attributes:
         real: Moments of the real images.
         fake: Moments of all samples; None also if they are computed from the samples' features.
-        real_features: Of the real images.
-        fake_features: Of the samples.
-        held_out_features: Of real images that training never sees.
-        logits: Of the samples.
+        real_features: Features of the real images.
+        fake_features: Features of the samples.
+        held_out_features: Features of real images that training never sees.
+        logits: Logits of the samples.
     """
 
     real: Moments | None
@@ -92,7 +92,7 @@ class Sides:
     logits: Features | None = None
 
     def files(self, *, of_fake: bool = False) -> list[Path]:
-        """The files that features lie in; those of the samples alone, where asked for."""
+        """The files of features; with `of_fake` only those of the samples."""
         of_real = () if of_fake else (self.real_features, self.held_out_features)
         return [Path(place) for place in (*of_real, self.fake_features, self.logits) if isinstance(place, str)]
 
@@ -101,12 +101,12 @@ def measure(requests: Sequence[Request], sides: Sides, pool: PartsPool) -> dict[
     """The value of each request.
 
     Args:
-        requests: All of one pass.
-        sides: Its features and moments.
+        requests: The requests of one pass.
+        sides: The features and moments of that pass.
         pool: Computes the parts.
 
     Raises:
-        EvaluationError: The features do not give a value.
+        EvaluationError: A metric cannot be computed from these features.
     """
     try:
         return {
@@ -115,22 +115,22 @@ def measure(requests: Sequence[Request], sides: Sides, pool: PartsPool) -> dict[
             for request, value in _of_count(count, requests, sides, pool)
         }
     except ValueError as fault:
-        asked = ", ".join(dict.fromkeys(request.name for request in requests))
-        raise EvaluationError(f"{asked}: {fault}") from None
+        names = ", ".join(dict.fromkeys(request.name for request in requests))
+        raise EvaluationError(f"{names}: {fault}") from None
 
 
 def by_torchmetrics(
     requests: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec, pool: PartsPool
 ) -> dict[Request, Value]:
     """The values of requests whose engine is torchmetrics, each metric in a process of the pool."""
-    counts = [dataclasses.replace(fake, side=fake.side.model_copy(update={"count": each.samples})) for each in requests]
-    work = [([request.metric], features, real, source) for request, source in zip(requests, counts, strict=True)]
+    fakes = [dataclasses.replace(fake, side=fake.side.model_copy(update={"count": each.samples})) for each in requests]
+    work = [([request.metric], features, real, source) for request, source in zip(requests, fakes, strict=True)]
     values = pool.map(second_opinion_part, work, "torchmetrics")
     return {request: Value(*value[request.metric]) for request, value in zip(requests, values, strict=True)}
 
 
 def combined(protocol: Protocol, values: Sequence[Value]) -> dict[str, Any]:
-    """One score from one value per latent seed: their mean, with the standard deviation (by n − 1)."""
+    """One score from the values of all latent seeds: their mean and standard deviation (divisor n − 1)."""
     first = values[0]
     if len(values) == 1:
         return make_score(protocol.name, first.value, protocol, sd=first.sd, detail=first.detail)
@@ -143,11 +143,11 @@ def combined(protocol: Protocol, values: Sequence[Value]) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Asked:
-    """The metrics of a pass that look at the same number of samples.
+    """The metrics of a pass that use the same number of samples.
 
     Attributes:
         metrics: Their names.
-        count: How many samples.
+        count: Number of samples.
         sides: Features and moments of the pass.
         pool: Computes the parts.
     """
@@ -158,7 +158,7 @@ class _Asked:
     pool: PartsPool
 
     def settings(self, metric: str) -> Settings:
-        """What a metric is computed with."""
+        """The parameters of a metric."""
         real = self.sides.real
         return METRICS[metric].settings_for(real=None if real is None else real.count, fake=self.count)
 
@@ -166,17 +166,17 @@ class _Asked:
 def _of_count(
     count: int, requests: Sequence[Request], sides: Sides, pool: PartsPool
 ) -> Iterator[tuple[Request, Value]]:
-    wanted = {request.metric: request for request in requests if request.samples == count}
-    asked = _Asked(frozenset(wanted), count, sides, pool)
+    by_metric = {request.metric: request for request in requests if request.samples == count}
+    asked = _Asked(frozenset(by_metric), count, sides, pool)
     values: dict[str, Value] = {}
-    for compute in dict.fromkeys(_COMPUTED_BY[metric] for metric in wanted):
+    for compute in dict.fromkeys(_COMPUTED_BY[metric] for metric in by_metric):
         values |= compute(asked)
-    for metric, request in wanted.items():
+    for metric, request in by_metric.items():
         yield request, values[metric]
 
 
 def _by_moments(asked: _Asked) -> dict[str, Value]:
-    """Fréchet distance, also extrapolated from fewer samples, and diversity."""
+    """Fréchet distance, its extrapolation from smaller samples to infinity, and diversity."""
     sides, count, pool = asked.sides, asked.count, asked.pool
     extrapolated = "fid_infinity" in asked.metrics
     fit: Any = asked.settings("fid_infinity")["counts"] if extrapolated else []
@@ -184,14 +184,14 @@ def _by_moments(asked: _Asked) -> dict[str, Value]:
     if sides.fake is not None and counts == [count]:
         fakes = {count: sides.fake}
     else:
-        fakes = prefix_moments(_there(sides.fake_features), counts, pool)
-    found = {}
+        fakes = prefix_moments(_required(sides.fake_features), counts, pool)
+    values = {}
     if "diversity" in asked.metrics:
-        found["diversity"] = Value(relative_diversity(_there(sides.real), fakes[count]))
+        values["diversity"] = Value(relative_diversity(_required(sides.real), fakes[count]))
     if "fid" in asked.metrics or extrapolated:
         work = [(sides.real, fakes[each]) for each in counts]
         distances = dict(zip(counts, pool.map(frechet_distance, work, "distance"), strict=True))
-        found["fid"] = Value(distances[count])
+        values["fid"] = Value(distances[count])
         if extrapolated:
             line = extrapolate(fit, [distances[each] for each in fit])
             detail = {
@@ -200,63 +200,63 @@ def _by_moments(asked: _Asked) -> dict[str, Value]:
                 "counts": list(line.counts),
                 "distances": list(line.distances),
             }
-            found["fid_infinity"] = Value(line.value, detail=detail)
-    return found
+            values["fid_infinity"] = Value(line.value, detail=detail)
+    return values
 
 
 def prefix_moments(features: Features, counts: Sequence[int], pool: PartsPool) -> dict[int, Moments]:
-    """Moments of the first so many images, as a pass over these alone would give them, bit for bit."""
+    """Moments of the first n images for each n of `counts`, bit-identical to a pass over these images only."""
     whole = spans(max(counts), device=pool.device)
     cut = [(start, count) for count in counts for start, stop in whole if start < count < stop]
     work = sorted({*whole, *cut})
     parts = dict(zip(work, pool.map_moments([(features, *span) for span in work]), strict=True))
-    found, merged = {}, None
+    moments, merged = {}, None
     for start, stop in whole:
         for count in counts:
             if start < count < stop:
-                found[count] = _plus(merged, parts[start, count])
+                moments[count] = _plus(merged, parts[start, count])
         merged = _plus(merged, parts[start, stop])
         if stop in counts:
-            found[stop] = merged
-    return found
+            moments[stop] = merged
+    return moments
 
 
 def _kid(asked: _Asked) -> dict[str, Value]:
     settings: Any = asked.settings("kid")
-    real, fake = _there(asked.sides.real_features), _there(asked.sides.fake_features)
+    real, fake = _required(asked.sides.real_features), _required(asked.sides.fake_features)
     subsets = settings["subsets"]
     starts = range(0, subsets, _SUBSETS_A_PART)
     work = [(real, fake, asked.count, settings, at, min(at + _SUBSETS_A_PART, subsets)) for at in starts]
     values = itertools.chain.from_iterable(asked.pool.map(subsets_part, work, "kid"))
     distance = KernelDistance.of(list(values))
-    is_whole = settings["subset_size"] == asked.count == len(opened(real))  # every subset is all images
+    is_whole = settings["subset_size"] == asked.count == len(opened(real))  # then each subset contains all images
     return {"kid": Value(distance.mean, sd=None if is_whole else distance.sd)}
 
 
 def _inception(asked: _Asked) -> dict[str, Value]:
-    work = [(_there(asked.sides.logits), asked.count, asked.settings("inception_score")["splits"])]
+    work = [(_required(asked.sides.logits), asked.count, asked.settings("inception_score")["splits"])]
     ((value, sd),) = asked.pool.map(splits_part, work, "inception_score")
     return {"inception_score": Value(value, sd=sd)}
 
 
 def _by_neighbours(asked: _Asked) -> dict[str, Value]:
-    """Precision, recall, density and coverage, and what asks how near samples are to training images."""
-    real, fake = _there(asked.sides.real_features), _there(asked.sides.fake_features)
+    """Precision, recall, density, coverage, memorisation and authenticity, from distances to nearest neighbours."""
+    real, fake = _required(asked.sides.real_features), _required(asked.sides.fake_features)
     real_count = len(opened(real))
     wide_k = _k(asked, "density", "coverage")
     balls, real_nearest = _balls(asked, real, fake, wide_k=wide_k)
     work = [(real, fake, asked.count, balls, *rows) for rows in blocks(real_count)]
     whole: Cover = functools.reduce(operator.add, asked.pool.map(cover_part, work, "cover"))
-    found = {metric: Value(value) for metric, value in whole.scores(density_k=wide_k).items()}
+    values = {metric: Value(value) for metric, value in whole.scores(density_k=wide_k).items()}
     if "memorisation" in asked.metrics:
-        found["memorisation"] = _memorisation(whole, real, _there(asked.sides.held_out_features), asked.pool)
+        values["memorisation"] = _memorisation(whole, real, _required(asked.sides.held_out_features), asked.pool)
     if "authenticity" in asked.metrics:
-        found["authenticity"] = Value(authenticity(whole.nearest, whole.nearest_index, real_nearest))
-    return found
+        values["authenticity"] = Value(authenticity(whole.nearest, whole.nearest_index, real_nearest))
+    return values
 
 
 def _balls(asked: _Asked, real: Features, fake: Features, *, wide_k: int) -> tuple[Radii, np.ndarray]:
-    """Distances to k-th neighbours as far as the metrics need them, and each real image's to its nearest one [n]."""
+    """Distances to k-th neighbours as the metrics need them, and each real image's distance to its nearest one [n]."""
     real_count, near_k = len(opened(real)), _k(asked, "precision", "recall")
     only_nearest = asked.metrics <= {"memorisation", "authenticity"}
     of_real_ks = () if only_nearest else (near_k, wide_k)
@@ -275,7 +275,7 @@ def _balls(asked: _Asked, real: Features, fake: Features, *, wide_k: int) -> tup
 
 
 def _k(asked: _Asked, *metrics: str) -> int:
-    """How many neighbours these metrics look at; 1 if none of them is asked for."""
+    """The largest number of neighbours that these metrics use; 1 if none of them is requested."""
     ks: list[Any] = [asked.settings(metric)["k"] for metric in metrics if metric in asked.metrics]
     return max(ks, default=1)
 
@@ -283,20 +283,20 @@ def _k(asked: _Asked, *metrics: str) -> int:
 def _memorisation(whole: Cover, real: Features, held_out: Features, pool: PartsPool) -> Value:
     work = [(held_out, real, *rows) for rows in blocks(len(opened(held_out)))]
     distances = np.concatenate(list(pool.map(nearest_part, work, "held-out")))
-    found: Memorisation = memorisation(whole.nearest, distances, closest=CLOSEST)
+    result: Memorisation = memorisation(whole.nearest, distances, closest=CLOSEST)
     detail = {
-        "copy_share": found.copy_share,
-        "copy_distance": found.copy_distance,
+        "copy_share": result.copy_share,
+        "copy_distance": result.copy_distance,
         "closest": [
             {"sample": int(k), "training": int(whole.nearest_index[k]), "distance": float(whole.nearest[k])}
-            for k in found.closest
+            for k in result.closest
         ],
     }
-    return Value(found.nearer_share, detail=detail)
+    return Value(result.nearer_share, detail=detail)
 
 
 def _vendi(asked: _Asked) -> dict[str, Value]:
-    features = _there(asked.sides.fake_features)
+    features = _required(asked.sides.fake_features)
     work = [(features, *shard) for shard in shards(asked.count)]
     products = functools.reduce(operator.add, asked.pool.map(products_part, work, "vendi"))
     (value,) = asked.pool.map(vendi_of_products, [(products, asked.count)], "vendi")
@@ -314,8 +314,8 @@ _COMPUTED_BY: dict[str, Callable[[_Asked], dict[str, Value]]] = {
 }
 
 
-def _there(value: _T | None) -> _T:
-    assert value is not None, "a pass keeps what its families need"
+def _required(value: _T | None) -> _T:
+    assert value is not None, "a pass has the features and moments that its metrics need"
     return value
 
 

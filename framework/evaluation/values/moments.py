@@ -1,4 +1,4 @@
-"""Features and moments of many images, computed by a pool in fixed shards and merged in their order."""
+"""Computes features and moments of many images with a pool, in fixed shards that are merged in order."""
 
 import numpy as np
 import torch
@@ -17,10 +17,10 @@ def source_moments(
     """The moments of a source's features.
 
     Args:
-        source: All its images; its side names the kind of GPU that the pool has.
+        source: The source, whose images are all used; its side has the type of the pool's GPU.
         features: Which features.
-        blocks: Blocks of 32 images at a time.
-        crew: Computes them.
+        blocks: How many blocks of 32 images are held at a time.
+        crew: The pool that computes them.
         name: Shown in Ray's dashboard.
         done: Called with (finished, all) after each of `spans`.
     """
@@ -34,14 +34,14 @@ def source_moments(
 def source_features(
     source: SourceSpec, features: FeatureSpec, *, blocks: int, crew: Crew, name: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The features [n,d] of a few thousand images, in memory, and their logits if the extractor gives them."""
+    """The features [n,d] of a few thousand images, in memory, and their logits if the specification has them."""
     work = [(source, features, *shard, blocks, crew.device_of_task) for shard in shards(source.count)]
     rows = np.concatenate(list(crew.map(source_shard_features, work, name=name)))
     return rows[:, : features.tap], rows[:, features.tap :] if features.logits else None
 
 
 def rows_moments(rows: np.ndarray, on: str) -> Moments:
-    """Moments of features [n,d], bit for bit as `source_moments` computes them from images, on a device."""
+    """Moments of features [n,d], computed on a device; bit-identical to `source_moments` from the images."""
     device = torch.device(on)
     parts = (rows[start:stop] for start, stop in shards(len(rows)))
     if device.type == "cpu":

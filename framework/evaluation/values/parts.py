@@ -1,4 +1,4 @@
-"""The parts that metrics are computed in: functions of features, in files or in memory, and the pool that runs them."""
+"""The parts of metrics, which are functions of features in files or in memory, and the pool that runs them."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -24,20 +24,20 @@ from framework.metrics import (
 )
 
 Features = str | np.ndarray
-"""[n,d] float32: the path of an .npy, mapped where it is read, or the array itself."""
+"""Features [n,d] float32: the path of an .npy, which is memory-mapped, or the array itself."""
 
 
 @dataclass(frozen=True)
 class PartsPool:
-    """Where the parts of metrics are computed.
+    """A pool that computes the parts of metrics.
 
     Args:
-        crew: Computes all parts but moments.
+        crew: Computes all parts except moments.
         name: Shown in Ray's dashboard.
         needs: The files of features, for nodes that lack them.
-        gpus: The pool that computed the features on GPUs. It sums their moments too: these are then the same bits
-            whether the features were kept in a file in between or not. None for CPUs.
-        device: The kind of these GPUs.
+        gpus: The pool that computed the features on GPUs; None for CPUs. It also sums their moments, so these are
+            bit-identical whether the features were stored in a file in between or not.
+        device: The type of these GPUs.
     """
 
     crew: Crew
@@ -51,26 +51,26 @@ class PartsPool:
         return self.crew.map(function, arguments, name=f"{self.name}: {what}", needs=self.needs)
 
     def map_moments(self, arguments: Sequence[tuple]) -> Iterator[Moments]:
-        """`moments_part` of each, in order."""
+        """The results of `moments_part` in order."""
         crew = self.gpus or self.crew
         work = [(*each, crew.device_of_task) for each in arguments]
         return crew.map(moments_part, work, name=f"{self.name}: moments", needs=self.needs)
 
 
 def opened(features: Features) -> np.ndarray:
-    """[n,d], mapped where it lies in a file."""
+    """The features [n,d] as an array; memory-mapped if they are in a file."""
     return np.load(features, mmap_mode="r") if isinstance(features, str) else features
 
 
 def moments_part(features: Features, start: int, stop: int, device_of_task: DeviceOfTask) -> Moments:
-    """Of the images start to stop."""
+    """Moments of the features of images start to stop."""
     return rows_moments(opened(features)[start:stop], device_of_task())
 
 
 def subsets_part(
     real: Features, fake: Features, count: int, settings: dict[str, Any], first: int, last: int
 ) -> list[float]:
-    """Squared distances of the subsets first to last."""
+    """Squared kernel distances of the subsets first to last, without last."""
     x, y = opened(real), opened(fake)[:count]
     size, seed = settings["subset_size"], settings["subset_seed"]
     drawn = subset_indices(len(x), len(y), subsets=last, subset_size=size, seed=seed)
@@ -78,7 +78,7 @@ def subsets_part(
 
 
 def splits_part(logits: Features, count: int, splits: int) -> tuple[float, float]:
-    """Inception Score and its deviation over the splits, of the first `count` samples."""
+    """Inception Score of the first `count` samples and its standard deviation over the splits."""
     return inception_score(opened(logits)[:count], splits=splits)
 
 
@@ -88,12 +88,12 @@ def products_part(features: Features, start: int, stop: int) -> np.ndarray:
 
 
 def radii_part(features: Features, count: int, ks: tuple[int, ...], start: int, stop: int) -> np.ndarray:
-    """Of the rows start to stop of the first `count` points."""
+    """Distances to the k-th neighbours of rows start to stop among the first `count` rows."""
     return radii_of(opened(features)[:count], ks=ks, rows=(start, stop))
 
 
 def cover_part(real: Features, fake: Features, count: int, balls: Radii, start: int, stop: int) -> Cover:
-    """Of the real rows start to stop."""
+    """`cover` of the real rows start to stop."""
     return cover(opened(real), opened(fake)[:count], balls, rows=(start, stop))
 
 
@@ -105,7 +105,7 @@ def nearest_part(held_out: Features, real: Features, start: int, stop: int) -> n
 def second_opinion_part(
     metrics: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
 ) -> dict[str, tuple[float, float | None]]:
-    """Values and deviations by torchmetrics, from the images themselves."""
+    """Values and standard deviations by torchmetrics, from the images themselves."""
     from framework.evaluation.values.torchmetrics_check import second_opinion
 
     return second_opinion(metrics, features, real=real, fake=fake)

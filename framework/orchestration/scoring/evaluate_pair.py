@@ -20,10 +20,10 @@ from framework.storage import is_uri
 def pair_requests(
     reference: str, scored: str, *, settings: EvaluationConfig, watch: Watch
 ) -> tuple[list[Request], list[SourceSpec]]:
-    """What is asked for of two collections, and these; computes nothing.
+    """The scores to compute for two collections of images, and the two collections; computes nothing.
 
     Raises:
-        EvaluationError: One of them holds no usable images, or a metric cannot be made of them.
+        EvaluationError: A collection holds no usable images, or a metric cannot be computed from them.
     """
     features = resolve_features(settings, assessor_folder=None)
     mixed = settings.resize != "auto"
@@ -39,17 +39,17 @@ def pair_requests(
 def evaluate_pair(
     reference: str, scored: str, *, experiment: Experiment, cluster: Cluster, watch: Watch
 ) -> list[dict[str, Any]]:
-    """The scores of `scored` against `reference`: all their images, or as many as a named protocol wants.
+    """The scores of `scored` against `reference`, from all their images or as many as a named protocol requires.
 
     Raises:
-        EvaluationError: One of them holds no usable images, or a metric cannot be made of them.
+        EvaluationError: A collection holds no usable images, or a metric cannot be computed from them.
     """
     settings = experiment.evaluation
-    asked, sources = pair_requests(reference, scored, settings=settings, watch=watch)
-    found = []
+    requests, sources = pair_requests(reference, scored, settings=settings, watch=watch)
+    scores: list[dict[str, Any]] = []
     prepared = [
-        (made, made.features(settings, assessor_folder=None), real, fake)
-        for made, real, fake in pair_passes(asked, reference=sources[0], scored=sources[1])
+        (one_pass, one_pass.features(settings, assessor_folder=None), real, fake)
+        for one_pass, real, fake in pair_passes(requests, reference=sources[0], scored=sources[1])
     ]
     resources = task_resources(settings.workers, cluster, gpus=gpus_of_scores(experiment, cluster))
     say_wait(resources, cluster, watch)
@@ -72,13 +72,13 @@ def evaluate_pair(
             files=(*weights, *files),
         ) as computer,
     ):
-        for made, features, real, fake in prepared:
+        for one_pass, features, real, fake in prepared:
             sides = {"real": computer.on_device(real).side, "fake": computer.on_device(fake).side}
-            protocols = {request: request.protocol(features, **sides) for request in made.requests}
-            one = Scored(scored, protocols, [fake])
-            for scores in score_pass(features, Reference(real), [one], computer, say=watch.say):
-                found += scores
-    return found
+            protocols = {request: request.protocol(features, **sides) for request in one_pass.requests}
+            images = Scored(scored, protocols, [fake])
+            for pass_scores in score_pass(features, Reference(real), [images], computer, say=watch.say):
+                scores += pass_scores
+    return scores
 
 
 def _described(source: SourceSpec) -> str:

@@ -1,4 +1,4 @@
-"""The features and moments of one side's images, computed by a pool and kept in the cache."""
+"""Features and moments of images, computed by a pool and kept in the cache."""
 
 import contextlib
 import dataclasses
@@ -29,13 +29,13 @@ class FeatureComputer:
     """Computes features and moments of images.
 
     Args:
-        crew: Computes features.
+        crew: The pool that computes features.
         cache: The cache folder.
-        blocks: Blocks of 32 images at a time.
-        counter: Makes a progress line.
-        device: The kind of GPU that the pool has; None for CPUs.
-        beside: Computes what needs no GPU; None for the same pool.
-        needs: Names files of this node that a shard reads; None where all nodes have them.
+        blocks: How many blocks of 32 images are held at a time.
+        counter: Starts a progress line.
+        device: The type of GPU that the pool has; None for CPUs.
+        beside: The pool for work that needs no GPU; None if the same pool does it.
+        needs: Gives the files of this node that a shard reads; returns None if all nodes have them.
     """
 
     crew: Crew
@@ -47,19 +47,19 @@ class FeatureComputer:
     needs: Callable[..., Needs | None] = lambda *_: None
 
     def on_device(self, source: SourceSpec) -> SourceSpec:
-        """The source with the kind of this pool's GPU in its side, as its protocol has it."""
+        """The source, with the type of this pool's GPU in its side, which the protocol records."""
         if source.kind == "statistics":
             return source
         return dataclasses.replace(source, side=source.side.model_copy(update={"device": self.device}))
 
     def parts_pool(self, name: str, files: Sequence[Path | str] = ()) -> PartsPool:
-        """Where metrics are computed from features, which may lie in files of this node."""
+        """The pool that computes metrics from features; `files` are those files of this node that hold features."""
         gpus = self.crew if self.device else None
         needs = self.needs(*files) if files else None
         return PartsPool(self.beside or self.crew, name, needs, gpus=gpus, device=self.device)
 
     def moments(self, source: SourceSpec, features: FeatureSpec, *, name: str) -> Moments:
-        """Moments alone; nothing is kept."""
+        """Moments of the features; nothing is stored."""
         source = self.on_device(source)
         start, stop = spans(source.count, device=self.device)[0]
         done = self.counter(f"{name}, by {stop - start if self.device else SHARD_IMAGES} images")
@@ -68,13 +68,13 @@ class FeatureComputer:
     def kept_moments(
         self, source: SourceSpec, features: FeatureSpec, *, name: str, rows: str | None = None
     ) -> tuple[Moments, Path]:
-        """Moments of images with a digest, and the file that keeps them: computed once.
+        """Moments of images with a digest, and the file that stores them; computed once.
 
         Args:
             source: The images.
-            features: Their features.
-            name: Shown while it is done.
-            rows: The file of their features, where there is one: they are not computed anew then.
+            features: Which features.
+            name: Shown in the progress line.
+            rows: A file with the features of these images. If there is one, they are not computed again.
         """
 
         def compute() -> Moments:
@@ -85,9 +85,9 @@ class FeatureComputer:
         return real_statistics(features, self.on_device(source).side, compute=compute, cache=self.cache)
 
     def features(self, source: SourceSpec, features: FeatureSpec, *, name: str) -> tuple[str, str | None]:
-        """The files of the features and, where the extractor gives them, of the logits; what is there is not computed.
+        """The files of the features and, if the specification has them, of the logits.
 
-        An interrupted pass goes on where it stood.
+        Shards that a file already has are not computed again, so an interrupted pass resumes where it stopped.
         """
         source = self.on_device(source)
 
@@ -115,13 +115,13 @@ def feature_computer(
     """Starts actors that compute features, and ends them after the block.
 
     Args:
-        resources: Of each actor.
-        cluster: What there is beside them.
+        resources: The resources of each actor.
+        cluster: The cluster; its free cores do the work that needs no GPU.
         cache: The cache folder.
-        blocks: Blocks of 32 images at a time.
-        counter: Makes a progress line.
-        needs: Names files of this node; None where all nodes have them.
-        files: What every actor reads.
+        blocks: How many blocks of 32 images are held at a time.
+        counter: Starts a progress line.
+        needs: Gives files of this node that a shard reads; returns None if all nodes have them.
+        files: The files that every actor reads.
     """
     with Actors(resources, kind="Scorer", needs=needs(*files)) as crew:
         beside = cpu_tasks(crew.resources, cluster, needs(*files))
@@ -134,9 +134,9 @@ def run_feature_computer(
     """A `feature_computer` for the images of a run.
 
     Args:
-        study: The run's.
+        study: The context of the run.
         features: Which features.
-        on_cpus: For an engine that computes on CPUs.
+        on_cpus: Whether to compute on CPUs even if the cluster has GPUs.
     """
     return feature_computer(
         study.task_resources(on_cpus=on_cpus),
@@ -150,6 +150,6 @@ def run_feature_computer(
 
 
 def delete_features(path: Path) -> None:
-    """Deletes a file of features with its checksums, its part and its lock."""
+    """Deletes a file of features, its checksums, its unfinished part and its lock."""
     for file in (*path.parent.glob(f"{path.name}*"), *path.parent.glob(f".{path.stem}.lock")):
         file.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What bfloat16 features gain and what they cost: their speed beside float32, and how far they move each score."""
+"""The gain and the cost of bfloat16 features: their speed compared with float32, and how much they change scores."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -22,17 +22,17 @@ SHIFT_IMAGES = 500
 
 
 def check_gain(features: FeatureSpec, crew: Crew, *, say: Callable[[str], None]) -> None:
-    """Says how many times as fast as in float32 a worker of the pool computes bfloat16 features.
+    """Says how much faster a worker of the pool computes features in bfloat16 than in float32.
 
     Raises:
-        EvaluationError: They are not faster.
+        EvaluationError: bfloat16 is not faster.
     """
-    (gain,) = crew.map(_gain, [(features,)], name="bfloat16 tried")
+    (gain,) = crew.map(_gain, [(features,)], name="test bfloat16")
     if gain < LEAST_GAIN:
         raise EvaluationError(
-            f"evaluation.precision: bfloat16 is no quicker here ({gain:.2f} times float32's speed); leave it at float32"
+            f"evaluation.precision: bfloat16 is not faster here ({gain:.2f} times the speed of float32); use float32"
         )
-    say(f"bfloat16: {gain:.1f} times float32's speed here")
+    say(f"bfloat16: {gain:.1f} times the speed of float32 here")
 
 
 def precision_shift(
@@ -44,14 +44,14 @@ def precision_shift(
     held_out: SourceSpec | None,
     computer: FeatureComputer,
 ) -> dict[Request, dict[str, Any]]:
-    """Each score of the first 500 images of either side, in float32 and in the features' own precision.
+    """Each score of the first 500 images of both sides, in float32 and in the precision of the features.
 
     Args:
-        requests: Of one pass.
-        features: Its extractor.
+        requests: The scores of one pass.
+        features: The features of that pass.
         real: The reference.
-        fake: What is scored.
-        held_out: Real images that training never sees, where a request wants them.
+        fake: The images that are scored.
+        held_out: Real images that training never sees, if a request needs them.
         computer: Computes the features.
     """
     count = min(SHIFT_IMAGES, real.count, fake.count)
@@ -59,25 +59,26 @@ def precision_shift(
     values = {}
     for precision in ("float32", features.precision):
         spec = dataclasses.replace(features, precision=precision)
-        rows = _first(real, dataclasses.replace(spec, logits=False), count, computer)[0]
+        plain = dataclasses.replace(spec, logits=False)
+        rows = _first(real, plain, count, computer)[0]
         fake_rows, logits = _first(fake, spec, count, computer)
-        apart = None if held_out is None else _first(held_out, dataclasses.replace(spec, logits=False), count, computer)
+        held_out_rows = None if held_out is None else _first(held_out, plain, count, computer)[0]
         sides = Sides(
             real=Moments.of(rows),
             real_features=rows,
             fake_features=fake_rows,
-            held_out_features=None if apart is None else apart[0],
+            held_out_features=held_out_rows,
             logits=logits,
         )
         values[precision] = measure(list(small.values()), sides, computer.parts_pool("shift"))
     return {
-        request: {"images": count} | {precision: told[one].value for precision, told in values.items()}
-        for request, one in small.items()
+        request: {"images": count} | {precision: measured[fewer].value for precision, measured in values.items()}
+        for request, fewer in small.items()
     }
 
 
 def with_shift(score: dict[str, Any], shift: dict[str, Any] | None) -> dict[str, Any]:
-    """A score document that tells its shift."""
+    """The score document, with the shift added to its detail."""
     return score if shift is None else score | {"detail": {**score.get("detail", {}), "shift": shift}}
 
 
@@ -90,7 +91,7 @@ def _first(
 
 
 def _gain(features: FeatureSpec) -> float:
-    """A crew member's: first a small convolution, for a device that only imitates bfloat16 would take minutes."""
+    """Runs in a worker. Tests a small convolution first: a device that emulates bfloat16 would take minutes."""
     device = task_device()
     first = convolution_gain(torch.device(device))
     if is_emulated(first):

@@ -16,13 +16,13 @@ from framework.orchestration.scoring.precision_shift import SHIFT_IMAGES, check_
 
 @dataclass(frozen=True)
 class Scored:
-    """What is scored: a checkpoint, or a set of images.
+    """What is scored: a checkpoint or a set of images.
 
     Attributes:
         name: Shown while it is scored.
-        protocols: Each score that is asked for, with its protocol; all of one pass.
-        sources: Its images; for a generator one source per latent seed.
-        about: Further keys of each score's document.
+        protocols: Each requested score with its protocol; all of one pass.
+        sources: The images; for a generator one source per latent seed.
+        about: Further keys of each score document.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Reference:
-    """What images are compared with.
+    """The real images that samples are compared with.
 
     Attributes:
         real: Real images, or a file of statistics.
@@ -52,38 +52,38 @@ def score_pass(
     *,
     say: Callable[[str], None],
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yields the scores of each, in the order in which they are asked for.
+    """Yields the scores of each checkpoint or set of images, in the given order.
 
-    The features of generated samples are deleted when the caller asks for the next scores: the same samples can be
-    computed again.
+    The features of generated samples are deleted when the caller asks for the next scores, because the same samples
+    can be computed again.
 
     Args:
         features: Which features.
-        reference: What all are compared with.
-        scored: At least one.
+        reference: The real images that all are compared with.
+        scored: What is scored; at least one.
         computer: Computes features and metrics.
         say: Called with one-line messages.
 
     Raises:
-        EvaluationError: A metric that these images do not give, or bfloat16 where it is not faster.
+        EvaluationError: A metric cannot be computed from these images, or bfloat16 is not faster.
     """
-    asked = list(dict.fromkeys(request for one in scored for request in one.protocols))
-    if asked[0].engine == "torchmetrics":
-        for one in scored:
-            pool = computer.parts_pool(f"score {one.name}")
-            values = [by_torchmetrics([*one.protocols], features, reference.real, each, pool) for each in one.sources]
-            yield _documents(one, values, {})
+    all_requests = list(dict.fromkeys(request for subject in scored for request in subject.protocols))
+    if all_requests[0].engine == "torchmetrics":
+        for subject in scored:
+            pool, requests = computer.parts_pool(f"score {subject.name}"), [*subject.protocols]
+            values = [by_torchmetrics(requests, features, reference.real, source, pool) for source in subject.sources]
+            yield _documents(subject, values, {})
         return
-    shifts = _shifts(asked, features, reference, scored[0], computer, say)
-    real, _ = reference_features(asked, features, reference, computer)
-    for number, one in enumerate(scored, start=1):
-        title = f"{one.name} ({number} of {len(scored)})" if len(scored) > 1 else one.name
-        requests, values, files = [*one.protocols], [], []
-        for source in one.sources:
+    shifts = _shifts(all_requests, features, reference, scored[0], computer, say)
+    real, _ = reference_features(all_requests, features, reference, computer)
+    for number, subject in enumerate(scored, start=1):
+        title = f"{subject.name} ({number} of {len(scored)})" if len(scored) > 1 else subject.name
+        requests, values, files = [*subject.protocols], [], []
+        for source in subject.sources:
             sides = _with_scored(real, source, features, requests, computer, title=title)
-            values.append(measure(requests, sides, computer.parts_pool(f"score {one.name}", sides.files())))
+            values.append(measure(requests, sides, computer.parts_pool(f"score {subject.name}", sides.files())))
             files += sides.files(of_fake=True) if source.kind == "generator" else []
-        yield _documents(one, values, shifts)
+        yield _documents(subject, values, shifts)
         for file in files:
             delete_features(file)
 
@@ -96,29 +96,29 @@ def reference_features(
     *,
     keep_rows: bool = False,
 ) -> tuple[Sides, Path | None]:
-    """What these requests need of the reference, and the file that keeps its moments, if there is one.
+    """The features and moments of the reference that these requests need, and the file of its moments, if any.
 
     Args:
         requests: All of one pass.
         features: Which features.
         reference: Real images or statistics.
-        computer: Computes them.
-        keep_rows: Whether a later pass needs the features of each image. They are computed now then, so that the
-            images go through the extractor once.
+        computer: Computes features and moments.
+        keep_rows: Whether a later pass needs the features of each image. If so, they are computed now, so that the
+            images go through the extractor only once.
     """
     plain, real = dataclasses.replace(features, logits=False), reference.real
-    comparing = [request for request in requests if METRICS[request.metric].has_real]
-    if not comparing:
+    with_real = [request for request in requests if METRICS[request.metric].has_real]
+    if not with_real:
         return Sides(real=None), None
     if real.kind == "statistics":
         return Sides(real=statistics_moments(real, plain)), None
     rows = held_out = None
-    needed = any(request.needs_features for request in comparing)
+    needed = any(request.needs_features for request in with_real)
     if needed or keep_rows:
-        rows, _ = computer.features(real, plain, name="real images measured")
-    moments, place = computer.kept_moments(real, plain, name="real images measured", rows=rows)
+        rows, _ = computer.features(real, plain, name="real images")
+    moments, place = computer.kept_moments(real, plain, name="real images", rows=rows)
     if reference.held_out is not None and any(request.needs_held_out for request in requests):
-        held_out, _ = computer.features(reference.held_out, plain, name="held-out images measured")
+        held_out, _ = computer.features(reference.held_out, plain, name="held-out images")
     return Sides(real=moments, real_features=rows if needed else None, held_out_features=held_out), place
 
 
@@ -131,7 +131,7 @@ def _with_scored(
     *,
     title: str,
 ) -> Sides:
-    """The reference with what these requests need of the images that are scored."""
+    """The reference, together with what these requests need of the images that are scored."""
     if source.kind == "statistics":
         return dataclasses.replace(real, fake=statistics_moments(source, dataclasses.replace(features, logits=False)))
     name = f"{title}: {'samples' if source.kind == 'generator' else 'images'}"
@@ -142,23 +142,23 @@ def _with_scored(
 
 
 def _shifts(
-    asked: list[Request],
+    requests: list[Request],
     features: FeatureSpec,
     reference: Reference,
     first: Scored,
     computer: FeatureComputer,
     say: Callable[[str], None],
 ) -> dict[Request, dict[str, Any]]:
-    """How far bfloat16 moves each score, measured on the first that is scored; empty in float32."""
+    """How much bfloat16 changes each score, measured on the first subject; empty for float32."""
     fake = first.sources[0]
     if features.precision == "float32" or "statistics" in (reference.real.kind, fake.kind):
         return {}
     check_gain(features, computer.crew, say=say)
     if fake.kind == "generator":
-        fake = drawn(fake, SHIFT_IMAGES, seed=asked[0].seed)
-    needs_held_out = any(request.needs_held_out for request in asked)
-    found = precision_shift(
-        asked,
+        fake = drawn(fake, SHIFT_IMAGES, seed=requests[0].seed)
+    needs_held_out = any(request.needs_held_out for request in requests)
+    shifts = precision_shift(
+        requests,
         features,
         real=reference.real,
         fake=fake,
@@ -166,13 +166,14 @@ def _shifts(
         computer=computer,
     )
     where = {key: value for key, value in first.about.items() if key == "checkpoint"}
-    return {request: {**where, **shift} for request, shift in found.items()}
+    return {request: {**where, **shift} for request, shift in shifts.items()}
 
 
 def _documents(
-    one: Scored, values: Sequence[Mapping[Request, Value]], shifts: Mapping[Request, dict[str, Any]]
+    scored: Scored, values: Sequence[Mapping[Request, Value]], shifts: Mapping[Request, dict[str, Any]]
 ) -> list[dict[str, Any]]:
     scores = {
-        request: combined(protocol, [each[request] for each in values]) for request, protocol in one.protocols.items()
+        request: combined(protocol, [each[request] for each in values])
+        for request, protocol in scored.protocols.items()
     }
-    return [with_shift(score, shifts.get(request)) | {**one.about} for request, score in scores.items()]
+    return [with_shift(score, shifts.get(request)) | {**scored.about} for request, score in scores.items()]

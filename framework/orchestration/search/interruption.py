@@ -1,4 +1,4 @@
-"""What an interrupt does to a block in which trials run."""
+"""Handles an interrupt of a block in which trials run."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def interruptible(study: "Study", under_way: Callable[[], list[str]]) -> Iterator[None]:
-    """For the block in which trials run: an interrupt lets them save, and a closing line counts those that did.
+    """Lets the trials of this block save after an interrupt, and then says how many did.
 
     Args:
-        study: The run's.
-        under_way: Names of the trials that have begun and not reported their end.
+        study: The context of the run.
+        under_way: Names of the trials that have started and not reported their end.
     """
     run = study.run
 
@@ -32,10 +32,10 @@ def interruptible(study: "Study", under_way: Callable[[], list[str]]) -> Iterato
         update_results(run)
         states = [trial.state.get("state") for trial in run.trials()]
         saved, lost = states.count("interrupted"), states.count("running")
-        study.watch.say(
-            f"interrupted: {trials_of(saved)} saved where {'it' if saved == 1 else 'they'} stood"
-            + (f", {trials_of(lost)} will go on from the newest checkpoint" if lost else "")
-        )
+        line = f"Interrupted: {trials_of(saved)} saved where {'it' if saved == 1 else 'they'} stood"
+        if lost:
+            line += f", {trials_of(lost)} will resume from {'its' if lost == 1 else 'their'} newest checkpoint"
+        study.watch.say(f"{line}.")
         raise
 
 

@@ -1,8 +1,8 @@
-"""The search: Ray Tune decides which trials run, each trial is a Ray Train run.
+"""The search: Ray Tune decides which trials run, and each trial is a Ray Train run.
 
-The truth is in RUN: each trial's settings, state, scores and checkpoints lie in its folder, and all decisions are made
-from them. So a second call resumes where the first one ended, however that was. Tune's own records (RUN/ray) are never
-read back, and are deleted when it ends.
+All state is in RUN: the folder of each trial holds its settings, state, scores and checkpoints, and all decisions are
+made from them. So a second call resumes where the first one ended, even if that was killed. Tune's own records
+(RUN/ray) are never read back and are deleted at the end.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -34,10 +34,10 @@ def search(study: "Study") -> list[dict[str, Any]]:
         The leaderboard, best first.
 
     Raises:
-        ConfigError: The space could yield a setting that the schema refuses.
+        ConfigError: The space could yield an invalid setting.
         ClusterError: The plan can never run on this cluster.
         TrainingError: No trial has a score.
-        KeyboardInterrupt: It was interrupted; running trials have saved where they stood, as far as 8 s allow.
+        KeyboardInterrupt: The search was interrupted. Running trials have saved, if 8 s were enough.
     """
     run, experiment = study.run, study.experiment
     check_space(experiment)
@@ -49,12 +49,12 @@ def search(study: "Study") -> list[dict[str, Any]]:
 
 
 def train_single(study: "Study") -> list[dict[str, Any]]:
-    """Trains the experiment itself, without Tune: a run of one trial. Returns its leaderboard of one row."""
+    """Trains the experiment itself, without Tune, as a run of one trial. Returns its leaderboard, which has one row."""
     run = study.run
     _say_what_ray_lacks(study)
-    made = plan(study.experiment.compute, study.cluster)
-    study.watch.say(made.line(study.cluster))
-    work = template_of(study, made).of(SINGLE_TRIAL, {})
+    resources = plan(study.experiment.compute, study.cluster)
+    study.watch.say(resources.line(study.cluster))
+    work = template_of(study, resources).of(SINGLE_TRIAL, {})
     show = Shower(study.watch, run, trials=1, ended=0)
 
     def on_report(figures: dict[str, Any]) -> None:

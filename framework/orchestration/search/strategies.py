@@ -1,4 +1,4 @@
-"""Which trials a search trains: independent settings, a population, and repeats of the best with other seeds."""
+"""The strategies of a search: independent trials, a population, and repeats of the best trials with other seeds."""
 
 import dataclasses
 from typing import Protocol
@@ -17,12 +17,12 @@ class Strategy(Protocol):
     """One part of a search."""
 
     def run(self, search: SearchRun) -> None:
-        """Trains whatever this strategy has not trained yet."""
+        """Trains the trials of this strategy that have not ended yet."""
         ...
 
 
 class Independent:
-    """Trials that know nothing of each other, but that a bad one may end early."""
+    """Independent trials; `search.scheduler` may stop a bad one early."""
 
     def run(self, search: SearchRun) -> None:
         """Resumes unfinished trials, then proposes new ones."""
@@ -35,12 +35,12 @@ class Independent:
 class Population:
     """Population based training.
 
-    Each generation is a Tune run of its own, so a population of any size trains on a cluster of any size: a trial that
-    waits for the others holds no cores.
+    Each generation is a separate Tune run, so a population of any size can train on a cluster of any size: a trial
+    that waits for the others occupies no cores.
     """
 
     def run(self, search: SearchRun) -> None:
-        """Trains from generation to generation, from where the population stands."""
+        """Trains the remaining generations, one after the other."""
         new = search.new_settings()
         if not (search.unfinished() or new):
             return
@@ -61,19 +61,19 @@ class Population:
                 work = dataclasses.replace(template, state_at_end="finished" if last else "waiting")
                 generation.train(Feed(behind), work)
             if not last and compared_until(run) < end:
-                for one in exploit(run, Ledger.of(run), end=end):
-                    changes = ", ".join(f"{key} {old:.4g} -> {new:.4g}" for key, (old, new) in one.changed.items())
-                    say(f"trial {one.trial} goes on from trial {one.donor} ({changes})")
+                for copy in exploit(run, Ledger.of(run), end=end):
+                    changes = ", ".join(f"{key} {old:.4g} -> {new:.4g}" for key, (old, new) in copy.changed.items())
+                    say(f"trial {copy.trial} continues from the checkpoint of trial {copy.donor} ({changes})")
 
 
 class Repeats:
-    """The best settings once more, with other seeds."""
+    """Repeats of the best settings with other seeds."""
 
     def run(self, search: SearchRun) -> None:
         """Trains the repeats that are due."""
         due = repeats_due(search.study.experiment, search.ledger)
         if due:
-            made = search.plan(trials=len(due))
+            plan = search.plan(trials=len(due))
             search.study.watch.say(f"Repeats with other seeds: {', '.join(entry.trial for entry in due)}")
             waiting = [search.begin(entry) for entry in due]
-            search.train(Feed(waiting), search.template(made))
+            search.train(Feed(waiting), search.template(plan))

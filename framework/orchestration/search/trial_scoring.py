@@ -1,4 +1,4 @@
-"""How the trials of a search are scored while they train: settled before the first one starts."""
+"""Prepares how trials are scored while they train, before the first one starts."""
 
 import dataclasses
 
@@ -16,17 +16,22 @@ from framework.orchestration.trial.spec import TrialScoring
 
 
 def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
-    """How the trials of a run are scored. The real images are measured here, once for all trials and final scores."""
+    """How the trials of a run are scored. Real images are measured here, once for all trials and final scores."""
     settings = study.experiment.evaluation
     features = study.trial_features()
-    one = {"metrics": [study.trial_metric()], "samples": settings.trial_samples, "seeds": 1, "engine": "latentscape"}
-    (request,) = requested(
-        settings.model_copy(update=one), features=features, has_held_out=len(study.images.held_out_indices) > 1
+    trial_settings = settings.model_copy(
+        update={
+            "metrics": [study.trial_metric()],
+            "samples": settings.trial_samples,
+            "seeds": 1,
+            "engine": "latentscape",
+        }
     )
-    (made,) = passes([request])
-    features = made.features(settings, assessor_folder=study.measurer)
+    (request,) = requested(trial_settings, features=features, has_held_out=len(study.images.held_out_indices) > 1)
+    (trial_pass,) = passes([request])
+    features = trial_pass.features(settings, assessor_folder=study.measurer)
     sides = RunSides.of_store(study.images)
-    wanted = RunRequests(study.run, sides, made, features)
+    run_pass = RunRequests(study.run, sides, trial_pass, features)
     with run_feature_computer(study, features) as computer:
         if features.precision != "float32":
             check_gain(features, computer.crew, say=study.watch.say)
@@ -44,7 +49,7 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
     return TrialScoring(
         request=request,
         features=features,
-        protocol=wanted.on(device).protocol(request),
+        protocol=run_pass.on(device).protocol(request),
         moments=None if moments is None else str(moments),
         real=dataclasses.replace(real, real=None),
         blocks=settings.batch_size,
@@ -56,13 +61,13 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
 def _final_scores_need_rows(study: Study, sides: RunSides, features: FeatureSpec) -> bool:
     """Whether the run's final scores need the features of each real image, by the extractor that scores trials."""
     try:
-        final = run_requests(study.run, sides, assessor_folder=study.measurer)
-    except EvaluationError:  # whoever asks for these scores is told then
+        final_passes = run_requests(study.run, sides, assessor_folder=study.measurer)
+    except EvaluationError:  # reported when the final scores are computed
         return False
     plain = dataclasses.replace(features, logits=False)
     return any(
         request.engine == "latentscape" and request.needs_features and METRICS[request.metric].has_real
-        for wanted in final
-        if dataclasses.replace(wanted.features, logits=False) == plain
-        for request in wanted.made.requests
+        for run_pass in final_passes
+        if dataclasses.replace(run_pass.features, logits=False) == plain
+        for request in run_pass.made.requests
     )

@@ -1,4 +1,4 @@
-"""Trials under Ray Tune: what every strategy of a search shares."""
+"""Runs trials under Ray Tune; used by every strategy of a search."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class SearchRun:
-    """A search that is under way.
+    """A search in progress.
 
     Args:
-        study: The run's.
-        ledger: Its trials so far.
+        study: The context of the run.
+        ledger: The registry of its trials.
     """
 
     def __init__(self, study: "Study", ledger: Ledger) -> None:
@@ -38,21 +38,21 @@ class SearchRun:
         self._sampler = sampler_of(study.experiment)
 
     def unfinished(self) -> list[Entry]:
-        """Settings whose trials have begun and not ended."""
+        """Settings whose trials have started but not ended."""
         return [entry for entry in self.ledger.settings() if not entry.ended]
 
     def new_settings(self) -> int:
-        """How many more settings the search is to try."""
+        """How many settings the search still has to propose."""
         return max(0, number_of_settings(self.study.experiment) - len(self.ledger.settings()))
 
     def propose(self) -> Entry:
-        """Begins a trial with the sampler's next setting."""
+        """Creates a trial with the sampler's next setting."""
         number = len(self.ledger.settings())
         parameters = self._sampler.propose(number, self.ledger)
         return self.begin(Entry(identity(number, parameters), parameters))
 
     def begin(self, entry: Entry) -> Entry:
-        """Makes the folder of a trial, so that a search that is killed from here on knows of it."""
+        """Creates the folder of a trial, so that a search that is killed after this knows the trial."""
         trial = self.study.run.trial(entry.trial)
         trial.write_params(entry.parameters)
         if not trial.state:
@@ -64,23 +64,23 @@ class SearchRun:
         """Workers, cores and GPUs for so many trials."""
         return search_plan(self.study.experiment, self.study.cluster, trials=trials)
 
-    def template(self, made: Plan | None = None) -> TrialWork:
-        """What all trials have in common, by a plan; by default the plan of the whole search, which is also said."""
-        if made is None:
+    def template(self, plan: Plan | None = None) -> TrialWork:
+        """What all trials have in common. Without a plan, makes and shows the plan of the whole search."""
+        if plan is None:
             settings = self.ledger.settings()
             ended = len(settings) - len(self.unfinished())
-            made = self.plan(trials=len(settings) + self.new_settings())
-            line = made.line(self.study.cluster)
-            self.study.watch.say(line + (f"; {ended} ended before" if ended else ""))
-        return template_of(self.study, made)
+            plan = self.plan(trials=len(settings) + self.new_settings())
+            line = plan.line(self.study.cluster)
+            self.study.watch.say(line + (f"; {ended} already ended" if ended else ""))
+        return template_of(self.study, plan)
 
     def train(self, feed: Feed, work: TrialWork, *, rule: Rule | None = None) -> None:
-        """Hands the feed's trials to Tune, and comes back when all have ended or reached their length.
+        """Trains the trials of a queue under Tune; returns when all have ended or reached their length.
 
         Args:
-            feed: The trials.
-            work: What they have in common.
-            rule: Ends bad trials early; None lets every trial go to its end.
+            feed: The queue of trials.
+            work: What the trials have in common.
+            rule: Stops bad trials early; None trains every trial to its end.
         """
         study, run = self.study, self.study.run
         under_way: set[str] = set()
@@ -100,7 +100,7 @@ class SearchRun:
                 name="search",
                 verbose=0,
                 callbacks=[_Results(run, self.ledger, show, under_way)],
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the trial's folder has its own
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # trials write their own
                 failure_config=tune.FailureConfig(max_failures=study.experiment.compute.max_failures),
                 **ray_storage(run),
             ),
@@ -109,9 +109,9 @@ class SearchRun:
             tuner.fit()
 
 
-def template_of(study: "Study", made: Plan) -> TrialWork:
-    """What all trials of a run have in common; measures the real images that they are scored against."""
-    scoring = trial_scoring(study, made)
+def template_of(study: "Study", plan: Plan) -> TrialWork:
+    """What all trials of a run have in common. Measures the real images that they are scored against."""
+    scoring = trial_scoring(study, plan)
     places = [study.images.path, scoring.features.path, *([] if scoring.moments is None else [scoring.moments])]
     return TrialWork(
         run=study.run.folder.location,
@@ -119,7 +119,7 @@ def template_of(study: "Study", made: Plan) -> TrialWork:
         parameters={},
         experiment=study.experiment,
         images=str(study.images.path),
-        plan=made,
+        plan=plan,
         scoring=scoring,
         stop=study.stop,
         needs=study.needs(*places),
@@ -127,7 +127,7 @@ def template_of(study: "Study", made: Plan) -> TrialWork:
 
 
 class _Results(tune.Callback):
-    """Keeps leaderboard.csv and best.json true while trials run, and feeds the progress line."""
+    """Keeps leaderboard.csv, best.json and the progress line up to date while trials run."""
 
     def __init__(self, run: RunFolder, ledger: Ledger, show: Shower, under_way: set[str]) -> None:
         self._run = run

@@ -1,4 +1,4 @@
-"""Which trial Tune begins next: those that have not ended go on, then new ones are proposed, one at a time."""
+"""Gives Tune its next trial: unfinished trials are resumed first, then new ones are proposed one at a time."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,12 +9,12 @@ from framework.search.registry import Entry
 
 
 class Feed(Searcher):
-    """Tune asks it whenever a place is free.
+    """A queue of trials, from which Tune takes the next one when there is room for it.
 
     Args:
-        waiting: Trials to go on with, in order.
-        new: How many more there will be, where it can propose any.
-        propose: Makes the next one, its folder begun.
+        waiting: Trials to start or resume, in order.
+        new: How many further trials `propose` will create.
+        propose: Creates the next trial and its folder.
     """
 
     def __init__(self, waiting: Sequence[Entry], *, new: int = 0, propose: Callable[[], Entry] | None = None) -> None:
@@ -25,11 +25,11 @@ class Feed(Searcher):
 
     @property
     def left(self) -> int:
-        """How many it has still to give."""
+        """How many trials the queue still holds."""
         return len(self._waiting) + self._new
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
-        """Tune's hook: the trial's name and parameters, or that there are no more."""
+        """Called by Tune: the next trial's name and parameters, or FINISHED."""
         if self._waiting:
             entry = self._waiting.pop(0)
         elif self._new > 0 and self._propose is not None:
@@ -40,4 +40,4 @@ class Feed(Searcher):
         return {"trial": entry.trial, "parameters": entry.parameters, "total_images": entry.total_images}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tune's hook; the ledger hears of it otherwise."""
+        """Called by Tune; does nothing, because callbacks update the trial registry."""

@@ -18,10 +18,10 @@ from framework.orchestration.studies.starts import digests_of, starts_of
 
 
 def arithmetic(study: Study, target: Target) -> dict[str, Any]:
-    """Writes the numbered sheet and the arithmetic, drawn and measured, into the run's artifacts.
+    """Writes the numbered sheet and the drawn and measured arithmetic into the run's artifacts.
 
     Returns:
-        The document, arithmetic.json; the one that is there where nothing has changed since.
+        The document arithmetic.json; the existing one if nothing has changed since.
     """
     pair = study.assessors
     digests = {"finder": pair.finder.digest, "measurer": pair.measurer.digest} if pair else {}
@@ -46,7 +46,7 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
 
 
 def _assess_on_cluster(study: Study, target: Target, latents: np.ndarray) -> Assessed:
-    """What `assess_latents` gives, its latents shared out in shards."""
+    """The result of `assess_latents`, computed in shards by a pool."""
     place, done = place_of(study, target), study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
     work = [(place, part) for part in parts_of(latents)]
     crew = crew_of(study, place)

@@ -1,4 +1,4 @@
-"""Finding directions as Ray work: samples assessed in shards, and a task for each thing that can be found by itself."""
+"""Finds directions with a pool: samples are assessed in shards, and each independent part is one task."""
 
 import copy
 import functools
@@ -34,15 +34,15 @@ _BY_SAMPLES = ("difference", "interfacegan")
 
 
 def discover_directions(study: Study, target: Target) -> list[str]:
-    """Finds what `latents.method` finds and writes each into the run's directions/.
+    """Finds directions by `latents.method` and writes each into the run's directions/.
 
-    What was found with the same settings on the same generator is kept, so an interrupted job goes on.
+    Directions found with the same settings on the same generator are kept, so an interrupted job resumes.
 
     Returns:
-        The files' names; none where a person has to sort samples first.
+        The file names; empty if the user has to sort samples first.
 
     Raises:
-        LatentsError: The method wants what is not here.
+        LatentsError: Something that the method needs is missing.
     """
     settings, place = study.experiment.latents, place_of(study, target)
     if settings.method == "compass" and settings.piles is None:
@@ -55,7 +55,7 @@ def discover_directions(study: Study, target: Target) -> list[str]:
     files, missing = [], []
     for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
         if _is_found(study.run.directions, expected, part, place, made_of):
-            study.watch.say(f"Direction: {expected}{SUFFIX} is there already")
+            study.watch.say(f"Direction: {expected}{SUFFIX} exists already")
             files.append(f"{expected}{SUFFIX}")
         else:
             missing.append(part)
@@ -67,15 +67,15 @@ def discover_directions(study: Study, target: Target) -> list[str]:
         scores = _finder_scores(study, crew, place, settings)
     work = [(place, part, labels, scores, made_of) for part in missing]
     done = study.watch.counter("directions, by part")
-    for found in crew.map(_find, work, name=f"discover {settings.method}", done=done):
-        for direction in found:
+    for directions in crew.map(_find, work, name=f"discover {settings.method}", done=done):
+        for direction in directions:
             save_direction(direction, study.run.directions)
             files.append(f"{direction.name}{SUFFIX}")
     return files
 
 
 def file_stem(name: str, method: str) -> str:
-    """What a direction's file is called: several methods may find the same attribute.
+    """The file name of a direction, without its ending. It has the method, as several may find the same attribute.
 
     >>> file_stem("smiling", "ganalyze"), file_stem("sefa_1", "sefa")
     ('smiling-ganalyze', 'sefa_1')
@@ -84,13 +84,13 @@ def file_stem(name: str, method: str) -> str:
 
 
 def _parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tuple[LatentsConfig, str | None]]:
-    """What can be found apart from the rest, an attribute or an edit each, and the file's name where that is known."""
+    """The independent parts of the work, one attribute or edit each, and the name of its file if that is known."""
     if settings.method == "ganalyze" and settings.score is not None:
         return [(settings, None)]
     if settings.method == "ganalyze":
-        wanted = [attribute.name for attribute in attributes_of(labels, settings.attributes)]
+        names = [attribute.name for attribute in attributes_of(labels, settings.attributes)]
         parts: list[tuple[LatentsConfig, str | None]] = [
-            (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in wanted
+            (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in names
         ]
         return parts or [(settings, None)]
     if settings.method == "steerable":
@@ -107,15 +107,15 @@ def _is_found(
     if stem is None or not folder.exists(f"{stem}{SUFFIX}"):
         return False
     try:
-        there = load_direction(folder, f"{stem}{SUFFIX}")
-    except LatentsError:  # damaged: found anew
+        known = load_direction(folder, f"{stem}{SUFFIX}")
+    except LatentsError:  # a damaged file is replaced
         return False
-    same = dict(there.settings) == settings_of(settings) and dict(there.made_of) == dict(made_of)
-    return same and there.generator == place.generator
+    same = dict(known.settings) == settings_of(settings) and dict(known.made_of) == dict(made_of)
+    return same and known.generator == place.generator
 
 
 def _ask_for_piles(study: Study, target: Target) -> None:
-    """Draws the sheet and an empty labels file; one that a person may have begun stays."""
+    """Draws the sheet and writes an empty labels file; an existing file is kept, because it may have labels."""
     settings, artifacts = study.experiment.latents, study.run.artifacts
     sheet = make_sheet(load_generator(target.location), settings)
     stem = f"compass-seed{settings.seed}"
@@ -125,7 +125,7 @@ def _ask_for_piles(study: Study, target: Target) -> None:
         artifacts.write_text(f"{stem}.csv", f"number,pile\n{rows}")
     place = artifacts.location
     study.watch.say(f"Sheet: {place}/{stem}.png")
-    study.watch.say(f"Piles: write low or high beside ten numbers an end in {place}/{stem}.csv, leave the others empty")
+    study.watch.say(f"Piles: label at least ten samples low and ten high in {place}/{stem}.csv, leave the rest empty")
     study.watch.say(
         f"Then: python -m jobs.discover {target.typed} latents.method=compass latents.name=NAME "
         + shlex.quote(f"latents.piles={place}/{stem}.csv")
@@ -160,40 +160,40 @@ def _find(
         score=_scorer(place, settings),
         made_of=made_of,
     )
-    found: Sequence[Direction] = discover(tools, settings, labels)
-    return [direction.named(file_stem(direction.name, direction.method)) for direction in found]
+    directions: Sequence[Direction] = discover(tools, settings, labels)
+    return [direction.named(file_stem(direction.name, direction.method)) for direction in directions]
 
 
 def _scorer(place: Place, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
-    """The finder's, or the user's own function."""
+    """The score that GANalyze maximises: the user's function, or the finder's logit; None without both."""
     if settings.score is not None:
-        own = function_of(settings.score, place="latents.score")
-        return lambda _: checked_score(own, f"latents.score: {settings.score}")
+        function = function_of(settings.score, place="latents.score")
+        return lambda _: checked_score(function, f"latents.score: {settings.score}")
     return None if place.finder is None else functools.partial(_score, place)
 
 
 def checked_score(score: Callable[[torch.Tensor], Any], place: str) -> Score:
-    """A function of the user's, whose mistakes are one line each."""
+    """The user's score function, with its mistakes reported in one line; `place` is the start of that line."""
 
     def checked(images: torch.Tensor) -> torch.Tensor:
         try:
-            found = score(images)
-        except Exception as fault:  # whatever a function of the user's may raise
+            scores = score(images)
+        except Exception as fault:  # the user's function may raise anything
             raise LatentsError(
                 f"{place}: raised {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
             ) from None
-        if not isinstance(found, torch.Tensor) or found.shape != images.shape[:1]:
-            what = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-            raise LatentsError(f"{place}: wants a tensor of shape [n], not {what}")
-        if torch.is_grad_enabled() and not found.requires_grad:
-            raise LatentsError(f"{place}: lets no gradient through")
-        return found
+        if not isinstance(scores, torch.Tensor) or scores.shape != images.shape[:1]:
+            what = list(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+            raise LatentsError(f"{place}: must return a tensor of shape [n], not {what}")
+        if torch.is_grad_enabled() and not scores.requires_grad:
+            raise LatentsError(f"{place}: its result has no gradient")
+        return scores
 
     return checked
 
 
 def _score(place: Place, attribute: Attribute) -> Score:
-    """The finder's logit of an attribute, for images that gradients go through."""
+    """The finder's logit of an attribute, differentiable with respect to the images."""
     assessor = place.open_finder()
     sizes = [spec.outputs for spec in assessor.attributes]
     number = [spec.name for spec in assessor.attributes].index(attribute.label)

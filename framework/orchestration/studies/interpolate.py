@@ -1,4 +1,4 @@
-"""Samples of a checkpoint and walks between them, drawn and measured by a pool."""
+"""Draws samples of a checkpoint and walks between them, and measures the walks, with a pool."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -28,10 +28,10 @@ def interpolate(study: Study, target: Target) -> dict[str, Any]:
     """Writes samples, corners, loop and interpolation of a checkpoint into the run's artifacts.
 
     Returns:
-        The document, interpolation.json; the one that is there where nothing has changed since.
+        The document interpolation.json; the existing one if nothing has changed since.
 
     Raises:
-        LatentsError: `latents.start` names what cannot be walked between.
+        LatentsError: `latents.start` names something that cannot be used.
     """
     settings, generator = study.experiment.latents, load_generator(target.location)
     starts = starts_of(study.run, generator)
@@ -42,12 +42,12 @@ def interpolate(study: Study, target: Target) -> dict[str, Any]:
     }
     if study.made("interpolation.json", about) is None:
         crew = crew_of(study, place)
-        wanted = (place, study.run.artifacts.location, settings)
-        pictures = [(write, *wanted) for write in (write_loop, write_corners, write_samples)]
+        arguments = (place, study.run.artifacts.location, settings)
+        work = [(write, *arguments) for write in (write_loop, write_corners, write_samples)]
         study.run.artifacts.delete("interpolation.json")
-        list(crew.map(_draw, pictures, name=f"draw {target.checkpoint}"))
-        # The document comes last, for it says that all are there.
-        list(crew.map(_draw_walks, [(*wanted, starts, about)], name=f"interpolate {target.checkpoint}"))
+        list(crew.map(_draw, work, name=f"draw {target.checkpoint}"))
+        # The document comes last: if it exists, the other files do too.
+        list(crew.map(_draw_walks, [(*arguments, starts, about)], name=f"interpolate {target.checkpoint}"))
     return study.run.artifacts.read_json("interpolation.json")
 
 
@@ -62,13 +62,13 @@ def _draw_walks(
     starts: Sequence[tuple[str, np.ndarray]],
     about: dict[str, Any],
 ) -> None:
-    walked = place.open_generator()
+    generator = place.open_generator()
     features = functools.partial(_features, place.open_measurer()) if place.measurer else None
-    # An object of the user's gives rounded images alone, and rounding would be most of such a length.
-    ruler = None if walked.network is None else Ruler(walked.network, features, walked.device)
-    write_interpolation(open_folder(artifacts), walked, settings, starts=starts, ruler=ruler, about=about)
+    # The user's own object gives only rounded images, and the rounding would dominate the measured length.
+    ruler = None if generator.network is None else Ruler(generator.network, features, generator.device)
+    write_interpolation(open_folder(artifacts), generator, settings, starts=starts, ruler=ruler, about=about)
 
 
 def _features(assessor: Assessor, images: torch.Tensor) -> torch.Tensor:
-    """[n,c,h,w] in [-1,1] -> [n,d]."""
+    """The assessor's features [n,d] of images [n,c,h,w] in [-1,1]."""
     return assessor.network(images)[1]

@@ -1,4 +1,4 @@
-"""Maps of one latent space or two on equal terms: held-out images encoded, drawn by class and measured, as Ray work."""
+"""Maps of one latent space, or of two for comparison: encodes, draws and measures held-out images with a pool."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,14 +27,14 @@ def latent_map(study: Study, targets: Sequence[Target]) -> dict[str, Any]:
     """Writes artifacts/latent_map.png, latent_plane.png (of two latents) and latent_map.json into the study's run.
 
     Args:
-        study: The first one's, whose images and classifier both are measured with.
+        study: The context of the first checkpoint's run. Its images and its measurer are used for both.
         targets: One checkpoint or two.
 
     Returns:
-        The document; the one that is there where nothing has changed since.
+        The document; the existing one if nothing has changed since.
 
     Raises:
-        LatentsError: See `check_maps`, and where the images are too few.
+        LatentsError: `check_maps` refuses the checkpoints, or there are too few images.
     """
     settings, artifacts = study.experiment.latents, study.run.artifacts
     shown = images_shown(study)
@@ -46,18 +46,18 @@ def latent_map(study: Study, targets: Sequence[Target]) -> dict[str, Any]:
     trials = make_trials(shown.labels, count=settings.map_samples, seed=settings.seed)
     works = [_Work(study, target) for target in targets]
     images = _sureness(study, works[0], shown)
-    found = [_measured(study, work, shown, trials) for work in works]
+    measured = [_measured(study, work, shown, trials) for work in works]
     artifacts.delete(DOCUMENT)
-    _draw(study, works, [plane for _, plane in found], shown)
-    figures = [{**one, **row} for one, (row, _) in zip(about["of"], found, strict=True)]
-    # The document comes last, for it says that all are there.
+    _draw(study, works, [plane for _, plane in measured], shown)
+    figures = [{**of, **row} for of, (row, _) in zip(about["of"], measured, strict=True)]
+    # The document comes last: if it exists, the other files do too.
     unsure = {"hole_share_of_images": hole_share(images, sure_from=settings.map_confidence)}
     artifacts.write_json(DOCUMENT, {**about, **unsure, "maps": figures})
     return artifacts.read_json(DOCUMENT)
 
 
 class _Work:
-    """A generator's tasks."""
+    """What the tasks of one generator need."""
 
     def __init__(self, study: Study, target: Target) -> None:
         self.place: Place = place_of(study, target)
@@ -94,7 +94,7 @@ def _measured(study: Study, work: _Work, shown: Shown, trials: Trials) -> tuple[
 
 
 def _sureness(study: Study, work: _Work, shown: Shown) -> np.ndarray:
-    """[n] of the images themselves, which no generator has touched."""
+    """The classifier's confidence [n] on the held-out images themselves."""
     label = study.experiment.latents.map_label
     shards = [(work.place, work.images, part, label) for part in parts_of(shown.indices)]
     return np.concatenate(list(work.crew.map(_judge_images, shards, name="map images")))

@@ -1,4 +1,4 @@
-"""The likelihood of held-out images under a VAE, shared out over the cluster in fixed shards."""
+"""The likelihood of held-out images under a VAE, computed by a pool in fixed shards."""
 
 import math
 from pathlib import Path
@@ -20,16 +20,16 @@ DOCUMENT = "likelihood.json"
 
 
 def likelihood(study: Study, target: Target) -> dict[str, Any]:
-    """Writes artifacts/likelihood.json: ELBO and its two terms, and the importance-weighted bound, in nats an image.
+    """Writes artifacts/likelihood.json: ELBO, its two terms and the importance-weighted bound, in nats per image.
 
     Raises:
-        EvaluationError: It is no VAE, or no image is held out.
+        EvaluationError: The checkpoint is not a VAE, or no image is held out.
     """
     experiment, images = study.run.trained_by(target.checkpoint), str(study.images.path)
     generator, count = load_generator(target.location), len(study.images.held_out_indices)
     check_likelihood(generator)
     if not count:
-        raise EvaluationError("data.held_out: no image is held out, and a likelihood wants images never trained on")
+        raise EvaluationError("data.held_out: no image is held out, but a likelihood needs images not used in training")
     about = _about(study, target, experiment, generator=generator.digest)
     known = study.made(DOCUMENT, about)
     if known is not None:
@@ -37,8 +37,8 @@ def likelihood(study: Study, target: Target) -> dict[str, Any]:
     place = place_of(study, target)
     work = [(place, images, experiment, *span) for span in shards(count)]
     crew, done = crew_of(study, place, images), study.watch.counter(f"shards of {SHARD_IMAGES} images")
-    found = Nats.merged(list(crew.map(_shard, work, name=f"likelihood {target.checkpoint}", done=done)))
-    document = {**about, **_means(found, draws=experiment.evaluation.importance_samples)}
+    nats = Nats.merged(list(crew.map(_shard, work, name=f"likelihood {target.checkpoint}", done=done)))
+    document = {**about, **_means(nats, draws=experiment.evaluation.importance_samples)}
     study.run.artifacts.write_json(DOCUMENT, document)
     return document
 
@@ -57,7 +57,7 @@ def _shard(place: Place, images: str, experiment: Experiment, start: int, stop: 
 
 
 def _about(study: Study, target: Target, experiment: Experiment, *, generator: str) -> dict[str, Any]:
-    """What the figures hang on."""
+    """Everything that the figures depend on; stored with them."""
     images, objective = study.images, experiment.objective
     binarises = objective.likelihood == "bernoulli"
     return {

@@ -1,4 +1,4 @@
-"""Moving along directions as Ray work: strips, films, and effects measured in shards beside random directions."""
+"""Moves along directions with a pool: draws strips and films, and measures effects against random directions."""
 
 import dataclasses
 import functools
@@ -45,21 +45,21 @@ Start = tuple[str, np.ndarray]
 
 EFFECTS, PICTURES = "effects.json", "directions"
 _CHANCE = "random_effects.json"
-_EFFECT_SEED = 1_000_003  # effects are measured on latents of this seed: no method learns from it
-_RANDOM_LATENTS = 32  # of each random direction: their mean slope scatters far less than the directions do
-_FAR_LATENTS = 128  # whose distance to real images is followed
+_EFFECT_SEED = 1_000_003  # effects are measured on latents of this seed, from which no method learns
+_RANDOM_LATENTS = 32  # per random direction; their mean slope varies far less than slopes of different directions
+_FAR_LATENTS = 128  # latents whose distance to real images is measured
 _REAL_IMAGES = 2_000
-_GROUP_OF_RANDOM = 4  # random directions a task
+_GROUP_OF_RANDOM = 4  # random directions per task
 
 
 @dataclasses.dataclass(frozen=True)
 class _Measure:
-    """What every task of one job measures with.
+    """How the tasks of one job measure.
 
     Attributes:
-        place: Generator and assessors.
-        attributes: What the measurer is asked of.
-        strengths: How far each latent is moved.
+        place: Locations of the generator and the assessors.
+        attributes: The attributes that the measurer predicts.
+        strengths: How far each latent is moved, in natural steps.
     """
 
     place: Place
@@ -70,13 +70,13 @@ class _Measure:
 def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
     """Draws and measures directions: strips, films and effects.json in the run's artifacts.
 
-    What was measured with the same settings is kept, so an interrupted job goes on.
+    Effects that were measured with the same settings are kept, so an interrupted job resumes.
 
     Returns:
-        effects.json: file -> what was measured.
+        The content of effects.json: file of a direction -> its effect.
 
     Raises:
-        LatentsError: A direction that is not there, is damaged, or is for latents of another size.
+        LatentsError: A direction is missing, is damaged, or has latents of another size.
     """
     settings, place = study.experiment.latents, place_of(study, target)
     directions = chosen_directions(study.run, target, say=study.watch.say)
@@ -85,7 +85,7 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
     artifacts = study.run.artifacts
     effects = artifacts.read_json(EFFECTS) if artifacts.exists(EFFECTS) else {}
     if place.measurer is None or study.assessors is None:
-        study.watch.say("Effects: not measured, for there is no assessor (the data has no labels)")
+        study.watch.say("Effects: not measured; there is no assessor, because the data has no labels")
         return effects
     attributes = attributes_of(labels_of(study.assessors.measurer), None)
     measure = _Measure(place, attributes, settings.strengths)
@@ -98,79 +98,79 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
     }
     crew = crew_of(study, place, str(study.images.path))
     for file, direction in directions.items():
-        asked = about | {"direction_digest": direction.digest, "latents": settings.effect_samples}
-        if all(effects.get(file, {}).get(key) == value for key, value in asked.items()):
+        basis = about | {"direction_digest": direction.digest, "latents": settings.effect_samples}
+        if all(effects.get(file, {}).get(key) == value for key, value in basis.items()):
             continue
         chance = _chance(study, crew, measure, direction, about)
         effect = _effect(study, crew, measure, direction, chance, file=file)
-        named = {"direction": direction.name, "method": direction.method, "target": direction.target}
+        description = {"direction": direction.name, "method": direction.method, "target": direction.target}
         edit = edit_of(direction)
-        named |= {} if edit is None else {"edit_unit": edit.unit}
-        effects[file] = asked | named | effect.document()
+        description |= {} if edit is None else {"edit_unit": edit.unit}
+        effects[file] = basis | description | effect.document()
         artifacts.write_json(EFFECTS, effects)
         save_direction(dataclasses.replace(direction, effect=effects[file]), study.run.directions)
     return {file: effects[file] for file in directions}
 
 
-def chosen_files(names: Sequence[str], there: Sequence[str]) -> list[str]:
-    """The files that `latents.directions` names, by file, by path, or by what they are for; none named: all.
+def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
+    """The files that `latents.directions` selects, by file name, path or attribute; all files if it is empty.
 
     Raises:
-        LatentsError: There is none, or none of that name.
+        LatentsError: The run has no directions, or none with that name.
 
     >>> chosen_files(["directions/smiling-ganalyze.safetensors", "smiling"],
     ...              ["hat-difference.safetensors", "smiling-ganalyze.safetensors"])
     ['smiling-ganalyze.safetensors']
     """
-    if not there:
-        raise LatentsError("latents.directions: there are none yet; python -m jobs.discover finds some")
+    if not files:
+        raise LatentsError("latents.directions: the run has no directions yet; python -m jobs.discover finds some")
     if not names:
-        return list(there)
-    found: list[str] = []
+        return list(files)
+    chosen: list[str] = []
     for name in names:
         stem = name.rpartition("/")[2].removesuffix(SUFFIX)
-        fitting = [file for file in there if stem in (file.removesuffix(SUFFIX), file.rpartition("-")[0])]
-        if not fitting:
-            known = ", ".join(file.removesuffix(SUFFIX) for file in there)
-            raise LatentsError(f"latents.directions: no direction {name}; there are {known}")
-        found += fitting
-    return list(dict.fromkeys(found))
+        matching = [file for file in files if stem in (file.removesuffix(SUFFIX), file.rpartition("-")[0])]
+        if not matching:
+            known = ", ".join(file.removesuffix(SUFFIX) for file in files)
+            raise LatentsError(f"latents.directions: there is no direction {name}; the run has {known}")
+        chosen += matching
+    return list(dict.fromkeys(chosen))
 
 
 def chosen_directions(
     run: RunFolder, target: Target, *, say: Callable[[str], None] | None = None
 ) -> dict[str, Direction]:
-    """File -> direction of those that `latents.directions` names, each checked against the generator.
+    """File -> direction for those that `latents.directions` selects, each checked against the generator.
 
     Raises:
-        LatentsError: See `steer`.
+        LatentsError: A direction is missing, is damaged, or has latents of another size.
     """
     folder, generator = run.directions, load_generator(target.location)
-    there = [name for name in folder.list() if name.endswith(SUFFIX)] if folder.exists() else []
-    found = {}
-    for file in chosen_files(run.experiment.latents.directions, there):
+    files = [name for name in folder.list() if name.endswith(SUFFIX)] if folder.exists() else []
+    directions = {}
+    for file in chosen_files(run.experiment.latents.directions, files):
         direction = load_direction(folder, file)
-        told = direction.check(latent_size=generator.latent_size, generator=generator.digest, place=file)
-        if told is not None and say is not None:
-            say(f"Warning: {told}")
-        found[file] = direction
-    return found
+        warning = direction.check(latent_size=generator.latent_size, generator=generator.digest, place=file)
+        if warning is not None and say is not None:
+            say(f"Warning: {warning}")
+        directions[file] = direction
+    return directions
 
 
 def check_steering(run: RunFolder, target: Target) -> None:
-    """What can be refused before anything is prepared.
+    """Checks directions and starts before anything is computed.
 
     Raises:
-        LatentsError: See `steer`; or `latents.start` names what is not there.
+        LatentsError: A direction or an entry of `latents.start` is missing, is damaged, or has latents of another size.
     """
     chosen_directions(run, target)
     starts_of(run, load_generator(target.location))
 
 
 def _draw_all(study: Study, place: Place, directions: Mapping[str, Direction], starts: Sequence[Start]) -> None:
-    """Pictures of each, made anew: they are quick, and whoever asks again may have asked for others.
+    """Draws each direction. Pictures are always drawn again: this is fast, and the starts may have changed.
 
-    Those from photographs lie beside those from samples, as NAME-from-PHOTO.
+    Pictures that start from photographs are named NAME-from-PHOTO, so they do not replace those from samples.
     """
     settings = study.experiment.latents
     work = [(place, direction, settings, starts, study.run.artifacts.location) for direction in directions.values()]
@@ -182,7 +182,7 @@ def _draw_all(study: Study, place: Place, directions: Mapping[str, Direction], s
 def _chance(
     study: Study, crew: Tasks, measure: _Measure, direction: Direction, about: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Attribute -> [k] mean slopes of random directions as long as this one; kept for others as long."""
+    """Attribute -> [k] mean slopes of random directions of the same length; stored for directions of that length."""
     settings, artifacts = study.experiment.latents, study.run.artifacts
     step = float(f"{direction.natural_step:.3g}")
     key = f"{step:g}" + (" on the sphere" if direction.keeps_length else "")
@@ -239,7 +239,7 @@ def _far(measure: _Measure, direction: Direction, images: str) -> np.ndarray:
     real = torch.from_numpy(_real_features(images, measure.place))
 
     def distances(shown: np.ndarray) -> np.ndarray:
-        """Exact differences: the quicker way by products loses what is near."""
+        """Distance of each image to the nearest real one, by differences: products would lose small distances."""
         features = torch.from_numpy(assessor.features(shown))
         return torch.cdist(features, real, compute_mode="donot_use_mm_for_euclid_dist").amin(dim=1).numpy()
 
@@ -249,7 +249,7 @@ def _far(measure: _Measure, direction: Direction, images: str) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _real_features(images: str, place: Place) -> np.ndarray:
-    """Features [m,d] of the first training images, once a process."""
+    """Features [m,d] of the first training images; cached per process."""
     return place.open_measurer().features(_real_images(images))
 
 

@@ -1,4 +1,4 @@
-"""The score of a trial's checkpoint, made while the trial trains on."""
+"""Computes the score of a trial's checkpoint in the background, while the trial continues to train."""
 
 import dataclasses
 import os
@@ -23,30 +23,30 @@ from framework.orchestration.trial.spec import TrialScoring
 
 
 class ScoreInTheMaking:
-    """Ray tasks of their own compute it; a thread of rank 0 hands them out and puts their parts together.
+    """A score that Ray tasks compute; a thread of rank 0 submits the tasks and merges their results.
 
-    The tasks take no cores of the cluster's count: the trial's own are theirs as well, and where the trial trains on
-    GPUs the tasks run on its node and see the GPU of its rank 0.
+    The tasks request no cores from Ray: they share those of the trial. If the trial trains on GPUs, they run on its
+    node and use the GPU of its rank 0.
 
     Args:
-        scoring: How.
-        checkpoint: Of what.
-        device: Where the trial's rank 0 trains.
+        scoring: How checkpoints are scored.
+        checkpoint: The checkpoint to score.
+        device: The device that the trial's rank 0 trains on.
     """
 
     def __init__(self, scoring: TrialScoring, checkpoint: Checkpoint, *, device: torch.device) -> None:
         self._future: Future[dict[str, Any]] = Future()
-        # A daemon: a trial that ends does not wait for a score, which is owed then.
+        # A daemon thread, so a trial that ends does not wait for the score. It is computed after a restart.
         threading.Thread(
             target=self._run, args=(scoring, checkpoint, device), name=f"score {checkpoint.name}", daemon=True
         ).start()
 
     def done(self) -> bool:
-        """Whether `result` would not wait."""
+        """Whether the score is ready, or has failed."""
         return self._future.done()
 
     def result(self) -> dict[str, Any]:
-        """The score document, when it is there."""
+        """The score document; waits until it is ready."""
         return self._future.result()
 
     def _run(self, scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> None:
@@ -56,11 +56,11 @@ class ScoreInTheMaking:
             place = "on the trial's GPU" if device.type == "cuda" else "on its node"
             self._future.set_exception(
                 EvaluationError(
-                    f"score {checkpoint.name}: no memory is left for it beside the training {place}; lower "
-                    "compute.images_per_pass, or evaluation.batch_size"
+                    f"score {checkpoint.name}: not enough memory next to the training {place}; lower "
+                    "compute.images_per_pass or evaluation.batch_size"
                 )
             )
-        except BaseException as fault:  # raised again where the result is asked for
+        except BaseException as fault:  # raised again by `result`
             self._future.set_exception(fault)
 
 
@@ -87,7 +87,7 @@ def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) 
     else:
         fake = source_moments(source, scoring.features, blocks=blocks, crew=crew, name=name)
         sides = dataclasses.replace(sides, fake=fake)
-    # In tasks too: one thread each, so that the trial's number of threads moves nothing.
+    # Metrics run in tasks too, on one thread each, so the trial's number of threads does not change the score.
     pool = PartsPool(
         Tasks(TaskResources(scoring.tasks, cores=0.0), scoring.needs), name, gpus=crew if on_gpu else None, device=kind
     )

@@ -1,4 +1,4 @@
-"""What travels to the processes of a trial: plain values, small, nothing that imports torch."""
+"""The work that is sent to the processes of a trial: small plain values, nothing that imports torch."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ class TrialScoring:
     """How a trial's checkpoints are scored while it trains.
 
     Args:
-        request: The score.
-        features: Its feature extractor.
+        request: Which score.
+        features: Which features.
         protocol: The protocol of each score.
-        moments: The file of the real images' moments; None if the score looks at samples alone.
+        moments: The file of the real images' moments; None if the score depends on samples only.
         real: The files of real features, if the score needs them.
-        blocks: Blocks of 32 images at a time.
-        tasks: Ray tasks that share the samples; they run on the trial's own cores, beside its workers.
-        needs: What these tasks read of the job's node.
+        blocks: How many blocks of 32 images are held at a time.
+        tasks: Ray tasks among which the samples are divided; they share the trial's cores with its workers.
+        needs: Files of the job's node that these tasks read.
     """
 
     request: "Request"
@@ -46,16 +46,16 @@ class TrialWork:
 
     Args:
         run: Location of RUN.
-        trial: The trial's name, its folder in RUN/trials.
+        trial: The trial's name, which is its folder in RUN/trials.
         parameters: The searched keys with their values.
-        experiment: What is trained, the parameters already in it.
+        experiment: The configuration of the training, which includes the parameters.
         images: Path of the packed store, the same on every node.
         plan: Workers, cores and GPUs.
-        scoring: How checkpoints are scored; None where they are not.
-        stop: The flag that makes it save and end; None where there is none.
-        mutable: Keys whose values may change between two lives of the trial: no checkpoint is refused for them.
-        needs: What its workers read of the job's node.
-        state_at_end: What it is when it has come to its length: finished, or waiting for the others.
+        scoring: How checkpoints are scored; None if they are not.
+        stop: The flag that makes the trial save and end; None without one.
+        mutable: Keys that may change on resume without invalidating checkpoints.
+        needs: Files of the job's node that the workers read.
+        state_at_end: The state when the trial has reached its length: "finished", or "waiting" for its population.
     """
 
     run: str
@@ -72,11 +72,11 @@ class TrialWork:
 
     @property
     def identity(self) -> Experiment:
-        """What a checkpoint of the trial is known by: the experiment with the mutable keys at their defaults."""
+        """The experiment with the mutable keys at their defaults; its digest identifies the trial's checkpoints."""
         return with_overrides(self.experiment, {key: default_of(key) for key in self.mutable})
 
     def of(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialWork":
-        """This work as one trial's: its parameters laid over the experiment, and its length where it is another."""
+        """The work of one trial: the experiment with the trial's parameters and, if it differs, its length."""
         length = {} if total_images is None else {"training.total_images": total_images}
         experiment = with_overrides(self.experiment, {**parameters, **length})
         return dataclasses.replace(self, trial=trial, parameters=parameters, experiment=experiment)

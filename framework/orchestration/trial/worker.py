@@ -1,4 +1,4 @@
-"""The inside of one DDP worker under Ray Train."""
+"""One DDP worker under Ray Train."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ from framework.training import Report, Trainer, WorkerGroup
 
 
 def train_worker(work: TrialWork) -> None:
-    """Trains this worker's share. A fault that a restart would not mend ends the trial, its reason in state.json."""
+    """Trains this worker's share. An error that a restart would not fix ends the trial; state.json has the reason."""
     context = ray.train.get_context()
     torch.set_num_threads(work.plan.threads_per_worker)
     workers = WorkerGroup.here(
@@ -38,7 +38,7 @@ def train_worker(work: TrialWork) -> None:
     def report(report: Report) -> None:
         if telemetry is not None:
             telemetry.write(report)
-        if report.due:  # Ray's controller takes two reports a second, and holds the training up for more
+        if report.due:  # Ray's controller takes two reports per second; more would delay the training
             ray.train.report(_figures(report) | {"log": list(messages)})
             messages.clear()
 
@@ -47,11 +47,11 @@ def train_worker(work: TrialWork) -> None:
         if workers.rank == 0 and state == "stopped":
             trial.write_state(state="interrupted")
     except LatentscapeError as fault:
-        # What all ranks meet together, rank 0 tells.
+        # Rank 0 records an error that all ranks have. These two kinds may be raised on another rank alone.
         if workers.rank == 0 or isinstance(fault, OutOfMemoryError) or not isinstance(fault, TrainingError):
             trial.write_state(state="failed", error=str(fault))
         if workers.world_size > 1 or isinstance(fault, OutOfMemoryError):
-            raise  # other ranks may wait for this one: Train has to end them
+            raise  # other ranks may wait for this one, so Train has to end them
     finally:
         if telemetry is not None:
             telemetry.close()
@@ -64,7 +64,7 @@ def _train(
     report: Callable[[Report], None],
     log: Callable[[str], None],
 ) -> str:
-    """Gives how it ended: finished, or stopped by the flag."""
+    """Trains and returns "finished", or "stopped" if the stop flag ended the training."""
     experiment = work.experiment
     if work.needs is not None:
         work.needs.bring()
@@ -94,13 +94,13 @@ def _train(
 
 
 def _figures(report: Report) -> dict[str, Any]:
-    """What Ray sees of a report: its numbers, the score and where the checkpoint lies."""
+    """The parts of a report that are sent through Ray: its numbers, warnings, and scores with their checkpoints."""
     figures: dict[str, Any] = {key: value for key, value in report.metrics.items() if isinstance(value, (int, float))}
     figures["warnings"] = list(report.warnings)
     if report.scores:
         figures["scores"] = [
-            {"images_seen": one.images_seen, "checkpoint": one.checkpoint, **_value(one.document)}
-            for one in report.scores
+            {"images_seen": scored.images_seen, "checkpoint": scored.checkpoint, **_value(scored.document)}
+            for scored in report.scores
         ]
     return figures
 
