@@ -43,8 +43,8 @@ def train_worker(work: TrialWork) -> None:
             messages.clear()
 
     try:
-        state = _train(work, trial, workers, report, messages.append)
-        if workers.rank == 0 and state == "stopped":
+        outcome = _trainer_of(work, trial, workers, report, messages.append).run()
+        if workers.rank == 0 and outcome.state == "stopped":
             trial.write_state(state="interrupted")
     except LatentscapeError as fault:
         # Rank 0 records an error that all ranks have. These two kinds may be raised on another rank alone.
@@ -57,14 +57,14 @@ def train_worker(work: TrialWork) -> None:
             telemetry.close()
 
 
-def _train(
+def _trainer_of(
     work: TrialWork,
     trial: TrialFolder,
     workers: WorkerGroup,
     report: Callable[[Report], None],
     log: Callable[[str], None],
-) -> str:
-    """Trains and returns "finished", or "stopped" if the stop flag ended the training."""
+) -> Trainer:
+    """The trainer of this worker's share, with the images and checkpoints opened."""
     experiment = work.experiment
     if work.needs is not None:
         work.needs.bring()
@@ -80,7 +80,7 @@ def _train(
         assert work.scoring is not None
         return ScoreInTheMaking(work.scoring, checkpoint, device=torch.device(workers.device))
 
-    outcome = Trainer(
+    return Trainer(
         experiment=experiment,
         images=images,
         store=store,
@@ -89,8 +89,7 @@ def _train(
         score=None if work.scoring is None else score,
         should_stop=None if work.stop is None else work.stop.reader(),
         log=log,
-    ).run()
-    return outcome.state
+    )
 
 
 def _figures(report: Report) -> dict[str, Any]:
