@@ -13,7 +13,7 @@ from framework.latents.directions.sheet import make_sheet, sample_grid
 from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.protocols import GeneratorLike
 from framework.latents.walks.interpolate import draw_corners, draw_loop, interpolate
-from framework.latents.walks.smoothness import Ruler
+from framework.latents.walks.smoothness import PathMeter
 from framework.storage import Folder
 
 SAMPLES = "samples.png"
@@ -54,7 +54,7 @@ def write_interpolation(
     config: LatentsConfig,
     *,
     starts: Sequence[tuple[str, np.ndarray]] = (),
-    ruler: Ruler | None = None,
+    ruler: PathMeter | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Both walks, as `interpolate` makes them; `about` joins the document, such as the checkpoint."""

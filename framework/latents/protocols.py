@@ -72,7 +72,7 @@ class AssessorLike(Protocol):
         ...
 
 
-class Judges(Protocol):
+class Assessors(Protocol):
     """Two assessors trained on disjoint halves: one finds, the other measures what was found."""
 
     @property
@@ -105,7 +105,7 @@ Assess = Callable[[np.ndarray], Assessed]
 """Latents [n, z] -> what both assessors say of their images; whoever provides one may share the latents out."""
 
 
-def assess_latents(generator: GeneratorLike, judges: Judges, latents: np.ndarray) -> Assessed:
+def assess_latents(generator: GeneratorLike, judges: Assessors, latents: np.ndarray) -> Assessed:
     """Make the images of latents and have both assessors judge them; the images are not kept.
 
     A pure function of each latent: parts of the latents, in slices of whole 256s, may be assessed anywhere, and

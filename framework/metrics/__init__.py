@@ -7,8 +7,8 @@ from framework.metrics.frechet import frechet_distance
 from framework.metrics.inception_score import inception_score
 from framework.metrics.kernel import KernelDistance, kernel_distance, subset_distance, subset_indices
 from framework.metrics.manifold import (
-    Cover,
-    Radii,
+    KnnRadii,
+    NeighbourCounts,
     blocks,
     cover,
     cover_bytes,
@@ -21,12 +21,12 @@ from framework.metrics.memorisation import Memorisation, memorisation
 from framework.metrics.moments import Moments
 
 __all__ = [
-    "Cover",
     "Extrapolation",
     "KernelDistance",
+    "KnnRadii",
     "Memorisation",
     "Moments",
-    "Radii",
+    "NeighbourCounts",
     "blocks",
     "cost",
     "cover",

@@ -68,7 +68,7 @@ def nearest(queries: Any, points: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True, eq=False)
-class Cover:
+class NeighbourCounts:
     """What real images of some rows and all generated ones say of each other; parts merge with `+` in any order.
 
     Attributes:
@@ -89,11 +89,11 @@ class Cover:
     nearest: np.ndarray
     nearest_index: np.ndarray
 
-    def __add__(self, other: "Cover") -> "Cover":
+    def __add__(self, other: "NeighbourCounts") -> "NeighbourCounts":
         nearer = (other.nearest < self.nearest) | (
             (other.nearest == self.nearest) & (other.nearest_index < self.nearest_index)
         )
-        return Cover(
+        return NeighbourCounts(
             self.real + other.real,
             self.recalled + other.recalled,
             self.covered + other.covered,
@@ -114,7 +114,7 @@ class Cover:
 
 
 @dataclass(frozen=True, eq=False)
-class Radii:
+class KnnRadii:
     """The balls that a cover is made of.
 
     Attributes:
@@ -128,7 +128,7 @@ class Radii:
     fake: np.ndarray
 
 
-def cover(real: Any, fake: Any, balls: Radii, *, rows: tuple[int, int] | None = None) -> Cover:
+def cover(real: Any, fake: Any, balls: KnnRadii, *, rows: tuple[int, int] | None = None) -> NeighbourCounts:
     """The cover of all rows, or of the real images start to stop.
 
     Args:
@@ -149,7 +149,7 @@ def manifold_scores(real: Any, fake: Any, *, precision_k: int = 3, density_k: in
         ValueError: A side has too few points for its neighbours, or something is not finite.
     """
     of_real = radii_of(real, ks=(precision_k, density_k))
-    balls = Radii(of_real[:, 0], of_real[:, 1], radii(fake, k=precision_k))
+    balls = KnnRadii(of_real[:, 0], of_real[:, 1], radii(fake, k=precision_k))
     return cover(real, fake, balls).scores(density_k=density_k)
 
 
@@ -185,11 +185,11 @@ def cover_bytes(real: int, fake: int, size: int) -> int:
     return 8 * (3 * BLOCK_ROWS * max(real, fake) + 2 * _CHUNK_COLUMNS * size + BLOCK_ROWS * size)
 
 
-def _cover_block(real: Any, fake: Any, balls: Radii, start: int, stop: int) -> Cover:
+def _cover_block(real: Any, fake: Any, balls: KnnRadii, start: int, stop: int) -> NeighbourCounts:
     distances = pairwise_distances(np.asarray(real[start:stop]), fake).numpy()
     wide = distances < balls.real_density[start:stop, None]
     nearest = distances.min(axis=0)
-    return Cover(
+    return NeighbourCounts(
         stop - start,
         int((distances < balls.fake[None, :]).any(axis=1).sum()),
         int((distances.min(axis=1) < balls.real_density[start:stop]).sum()),

@@ -129,12 +129,12 @@ def _forward_and_backward(
 ) -> Callable[[], None]:
     shape, device = {"resolution": resolution, "channels": channels, "seed": 0}, precision.device
     generator = build_generator(experiment.model, **shape).to(device)
-    partner = build_partner(experiment.model, **shape).to(device)
+    companion = build_partner(experiment.model, **shape).to(device)
     count = max(2, _PROBED_PIXELS // resolution**2)
     latents = torch.from_numpy(sample_latents(count, experiment.model.latent_size, seed=0)).to(device)
 
     def work() -> None:
         with precision.autocast():
-            partner(generator(latents)).float().sum().backward()
+            companion(generator(latents)).float().sum().backward()
 
     return work

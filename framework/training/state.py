@@ -57,7 +57,7 @@ class State(ABC):
         dtype = torch.float64 if precision == "float64" else torch.float32
         shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
         generator = build_generator(experiment.model, **shape).to(device, dtype)
-        partner = build_partner(experiment.model, **shape).to(device, dtype)
+        companion = build_partner(experiment.model, **shape).to(device, dtype)
         return cls(
             experiment=experiment,
             resolution=resolution,
@@ -66,23 +66,23 @@ class State(ABC):
             generator=generator,
             ema=Ema(generator, half_life_images=experiment.training.ema_half_life_images),
             generator_optimizer=adam(generator, experiment.optimizer, lr=experiment.optimizer.generator_lr),
-            **cls.beside(partner, experiment),
+            **cls.companion_fields(companion, experiment),
         )
 
     @classmethod
     @abstractmethod
-    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
+    def companion_fields(cls, companion: nn.Module, experiment: Experiment) -> dict[str, Any]:
         """The fields that a family adds: what the generator is trained with, and what goes with that."""
 
     @abstractmethod
-    def partner(self) -> tuple[str, nn.Module, Optimizer]:
+    def companion(self) -> tuple[str, nn.Module, Optimizer]:
         """What the generator is trained with: its name, itself and its optimizer."""
 
-    def averages(self) -> dict[str, Ema]:
+    def ema_networks(self) -> dict[str, Ema]:
         """Moving averages by the name of their part of a checkpoint."""
         return {"ema": self.ema}
 
-    def settle(self, images: PackedStore) -> None:  # noqa: B027  most families have nothing to do
+    def prepare_for_sampling(self, images: PackedStore) -> None:  # noqa: B027  most families have nothing to do
         """What has to be known of the training images before the averages are shown or saved; of most nothing."""
 
     def save(self, store: CheckpointStore) -> Checkpoint:
@@ -151,7 +151,7 @@ class State(ABC):
 
     def networks(self) -> dict[str, nn.Module]:
         """Those that are trained, by name."""
-        name, network, _ = self.partner()
+        name, network, _ = self.companion()
         return {"generator": self.generator, name: network}
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -159,10 +159,10 @@ class State(ABC):
         return {name: optimizer for name, (_, optimizer) in self._optimizers().items()}
 
     def _parts(self) -> dict[str, nn.Module]:
-        return self.networks() | {name: average.network for name, average in self.averages().items()}
+        return self.networks() | {name: average.network for name, average in self.ema_networks().items()}
 
     def _optimizers(self) -> dict[str, tuple[nn.Module, Optimizer]]:
-        name, network, optimizer = self.partner()
+        name, network, optimizer = self.companion()
         return {"generator": (self.generator, self.generator_optimizer), name: (network, optimizer)}
 
 
@@ -174,12 +174,12 @@ class TrainState(State):
     discriminator_optimizer: Optimizer
 
     @classmethod
-    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
+    def companion_fields(cls, companion: nn.Module, experiment: Experiment) -> dict[str, Any]:
         """The discriminator's."""
-        optimizer = adam(partner, experiment.optimizer, lr=experiment.optimizer.discriminator_lr)
-        return {"discriminator": partner, "discriminator_optimizer": optimizer}
+        optimizer = adam(companion, experiment.optimizer, lr=experiment.optimizer.discriminator_lr)
+        return {"discriminator": companion, "discriminator_optimizer": optimizer}
 
-    def partner(self) -> tuple[str, nn.Module, Optimizer]:
+    def companion(self) -> tuple[str, nn.Module, Optimizer]:
         """The discriminator."""
         return "discriminator", self.discriminator, self.discriminator_optimizer
 

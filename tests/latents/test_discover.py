@@ -8,7 +8,7 @@ from torch import nn
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.directions.attributes import Attribute, attributes_of
-from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.directions.edits import EDITS, edits_for
 from framework.latents.directions.sorted_samples import read_piles
 from framework.models import sample_latents
@@ -49,7 +49,7 @@ def tools():
         return lambda images: sign * 2 * images.flatten(1) @ plane
 
     network = Network()
-    return Tools(
+    return DiscoveryModels(
         latent_size=SIZE,
         digest="a" * 64,
         sample=lambda n, start: sample_latents(n, SIZE, seed=0, start=start),

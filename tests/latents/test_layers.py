@@ -8,7 +8,7 @@ from torch import nn
 
 from framework.config import LatentsConfig, ModelConfig
 from framework.errors import LatentsError
-from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.directions.methods.layers import early_activations
 from framework.latents.directions.methods.sefa import first_weight
 from framework.models import build_generator, sample_latents
@@ -102,7 +102,7 @@ def test_what_has_no_such_layer_is_said_in_one_line():
 
 
 def _tools(network):
-    return Tools(
+    return DiscoveryModels(
         latent_size=SIZE,
         digest="a" * 64,
         sample=lambda n, start: sample_latents(n, SIZE, seed=0, start=start),

@@ -16,7 +16,7 @@ from framework.latents.walks.interpolate import (
     loop,
     slerp,
 )
-from framework.latents.walks.smoothness import Ruler
+from framework.latents.walks.smoothness import PathMeter
 
 FINITE = st.floats(-10, 10, width=32)
 
@@ -158,7 +158,7 @@ def test_a_film_of_a_loop_and_a_sheet_of_corners(toy):
 
 
 def test_a_walk_is_measured_the_same_however_many_pictures_are_drawn(toy):
-    ruler = Ruler(lambda z: z[:, :4, None, None] / 4)
+    ruler = PathMeter(lambda z: z[:, :4, None, None] / 4)
     few, many = (interpolate(toy, LatentsConfig(interpolation_steps=steps), ruler=ruler) for steps in (2, 7))
     lengths = few.document["path_length"]
     assert lengths == many.document["path_length"]

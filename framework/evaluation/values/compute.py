@@ -38,11 +38,11 @@ from framework.evaluation.values.parts import (
     subsets_part,
 )
 from framework.metrics import (
-    Cover,
     KernelDistance,
+    KnnRadii,
     Memorisation,
     Moments,
-    Radii,
+    NeighbourCounts,
     blocks,
     extrapolate,
     frechet_distance,
@@ -230,22 +230,22 @@ def _by_balls(families: Any, sides: Sides, count: int, ks: dict[str, int], share
     )
     only_nearest = set(families) & set(BALLS) == {"memorisation"}
     if only_nearest:
-        balls = Radii(np.zeros(real_count), np.zeros(real_count), np.zeros(count))
+        balls = KnnRadii(np.zeros(real_count), np.zeros(real_count), np.zeros(count))
     else:
         sizes = ((real, real_count, (near_k, wide_k)), (fake, count, (near_k,)))
         work = [(features, total, ks, *rows) for features, total, ks in sizes for rows in blocks(total)]
         parts = sharer.map(radii_part, work, "neighbours")
         of_real, of_fake = (np.concatenate(list(itertools.islice(parts, len(blocks(total))))) for _, total, _ in sizes)
-        balls = Radii(*of_real.T, *of_fake.T)
+        balls = KnnRadii(*of_real.T, *of_fake.T)
     work = [(real, fake, count, balls, *rows) for rows in blocks(real_count)]
-    whole: Cover = functools.reduce(operator.add, sharer.map(cover_part, work, "cover"))
+    whole: NeighbourCounts = functools.reduce(operator.add, sharer.map(cover_part, work, "cover"))
     found = {family: Value(value) for family, value in whole.scores(density_k=wide_k).items()}
     if "memorisation" in families:
         found["memorisation"] = _memorisation(whole, real, _there(sides.held_out_features), sharer)
     return found
 
 
-def _memorisation(whole: Cover, real: Features, held_out: Features, sharer: Sharer) -> Value:
+def _memorisation(whole: NeighbourCounts, real: Features, held_out: Features, sharer: Sharer) -> Value:
     work = [(held_out, real, *rows) for rows in blocks(len(opened(held_out)))]
     distances = np.concatenate(list(sharer.map(nearest_part, work, "held-out")))
     found: Memorisation = memorisation(whole.nearest, distances, closest=CLOSEST)

@@ -6,12 +6,12 @@ import numpy as np
 
 from framework.latents.arithmetic.plan import Note
 from framework.latents.arithmetic.selection import SURE, sure_count
-from framework.latents.arithmetic.trace import Study
+from framework.latents.arithmetic.trace import ArithmeticTrace
 from framework.latents.attributes.expression import format_expression
 from framework.latents.protocols import typical_norm
 
 
-def document_of(study: Study, *, requested: str, notes: list[Note]) -> dict[str, Any]:
+def document_of(study: ArithmeticTrace, *, requested: str, notes: list[Note]) -> dict[str, Any]:
     """`arithmetic.json`."""
     latent_size = study.result.shape[0]
     protocol = _protocol(study)
@@ -36,7 +36,7 @@ def document_of(study: Study, *, requested: str, notes: list[Note]) -> dict[str,
     }
 
 
-def _protocol(study: Study) -> dict[str, Any]:
+def _protocol(study: ArithmeticTrace) -> dict[str, Any]:
     return {
         "finder": study.judges.finder.digest if study.judges else None,
         "measurer": study.judges.measurer.digest if study.judges else None,
@@ -49,13 +49,13 @@ def _protocol(study: Study) -> dict[str, Any]:
     }
 
 
-def _score(study: Study, row: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:
+def _score(study: ArithmeticTrace, row: dict[str, Any], protocol: dict[str, Any]) -> dict[str, Any]:
     own = {"expression": format_expression(study.terms), "shows": row["attribute"]}
     beside = {key: row[key] for key in ("count", "interval", "random_share", "random_samples", "random_interval")}
     return {"metric": "latent_arithmetic_share", "value": row["share"], "protocol": own | protocol | beside}
 
 
-def _group(study: Study, name: str) -> dict[str, Any]:
+def _group(study: ArithmeticTrace, name: str) -> dict[str, Any]:
     group, members, hands = study.groups[name], study.members[name], study.hands_of(name)
     found: dict[str, Any] = {
         "chosen_by": "photograph" if group.latent is not None else "assessor" if group.numbers is None else "person",

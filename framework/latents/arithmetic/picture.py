@@ -3,12 +3,12 @@
 import numpy as np
 
 from framework.images import Term, equation
-from framework.latents.arithmetic.trace import Study
+from framework.latents.arithmetic.trace import ArithmeticTrace
 from framework.latents.attributes.expression import format_expression
 from framework.latents.protocols import GeneratorLike
 
 
-def draw(study: Study, generator: GeneratorLike) -> np.ndarray:
+def draw(study: ArithmeticTrace, generator: GeneratorLike) -> np.ndarray:
     """The equation of pictures, [H, W, 3] uint8, with its scores, where its members come from, what was measured."""
     names = list(study.members)
     vectors = np.stack([*study.means.values(), study.result]).astype(np.float32)
@@ -27,7 +27,7 @@ def draw(study: Study, generator: GeneratorLike) -> np.ndarray:
     return equation(terms, result, _result(study), title=format_expression(study.terms), note="\n".join(_lines(study)))
 
 
-def _captions(study: Study, name: str) -> list[str]:
+def _captions(study: ArithmeticTrace, name: str) -> list[str]:
     members = study.members[name]
     if not members.numbers:
         return ["photograph"]
@@ -36,7 +36,7 @@ def _captions(study: Study, name: str) -> list[str]:
     return [f"{number}\n{score:.2f}" for number, score in zip(members.numbers, members.scores, strict=True)]
 
 
-def _result(study: Study) -> str:
+def _result(study: ArithmeticTrace) -> str:
     if study.judged is None:
         return "result"
     scores = study.judged.measurer
@@ -44,7 +44,7 @@ def _result(study: Study) -> str:
     return "\n".join(["result", *shown])
 
 
-def _lines(study: Study) -> list[str]:
+def _lines(study: ArithmeticTrace) -> list[str]:
     seed = f"samples of seed {study.config.seed}"
     by_person = [name for name, group in study.groups.items() if group.numbers is not None]
     photographs = [name for name, group in study.groups.items() if group.latent is not None]

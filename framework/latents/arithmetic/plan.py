@@ -17,7 +17,7 @@ Note = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ArithmeticPlan:
     """What to run.
 
     Attributes:
@@ -38,7 +38,7 @@ def plan_of(
     target: str = "RUN",
     fallback: bool = True,
     photographs: Mapping[str, np.ndarray] = MappingProxyType({}),
-) -> Plan:
+) -> ArithmeticPlan:
     """The first of `latents.expression` and `latents.fallback_expression` whose groups are all known.
 
     Args:
@@ -56,14 +56,14 @@ def plan_of(
     terms = parse_expression(config.expression, known=known)
     groups, faults = _resolved(terms, config, labels, photographs)
     if not faults:
-        return Plan(terms, groups, [])
+        return ArithmeticPlan(terms, groups, [])
     if not fallback:
         raise LatentsError("; ".join(faults.values()))
     instead = parse_expression(config.fallback_expression, known=known, where="latents.fallback_expression")
     groups, still = _resolved(instead, config, labels, photographs)
     done = "only the numbered sheet was made" if still else f"{config.fallback_expression!r} was run instead"
     note = {"text": _what_is_missing(config, faults, known, done), "command": _command(config, faults, target)}
-    return Plan([], {}, [note]) if still else Plan(instead, groups, [note])
+    return ArithmeticPlan([], {}, [note]) if still else ArithmeticPlan(instead, groups, [note])
 
 
 def _resolved(

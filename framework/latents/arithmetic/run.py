@@ -18,11 +18,11 @@ from framework.latents.arithmetic.document import document_of
 from framework.latents.arithmetic.picture import draw
 from framework.latents.arithmetic.plan import Note, plan_of
 from framework.latents.arithmetic.selection import Candidates, choose, deal, gather, require_candidates
-from framework.latents.arithmetic.trace import Measured, Members, Study, conditions_of
+from framework.latents.arithmetic.trace import ArithmeticTrace, Measured, Members, conditions_of
 from framework.latents.attributes.expression import SignedGroup
 from framework.latents.attributes.groups import Condition, Group, labels_of
 from framework.latents.attributes.shares import combine, expected, measured_rows
-from framework.latents.protocols import Assess, Assessed, GeneratorLike, Judges, assess_latents
+from framework.latents.protocols import Assess, Assessed, Assessors, GeneratorLike, assess_latents
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def run_arithmetic(
     generator: GeneratorLike,
     config: LatentsConfig,
     *,
-    judges: Judges | None,
+    judges: Assessors | None,
     assess: Assess | None = None,
     target: str = "RUN",
     fallback: bool = True,
@@ -95,9 +95,9 @@ def _study(
     terms: list[SignedGroup],
     groups: Mapping[str, Group],
     *,
-    judges: Judges | None,
+    judges: Assessors | None,
     assess: Assess | None,
-) -> Study:
+) -> ArithmeticTrace:
     conditions = conditions_of(groups)
     sought = {name: condition for name, condition in conditions.items() if groups[name].numbers is None}
     measurable = len(conditions) == len(groups) and bool(expected(terms, conditions))
@@ -117,7 +117,7 @@ def _study(
     if assess is not None:  # the members one after the other, then the result
         judged = assess(np.concatenate([*parts.values(), result[None]]))
     members = _members(groups, indices, parts, judged)
-    return Study(config, terms, groups, members, judges, candidates, judged and judged.last(), measured)
+    return ArithmeticTrace(config, terms, groups, members, judges, candidates, judged and judged.last(), measured)
 
 
 def _candidates(

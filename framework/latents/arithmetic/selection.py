@@ -32,7 +32,7 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Hands:
+class RepeatedDraws:
     """What the repeats draw from, for one group, and what they drew.
 
     Attributes:
@@ -112,7 +112,7 @@ def deal(
     repeats: int,
     without: Sequence[int],
     seed: int,
-) -> dict[str, Hands]:
+) -> dict[str, RepeatedDraws]:
     """Members for each repeat: random ones of those that the finder is sure of.
 
     The least used of a group are dealt first, so that two repeats share no sample until all have been used, and then
@@ -126,10 +126,10 @@ def deal(
         without: Indices left out, which are the picture's.
         seed: Of the shuffles.
     """
-    decks: dict[str, _Deck] = {}
+    decks: dict[str, _Shuffled] = {}
     for position, name in enumerate(sorted(conditions, key=lambda g: (sure_count(candidates, conditions[g]), g))):
         pool = _pool(candidates, conditions[name], size=size, without=without)
-        decks[name] = _Deck(pool.tolist(), np.random.default_rng([seed, position]))
+        decks[name] = _Shuffled(pool.tolist(), np.random.default_rng([seed, position]))
     drawn: dict[str, list[list[int]]] = {name: [] for name in decks}
     for _ in range(repeats):
         taken: set[int] = set()
@@ -139,10 +139,10 @@ def deal(
     return {name: _hands(candidates, conditions[name], decks[name], hands) for name, hands in drawn.items()}
 
 
-def _hands(candidates: Candidates, condition: Condition, deck: "_Deck", hands: list[list[int]]) -> Hands:
+def _hands(candidates: Candidates, condition: Condition, deck: "_Shuffled", hands: list[list[int]]) -> RepeatedDraws:
     pool = np.array(deck.members)
     least = float(condition.probability(candidates.assessed.finder)[pool].min())
-    return Hands(pool=pool, least_sureness=least, drawn=np.array(hands), most_uses=max(deck.uses.values()))
+    return RepeatedDraws(pool=pool, least_sureness=least, drawn=np.array(hands), most_uses=max(deck.uses.values()))
 
 
 def _surest_first(candidates: Candidates, condition: Condition) -> np.ndarray:
@@ -156,7 +156,7 @@ def _pool(candidates: Candidates, condition: Condition, *, size: int, without: S
     return left[: max(sure, size + POOL_SPARE)]
 
 
-class _Deck:
+class _Shuffled:
     """Members, of which the least used are dealt first, in a random order."""
 
     def __init__(self, members: list[int], random: np.random.Generator) -> None:

@@ -8,11 +8,11 @@ import numpy as np
 
 from framework.config.schema import LatentsConfig
 from framework.latents.arithmetic.plan import Note
-from framework.latents.arithmetic.selection import SURE, Candidates, Hands, sure_count
+from framework.latents.arithmetic.selection import SURE, Candidates, RepeatedDraws, sure_count
 from framework.latents.attributes.expression import SignedGroup
 from framework.latents.attributes.groups import Condition, Group
 from framework.latents.attributes.shares import combine, expected
-from framework.latents.protocols import Assessed, Judges
+from framework.latents.protocols import Assessed, Assessors
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Measured:
         norm: Mean norm of the results.
     """
 
-    hands: Mapping[str, Hands]
+    hands: Mapping[str, RepeatedDraws]
     rows: list[dict[str, Any]]
     norm: float
 
 
 @dataclass(frozen=True)
-class Study:
+class ArithmeticTrace:
     """One expression, worked out on one generator.
 
     Attributes:
@@ -64,7 +64,7 @@ class Study:
     terms: list[SignedGroup]
     groups: Mapping[str, Group]
     members: Mapping[str, Members]
-    judges: Judges | None
+    judges: Assessors | None
     candidates: Candidates | None
     judged: Assessed | None
     measured: Measured | None
@@ -84,7 +84,7 @@ class Study:
         """[z], the raw sum."""
         return combine(self.terms, self.means)
 
-    def hands_of(self, name: str) -> Hands | None:
+    def hands_of(self, name: str) -> RepeatedDraws | None:
         """What the repeats drew of a group; None where nothing was measured."""
         return self.measured.hands.get(name) if self.measured else None
 

@@ -35,7 +35,7 @@ _PART = 2_000  # latents at a time for principal components
 
 
 @dataclass(frozen=True)
-class Tools:
+class DiscoveryModels:
     """What methods work with.
 
     Attributes:
@@ -59,7 +59,7 @@ class Tools:
     made_of: Mapping[str, Any]
 
 
-def discover(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+def discover(tools: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """The directions that `latents.method` finds.
 
     Raises:
@@ -68,7 +68,7 @@ def discover(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direct
     return _METHODS[config.method](tools, config, labels)
 
 
-def _by_sides(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+def _by_sides(tools: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """Difference of means and InterFaceGAN: the samples that the finder is surest of, on either side."""
     if config.method == "difference" and config.piles is not None:
         return _by_piles(tools, config, labels)
@@ -92,7 +92,7 @@ def _by_sides(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direc
     return found
 
 
-def _by_piles(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+def _by_piles(tools: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """Latent Compass, and the difference of means between piles: numbered samples, sorted by a person."""
     assert config.piles is not None
     piles = read_piles(config.piles, samples=config.sheet_samples)
@@ -103,7 +103,7 @@ def _by_piles(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direc
     return [_direction(tools, config, name, _normal(config, low, high), 1.0, target=target, settings=piles)]
 
 
-def _by_expression(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+def _by_expression(tools: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """`latents.expression` as a direction: the signed sum of its groups' means, by numbers or by the finder."""
     known = known_names(config, labels)
     terms = parse_expression(config.expression, known=known)
@@ -131,13 +131,13 @@ def _normal(config: LatentsConfig, low: np.ndarray, high: np.ndarray) -> np.ndar
     return boundary_normal(low, high)
 
 
-def _compass(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+def _compass(tools: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     if config.piles is None:
         raise LatentsError("latents.piles: wants the CSV in which samples are sorted, with the columns number and pile")
     return _by_piles(tools, config, labels)
 
 
-def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
+def _ganalyze(tools: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     if tools.score is None:
         raise LatentsError("latents.method: ganalyze wants an assessor, and the data has no labels")
     generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
@@ -169,7 +169,7 @@ def score_name(config: LatentsConfig) -> str:
     return config.name or config.score.partition(":")[2]
 
 
-def _sefa(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
+def _sefa(tools: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
     if tools.network is None:
         raise LatentsError("latents.method: sefa reads the first layer, and this generator shows none")
     parts = sefa(first_weight(tools.network, tools.latent_size), count=config.components)
@@ -179,7 +179,7 @@ def _sefa(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
     ]
 
 
-def _ganspace(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
+def _ganspace(tools: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
     if tools.network is None:
         raise LatentsError("latents.method: ganspace reads an early layer, and this generator shows none")
     parts = ganspace(_Activations(tools, tools.network, config.samples), count=config.components)
@@ -192,7 +192,7 @@ def _ganspace(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]
 class _Activations:
     """Latents and what the first layer behind its nonlinearity makes of them, part by part, as often as wanted."""
 
-    def __init__(self, tools: Tools, network: nn.Module, samples: int) -> None:
+    def __init__(self, tools: DiscoveryModels, network: nn.Module, samples: int) -> None:
         self._tools, self._network, self._samples = tools, network, samples
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -210,7 +210,7 @@ class _Activations:
             yield latents, torch.cat(kept).float().numpy()
 
 
-def _steerable(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
+def _steerable(tools: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
     generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
     steer = steer_linear if config.walk == "linear" else steer_nonlinear
     with torch.no_grad():
@@ -234,7 +234,7 @@ def _steerable(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction
     return found
 
 
-_METHODS: dict[str, Callable[[Tools, LatentsConfig, Labels], list[Direction]]] = {
+_METHODS: dict[str, Callable[[DiscoveryModels, LatentsConfig, Labels], list[Direction]]] = {
     "difference": _by_sides,
     "interfacegan": _by_sides,
     "compass": _compass,
@@ -256,14 +256,14 @@ _LISTENS_TO: dict[str, tuple[str, ...]] = {
 }
 
 
-def _differentiable(tools: Tools, config: LatentsConfig) -> Generate:
+def _differentiable(tools: DiscoveryModels, config: LatentsConfig) -> Generate:
     if tools.generate is None:
         raise LatentsError(f"latents.method: {config.method} wants a generator that gradients go through")
     return tools.generate
 
 
 def _direction(
-    tools: Tools,
+    tools: DiscoveryModels,
     config: LatentsConfig,
     name: str,
     vector: np.ndarray,

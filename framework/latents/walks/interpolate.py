@@ -11,7 +11,7 @@ from framework.errors import LatentsError
 from framework.images import Row, corner_sheet, strips
 from framework.latents.films import draw_frames
 from framework.latents.protocols import GeneratorLike, typical_norm
-from framework.latents.walks.smoothness import PATH_STEPS, Ruler, measured, smoothness
+from framework.latents.walks.smoothness import PATH_STEPS, PathMeter, measured, smoothness
 
 LEG_FRAMES = 30  # from one sample to the next: 1.2 seconds
 _LABELS = {"lerp": "linear (lerp)", "slerp": "spherical (slerp)"}
@@ -96,7 +96,7 @@ def interpolate(
     config: LatentsConfig,
     *,
     starts: Sequence[tuple[str, np.ndarray]] = (),
-    ruler: Ruler | None = None,
+    ruler: PathMeter | None = None,
 ) -> Interpolation:
     """Both walks from one latent to another, in `latents.interpolation_steps` pictures.
 
@@ -137,7 +137,7 @@ def interpolate(
     return Interpolation(picture=picture, document=document, latents=latents)
 
 
-def _smoothness(ruler: Ruler, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
+def _smoothness(ruler: PathMeter, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
     """Over `latents.path_pairs` pairs of samples, the first of them samples 1 and 2, whatever the walk starts from."""
     pairs = generator.sample_latents(2 * config.path_pairs, config.seed).reshape(config.path_pairs, 2, -1)
     ways = {"lerp": lerp, "slerp": slerp}

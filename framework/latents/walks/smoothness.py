@@ -15,7 +15,7 @@ _AT_A_TIME = 32
 
 
 @dataclass(frozen=True)
-class Ruler:
+class PathMeter:
     """Measures ways by their images, unrounded: on a fine walk rounding to whole levels would add a fifth.
 
     Attributes:
@@ -55,14 +55,14 @@ class Ruler:
         return points if self.features is not None else points * in_levels(1 / points.shape[1])
 
 
-def measured(ruler: Ruler, walks: dict[str, np.ndarray]) -> dict[str, Any]:
+def measured(ruler: PathMeter, walks: dict[str, np.ndarray]) -> dict[str, Any]:
     """Lengths of walks [s,z] between the same ends, and straight on between those, as interpolation.json holds them."""
     first = next(iter(walks.values()))
     lengths = {name: ruler.length(walk) for name, walk in walks.items()}
     return {**lengths, "straight": ruler.length(first[[0, -1]]), "features": ruler.name, "steps": len(first)}
 
 
-def smoothness(ruler: Ruler, walks: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
+def smoothness(ruler: PathMeter, walks: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
     """How straight and how even ways are, by many of them: name -> walks [s,z], as interpolation.json's `paths` says.
 
     `ratio` is a way's length over the straight distance between the images at its ends, 1 where images change straight

@@ -16,7 +16,7 @@ from framework.latents.artifacts import (
     write_loop,
     write_samples,
 )
-from framework.latents.walks.smoothness import Ruler
+from framework.latents.walks.smoothness import PathMeter
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.context import Study
 from framework.orchestration.studies.models import Place, crew_of, made_of, place_of
@@ -65,7 +65,7 @@ def _draw_walks(
     walked = place.open_generator()
     features = functools.partial(_features, place.open_measurer()) if place.measurer else None
     # An object of the user's gives rounded images alone, and rounding would be most of such a length.
-    ruler = None if walked.network is None else Ruler(walked.network, features, walked.device)
+    ruler = None if walked.network is None else PathMeter(walked.network, features, walked.device)
     write_interpolation(open_folder(artifacts), walked, settings, starts=starts, ruler=ruler, about=about)
 
 

@@ -78,7 +78,7 @@ class Keeper:
 
     def _save(self, state: State, images: PackedStore) -> Checkpoint:
         self._wait()
-        state.settle(images)
+        state.prepare_for_sampling(images)
         write = state.snapshot()
         if not self._on_gpu:
             return write(self._store)

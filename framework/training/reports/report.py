@@ -88,7 +88,7 @@ class ScoreHandle(Protocol):
         ...
 
 
-class Tally:
+class MetricAccumulator:
     """Sums up steps between two reports.
 
     Args:

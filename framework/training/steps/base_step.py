@@ -28,10 +28,10 @@ class Step(ABC, Generic[S]):
         precision: What it computes with.
     """
 
-    FIGURES: ClassVar[tuple[str, ...]]
+    METRIC_NAMES: ClassVar[tuple[str, ...]]
     """What a step gives: each rank's share of the whole batch's mean, so that a sum over ranks is that mean; the norms
     of two gradients last."""
-    ADVICE: ClassVar[str]
+    NAN_HINT: ClassVar[str]
     """What may help where something is no longer finite."""
 
     def __init__(self, state: S, *, experiment: Experiment, workers: WorkerGroup, precision: Precision) -> None:
@@ -39,7 +39,7 @@ class Step(ABC, Generic[S]):
         self._batch = experiment.training.batch_size
         self._images_per_pass = experiment.compute.images_per_pass
         self._prepare(experiment)
-        self._settle_buckets()
+        self._warm_up_ddp_buckets()
 
     @abstractmethod
     def _prepare(self, experiment: Experiment) -> None:
@@ -76,7 +76,7 @@ class Step(ABC, Generic[S]):
         state.steps += 1
         state.images_seen += self._batch
         state.real_images_seen += self.real_images(self._batch)
-        for average in state.averages().values():
+        for average in state.ema_networks().values():
             average.update(self._batch, images_seen=state.images_seen)
         return figures
 
@@ -116,7 +116,7 @@ class Step(ABC, Generic[S]):
             optimizer.step()
         return norms
 
-    def _settle_buckets(self) -> None:
+    def _warm_up_ddp_buckets(self) -> None:
         """Lets DDP see one backward of each network before the first step.
 
         It lays its gradient buckets anew after the first one, and sums in another order from then on: a run that was
@@ -125,12 +125,12 @@ class Step(ABC, Generic[S]):
         if self._workers.world_size == 1:
             return
         for _ in range(2):
-            self._rehearse()
+            self._dry_step()
         for network in self._state.networks().values():
             network.zero_grad(set_to_none=True)
 
     @abstractmethod
-    def _rehearse(self) -> None:
+    def _dry_step(self) -> None:
         """A backward through each wrapped network."""
 
 

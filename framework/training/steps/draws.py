@@ -52,7 +52,7 @@ class Numbers:
         return self.shards[purpose].of(self.drawn[kind, purpose], part)
 
 
-class Draws:
+class StepRandom:
     """Latents, dropout masks and augmentation numbers on the CPU, the same whatever worker asks.
 
     Args:

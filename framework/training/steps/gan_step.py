@@ -10,11 +10,11 @@ from framework.config import Experiment
 from framework.training.state import TrainState
 from framework.training.steps.augment import build_augmentation
 from framework.training.steps.base_step import Step, joined
-from framework.training.steps.draws import Draws, Numbers
+from framework.training.steps.draws import Numbers, StepRandom
 from framework.training.steps.objectives import build_objective, squared_slopes
 from framework.training.workers import Shard
 
-FIGURES = (
+METRIC_NAMES = (
     "discriminator_loss",
     "generator_loss",
     "accuracy_real",
@@ -29,8 +29,8 @@ FIGURES = (
 class PairStep(Step[TrainState]):
     """A step of generator and discriminator, in whatever order."""
 
-    FIGURES = FIGURES
-    ADVICE = "lower optimizer.discriminator_lr and optimizer.generator_lr, or raise objective.r1_gamma"
+    METRIC_NAMES = METRIC_NAMES
+    NAN_HINT = "lower optimizer.discriminator_lr and optimizer.generator_lr, or raise objective.r1_gamma"
     LATENTS: ClassVar[tuple[str, ...]]
     """The passes in which images are generated."""
 
@@ -40,7 +40,7 @@ class PairStep(Step[TrainState]):
         self._r1_every = experiment.objective.r1_every_steps if experiment.objective.r1_gamma else 0
         self._r1_weight = experiment.objective.r1_gamma / 2 * experiment.objective.r1_every_steps
         self._augment = build_augmentation(experiment.objective.augmentations)
-        self._draws = Draws(
+        self._draws = StepRandom(
             seed=experiment.seed,
             latent_size=experiment.model.latent_size,
             features=state.discriminator.features,
@@ -112,7 +112,7 @@ class PairStep(Step[TrainState]):
         ]
         return torch.stack(shares)
 
-    def _rehearse(self) -> None:
+    def _dry_step(self) -> None:
         images = self._images(self._generator, self._placed(self._draws.latents("warm-up", 0, Shard(0, 1, 1))))
         images.sum().backward()
         self._logits(self._discriminator, images.detach(), None).sum().backward()

@@ -22,7 +22,7 @@ from framework.models.architectures.vae import Posterior
 from framework.models.likelihood import build_likelihood
 from framework.training.state import State, adam
 from framework.training.steps.base_step import Step, joined
-from framework.training.steps.draws import Draws, Numbers
+from framework.training.steps.draws import Numbers, StepRandom
 from framework.training.workers import Shard
 
 FITTED_IMAGES = 2_048
@@ -39,21 +39,21 @@ class VaeState(State):
     encoder_optimizer: Optimizer
 
     @classmethod
-    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
+    def companion_fields(cls, companion: nn.Module, experiment: Experiment) -> dict[str, Any]:
         """The encoder's."""
         return {
-            "encoder": partner,
-            "encoder_ema": Ema(partner, half_life_images=experiment.training.ema_half_life_images),
-            "encoder_optimizer": adam(partner, experiment.optimizer, lr=experiment.optimizer.generator_lr),
+            "encoder": companion,
+            "encoder_ema": Ema(companion, half_life_images=experiment.training.ema_half_life_images),
+            "encoder_optimizer": adam(companion, experiment.optimizer, lr=experiment.optimizer.generator_lr),
         }
 
-    def partner(self) -> tuple[str, nn.Module, Optimizer]:
+    def companion(self) -> tuple[str, nn.Module, Optimizer]:
         """The encoder."""
         return "encoder", self.encoder, self.encoder_optimizer
 
-    def averages(self) -> dict[str, Ema]:
+    def ema_networks(self) -> dict[str, Ema]:
         """Of both."""
-        return super().averages() | {"encoder_ema": self.encoder_ema}
+        return super().ema_networks() | {"encoder_ema": self.encoder_ema}
 
 
 @dataclass(kw_only=True)
@@ -63,7 +63,7 @@ class AutoencoderState(VaeState):
     settled_at: int = -1
 
     @torch.no_grad()
-    def settle(self, images: PackedStore) -> None:
+    def prepare_for_sampling(self, images: PackedStore) -> None:
         """Fits the Gaussian that latents are laid over; once a clock."""
         if self.settled_at == self.images_seen:
             return
@@ -83,7 +83,7 @@ class AutoencoderState(VaeState):
 class _ReconstructionStep(Step[VaeState]):
     """A batch through encoder and decoder, and one update of both."""
 
-    ADVICE = "lower optimizer.generator_lr"
+    NAN_HINT = "lower optimizer.generator_lr"
 
     def _prepare(self, experiment: Experiment) -> None:
         state = self._state
@@ -120,7 +120,7 @@ class _ReconstructionStep(Step[VaeState]):
         """This worker's part of the batch's mean, from the nats of each pass."""
         return joined(nats).double().sum() / self._shard.total
 
-    def _rehearse(self) -> None:
+    def _dry_step(self) -> None:
         state = self._state
         shape = (1, state.channels, state.resolution, state.resolution)
         images = torch.zeros(shape, device=self._workers.device, dtype=self._precision.dtype)
@@ -131,7 +131,7 @@ class _ReconstructionStep(Step[VaeState]):
 class AutoencoderStep(_ReconstructionStep):
     """The code as it is, and the likelihood of the image given it."""
 
-    FIGURES = ("reconstruction_nats", "generator_gradient_norm", "encoder_gradient_norm")
+    METRIC_NAMES = ("reconstruction_nats", "generator_gradient_norm", "encoder_gradient_norm")
 
     def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:  # noqa: ARG002  nothing is drawn
         found = []
@@ -149,7 +149,7 @@ class AutoencoderStep(_ReconstructionStep):
 class VaeStep(_ReconstructionStep):
     """A code drawn from the posterior, and the bound on the image's likelihood."""
 
-    FIGURES = (
+    METRIC_NAMES = (
         *("reconstruction_nats", "kl_nats", "elbo_nats", "beta"),
         *("generator_gradient_norm", "encoder_gradient_norm"),
     )
@@ -157,7 +157,7 @@ class VaeStep(_ReconstructionStep):
     def _prepare(self, experiment: Experiment) -> None:
         super()._prepare(experiment)
         self._beta, self._warmup = experiment.objective.beta, experiment.objective.beta_warmup_images
-        self._draws = Draws(
+        self._draws = StepRandom(
             seed=experiment.seed,
             latent_size=experiment.model.latent_size,
             features=0,
