@@ -122,7 +122,7 @@ def test_numbers_of_what_the_assessor_does_not_know_are_shown_and_not_measured(t
     assert made.document["groups"]["winking"]["condition"] is None
     assert made.document["groups"]["smiling"]["chosen_by"] == "assessor"
     assert set(made.document["result"]["assessed"]) == {"smiling"}
-    assert [note["text"] for note in made.notes] == ["not measured: the assessor knows nothing of winking"]
+    assert [note["text"] for note in made.notes] == ["not measured: the assessor does not know winking"]
 
 
 def test_without_labels_what_there_is_is_run_and_the_way_to_finish_is_said(toy, make_judges):
@@ -133,7 +133,7 @@ def test_without_labels_what_there_is_is_run_and_the_way_to_finish_is_said(toy, 
     assert [row["attribute"] for row in made.document["measured"]] == ["old and female", "old", "female"]
     assert within(made.document["measured"][0], OLD_RATE * HALF)
     note = made.notes[0]
-    assert "for glasses, no_glasses, smiling there are neither enough labels nor chosen numbers" in note["text"]
+    assert "neither enough labels nor chosen numbers for glasses, no_glasses, smiling" in note["text"]
     assert "'old - young + female' was run instead" in note["text"]
     assert note["command"] == (
         f"python -m jobs.arithmetic {target} 'latents.groups={{glasses: […], no_glasses: […], smiling: […]}}'"
@@ -173,7 +173,7 @@ def test_rare_groups_take_the_surest_and_say_so(toy, make_judges):
     texts = " ".join(note["text"] for note in made.notes)
     glasses = made.document["groups"]["glasses"]
     assert glasses["surely_assessed"] < 11
-    assert f"glasses: only {glasses['surely_assessed']} of 60 samples are assessed past 0.9" in texts
+    assert f"glasses: only {glasses['surely_assessed']} of 60 samples are assessed above 0.9" in texts
     assert f"in the repeats down to {glasses['repeats_least_score']:.2f}" in texts
     assert glasses["repeats_draw_from"] == 7
     assert f"glasses (7 samples, each up to {glasses['repeats_a_sample_is_in']} times)" in texts
@@ -185,7 +185,7 @@ def test_contradictions_and_expressions_without_plus_are_said(toy, make_judges):
     assert any("no image can show old and young at once" in note["text"] for note in both.notes)
     minus = run_arithmetic(toy, LatentsConfig(expression="- glasses"), judges=make_judges())
     assert minus.document["measured"] == []
-    assert any("no group is counted with +" in note["text"] for note in minus.notes)
+    assert any("no group is added with +" in note["text"] for note in minus.notes)
 
 
 def test_faults(toy, make_judges):
@@ -195,7 +195,7 @@ def test_faults(toy, make_judges):
         )
     judges = make_judges()
     judges.measurer.known = ("smiling",)
-    with pytest.raises(LatentsError, match="the two assessors know other labels"):
+    with pytest.raises(LatentsError, match="the two assessors have different labels"):
         run_arithmetic(toy, LatentsConfig(), judges=judges)
     with pytest.raises(LatentsError, match=r"latents.expression: 'a b', character 3"):
         run_arithmetic(toy, LatentsConfig(expression="a b"), judges=None)
@@ -226,6 +226,6 @@ def test_a_photograph_is_a_group_of_its_own(toy, make_judges):
     ]
     np.testing.assert_allclose(found.latent, me + chosen[0] - chosen[1], atol=1e-5)
     assert found.document["measured"] == []
-    assert "not measured over repeats: there is one me only" in found.document["notes"][-1]["text"]
+    assert "not measured over repeats: there is only one me" in found.document["notes"][-1]["text"]
     alone = run_arithmetic(toy, LatentsConfig(expression="me"), judges=None, photographs={"me": me})
     assert np.array_equal(alone.latent, me)

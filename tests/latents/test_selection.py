@@ -89,7 +89,7 @@ def test_no_sample_in_two_groups_of_a_repeat_even_where_both_want_the_same():
 
 def test_too_large_groups_are_refused():
     require_candidates(39, groups=3, group_size=9)
-    with pytest.raises(LatentsError, match=r"latents.candidates: 38 samples .* want 39 or more, .*latents.group_size"):
+    with pytest.raises(LatentsError, match=r"latents.candidates: 38 samples .* use at least 39, .*latents.group_size"):
         require_candidates(38, groups=3, group_size=9)
 
 
@@ -102,12 +102,12 @@ def test_as_many_candidates_as_are_needed(toy, make_judges):
         return assess_latents(toy, judges, latents)
 
     female, glasses = Condition("female", "high"), Condition("glasses", "high")
-    few = gather(toy, assess, [female], seed=0, wanted=100, most=5000)
+    few = gather(toy, assess, [female], seed=0, needed=100, most=5000)
     assert sizes == [512]
-    more = gather(toy, assess, [female, glasses], seed=0, wanted=200, most=5000)
+    more = gather(toy, assess, [female, glasses], seed=0, needed=200, most=5000)
     assert sizes[1:] == [512, 512, 1024]
     assert sure_count(more, glasses) >= 200
-    all_there_are = gather(toy, assess, [glasses], seed=0, wanted=5000, most=1300)
+    all_there_are = gather(toy, assess, [glasses], seed=0, needed=5000, most=1300)
     assert len(all_there_are) == 1300
     for found in (few, more, all_there_are):
         assert np.array_equal(found.latents, toy.sample_latents(len(found), 0))

@@ -178,5 +178,5 @@ def test_a_walk_starts_at_what_is_named(toy):
     two = interpolate(toy, LatentsConfig(), starts=photographs)
     assert (two.document["from"], two.document["to"]) == ("anna", "ben")
     assert np.array_equal(two.latents["lerp"][[0, -1]], [photographs[0][1], photographs[1][1]])
-    with pytest.raises(LatentsError, match=r"latents.start: a walk has two ends, and 3 are named"):
+    with pytest.raises(LatentsError, match=r"latents.start: a walk has two ends, but 3 are named"):
         interpolate(toy, LatentsConfig(), starts=[*photographs, photographs[0]])
