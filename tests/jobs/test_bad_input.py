@@ -108,7 +108,7 @@ def test_a_damaged_archive(called, config, tmp_path):
 
 def test_a_folder_without_images(called, config, tmp_path):
     (tmp_path / "faces").mkdir()
-    assert_mistake(called("prepare_data", config("data: {source: folder, path: faces}")), "faces", "holds no files")
+    assert_mistake(called("prepare_data", config("data: {source: folder, path: faces}")), "faces", "contains no files")
 
 
 def test_labels_for_other_images(called, config, tmp_path):
