@@ -1,4 +1,4 @@
-"""Arrays in, numbers out: moments that merge, the distances between them, and which way a metric is better."""
+"""Metrics computed from arrays of features: moments, distances, neighbour counts, and which direction is better."""
 
 from framework.metrics.direction import cost, higher_is_better
 from framework.metrics.diversity import relative_diversity
