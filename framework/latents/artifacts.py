@@ -57,7 +57,7 @@ def write_interpolation(
     config: LatentsConfig,
     *,
     starts: Sequence[tuple[str, np.ndarray]] = (),
-    ruler: PathMeter | None = None,
+    meter: PathMeter | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Writes the two walks of `interpolate`.
@@ -65,7 +65,7 @@ def write_interpolation(
     Args:
         about: Entries to add to the document, such as the checkpoint.
     """
-    walks = interpolate(generator, config, starts=starts, ruler=ruler)
+    walks = interpolate(generator, config, starts=starts, meter=meter)
     picture, document = INTERPOLATION
     folder.write_bytes(picture, png_bytes(walks.picture))
     folder.write_json(document, {**walks.document, **(about or {})})

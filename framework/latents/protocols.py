@@ -105,7 +105,7 @@ Assess = Callable[[np.ndarray], Assessed]
 """Latents [n, z] -> both assessors' scores of their images; an implementation may distribute the latents."""
 
 
-def assess_latents(generator: GeneratorLike, judges: Assessors, latents: np.ndarray) -> Assessed:
+def assess_latents(generator: GeneratorLike, assessors: Assessors, latents: np.ndarray) -> Assessed:
     """Generates the images of latents [n, z] and has both assessors score them; n must be at least 1.
 
     The scores depend on each latent alone: slices whose sizes are multiples of 256 may be assessed anywhere, and
@@ -114,7 +114,7 @@ def assess_latents(generator: GeneratorLike, judges: Assessors, latents: np.ndar
     parts = []
     for start in range(0, len(latents), AT_A_TIME):
         images = generator.images(latents[start : start + AT_A_TIME])
-        parts.append(Assessed(judges.finder.predict(images), judges.measurer.predict(images)))
+        parts.append(Assessed(assessors.finder.predict(images), assessors.measurer.predict(images)))
     return merge_assessed(parts)
 
 

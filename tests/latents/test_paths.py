@@ -28,14 +28,14 @@ def test_ways_in_features_are_the_chord_and_the_arc():
 
 def test_ways_in_pixels_are_in_levels():
     """From black to white all over is 255 levels; half of the pixels alone, the root of a half of it."""
-    ruler = PathMeter(as_images)
+    meter = PathMeter(as_images)
     black, half, white = np.full((3, 16), -1, np.float32)
     half[:8], white[:] = 1, 1
-    found = measured(ruler, {"lerp": lerp(black, white, 65)})
+    found = measured(meter, {"lerp": lerp(black, white, 65)})
     assert found == {"lerp": pytest.approx(255), "straight": pytest.approx(255), "features": "pixels", "steps": 65}
-    assert ruler.length(np.stack([black, half])) == pytest.approx(255 * np.sqrt(0.5))
-    assert ruler.length(np.stack([black, white, black])) == pytest.approx(510)
-    assert ruler.length(np.stack([black, black])) == 0
+    assert meter.length(np.stack([black, half])) == pytest.approx(255 * np.sqrt(0.5))
+    assert meter.length(np.stack([black, white, black])) == pytest.approx(510)
+    assert meter.length(np.stack([black, black])) == 0
 
 
 def test_what_is_less_than_a_level_counts():

@@ -39,15 +39,17 @@ def generator():
 
 @pytest.mark.long
 def test_a_study_shared_out_over_a_cluster_is_the_same(generator):
-    judges = Pair()
+    assessors = Pair()
     config = LatentsConfig(candidates=600)
 
     def in_parts(latents):
         starts = range(0, len(latents), 256)
-        return merge_assessed([assess_latents(generator, judges, latents[k : k + 256]) for k in reversed(starts)][::-1])
+        return merge_assessed(
+            [assess_latents(generator, assessors, latents[k : k + 256]) for k in reversed(starts)][::-1]
+        )
 
-    alone = run_arithmetic(generator, config, judges=judges)
-    shared = run_arithmetic(generator, config, judges=judges, assess=in_parts)
+    alone = run_arithmetic(generator, config, assessors=assessors)
+    shared = run_arithmetic(generator, config, assessors=assessors, assess=in_parts)
     assert shared.document == alone.document
     assert np.array_equal(shared.picture, alone.picture)
     assert alone.document["measured"][0]["repeats"] == 100

@@ -94,12 +94,12 @@ def test_too_large_groups_are_refused():
 
 
 def test_as_many_candidates_as_are_needed(toy, make_judges):
-    judges = make_judges()
+    assessors = make_judges()
     sizes = []
 
     def assess(latents):
         sizes.append(len(latents))
-        return assess_latents(toy, judges, latents)
+        return assess_latents(toy, assessors, latents)
 
     female, glasses = Condition("female", "high"), Condition("glasses", "high")
     few = gather(toy, assess, [female], seed=0, needed=100, most=5000)
@@ -111,17 +111,17 @@ def test_as_many_candidates_as_are_needed(toy, make_judges):
     assert len(all_there_are) == 1300
     for found in (few, more, all_there_are):
         assert np.array_equal(found.latents, toy.sample_latents(len(found), 0))
-        whole = assess_latents(toy, judges, found.latents)
+        whole = assess_latents(toy, assessors, found.latents)
         assert all(np.array_equal(whole.finder[k], found.assessed.finder[k]) for k in whole.finder)
 
 
 def test_assessing_in_parts_is_assessing_at_once(toy, make_judges):
-    judges = make_judges()
+    assessors = make_judges()
     latents = toy.sample_latents(1000, 0)
-    whole = assess_latents(toy, judges, latents)
-    assert max(judges.finder.images_seen) == 256
+    whole = assess_latents(toy, assessors, latents)
+    assert max(assessors.finder.images_seen) == 256
     for cut in (256, 512, 96):
-        parts = [assess_latents(toy, judges, latents[k : k + cut]) for k in range(0, 1000, cut)]
+        parts = [assess_latents(toy, assessors, latents[k : k + cut]) for k in range(0, 1000, cut)]
         merged = merge_assessed(parts)
         for one, other in ((whole.finder, merged.finder), (whole.measurer, merged.measurer)):
             assert one.keys() == other.keys()

@@ -158,15 +158,15 @@ def test_a_film_of_a_loop_and_a_sheet_of_corners(toy):
 
 
 def test_a_walk_is_measured_the_same_however_many_pictures_are_drawn(toy):
-    ruler = PathMeter(lambda z: z[:, :4, None, None] / 4)
-    few, many = (interpolate(toy, LatentsConfig(interpolation_steps=steps), ruler=ruler) for steps in (2, 7))
+    meter = PathMeter(lambda z: z[:, :4, None, None] / 4)
+    few, many = (interpolate(toy, LatentsConfig(interpolation_steps=steps), meter=meter) for steps in (2, 7))
     lengths = few.document["path_length"]
     assert lengths == many.document["path_length"]
     assert lengths["lerp"] == pytest.approx(lengths["straight"])
     assert lengths["slerp"] > lengths["straight"]
     assert few.picture.shape[0] > interpolate(toy, LatentsConfig(interpolation_steps=2)).picture.shape[0]
     same = [("a", np.ones(10, np.float32)), ("b", np.ones(10, np.float32))]
-    assert interpolate(toy, LatentsConfig(), starts=same, ruler=ruler).document["path_length"]["straight"] == 0
+    assert interpolate(toy, LatentsConfig(), starts=same, meter=meter).document["path_length"]["straight"] == 0
 
 
 def test_a_walk_starts_at_what_is_named(toy):

@@ -351,8 +351,8 @@ def _write_artifacts(run: RunFolder, checkpoint: str) -> None:
 
 def _arithmetic(config: LatentsConfig, generator: Drawn) -> ArithmeticResult:
     """glasses - no_glasses + smiling, as if 81 of 100 results had shown both and 11% of all samples did."""
-    judges = _assessors()
-    labels = labels_of(judges.finder)
+    assessors = _assessors()
+    labels = labels_of(assessors.finder)
     terms = parse_expression(config.expression, known=known_names(config, labels))
     groups = {term.group: resolve_group(term.group, config, labels) for term in terms}
     random, results = (
@@ -375,7 +375,7 @@ def _arithmetic(config: LatentsConfig, generator: Drawn) -> ArithmeticResult:
         terms,
         groups,
         members,
-        judges,
+        assessors,
         Candidates(latents, Assessed(random, random)),
         Assessed(shown, shown),
         Measured(hands, rows, norm=5.5),

@@ -43,8 +43,8 @@ def document_of(trace: ArithmeticTrace, *, requested: str, notes: list[Note]) ->
 
 def _protocol(trace: ArithmeticTrace) -> dict[str, Any]:
     return {
-        "finder": trace.judges.finder.digest if trace.judges else None,
-        "measurer": trace.judges.measurer.digest if trace.judges else None,
+        "finder": trace.assessors.finder.digest if trace.assessors else None,
+        "measurer": trace.assessors.measurer.digest if trace.assessors else None,
         "seed": trace.config.seed,
         "candidates": len(trace.candidates) if trace.candidates else 0,
         "surely_assessed_from": SURE,

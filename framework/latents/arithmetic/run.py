@@ -50,7 +50,7 @@ def run_arithmetic(
     generator: GeneratorLike,
     config: LatentsConfig,
     *,
-    judges: Assessors | None,
+    assessors: Assessors | None,
     assess: Assess | None = None,
     target: str = "RUN",
     fallback: bool = True,
@@ -63,7 +63,7 @@ def run_arithmetic(
     counts how many results show the attributes of all groups that are added.
 
     Args:
-        judges: The finder and the measurer; None if the data has no labels.
+        assessors: The finder and the measurer; None if the data has no labels.
         assess: Assesses latents elsewhere, such as on a cluster; must return the same as `protocols.assess_latents`.
         target: The run or checkpoint, as it is written in the commands of the notes.
         photographs: Name -> latent [z] of projected photographs; each is a group with one member.
@@ -73,16 +73,16 @@ def run_arithmetic(
         LatentsError: An expression cannot be parsed, a group is unknown and `fallback` is False, or there are too few
             candidates for the groups.
     """
-    labels = labels_of(judges.finder if judges else None)
-    if judges and labels_of(judges.measurer) != labels:
+    labels = labels_of(assessors.finder if assessors else None)
+    if assessors and labels_of(assessors.measurer) != labels:
         raise LatentsError("latents: the two assessors have different labels; train both on the same data")
     plan = plan_of(config, labels, target=target, fallback=fallback, photographs=photographs)
     if not plan.terms:
         document = {"expression": "", "requested_expression": config.expression, "measured": [], "notes": plan.notes}
         return ArithmeticResult(picture=None, document=document, latent=None)
-    if judges and assess is None:
-        assess = partial(assess_latents, generator, judges)
-    trace = _evaluate(generator, config, plan.terms, plan.groups, judges=judges, assess=assess)
+    if assessors and assess is None:
+        assess = partial(assess_latents, generator, assessors)
+    trace = _evaluate(generator, config, plan.terms, plan.groups, assessors=assessors, assess=assess)
     document = document_of(trace, requested=config.expression, notes=[*plan.notes, *trace.notes()])
     return ArithmeticResult(picture=draw(trace, generator), document=document, latent=trace.result)
 
@@ -93,7 +93,7 @@ def _evaluate(
     terms: list[SignedGroup],
     groups: Mapping[str, Group],
     *,
-    judges: Assessors | None,
+    assessors: Assessors | None,
     assess: Assess | None,
 ) -> ArithmeticTrace:
     conditions = conditions_of(groups)
@@ -115,7 +115,7 @@ def _evaluate(
     if assess is not None:  # one call for all members in order and the result, so that the images share batches
         judged = assess(np.concatenate([*parts.values(), result[None]]))
     members = _members(groups, indices, parts, judged)
-    return ArithmeticTrace(config, terms, groups, members, judges, candidates, judged and judged.last(), measured)
+    return ArithmeticTrace(config, terms, groups, members, assessors, candidates, judged and judged.last(), measured)
 
 
 def _candidates(

@@ -52,7 +52,7 @@ class ArithmeticTrace:
     Attributes:
         terms: The expression that was run.
         groups: The resolved group of each name.
-        judges: None if there is no assessor.
+        assessors: None if there is no assessor.
         candidates: The samples from which the assessor chose, and on which chance is measured; None if not needed.
         judged: Both assessors' scores of the result in the picture, of length 1; None if there is no assessor.
         measured: None if the assessor does not know every group, or if no group is added.
@@ -62,7 +62,7 @@ class ArithmeticTrace:
     terms: list[SignedGroup]
     groups: Mapping[str, Group]
     members: Mapping[str, Members]
-    judges: Assessors | None
+    assessors: Assessors | None
     candidates: Candidates | None
     judged: Assessed | None
     measured: Measured | None
@@ -130,7 +130,7 @@ class ArithmeticTrace:
         ]
 
     def _why_not_measured(self) -> str:
-        if self.judges is None:
+        if self.assessors is None:
             return "not measured: there is no assessor, because the data has no labels"
         photographs = [name for name, group in self.groups.items() if group.latent is not None]
         if photographs:

@@ -96,14 +96,14 @@ def interpolate(
     config: LatentsConfig,
     *,
     starts: Sequence[tuple[str, np.ndarray]] = (),
-    ruler: PathMeter | None = None,
+    meter: PathMeter | None = None,
 ) -> Interpolation:
     """Draws both walks from one latent to another, each in `latents.interpolation_steps` images.
 
     Args:
         starts: Names and latents [z] of the ends. With one, the walk leads from it to sample 1 of `latents.seed`; with
             none, from sample 1 to sample 2.
-        ruler: Measures the lengths of both walks; None leaves them out.
+        meter: Measures the lengths of both walks; None leaves them out.
 
     Raises:
         LatentsError: There are more than two starts.
@@ -116,7 +116,7 @@ def interpolate(
     steps = config.interpolation_steps
     latents = {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps)}
     paths = {"lerp": lerp(a, b, PATH_STEPS), "slerp": slerp(a, b, PATH_STEPS)}
-    lengths = None if ruler is None else measured(ruler, paths)
+    lengths = None if meter is None else measured(meter, paths)
     t = [round(float(value), 6) for value in np.linspace(0.0, 1.0, steps)]
     captions = [f"t = {value:.2g}" for value in t]
     captions[0], captions[-1] = f"{captions[0]}\n{from_name}", f"{captions[-1]}\n{to_name}"
@@ -129,18 +129,18 @@ def interpolate(
         "latent_norms": {name: np.linalg.norm(walk, axis=1).round(4).tolist() for name, walk in latents.items()},
         "typical_norm": round(typical_norm(generator.latent_size), 4),
         "path_length": lengths,
-        "paths": None if ruler is None else _smoothness(ruler, generator, config),
+        "paths": None if meter is None else _smoothness(meter, generator, config),
     }
     seed = f" of seed {config.seed}" if len(starts) < 2 else ""
     picture = strips(rows, title=f"From {from_name} to {to_name}{seed}")
     return Interpolation(picture=picture, document=document, latents=latents)
 
 
-def _smoothness(ruler: PathMeter, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
+def _smoothness(meter: PathMeter, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
     """Smoothness over `latents.path_pairs` pairs of samples, the first of which is samples 1 and 2."""
     pairs = generator.sample_latents(2 * config.path_pairs, config.seed).reshape(config.path_pairs, 2, -1)
     kinds = {"lerp": lerp, "slerp": slerp}
-    return smoothness(ruler, {name: [walk(a, b, PATH_STEPS) for a, b in pairs] for name, walk in kinds.items()})
+    return smoothness(meter, {name: [walk(a, b, PATH_STEPS) for a, b in pairs] for name, walk in kinds.items()})
 
 
 def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:

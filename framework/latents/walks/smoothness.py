@@ -57,14 +57,14 @@ class PathMeter:
         return points if self.features is not None else points * in_levels(1 / points.shape[1])
 
 
-def measured(ruler: PathMeter, walks: dict[str, np.ndarray]) -> dict[str, Any]:
+def measured(meter: PathMeter, walks: dict[str, np.ndarray]) -> dict[str, Any]:
     """Lengths of walks [s,z] between the same ends and the distance of the ends, as in `interpolation.json`."""
     first = next(iter(walks.values()))
-    lengths = {name: ruler.length(walk) for name, walk in walks.items()}
-    return {**lengths, "straight": ruler.length(first[[0, -1]]), "features": ruler.name, "steps": len(first)}
+    lengths = {name: meter.length(walk) for name, walk in walks.items()}
+    return {**lengths, "straight": meter.length(first[[0, -1]]), "features": meter.name, "steps": len(first)}
 
 
-def smoothness(ruler: PathMeter, walks: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
+def smoothness(meter: PathMeter, walks: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
     """How straight and how even the image paths of walks are: name -> walks [s,z], as in `interpolation.json`.
 
     `ratio` is the length of a path divided by the distance between the images at its ends: 1 if the images change in a
@@ -73,14 +73,14 @@ def smoothness(ruler: PathMeter, walks: Mapping[str, Sequence[np.ndarray]]) -> d
     """
     figures: dict[str, Any] = {}
     for name, several in walks.items():
-        paths = [(steps, straight) for steps, straight in map(ruler.steps, several) if straight > 0]
+        paths = [(steps, straight) for steps, straight in map(meter.steps, several) if straight > 0]
         if paths:
             figures[name] = {
                 "ratio": float(np.mean([steps.sum() / straight for steps, straight in paths])),
                 "largest_step": float(np.mean([steps.max() / steps.mean() for steps, _ in paths])),
             }
     first = next(iter(walks.values()))
-    return {**figures, "pairs": len(first), "features": ruler.name, "steps": len(first[0])}
+    return {**figures, "pairs": len(first), "features": meter.name, "steps": len(first[0])}
 
 
 def path_length(features: np.ndarray) -> float:

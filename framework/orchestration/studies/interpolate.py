@@ -65,8 +65,8 @@ def _draw_walks(
     walked = place.open_generator()
     features = functools.partial(_features, place.open_measurer()) if place.measurer else None
     # An object of the user's gives rounded images alone, and rounding would be most of such a length.
-    ruler = None if walked.network is None else PathMeter(walked.network, features, walked.device)
-    write_interpolation(open_folder(artifacts), walked, settings, starts=starts, ruler=ruler, about=about)
+    meter = None if walked.network is None else PathMeter(walked.network, features, walked.device)
+    write_interpolation(open_folder(artifacts), walked, settings, starts=starts, meter=meter, about=about)
 
 
 def _features(assessor: Assessor, images: torch.Tensor) -> torch.Tensor:
