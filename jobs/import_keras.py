@@ -74,8 +74,8 @@ def _about(model: KerasModel) -> dict[str, Any]:
 def _say(what: str, model: KerasModel, imported: Imported, console: Console) -> None:
     becomes = "the notebooks' pair (dcgan)" if imported.is_pair else f"{len(model.layers)} layers as data (keras)"
     console.say(
-        f"{what}: {Path(model.place).name} (Keras {model.version}, {model.form}), {list(model.given)} -> "
-        f"{list(model.gives)}, {model.numbers:,} numbers; becomes {becomes}"
+        f"{what}: {Path(model.place).name} (Keras {model.version}, {model.form}), {list(model.input_shape)} -> "
+        f"{list(model.output_shape)}, {model.numbers:,} numbers; becomes {becomes}"
     )
 
 

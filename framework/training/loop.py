@@ -21,7 +21,7 @@ from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.precision import Precision, settle_precision
 from framework.training.reports.checkpoints import Keeper
 from framework.training.reports.health import Health, mutual_distance
-from framework.training.reports.report import Outcome, Report, Scored, ScoreHandle, Tally
+from framework.training.reports.report import MetricAccumulator, Outcome, Report, Scored, ScoreHandle
 from framework.training.reports.scores import PendingScores
 from framework.training.state import State, TrainState
 from framework.training.steps.families import family_of
@@ -103,7 +103,7 @@ class _Life:
         self._state = self._make_state()
         step = self._family.step
         self._step = step(self._state, experiment=experiment, workers=workers, precision=self._precision)
-        self._tally = Tally(workers, figures=step.FIGURES, advice=step.ADVICE)
+        self._tally = MetricAccumulator(workers, figures=step.METRIC_NAMES, advice=step.NAN_HINT)
         self._health = Health(total_images=experiment.training.total_images, notes=self._state.notes)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
         self._life_began_at = self._reported_at = self._state.images_seen
@@ -274,7 +274,7 @@ class _Life:
     @torch.no_grad()
     def _samples(self) -> tuple[np.ndarray, float]:
         """Images of fixed latents by the averaged network, and their relative spread; computed on rank 0."""
-        self._state.settle(self._images)
+        self._state.prepare_for_sampling(self._images)
         seed = derive_seed(self._experiment.seed, "samples")
         latents = torch.from_numpy(sample_latents(SAMPLES, self._experiment.model.latent_size, seed=seed))
         latents = latents.to(self._device, self._precision.dtype)

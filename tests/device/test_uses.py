@@ -17,11 +17,11 @@ from framework.evaluation.likelihood import image_nats
 from framework.evaluation.sources.shards import moments_of
 from framework.latents.attributes.groups import labels_of
 from framework.latents.directions.attributes import attributes_of
-from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.projection.project import project
 from framework.latents.steering.move import effect_of, mean_slopes, move_and_assess
 from framework.latents.walks.interpolate import slerp
-from framework.latents.walks.smoothness import Ruler, measured
+from framework.latents.walks.smoothness import PathMeter, measured
 from framework.models import build_encoder, build_generator
 from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
 from framework.training.assessor.train import train_half
@@ -150,7 +150,7 @@ def tools_of(generator, judge):
         network = on_host(lambda images: judge.network(images)[0])
         return lambda images: network(images)[:, 0 if attribute.column is None else 1 + attribute.column]
 
-    return Tools(
+    return DiscoveryModels(
         latent_size=generator.latent_size,
         digest="0",
         sample=lambda n, start: generator.sample_latents(n, 0, start=start),
@@ -214,4 +214,4 @@ def test_ways_are_measured(gpu):
     generator, judge = loaded(), assessor()
     walks = {"slerp": slerp(*generator.sample_latents(2, 0), 9)}
     for features in (None, lambda images: judge.network(images)[1]):
-        assert measured(Ruler(generator.network, features, "cuda"), walks)["steps"] == 9
+        assert measured(PathMeter(generator.network, features, "cuda"), walks)["steps"] == 9

@@ -239,5 +239,5 @@ def test_another_assessor_is_noticed(assessor_folder):
 
 
 def test_a_folder_without_assessor(tmp_path):
-    with pytest.raises(EvaluationError, match="holds no assessor"):
+    with pytest.raises(EvaluationError, match="cannot be read as an assessor"):
         resolve_features(settings(features="assessor"), assessor_folder=tmp_path)

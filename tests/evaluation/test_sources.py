@@ -158,7 +158,7 @@ def test_what_is_no_source_is_said(tmp_path):
     (tmp_path / "one" / "a.png").write_bytes(png(np.zeros((16, 16, 3), np.uint8)))
     for name, words in (
         ("absent", "does not exist"),
-        ("empty", "holds no files"),
+        ("empty", "contains no files"),
         ("words", "holds no images"),
         ("words.txt", "is neither a folder nor a .tar"),
         ("one", "at least 2"),

@@ -130,7 +130,7 @@ import resource, sys
 import numpy as np
 import torch
 torch.set_num_threads(1)
-from framework.metrics import Moments, Radii, cover, frechet_distance, subset_distance
+from framework.metrics import Moments, KnnRadii, cover, frechet_distance, subset_distance
 
 what, real, fake, size = sys.argv[1], *map(int, sys.argv[2:5])
 rows = np.lib.format.open_memmap(sys.argv[5], "w+", np.float32, (max(real, fake), size))
@@ -141,7 +141,7 @@ small = rows[:300].copy()
 work = {
     "fid": lambda x, y: frechet_distance(Moments.of(x[:600]), Moments.of(y[:600])),
     "kid": lambda x, y: subset_distance(x[:1000], y[:1000]),
-    "recall": lambda x, y: cover(x, y, Radii(np.ones(len(x)), np.ones(len(x)), np.ones(len(y))), rows=(0, 256)),
+    "recall": lambda x, y: cover(x, y, KnnRadii(np.ones(len(x)), np.ones(len(x)), np.ones(len(y))), rows=(0, 256)),
 }[what]
 work(small[:, :8], small[:, :8])
 def resident():

@@ -63,12 +63,12 @@ def test_one_run_and_two_are_taken(called, begun):
 
 def test_a_gan_has_no_encoder(called, begun):
     gan = begun("gan", family="gan")
-    assert_mistake(called(gan), "has no encoder", "model.family")
-    assert_mistake(called(begun("vae"), gan), "has no encoder")
+    assert_mistake(called(gan), "a map needs an encoder", "model.family")
+    assert_mistake(called(begun("vae"), gan), "a map needs an encoder")
 
 
 def test_codes_of_one_number_are_no_map(called, begun):
-    assert_mistake(called(begun("thin", **{"model.latent_size": 1})), "model.latent_size: 1")
+    assert_mistake(called(begun("thin", **{"model.latent_size": 1})), "model.latent_size: a map needs a latent size")
 
 
 def test_runs_of_other_images_are_refused(called, begun):

@@ -35,7 +35,7 @@ def test_all_files_of_a_run(toy, make_judges, folder, tmp_path):
     names += write_loop(folder, toy, config)
     names += write_interpolation(folder, toy, config, about={"checkpoint": "000000128000"})
     names += write_sheet(folder, toy, config, about={"generator": "abc"})
-    made = run_arithmetic(toy, config, judges=make_judges())
+    made = run_arithmetic(toy, config, assessors=make_judges())
     names += write_arithmetic(folder, made, about={"checkpoint": "000000128000"})
     assert sorted(names) == folder.list()
     assert picture(folder, "samples.png").shape == (3 * 136 + 8, 3 * 136 + 8, 3)
@@ -68,7 +68,7 @@ def test_no_old_film_stays_where_none_is_wanted(toy, folder):
 
 
 def test_no_old_equation_stays_beside_a_document_without_one(toy, make_judges, folder):
-    write_arithmetic(folder, run_arithmetic(toy, LatentsConfig(), judges=make_judges()))
+    write_arithmetic(folder, run_arithmetic(toy, LatentsConfig(), assessors=make_judges()))
     assert folder.exists("arithmetic.png")
-    assert write_arithmetic(folder, run_arithmetic(toy, LatentsConfig(), judges=None)) == ["arithmetic.json"]
+    assert write_arithmetic(folder, run_arithmetic(toy, LatentsConfig(), assessors=None)) == ["arithmetic.json"]
     assert folder.list() == ["arithmetic.json"]

@@ -8,7 +8,7 @@ from torch import nn
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.directions.attributes import Attribute, attributes_of
-from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.directions.edits import EDITS, edits_for
 from framework.latents.directions.sorted_samples import read_piles
 from framework.models import sample_latents
@@ -49,7 +49,7 @@ def tools():
         return lambda images: sign * 2 * images.flatten(1) @ plane
 
     network = Network()
-    return Tools(
+    return DiscoveryModels(
         latent_size=SIZE,
         digest="a" * 64,
         sample=lambda n, start: sample_latents(n, SIZE, seed=0, start=start),
@@ -151,7 +151,7 @@ def test_a_walk_each_edit(tools):
 def test_grey_images_have_no_colours_to_edit():
     assert edits_for("auto", channels=3) == list(EDITS)
     assert edits_for("auto", channels=1) == ["zoom", "shift_x", "shift_y", "rotate", "brightness"]
-    with pytest.raises(LatentsError, match=r"wants some of zoom, .*, brightness for grey images, not red, blue"):
+    with pytest.raises(LatentsError, match=r"grey images allow zoom, .*, brightness, not red, blue"):
         edits_for(["red", "zoom", "blue"], channels=1)
 
 
@@ -160,12 +160,12 @@ def test_what_a_method_lacks_is_one_line(tools):
 
     bare = dataclasses.replace(tools, assess=None, score=None, network=None, generate=None)
     for method, said in (
-        ("interfacegan", "wants an assessor, and the data has no labels"),
-        ("ganalyze", "wants an assessor"),
-        ("sefa", "reads the first layer, and this generator shows none"),
-        ("ganspace", "reads an early layer"),
-        ("steerable", "wants a generator that gradients go through"),
-        ("compass", "latents.piles: wants the CSV"),
+        ("interfacegan", "needs an assessor, but the data has no labels"),
+        ("ganalyze", "needs an assessor"),
+        ("sefa", "needs the first layer, but this generator is not a PyTorch module"),
+        ("ganspace", "needs an early layer"),
+        ("steerable", "needs a differentiable generator"),
+        ("compass", "latents.piles: compass needs a CSV"),
     ):
         with pytest.raises(LatentsError, match=said):
             found_by(bare, method)
@@ -174,12 +174,12 @@ def test_what_a_method_lacks_is_one_line(tools):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("number\n1\n", "wants the columns number and pile"),
-        ("number,pile\n1,low\n2,low\n", "pile high has 0 samples, and 2 are the least"),
-        ("number,pile\n1,low\n2,middle\n", "line 3: a pile is low or high, not 'middle'"),
-        ("number,pile\n1,low\n101,high\n", "line 3: wants a number from 1 to 100, not '101'"),
-        ("number,pile\nx,low\n", "line 2: wants a number from 1 to 100, not 'x'"),
-        ("number,pile\n1,low\n2,low\n1,high\n3,high\n", "number 1 lies in both piles"),
+        ("number\n1\n", "needs the columns number and pile"),
+        ("number,pile\n1,low\n2,low\n", "pile high has 0 samples; at least 2 are needed"),
+        ("number,pile\n1,low\n2,middle\n", "line 3: pile must be low or high, not 'middle'"),
+        ("number,pile\n1,low\n101,high\n", "line 3: number must be from 1 to 100, not '101'"),
+        ("number,pile\nx,low\n", "line 2: number must be from 1 to 100, not 'x'"),
+        ("number,pile\n1,low\n2,low\n1,high\n3,high\n", "number 1 is in both piles"),
     ],
 )
 def test_a_labels_file_that_is_none_names_its_line(tmp_path, text, said):

@@ -16,7 +16,7 @@ from framework.latents.walks.interpolate import (
     loop,
     slerp,
 )
-from framework.latents.walks.smoothness import Ruler
+from framework.latents.walks.smoothness import PathMeter
 
 FINITE = st.floats(-10, 10, width=32)
 
@@ -158,15 +158,15 @@ def test_a_film_of_a_loop_and_a_sheet_of_corners(toy):
 
 
 def test_a_walk_is_measured_the_same_however_many_pictures_are_drawn(toy):
-    ruler = Ruler(lambda z: z[:, :4, None, None] / 4)
-    few, many = (interpolate(toy, LatentsConfig(interpolation_steps=steps), ruler=ruler) for steps in (2, 7))
+    meter = PathMeter(lambda z: z[:, :4, None, None] / 4)
+    few, many = (interpolate(toy, LatentsConfig(interpolation_steps=steps), meter=meter) for steps in (2, 7))
     lengths = few.document["path_length"]
     assert lengths == many.document["path_length"]
     assert lengths["lerp"] == pytest.approx(lengths["straight"])
     assert lengths["slerp"] > lengths["straight"]
     assert few.picture.shape[0] > interpolate(toy, LatentsConfig(interpolation_steps=2)).picture.shape[0]
     same = [("a", np.ones(10, np.float32)), ("b", np.ones(10, np.float32))]
-    assert interpolate(toy, LatentsConfig(), starts=same, ruler=ruler).document["path_length"]["straight"] == 0
+    assert interpolate(toy, LatentsConfig(), starts=same, meter=meter).document["path_length"]["straight"] == 0
 
 
 def test_a_walk_starts_at_what_is_named(toy):
@@ -178,5 +178,5 @@ def test_a_walk_starts_at_what_is_named(toy):
     two = interpolate(toy, LatentsConfig(), starts=photographs)
     assert (two.document["from"], two.document["to"]) == ("anna", "ben")
     assert np.array_equal(two.latents["lerp"][[0, -1]], [photographs[0][1], photographs[1][1]])
-    with pytest.raises(LatentsError, match=r"latents.start: a walk has two ends, and 3 are named"):
+    with pytest.raises(LatentsError, match=r"latents.start: a walk has two ends, but 3 are named"):
         interpolate(toy, LatentsConfig(), starts=[*photographs, photographs[0]])

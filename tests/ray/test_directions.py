@@ -100,9 +100,9 @@ def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
     asked = ("latents.method=compass", "latents.piles=piles.csv")
     assert refused("discover", *asked) == "error: latents.piles: piles.csv: No such file or directory"
     for rows, said in (
-        ("1,low\n2,low", "pile high has 0 samples, and 2 are the least"),
-        ("1,low\n2,low\n3,high", "pile high has 1 samples, and 2 are the least"),
-        ("1,low\n2,low\n3,high\n1000,high", "line 5: wants a number from 1 to 100, not '1000'"),
+        ("1,low\n2,low", "pile high has 0 samples; at least 2 are needed"),
+        ("1,low\n2,low\n3,high", "pile high has 1 samples; at least 2 are needed"),
+        ("1,low\n2,low\n3,high\n1000,high", "line 5: number must be from 1 to 100, not '1000'"),
     ):
         (tmp_path / "piles.csv").write_text(f"number,pile\n{rows}\n")
         assert said in refused("discover", *asked)
@@ -114,14 +114,14 @@ def test_directions_that_cannot_be_used(refused, run):
     other = Direction("other", "difference", np.eye(size + 1, dtype=np.float32)[0], 1.0, "a" * 64)
     save_direction(other, run.directions)
     try:
-        assert f"other.safetensors: is for latents of {size + 1} numbers, and the generator's have {size}" in refused(
+        assert f"other.safetensors: is for latents of size {size + 1}, but the generator's have size {size}" in refused(
             "steer"
         )
         assert "latents.directions: there is no direction smile; the run has other" in refused(
             "steer", "latents.directions=[smile]"
         )
         run.directions.write_bytes("other.safetensors", b"no direction")
-        assert "other.safetensors: holds no direction that can be read" in refused("steer")
+        assert "other.safetensors: cannot be read as a direction" in refused("steer")
     finally:
         run.folder.delete("directions")
 

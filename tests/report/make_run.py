@@ -25,8 +25,8 @@ from framework.images import grid, png_bytes
 from framework.latents.arithmetic.document import document_of
 from framework.latents.arithmetic.picture import draw
 from framework.latents.arithmetic.run import ArithmeticResult
-from framework.latents.arithmetic.selection import Candidates, Hands
-from framework.latents.arithmetic.trace import Measured, Members, Study, conditions_of
+from framework.latents.arithmetic.selection import Candidates, RepeatedDraws
+from framework.latents.arithmetic.trace import ArithmeticTrace, Measured, Members, conditions_of
 from framework.latents.artifacts import (
     write_arithmetic,
     write_corners,
@@ -351,8 +351,8 @@ def _write_artifacts(run: RunFolder, checkpoint: str) -> None:
 
 def _arithmetic(config: LatentsConfig, generator: Drawn) -> ArithmeticResult:
     """glasses - no_glasses + smiling, as if 81 of 100 results had shown both and 11% of all samples did."""
-    judges = _assessors()
-    labels = labels_of(judges.finder)
+    assessors = _assessors()
+    labels = labels_of(assessors.finder)
     terms = parse_expression(config.expression, known=known_names(config, labels))
     groups = {term.group: resolve_group(term.group, config, labels) for term in terms}
     random, results = (
@@ -365,15 +365,17 @@ def _arithmetic(config: LatentsConfig, generator: Drawn) -> ArithmeticResult:
         for name in groups
     }
     drawn = np.arange(300).reshape(100, 3)
-    hands = {name: Hands(np.arange(412), 0.95, drawn, most_uses=2 if name == "no_glasses" else 1) for name in groups}
+    hands = {
+        name: RepeatedDraws(np.arange(412), 0.95, drawn, most_uses=2 if name == "no_glasses" else 1) for name in groups
+    }
     rows = measured_rows(expected(terms, conditions_of(groups)), results, random)
     shown = {"glasses": np.array([0.97]), "smiling": np.array([0.94])}
-    study = Study(
+    study = ArithmeticTrace(
         config,
         terms,
         groups,
         members,
-        judges,
+        assessors,
         Candidates(latents, Assessed(random, random)),
         Assessed(shown, shown),
         Measured(hands, rows, norm=5.5),

@@ -25,7 +25,7 @@ SETTINGS = {
     "evaluation.every_images": 8 * 5,
     "compute.precision": "float32",
 }
-FIGURES = {
+METRIC_NAMES = {
     "images_seen",
     "real_images_seen",
     "step",
@@ -104,7 +104,7 @@ def test_everything_comes_by_the_clock(run):
     assert scored(reports) == [(40, 40), (80, 80)]
     assert store.best()[0].name == "000000000080"
     for report in reports[1:]:
-        assert report.metrics.keys() >= FIGURES
+        assert report.metrics.keys() >= METRIC_NAMES
         assert all(math.isfinite(value) for value in report.metrics.values())
         assert 0 <= report.metrics["data_wait_share"] <= 1
         assert report.metrics["real_images_seen"] == report.metrics["images_seen"] // 2

@@ -33,7 +33,7 @@ def test_the_line_halves_what_is_computed_at_a_time(overrides, workers, at_once,
 def test_where_one_image_is_too_much_no_smaller_pass_is_advised():
     experiment = with_overrides(Experiment(), {"compute.images_per_pass": 1})
     text = str(out_of_memory(experiment, WorkerGroup()))
-    assert text.endswith("one image at a time is too much for it; lower model.width or data.resolution")
+    assert text.endswith("one image at a time is too much; lower model.width or data.resolution")
 
 
 @pytest.mark.parametrize(

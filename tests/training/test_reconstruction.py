@@ -82,7 +82,7 @@ def test_a_vaes_step_is_the_textbooks():
     found = [step(pixels(number)).tolist() for number in range(3)]
     assert_same(state.encoder, encoder)
     assert_same(state.generator, decoder)
-    assert step.FIGURES[:4] == ("reconstruction_nats", "kl_nats", "elbo_nats", "beta")
+    assert step.METRIC_NAMES[:4] == ("reconstruction_nats", "kl_nats", "elbo_nats", "beta")
     for ours, theirs in zip(found, expected, strict=True):
         assert ours[:4] == pytest.approx(theirs, rel=1e-9)
     assert (state.steps, state.images_seen, state.real_images_seen) == (3, 24, 24)

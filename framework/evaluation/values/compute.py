@@ -35,11 +35,11 @@ from framework.evaluation.values.parts import (
     subsets_part,
 )
 from framework.metrics import (
-    Cover,
     KernelDistance,
+    KnnRadii,
     Memorisation,
     Moments,
-    Radii,
+    NeighbourCounts,
     authenticity,
     blocks,
     extrapolate,
@@ -246,7 +246,7 @@ def _by_neighbours(asked: _Asked) -> dict[str, Value]:
     wide_k = _k(asked, "density", "coverage")
     balls, real_nearest = _balls(asked, real, fake, wide_k=wide_k)
     work = [(real, fake, asked.count, balls, *rows) for rows in blocks(real_count)]
-    whole: Cover = functools.reduce(operator.add, asked.pool.map(cover_part, work, "cover"))
+    whole: NeighbourCounts = functools.reduce(operator.add, asked.pool.map(cover_part, work, "cover"))
     values = {metric: Value(value) for metric, value in whole.scores(density_k=wide_k).items()}
     if "memorisation" in asked.metrics:
         values["memorisation"] = _memorisation(whole, real, _required(asked.sides.held_out_features), asked.pool)
@@ -255,7 +255,7 @@ def _by_neighbours(asked: _Asked) -> dict[str, Value]:
     return values
 
 
-def _balls(asked: _Asked, real: Features, fake: Features, *, wide_k: int) -> tuple[Radii, np.ndarray]:
+def _balls(asked: _Asked, real: Features, fake: Features, *, wide_k: int) -> tuple[KnnRadii, np.ndarray]:
     """Distances to k-th neighbours as the metrics need them, and each real image's distance to its nearest one [n]."""
     real_count, near_k = len(opened(real)), _k(asked, "precision", "recall")
     only_nearest = asked.metrics <= {"memorisation", "authenticity"}
@@ -270,8 +270,8 @@ def _balls(asked: _Asked, real: Features, fake: Features, *, wide_k: int) -> tup
         for _, total, ks in sizes
     )
     if only_nearest:
-        return Radii(np.zeros(real_count), np.zeros(real_count), np.zeros(asked.count)), of_real[:, -1:].reshape(-1)
-    return Radii(of_real[:, 0], of_real[:, 1], of_fake[:, 0]), of_real[:, -1]
+        return KnnRadii(np.zeros(real_count), np.zeros(real_count), np.zeros(asked.count)), of_real[:, -1:].reshape(-1)
+    return KnnRadii(of_real[:, 0], of_real[:, 1], of_fake[:, 0]), of_real[:, -1]
 
 
 def _k(asked: _Asked, *metrics: str) -> int:
@@ -280,7 +280,7 @@ def _k(asked: _Asked, *metrics: str) -> int:
     return max(ks, default=1)
 
 
-def _memorisation(whole: Cover, real: Features, held_out: Features, pool: PartsPool) -> Value:
+def _memorisation(whole: NeighbourCounts, real: Features, held_out: Features, pool: PartsPool) -> Value:
     work = [(held_out, real, *rows) for rows in blocks(len(opened(held_out)))]
     distances = np.concatenate(list(pool.map(nearest_part, work, "held-out")))
     result: Memorisation = memorisation(whole.nearest, distances, closest=CLOSEST)

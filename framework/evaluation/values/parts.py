@@ -11,9 +11,9 @@ from framework.evaluation import FeatureSpec, SourceSpec
 from framework.evaluation.values.moments import rows_moments
 from framework.evaluation.values.pool import Crew, DeviceOfTask, Needs
 from framework.metrics import (
-    Cover,
+    KnnRadii,
     Moments,
-    Radii,
+    NeighbourCounts,
     cover,
     inception_score,
     nearest,
@@ -92,7 +92,7 @@ def radii_part(features: Features, count: int, ks: tuple[int, ...], start: int, 
     return radii_of(opened(features)[:count], ks=ks, rows=(start, stop))
 
 
-def cover_part(real: Features, fake: Features, count: int, balls: Radii, start: int, stop: int) -> Cover:
+def cover_part(real: Features, fake: Features, count: int, balls: KnnRadii, start: int, stop: int) -> NeighbourCounts:
     """`cover` of the real rows start to stop."""
     return cover(opened(real), opened(fake)[:count], balls, rows=(start, stop))
 

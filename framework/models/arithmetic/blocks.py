@@ -24,13 +24,13 @@ def shards(count: int) -> list[tuple[int, int]]:
 
 
 def blocks_of(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Where each block belongs, and its images [32, ...]; the last one is filled up with zeros.
+    """The slice of each block and its images [32, ...]; the last block is padded with zeros.
 
     >>> [(part.start, part.stop, len(block)) for part, block in blocks_of(np.ones((40, 1)))]
     [(0, 32, 32), (32, 40, 32)]
     """
     for start in range(0, len(images), BLOCK_IMAGES):
-        block = np.array(images[start : start + BLOCK_IMAGES])  # a copy: torch takes no read-only memory
+        block = np.array(images[start : start + BLOCK_IMAGES])  # a copy, because torch needs writable memory
         part = slice(start, start + len(block))
         if len(block) < BLOCK_IMAGES:
             block = np.concatenate([block, np.zeros((BLOCK_IMAGES - len(block), *block.shape[1:]), block.dtype)])
@@ -38,11 +38,11 @@ def blocks_of(images: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def on_device(values: np.ndarray | Tensor, device: torch.device) -> Tensor:
-    """The same on a device. To a GPU nobody waits for the copy, so that the next block is made while this one computes.
+    """Moves values to a device. The copy to a GPU is asynchronous, so that the CPU can prepare the next block.
 
-    torch keeps the pinned memory until the copy is done.
+    torch keeps the pinned memory until the copy is complete.
     """
-    given = torch.as_tensor(values)
-    if device.type == "cpu" or given.device.type != "cpu":
-        return given.to(device)
-    return given.pin_memory().to(device, non_blocking=True)
+    tensor = torch.as_tensor(values)
+    if device.type == "cpu" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

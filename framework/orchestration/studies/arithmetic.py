@@ -34,7 +34,7 @@ def arithmetic(study: Study, target: Target) -> dict[str, Any]:
         result = run_arithmetic(
             generator,
             study.experiment.latents,
-            judges=pair,
+            assessors=pair,
             assess=functools.partial(_assess_on_cluster, study, target) if pair else None,
             target=target.typed,
             photographs=dict(starts),

@@ -18,7 +18,7 @@ from framework.images import png_bytes
 from framework.latents.attributes.groups import Labels, labels_of
 from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
-from framework.latents.directions.discover import Tools, discover, settings_of
+from framework.latents.directions.discover import DiscoveryModels, discover, settings_of
 from framework.latents.directions.edits import edits_for
 from framework.latents.directions.sheet import make_sheet
 from framework.latents.networks import Score
@@ -150,7 +150,7 @@ def _find(
 ) -> list[Direction]:
     generator = place.open_generator()
     network = generator.network
-    tools = Tools(
+    tools = DiscoveryModels(
         latent_size=generator.latent_size,
         digest=generator.digest,
         sample=lambda n, start: generator.sample_latents(n, settings.seed, start=start),

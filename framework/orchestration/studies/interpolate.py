@@ -16,7 +16,7 @@ from framework.latents.artifacts import (
     write_loop,
     write_samples,
 )
-from framework.latents.walks.smoothness import Ruler
+from framework.latents.walks.smoothness import PathMeter
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.context import Study
 from framework.orchestration.studies.models import Place, crew_of, made_of, place_of
@@ -65,8 +65,8 @@ def _draw_walks(
     generator = place.open_generator()
     features = functools.partial(_features, place.open_measurer()) if place.measurer else None
     # The user's own object gives only rounded images, and the rounding would dominate the measured length.
-    ruler = None if generator.network is None else Ruler(generator.network, features, generator.device)
-    write_interpolation(open_folder(artifacts), generator, settings, starts=starts, ruler=ruler, about=about)
+    meter = None if generator.network is None else PathMeter(generator.network, features, generator.device)
+    write_interpolation(open_folder(artifacts), generator, settings, starts=starts, meter=meter, about=about)
 
 
 def _features(assessor: Assessor, images: torch.Tensor) -> torch.Tensor:

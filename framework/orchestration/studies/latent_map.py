@@ -10,7 +10,7 @@ from framework.checkpoint.reference import Target
 from framework.data import PackedStore, open_store
 from framework.images import png_bytes
 from framework.latents.maps.codes import Codes, encode_images
-from framework.latents.maps.picture import Map, beside, draw_maps, draw_plane
+from framework.latents.maps.picture import Map, draw_maps, draw_plane, side_by_side
 from framework.latents.maps.plane import Plane, plane_of
 from framework.latents.maps.points import Trials, make_trials, trial_figures
 from framework.metrics.latent_space import aggregate_kl, hole_share, knn_purity
@@ -113,7 +113,7 @@ def _draw(study: Study, works: Sequence[_Work], planes: Sequence[Plane], shown: 
     ]
     artifacts.delete(PLANE)
     if flat:
-        artifacts.write_bytes(PLANE, png_bytes(beside(flat)))
+        artifacts.write_bytes(PLANE, png_bytes(side_by_side(flat)))
 
 
 def _decode_plane(place: Place, steps: int, title: str) -> np.ndarray:
