@@ -23,9 +23,10 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
 
 def _check(run: RunFolder, _: Target) -> None:
-    settings = run.experiment.latents
-    if settings.piles is not None and settings.method in ("compass", "difference"):
-        read_piles(settings.piles, samples=settings.sheet_samples)
+    latents = run.experiment.latents
+    sorted_samples = latents.directions.sorted_samples
+    if sorted_samples is not None and latents.directions.method in ("compass", "difference"):
+        read_piles(sorted_samples, samples=latents.arithmetic.sheet_samples)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     with open_study(arguments) as (study, target):
         document = interpolate(study, target)
         place = shown(study.run.artifacts.location)
-        film = ", loop.gif and loop.mp4" if study.experiment.latents.loop_samples else ""
+        film = ", loop.gif and loop.mp4" if study.experiment.latents.walks.loop_samples else ""
         arguments.console.say(f"Interpolation: {place}/interpolation.png, corners.png{film}")
     return document
 

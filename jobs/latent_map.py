@@ -26,7 +26,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         run, target = find_study(arguments)
         check(run, target)
-        console.say(f"{target.checkpoint}: up to {run.experiment.latents.map_images:,} images encoded")
+        console.say(f"{target.checkpoint}: up to {run.experiment.latents.maps.images:,} images encoded")
         return {"checkpoints": [each.checkpoint for each in (target, *more)]}
     with open_study(arguments, check=check) as (study, target):
         for other in more:

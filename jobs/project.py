@@ -23,7 +23,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
     with open_study(arguments, check=check) as (study, target):
         document = project_photos(study, target, photos or held_out_photos(study))
-        samples = f"{study.experiment.latents.candidates:,}"
+        samples = f"{study.experiment.latents.arithmetic.candidates:,}"
         for row in document["photos"]:
             encoded = "" if row["encoded_error"] is None else f"by the encoder alone by {row['encoded_error']:.1f}, "
             arguments.console.say(

@@ -38,7 +38,7 @@ def write_corners(folder: Folder, generator: GeneratorLike, config: LatentsConfi
 
 def write_loop(folder: Folder, generator: GeneratorLike, config: LatentsConfig) -> list[str]:
     """The film round many samples, twice; where none is wanted, no old one stays."""
-    if not config.loop_samples:
+    if not config.walks.loop_samples:
         for name in LOOP:
             folder.delete(name)
         return []

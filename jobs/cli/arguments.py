@@ -76,7 +76,7 @@ class Arguments:
         """From the first positional: a YAML file, or a run whose own experiment it is."""
         first = self.positionals[0]
         if self.takes_config:
-            experiment = load_experiment(first, self.overrides)
+            experiment = load_experiment(first, self.overrides, say=self.console.say_once)
         else:
             experiment = with_overrides(RunFolder.open(first).experiment, self.overrides)
         check_space(experiment)
@@ -130,7 +130,9 @@ def parse(job: Job, argv: list[str], console: Console) -> Arguments:
     return Arguments(
         job=job.name,
         positionals=positionals,
-        overrides=parse_overrides([word for word in overrides if word.partition("=")[0] not in own]),
+        overrides=parse_overrides(
+            [word for word in overrides if word.partition("=")[0] not in own], say=console.say_once
+        ),
         own=own,
         json="--json" in argv,
         dry_run="--dry-run" in argv,

@@ -43,8 +43,8 @@ def _protocol(study: Study) -> dict[str, Any]:
         "seed": study.config.seed,
         "candidates": len(study.candidates) if study.candidates else 0,
         "surely_assessed_from": SURE,
-        "group_size": study.config.group_size,
-        "repeats": study.config.repeats if study.measured else 0,
+        "group_size": study.config.arithmetic.group_size,
+        "repeats": study.config.arithmetic.repeats if study.measured else 0,
         "result": "raw sum of the signed group means",
     }
 

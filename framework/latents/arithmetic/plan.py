@@ -53,15 +53,15 @@ def plan_of(
             False.
     """
     known = [*photographs, *known_names(config, labels)]
-    terms = parse_expression(config.expression, known=known)
+    terms = parse_expression(config.arithmetic.expression, known=known)
     groups, faults = _resolved(terms, config, labels, photographs)
     if not faults:
         return Plan(terms, groups, [])
     if not fallback:
         raise LatentsError("; ".join(faults.values()))
-    instead = parse_expression(config.fallback_expression, known=known, where="latents.fallback_expression")
+    instead = parse_expression(config.arithmetic.fallback_expression, known=known, where="latents.fallback_expression")
     groups, still = _resolved(instead, config, labels, photographs)
-    done = "only the numbered sheet was made" if still else f"{config.fallback_expression!r} was run instead"
+    done = "only the numbered sheet was made" if still else f"{config.arithmetic.fallback_expression!r} was run instead"
     note = {"text": _what_is_missing(config, faults, known, done), "command": _command(config, faults, target)}
     return Plan([], {}, [note]) if still else Plan(instead, groups, [note])
 
@@ -85,7 +85,7 @@ def _resolved(
 
 def _what_is_missing(config: LatentsConfig, missing: Iterable[str], known: list[str], done: str) -> str:
     return (
-        f"{config.expression!r} was not run: for {', '.join(missing)} there are neither enough labels nor "
+        f"{config.arithmetic.expression!r} was not run: for {', '.join(missing)} there are neither enough labels nor "
         f"chosen numbers (known: {', '.join(known) or 'nothing, for there is no assessor'}); {done}. "
         "To finish it, look at sheet.png, put the numbers of samples that show each, such as [16, 37, 83], "
         "in place of the dots, and run the command; or give the data labels by data.labels"

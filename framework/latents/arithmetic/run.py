@@ -80,12 +80,17 @@ def run_arithmetic(
         raise LatentsError("latents: the two assessors know other labels; train both on the same data")
     plan = plan_of(config, labels, target=target, fallback=fallback, photographs=photographs)
     if not plan.terms:
-        document = {"expression": "", "requested_expression": config.expression, "measured": [], "notes": plan.notes}
+        document = {
+            "expression": "",
+            "requested_expression": config.arithmetic.expression,
+            "measured": [],
+            "notes": plan.notes,
+        }
         return ArithmeticResult(picture=None, document=document, latent=None)
     if judges and assess is None:
         assess = partial(assess_latents, generator, judges)
     study = _study(generator, config, plan.terms, plan.groups, judges=judges, assess=assess)
-    document = document_of(study, requested=config.expression, notes=[*plan.notes, *study.notes()])
+    document = document_of(study, requested=config.arithmetic.expression, notes=[*plan.notes, *study.notes()])
     return ArithmeticResult(picture=draw(study, generator), document=document, latent=study.result)
 
 
@@ -104,7 +109,7 @@ def _study(
     candidates = measured = None
     if assess is not None and (sought or measurable):
         candidates = _candidates(generator, config, conditions if measurable else sought, assess, measurable=measurable)
-    chosen = choose(candidates, sought, size=config.group_size) if candidates and sought else {}
+    chosen = choose(candidates, sought, size=config.arithmetic.group_size) if candidates and sought else {}
     numbered = [name for name, group in groups.items() if group.latent is None]
     indices = {name: chosen.get(name) or [number - 1 for number in groups[name].numbers or ()] for name in numbered}
     latents = generator.sample_latents(1 + max((max(m) for m in indices.values()), default=0), config.seed)
@@ -128,10 +133,10 @@ def _candidates(
     *,
     measurable: bool,
 ) -> Candidates:
-    require_candidates(config.candidates, groups=len(conditions), group_size=config.group_size)
-    wanted = config.group_size * (config.repeats + 1 if measurable else 1)
+    require_candidates(config.arithmetic.candidates, groups=len(conditions), group_size=config.arithmetic.group_size)
+    wanted = config.arithmetic.group_size * (config.arithmetic.repeats + 1 if measurable else 1)
     looked_for = list(conditions.values())
-    return gather(generator, assess, looked_for, seed=config.seed, wanted=wanted, most=config.candidates)
+    return gather(generator, assess, looked_for, seed=config.seed, wanted=wanted, most=config.arithmetic.candidates)
 
 
 def _measure(
@@ -144,7 +149,7 @@ def _measure(
     without: list[int],
 ) -> Measured:
     """Repeat the expression with members that are not in the picture, and have the results judged."""
-    size, repeats = config.group_size, config.repeats
+    size, repeats = config.arithmetic.group_size, config.arithmetic.repeats
     hands = deal(candidates, conditions, size=size, repeats=repeats, without=without, seed=config.seed)
     means = {name: candidates.latents[hand.drawn].mean(axis=1) for name, hand in hands.items()}
     results = combine(terms, means)  # [repeats, z]

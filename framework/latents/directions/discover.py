@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framework.config.schema import LatentsConfig
+from framework.config import LatentsConfig, flat_latents
 from framework.errors import LatentsError
 from framework.latents.attributes.expression import format_expression, parse_expression
 from framework.latents.attributes.groups import Labels, known_names, resolve_group
@@ -65,40 +65,43 @@ def discover(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direct
     Raises:
         LatentsError: The method wants what is not here.
     """
-    return _METHODS[config.method](tools, config, labels)
+    return _METHODS[config.directions.method](tools, config, labels)
 
 
 def _by_sides(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """Difference of means and InterFaceGAN: the samples that the finder is surest of, on either side."""
-    if config.method == "difference" and config.piles is not None:
+    if config.directions.method == "difference" and config.directions.sorted_samples is not None:
         return _by_piles(tools, config, labels)
-    if config.method == "difference" and config.name is not None:
+    if config.directions.method == "difference" and config.directions.name is not None:
         return _by_expression(tools, config, labels)
     if tools.assess is None:
-        raise LatentsError(f"latents.method: {config.method} wants an assessor, and the data has no labels")
-    wanted, fixed = attributes_of(labels, config.attributes), attributes_of(labels, config.fixed, key="fixed")
-    latents = tools.sample(config.samples, 0)
+        raise LatentsError(f"latents.method: {config.directions.method} wants an assessor, and the data has no labels")
+    wanted, fixed = (
+        attributes_of(labels, config.directions.attributes),
+        attributes_of(labels, config.directions.fixed, key="fixed"),
+    )
+    latents = tools.sample(config.directions.samples, 0)
     scores = tools.assess(latents)
     normals = {}
     for attribute in dict.fromkeys([*wanted, *fixed]):
-        low, high = surest(attribute.values(scores), count=config.side)
+        low, high = surest(attribute.values(scores), count=config.directions.per_class)
         normals[attribute] = _normal(config, latents[low], latents[high])
     found = []
     for attribute in wanted:
         others = [normals[other] for other in fixed if other != attribute]
         vector = conditional(normals[attribute], others)
-        name = "_".join([attribute.name, *(["without", *config.fixed] if others else [])])
+        name = "_".join([attribute.name, *(["without", *config.directions.fixed] if others else [])])
         found.append(_direction(tools, config, name, vector, 1.0, target=attribute.name))
     return found
 
 
 def _by_piles(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """Latent Compass, and the difference of means between piles: numbered samples, sorted by a person."""
-    assert config.piles is not None
-    piles = read_piles(config.piles, samples=config.sheet_samples)
-    latents = tools.sample(config.sheet_samples, 0)
+    assert config.directions.sorted_samples is not None
+    piles = read_piles(config.directions.sorted_samples, samples=config.arithmetic.sheet_samples)
+    latents = tools.sample(config.arithmetic.sheet_samples, 0)
     low, high = (latents[[number - 1 for number in piles[name]]] for name in ("low", "high"))
-    name = config.name or config.method
+    name = config.directions.name or config.directions.method
     target = name if name in {attribute.name for attribute in attributes_of(labels, None)} else ""
     return [_direction(tools, config, name, _normal(config, low, high), 1.0, target=target, settings=piles)]
 
@@ -106,8 +109,8 @@ def _by_piles(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direc
 def _by_expression(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """`latents.expression` as a direction: the signed sum of its groups' means, by numbers or by the finder."""
     known = known_names(config, labels)
-    terms = parse_expression(config.expression, known=known)
-    latents = tools.sample(config.samples, 0)
+    terms = parse_expression(config.arithmetic.expression, known=known)
+    latents = tools.sample(config.directions.samples, 0)
     scores = tools.assess(latents) if tools.assess is not None else None
     means = {}
     for name in dict.fromkeys(term.group for term in terms):
@@ -116,23 +119,23 @@ def _by_expression(tools: Tools, config: LatentsConfig, labels: Labels) -> list[
             chosen = tools.sample(max(group.numbers), 0)[[number - 1 for number in group.numbers]]
         elif scores is not None and group.condition is not None:
             order = np.argsort(-group.condition.probability(scores), kind="stable")
-            chosen = latents[order[: config.side]]
+            chosen = latents[order[: config.directions.per_class]]
         else:
             raise LatentsError(f"latents.expression: {name} wants numbers in latents.groups, or an assessor")
         means[name] = chosen.mean(axis=0, dtype=np.float64)
-    assert config.name is not None
+    assert config.directions.name is not None
     text = {"expression": format_expression(terms)}
-    return [_direction(tools, config, config.name, unit(combine(terms, means)), 1.0, settings=text)]
+    return [_direction(tools, config, config.directions.name, unit(combine(terms, means)), 1.0, settings=text)]
 
 
 def _normal(config: LatentsConfig, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    if config.method == "difference":
+    if config.directions.method == "difference":
         return difference_normal(low, high)
     return boundary_normal(low, high)
 
 
 def _compass(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    if config.piles is None:
+    if config.directions.sorted_samples is None:
         raise LatentsError("latents.piles: wants the CSV in which samples are sorted, with the columns number and pile")
     return _by_piles(tools, config, labels)
 
@@ -140,12 +143,12 @@ def _compass(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direct
 def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
     if tools.score is None:
         raise LatentsError("latents.method: ganalyze wants an assessor, and the data has no labels")
-    generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
+    generate, latents = _differentiable(tools, config), tools.sample(config.directions.samples, 0)
     found = []
-    own = Attribute(score_name(config), "") if config.score is not None else None
-    for attribute in [own] if own is not None else attributes_of(labels, config.attributes):
+    own = Attribute(score_name(config), "") if config.directions.score is not None else None
+    for attribute in [own] if own is not None else attributes_of(labels, config.directions.attributes):
         trained = ganalyze(
-            generate, tools.score(attribute), latents, batch_size=BATCH, learning_rate=config.learning_rate,
+            generate, tools.score(attribute), latents, batch_size=BATCH, learning_rate=config.directions.learning_rate,
             seed=config.seed,
         )  # fmt: skip
         found.append(
@@ -157,7 +160,7 @@ def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direc
                 trained.natural_step,
                 target="" if own is not None else attribute.name,
                 keeps_length=True,
-                settings=None if own is None else {"score": config.score},
+                settings=None if own is None else {"score": config.directions.score},
             )
         )
     return found
@@ -165,14 +168,14 @@ def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direc
 
 def score_name(config: LatentsConfig) -> str:
     """What the direction of the user's own score is called: `latents.name`, else as the function is."""
-    assert config.score is not None
-    return config.name or config.score.partition(":")[2]
+    assert config.directions.score is not None
+    return config.directions.name or config.directions.score.partition(":")[2]
 
 
 def _sefa(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
     if tools.network is None:
         raise LatentsError("latents.method: sefa reads the first layer, and this generator shows none")
-    parts = sefa(first_weight(tools.network, tools.latent_size), count=config.components)
+    parts = sefa(first_weight(tools.network, tools.latent_size), count=config.directions.components)
     return [
         _direction(tools, config, f"sefa_{number}", vector, 1.0, settings={"share": float(share)})
         for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
@@ -182,7 +185,7 @@ def _sefa(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
 def _ganspace(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
     if tools.network is None:
         raise LatentsError("latents.method: ganspace reads an early layer, and this generator shows none")
-    parts = ganspace(_Activations(tools, tools.network, config.samples), count=config.components)
+    parts = ganspace(_Activations(tools, tools.network, config.directions.samples), count=config.directions.components)
     return [
         _direction(tools, config, f"ganspace_{number}", vector, 1.0, settings={"share": float(share)})
         for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
@@ -211,13 +214,17 @@ class _Activations:
 
 
 def _steerable(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
-    generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
-    steer = steer_linear if config.walk == "linear" else steer_nonlinear
+    generate, latents = _differentiable(tools, config), tools.sample(config.directions.samples, 0)
+    steer = steer_linear if config.directions.path == "linear" else steer_nonlinear
     with torch.no_grad():
         channels = generate(torch.from_numpy(latents[:1])).shape[1]
     found = []
-    for name in edits_for(config.edits, channels=channels):
-        rate = config.learning_rate if config.walk == "linear" else config.learning_rate / 20
+    for name in edits_for(config.directions.edits, channels=channels):
+        rate = (
+            config.directions.learning_rate
+            if config.directions.path == "linear"
+            else config.directions.learning_rate / 20
+        )
         walk = steer(generate, EDITS[name], latents, batch_size=BATCH, learning_rate=rate, seed=config.seed)
         found.append(
             _direction(
@@ -258,7 +265,7 @@ _LISTENS_TO: dict[str, tuple[str, ...]] = {
 
 def _differentiable(tools: Tools, config: LatentsConfig) -> Generate:
     if tools.generate is None:
-        raise LatentsError(f"latents.method: {config.method} wants a generator that gradients go through")
+        raise LatentsError(f"latents.method: {config.directions.method} wants a generator that gradients go through")
     return tools.generate
 
 
@@ -274,7 +281,7 @@ def _direction(
 ) -> Direction:
     return Direction(
         name=name,
-        method=config.method,
+        method=config.directions.method,
         vector=vector,
         natural_step=natural_step,
         generator=tools.digest,
@@ -286,4 +293,5 @@ def _direction(
 
 def settings_of(config: LatentsConfig) -> dict[str, Any]:
     """The keys of `latents` that `latents.method` listens to, as a direction's file has them."""
-    return {name: getattr(config, name) for name in ("seed", *_LISTENS_TO[config.method])}
+    recorded = flat_latents(config)
+    return {name: recorded[name] for name in ("seed", *_LISTENS_TO[config.directions.method])}

@@ -29,7 +29,7 @@ class Sheet:
 
 def make_sheet(generator: GeneratorLike, config: LatentsConfig) -> Sheet:
     """`latents.sheet_samples` samples, numbered from 1, ten a row."""
-    count = config.sheet_samples
+    count = config.arithmetic.sheet_samples
     latents = generator.sample_latents(count, config.seed)
     picture = labelled_sheet(
         generator.images(latents),

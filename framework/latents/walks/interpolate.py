@@ -114,7 +114,7 @@ def interpolate(
     if len(ends) > 2:
         raise LatentsError(f"latents.start: a walk has two ends, and {len(ends)} are named")
     (from_name, a), (to_name, b) = ends
-    steps = config.interpolation_steps
+    steps = config.walks.steps
     latents = {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps)}
     finely = {"lerp": lerp(a, b, PATH_STEPS), "slerp": slerp(a, b, PATH_STEPS)}
     lengths = None if ruler is None else measured(ruler, finely)
@@ -139,14 +139,14 @@ def interpolate(
 
 def _smoothness(ruler: Ruler, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
     """Over `latents.path_pairs` pairs of samples, the first of them samples 1 and 2, whatever the walk starts from."""
-    pairs = generator.sample_latents(2 * config.path_pairs, config.seed).reshape(config.path_pairs, 2, -1)
+    pairs = generator.sample_latents(2 * config.walks.pairs, config.seed).reshape(config.walks.pairs, 2, -1)
     ways = {"lerp": lerp, "slerp": slerp}
     return smoothness(ruler, {name: [way(a, b, PATH_STEPS) for a, b in pairs] for name, way in ways.items()})
 
 
 def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
     """Frames [s,H,W,3] of the loop through the first `latents.loop_samples` samples of `latents.seed`, at least 2."""
-    count = config.loop_samples
+    count = config.walks.loop_samples
     legs = np.split(loop(generator.sample_latents(count, config.seed), LEG_FRAMES), count)
     captions = [f"sample {number} → {number % count + 1}" for number in range(1, count + 1) for _ in range(LEG_FRAMES)]
     return draw_frames((image for leg in legs for image in generator.images(leg)), captions)
@@ -154,7 +154,7 @@ def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
 
 def draw_corners(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
     """The sheet between samples 1 to 4 of `latents.seed`, [H,W,3] uint8."""
-    steps = config.corner_steps
+    steps = config.walks.corner_steps
     sheet = between_corners(generator.sample_latents(4, config.seed), steps)
     return corner_sheet(
         generator.images(sheet.reshape(steps * steps, -1)),

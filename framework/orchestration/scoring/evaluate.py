@@ -83,7 +83,7 @@ class RunPass:
             yield Gatherer(
                 crew,
                 study.cache,
-                study.experiment.evaluation.batch_size,
+                study.experiment.evaluation.feature_batch_blocks,
                 study.watch.counter,
                 device=crew.device(),
                 beside=cpu_tasks(crew.resources, study.cluster.now(), needs),

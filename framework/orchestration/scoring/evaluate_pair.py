@@ -82,7 +82,7 @@ def evaluate_pair(
         gatherer = Gatherer(
             crew,
             Path(folder),
-            settings.batch_size,
+            settings.feature_batch_blocks,
             watch.counter,
             device=crew.device(),
             beside=cpu_tasks(crew.resources, cluster, needs(*weights, *files)),

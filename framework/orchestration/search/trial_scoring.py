@@ -31,7 +31,7 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
         protocol=wanted.on(device).protocol(request),
         moments=str(moments),
         real=dataclasses.replace(real, real=None),
-        blocks=settings.batch_size,
+        blocks=settings.feature_batch_blocks,
         tasks=tasks,
         needs=study.needs(features.path, moments, *real.files()),
     )

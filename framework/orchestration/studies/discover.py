@@ -44,7 +44,7 @@ def discover_directions(study: Study, target: Target) -> list[str]:
         LatentsError: The method wants what is not here.
     """
     settings, place = study.experiment.latents, place_of(study, target)
-    if settings.method == "compass" and settings.piles is None:
+    if settings.directions.method == "compass" and settings.directions.sorted_samples is None:
         _ask_for_piles(study, target)
         return []
     labels = labels_of(study.assessors.finder if study.assessors else None)
@@ -62,11 +62,15 @@ def discover_directions(study: Study, target: Target) -> list[str]:
         return files
     crew = crew_of(study, place)
     scores = None
-    if settings.method in _BY_SAMPLES and settings.piles is None and place.finder is not None:
+    if (
+        settings.directions.method in _BY_SAMPLES
+        and settings.directions.sorted_samples is None
+        and place.finder is not None
+    ):
         scores = _finder_scores(study, crew, place, settings)
     work = [(place, part, labels, scores, made_of) for part in missing]
     done = study.watch.counter("directions, by part")
-    for found in crew.map(_find, work, name=f"discover {settings.method}", done=done):
+    for found in crew.map(_find, work, name=f"discover {settings.directions.method}", done=done):
         for direction in found:
             save_direction(direction, study.run.directions)
             files.append(f"{direction.name}{SUFFIX}")
@@ -84,20 +88,25 @@ def file_stem(name: str, method: str) -> str:
 
 def _parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tuple[LatentsConfig, str | None]]:
     """What can be found apart from the rest, an attribute or an edit each, and the file's name where that is known."""
-    if settings.method == "ganalyze" and settings.score is not None:
+    if settings.directions.method == "ganalyze" and settings.directions.score is not None:
         return [(settings, None)]
-    if settings.method == "ganalyze":
-        wanted = [attribute.name for attribute in attributes_of(labels, settings.attributes)]
+    if settings.directions.method == "ganalyze":
+        wanted = [attribute.name for attribute in attributes_of(labels, settings.directions.attributes)]
         parts: list[tuple[LatentsConfig, str | None]] = [
-            (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in wanted
+            (_with(settings, attributes=[name]), file_stem(name, "ganalyze")) for name in wanted
         ]
         return parts or [(settings, None)]
-    if settings.method == "steerable":
+    if settings.directions.method == "steerable":
         return [
-            (settings.model_copy(update={"edits": [name]}), file_stem(name, "steerable"))
-            for name in edits_for(settings.edits, channels=channels)
+            (_with(settings, edits=[name]), file_stem(name, "steerable"))
+            for name in edits_for(settings.directions.edits, channels=channels)
         ]
     return [(settings, None)]
+
+
+def _with(settings: LatentsConfig, **keys: Any) -> LatentsConfig:
+    """A copy with other keys of `latents.directions`."""
+    return settings.model_copy(update={"directions": settings.directions.model_copy(update=keys)})
 
 
 def _is_found(
@@ -120,7 +129,7 @@ def _ask_for_piles(study: Study, target: Target) -> None:
     stem = f"compass-seed{settings.seed}"
     artifacts.write_bytes(f"{stem}.png", png_bytes(sheet.picture))
     if not artifacts.exists(f"{stem}.csv"):
-        rows = "".join(f"{number},\n" for number in range(1, settings.sheet_samples + 1))
+        rows = "".join(f"{number},\n" for number in range(1, settings.arithmetic.sheet_samples + 1))
         artifacts.write_text(f"{stem}.csv", f"number,pile\n{rows}")
     place = artifacts.location
     study.watch.say(f"Sheet: {place}/{stem}.png")
@@ -134,8 +143,8 @@ def _ask_for_piles(study: Study, target: Target) -> None:
 
 def _finder_scores(study: Study, crew: Tasks, place: Place, settings: LatentsConfig) -> Scores:
     shards = [
-        (place, settings.seed, start, min(start + SHARD_IMAGES, settings.samples))
-        for start in range(0, settings.samples, SHARD_IMAGES)
+        (place, settings.seed, start, min(start + SHARD_IMAGES, settings.directions.samples))
+        for start in range(0, settings.directions.samples, SHARD_IMAGES)
     ]
     done = study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
     parts = list(crew.map(_predict, shards, name="discover: samples", done=done))
@@ -168,9 +177,9 @@ def _find(
 
 def _scorer(place: Place, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
     """The finder's, or the user's own function."""
-    if settings.score is not None:
-        own = function_of(settings.score, place="latents.score")
-        return lambda _: checked_score(own, f"latents.score: {settings.score}")
+    if settings.directions.score is not None:
+        own = function_of(settings.directions.score, place="latents.score")
+        return lambda _: checked_score(own, f"latents.score: {settings.directions.score}")
     return None if place.finder is None else functools.partial(_score, place)
 
 

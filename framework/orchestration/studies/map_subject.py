@@ -52,13 +52,13 @@ def check_maps(run: RunFolder, targets: Sequence[Target]) -> None:
     about = [RunFolder.open(target.run).about.get("data", {}) for target in targets]
     if any(other.get("digest") != about[0].get("digest") for other in about[1:]):
         raise LatentsError(f"{targets[1].run}: is of other images than {targets[0].run}; two maps want the same data")
-    _check_label(run.experiment.latents.map_label, about[0].get("labels", []))
+    _check_label(run.experiment.latents.maps.label, about[0].get("labels", []))
 
 
 def images_shown(study: Study) -> Shown:
     """The first held-out images, by content, whose label is known."""
     store, settings = study.images, study.experiment.latents
-    label = settings.map_label
+    label = settings.maps.label
     _check_label(label, [*store.label_classes])
     if study.assessors is None:
         raise LatentsError(f"latents.map_label: no assessor learned {label}, and a map's classifier is one")
@@ -66,7 +66,7 @@ def images_shown(study: Study) -> Shown:
     known = store.held_out_indices[~np.isnan(store.labels[label][store.held_out_indices])]
     if not len(known):
         raise LatentsError("data.held_out: no labelled image is held out, and a map wants images never trained on")
-    indices = known[: settings.map_images]
+    indices = known[: settings.maps.images]
     return Shown(indices, store.labels[label][indices].astype(int), store.label_classes[label])
 
 
@@ -92,16 +92,16 @@ def protocol_of(study: Study, shown: Shown) -> dict[str, Any]:
     """What the figures hang on."""
     settings, images, pair = study.experiment.latents, study.images, study.assessors
     assert pair is not None
-    accuracy = pair.measurer.accuracy.get(settings.map_label, {})
+    accuracy = pair.measurer.accuracy.get(settings.maps.label, {})
     return {
         "images": {"count": len(shown.indices), "split": "held_out", "digest": images.digest},
-        "label": settings.map_label,
+        "label": settings.maps.label,
         "classes": shown.classes,
         "classifier": {"digest": pair.measurer.digest, **accuracy},
-        "samples": settings.map_samples,
-        "sure_from": settings.map_confidence,
-        "method": settings.map_method,
-        "steps": settings.map_steps,
+        "samples": settings.maps.samples,
+        "sure_from": settings.maps.confidence,
+        "method": settings.maps.method,
+        "steps": settings.maps.steps,
         "neighbours": NEIGHBOURS,
         "chance_purity": chance_purity(shown.labels),
         "seed": settings.seed,

@@ -58,7 +58,7 @@ def held_out_photos(study: Study) -> list[Photo]:
     Raises:
         DataError: None is held out.
     """
-    images, count = study.images, study.experiment.latents.projection_held_out
+    images, count = study.images, study.experiment.latents.projection.held_out
     indices = images.held_out_indices[:count]
     if not len(indices):
         raise DataError("data.held_out: no image is held out; name photographs, or hold some out")

@@ -42,7 +42,7 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
     """
     settings, place = study.experiment.latents, place_of(study, target)
     generator = load_generator(target.location)
-    controls = generator.sample_latents(settings.projection_controls, _CONTROL_SEED)
+    controls = generator.sample_latents(settings.projection.controls, _CONTROL_SEED)
     made = [Photo(f"generated {number}", image, "") for number, image in enumerate(generator.images(controls), start=1)]
     named, weights = features_of(study.experiment, assessed=place.finder is not None)
     heard = dataclasses.replace(place, finder=None) if named == "pixels" else place
@@ -63,8 +63,8 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
         "checkpoint": target.checkpoint,
         "generator": place.generator,
         "features": named,
-        "starts": settings.projection_starts,
-        "steps": settings.projection_steps,
+        "starts": settings.projection.starts,
+        "steps": settings.projection.steps,
         "images": study.images.digest,
         "photos": [one.row(photo) for photo, one in zip(photos, found, strict=False)],
         "held_out_generated": _about_controls(found[len(photos) :], controls),
@@ -127,7 +127,7 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
     if generator.network is None:
         raise LatentsError("project: wants a generator that gradients go through")
     target = from_pixels(photo.pixels[None])[0].to(generator.device)
-    candidates = generator.sample_latents(settings.candidates, settings.seed)
+    candidates = generator.sample_latents(settings.arithmetic.candidates, settings.seed)
     errors = _errors_of(generator, candidates, target)
     nearest = int(errors.argmin())
     encoded = None if generator.encoder is None else generator.encode(photo.pixels[None])
@@ -137,8 +137,8 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
         # The encoder's own guess is where one descent begins, if it is near.
         candidates if encoded is None else np.concatenate([encoded, candidates]),
         features=_features(place, weights),
-        starts=settings.projection_starts,
-        steps=settings.projection_steps,
+        starts=settings.projection.starts,
+        steps=settings.projection.steps,
     )
     return _Found(
         best,
@@ -173,7 +173,7 @@ def features_of(experiment: Experiment, *, assessed: bool) -> tuple[str, str | N
     Raises:
         LatentsError: What is asked for is not here.
     """
-    asked = experiment.latents.projection_features
+    asked = experiment.latents.projection.features
     if asked == "inception":
         weights = find_weights(experiment.evaluation.weights)
         if weights is None:

@@ -87,17 +87,17 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
         study.watch.say("Effects: not measured, for there is no assessor (the data has no labels)")
         return effects
     attributes = attributes_of(labels_of(study.assessors.measurer), None)
-    measure = _Measure(place, attributes, settings.strengths)
+    measure = _Measure(place, attributes, settings.steering.strengths)
     about = {
         "generator": place.generator,
         "assessor": study.assessors.measurer.digest,
         "data": study.images.digest,
-        "strengths": list(settings.strengths),
-        "random_directions": settings.random_directions,
+        "strengths": list(settings.steering.strengths),
+        "random_directions": settings.steering.random_directions,
     }
     crew = crew_of(study, place, str(study.images.path))
     for file, direction in directions.items():
-        asked = about | {"direction_digest": direction.digest, "latents": settings.effect_samples}
+        asked = about | {"direction_digest": direction.digest, "latents": settings.steering.effect_samples}
         if all(effects.get(file, {}).get(key) == value for key, value in asked.items()):
             continue
         chance = _chance(study, crew, measure, direction, about)
@@ -147,7 +147,7 @@ def chosen_directions(
     folder, generator = run.directions, load_generator(target.location)
     there = [name for name in folder.list() if name.endswith(SUFFIX)] if folder.exists() else []
     found = {}
-    for file in chosen_files(run.experiment.latents.directions, there):
+    for file in chosen_files(run.experiment.latents.steering.directions, there):
         direction = load_direction(folder, file)
         told = direction.check(latent_size=generator.latent_size, generator=generator.digest, place=file)
         if told is not None and say is not None:
@@ -190,7 +190,7 @@ def _chance(
         known = {"about": dict(about), "slopes": {}}
     if key not in known["slopes"]:
         size = direction.latent_size
-        vectors = random_directions(size, count=settings.random_directions, seed=settings.seed)
+        vectors = random_directions(size, count=settings.steering.random_directions, seed=settings.seed)
         random = [
             Direction("random", "random", vector, step, about["generator"], keeps_length=direction.keeps_length)
             for vector in vectors
@@ -208,7 +208,7 @@ def _chance(
 def _effect(
     study: Study, crew: Tasks, measure: _Measure, direction: Direction, chance: Mapping[str, np.ndarray], *, file: str
 ) -> Effect:
-    count = study.experiment.latents.effect_samples
+    count = study.experiment.latents.steering.effect_samples
     work = [(measure, direction, start, min(start + SHARD_IMAGES, count)) for start in range(0, count, SHARD_IMAGES)]
     done = study.watch.counter(f"{file.removesuffix(SUFFIX)}, by {SHARD_IMAGES} latents")
     parts = list(crew.map(_move, work, name=f"steer: {direction.name}", done=done))
@@ -267,11 +267,11 @@ def _draw(place: Place, direction: Direction, settings: LatentsConfig, starts: S
         names, latents = [name for name, _ in starts], np.stack([latent for _, latent in starts])
         stem = "-".join([direction.name, "from", *names])
     else:
-        latents, stem = generator.sample_latents(settings.strip_samples, settings.seed), direction.name
+        latents, stem = generator.sample_latents(settings.steering.strip_samples, settings.seed), direction.name
         names = [f"sample {number}" for number in range(1, len(latents) + 1)]
     folder = open_folder(artifacts) / PICTURES
-    strip = draw_strip(generator, direction, latents, settings.strengths, names)
+    strip = draw_strip(generator, direction, latents, settings.steering.strengths, names)
     folder.write_bytes(f"{stem}.png", png_bytes(strip))
-    film = draw_film(generator, direction, latents, settings.strengths)
+    film = draw_film(generator, direction, latents, settings.steering.strengths)
     folder.write_bytes(f"{stem}.gif", gif_bytes(film))
     folder.write_bytes(f"{stem}.mp4", mp4_bytes(film, rounds=2))
