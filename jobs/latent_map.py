@@ -8,11 +8,12 @@ from framework.orchestration.studies.latent_map import DOCUMENT, PICTURE, latent
 from framework.orchestration.studies.map_subject import check_maps
 from framework.runs import RunFolder
 from jobs.cli.context import find_study, open_study
-from jobs.cli.job import Arguments, Console, Job, run_job, shown
+from jobs.cli.job import WORKER_KEYS, Arguments, Console, Job, run_job, shown
 from jobs.cli.tables import aligned
 
 TAKES = "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]"
-JOB = Job("latent_map", __doc__, TAKES, ("latents", "evaluation", "assessor", "storage"), positionals=(1, 2))
+SECTIONS = ("data.path", *WORKER_KEYS, "assessor", "latents.maps", "latents.seed", "storage")
+JOB = Job("latent_map", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class DataConfig(Section):
     path: str | None = key(None, "folder, .tar, .tar.gz or .zip of images; for mnist the IDX files")
     resolution: Resolution = key(128, "side of the square images: 28, 32, 64, 128 or 256", unit="pixels")
     channels: Literal[1, 3] = key(3, "3 for colour, 1 for grey")
-    limit: int | None = key(None, "use a random sample; drawn_faces: number (10,000)", unit="images", ge=64)
+    limit: int | None = key(None, "size of a random sample; of drawn_faces the number (10,000)", unit="images", ge=64)
     labels: str | None = key(None, "CSV with more labels; its first column is the file name")
     held_out: float = key(
         0.1, "kept out of training; mnist uses its test split", unit="share of images", ge=0.0, le=0.5
@@ -123,13 +123,13 @@ class EvaluationConfig(Section):
         "auto", "tensorflow2015 (auto) or clean; if named, sizes may be mixed"
     )
     precision: Literal["float32", "bfloat16"] = key(
-        "float32", "of Inception; bfloat16 is faster, its effect on scores is reported"
+        "float32", "Inception precision; bfloat16 is faster, its effect is reported"
     )
     metrics: Literal["auto"] | list[str] = key(
         "auto", "metrics (fid, kid, …) or protocols (fid50k); auto: a standard set"
     )
     engine: Literal["latentscape", "torchmetrics"] = key(
-        "latentscape", "what computes metrics; torchmetrics as a check"
+        "latentscape", "which code computes metrics; torchmetrics is a check"
     )
     checkpoints: Literal["best", "all"] = key("best", "the best one, or all kept checkpoints of all trials")
     seeds: int = key(1, "seeds of samples; above 1 a score is a mean with its sd", unit="seeds", ge=1)
@@ -149,7 +149,7 @@ class AssessorConfig(Section):
     """The assessor: two small CNNs that classify labels. They tag samples, and their features serve for scores."""
 
     attributes: list[str] | None = key(None, "labels to learn; null: all that the data has")
-    images: int = key(20_000, "images each one trains on, with repeats", unit="images", ge=64)
+    images: int = key(20_000, "training images of each of the two, repeats counted", unit="images", ge=64)
     width: int = key(32, "channels of the first layer", unit="channels", ge=8)
     low: float = key(0.1, "label values up to this count as 0; between low and high as unknown", ge=0.0, le=0.5)
     high: float = key(0.9, "label values from this up count as 1", ge=0.5, le=1.0)
@@ -181,7 +181,7 @@ class WalksConfig(Section):
 
     steps: int = key(6, "images from one latent to the other", unit="images", ge=2)
     pairs: int = key(50, "pairs of samples over which smoothness is measured", unit="pairs", ge=1)
-    loop_samples: int = key(6, "samples the looping film passes; 0: no film", unit="images", ge=0, le=64)
+    loop_samples: int = key(6, "samples in the looping film; 0: no film", unit="images", ge=0, le=64)
     corner_steps: int = key(7, "side of the grid between four samples", unit="images", ge=2, le=16)
 
 
@@ -310,10 +310,14 @@ class ComputeConfig(Section):
     precision: Literal["auto", "float32", "bfloat16", "float64"] = key(
         "auto", "auto: bfloat16 where the GPU or CPU is fast at it, else float32"
     )
-    images_per_pass: int | None = key(None, "a worker's at a time, same gradients; null: all", unit="images", ge=1)
+    images_per_pass: int | None = key(
+        None, "images a worker computes at once, same gradients; null: all", unit="images", ge=1
+    )
     deterministic: bool = key(False, "bit-identical on the same kind of GPU, but slower")
     max_failures: int = key(2, "restarts of a trial after losing a worker", unit="restarts", ge=0)
-    resize_every_seconds: float = key(60.0, "how often a range of workers adapts", unit="seconds", ge=1.0)
+    resize_every_seconds: float = key(
+        60.0, "how often the number of workers in a range is adapted", unit="seconds", ge=1.0
+    )
 
     @property
     def fewest_workers(self) -> int:

@@ -15,10 +15,23 @@ from jobs.cli.console import Console
 
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")  # s3://bucket/key?scheme=http is no override
 SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
-# What a job that trains a generator goes by.
+# Sections and single keys that several jobs read, as `Job.sections` names them.
+WORKER_KEYS = ("evaluation.workers", "evaluation.gpus_per_worker", "compute.gpus_per_worker")
+_FEATURE_KEYS = (
+    *("evaluation.features", "evaluation.weights", "evaluation.tap", "evaluation.resize", "evaluation.precision"),
+    *("evaluation.feature_batch_blocks", "evaluation.seed", *WORKER_KEYS),
+)
+SCORE_KEYS = (
+    *("evaluation.metrics", "evaluation.engine", "evaluation.seeds", "evaluation.samples"),
+    *_FEATURE_KEYS,
+)
+# A study opens a run, its images and its assessors, and works in tasks.
+STUDY_KEYS = ("data.path", "model.entry", *WORKER_KEYS, "assessor", "latents.seed", "storage")
+# A training is scored while it runs, by `search.metric` even where it is the only trial.
 TRAINING_SECTIONS = (
-    *("data", "model", "objective", "optimizer", "training", "evaluation", "assessor"),
-    *("checkpoint", "storage", "compute"),
+    *("name", "seed", "data", "model", "objective", "optimizer", "training"),
+    *("evaluation.trial_samples", "evaluation.every_images", *_FEATURE_KEYS, "search.metric"),
+    *("assessor", "checkpoint", "storage", "telemetry", "compute"),
 )
 _OWN_GENERATOR = """\
   CONFIG     with model.entry=package.module:function: the generator is what that function of yours gives;

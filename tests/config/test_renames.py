@@ -193,3 +193,9 @@ def test_a_document_is_left_as_it_is():
     keys = {"latents": {"method": "sefa"}}
     with_overrides(Experiment(), keys)
     assert keys == {"latents": {"method": "sefa"}}
+
+
+def test_the_docs_list_every_old_name():
+    text = (Path(__file__).parents[2] / "docs" / "latents.md").read_text()
+    for old, new in RENAMED.items():
+        assert f"| `{old}`{' with a list' if old == 'latents.directions' else ''} | `{new}` |" in text

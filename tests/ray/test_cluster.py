@@ -58,7 +58,7 @@ def test_a_submitted_job_leaves_its_results_where_it_was_told(cluster, storage, 
     overrides = ["data.limit=600", "model.width=8", "training.batch_size=32", "training.total_images=640",
                  "training.report_every_images=640", "evaluation.every_images=640", "evaluation.samples=256",
                  "evaluation.trial_samples=256", "assessor.images=2000", "assessor.width=8",
-                 "assessor.attributes=[glasses, smiling]", "search.trials=1", "latents.candidates=512",
+                 "assessor.attributes=[glasses, smiling]", "search.trials=1", "latents.arithmetic.candidates=512",
                  "name=submitted", f"storage.path={storage}"]  # fmt: skip
     pipeline = shlex.join(["python", "-m", "jobs.pipeline", "configs/demo.yaml", *overrides])
     entrypoint = f'test -n "$RAY_JOB_CONFIG_JSON_ENV_VAR" && {pipeline}'

@@ -97,7 +97,7 @@ def refused(run, monkeypatch, capsys, tmp_path):
 
 
 def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
-    asked = ("latents.method=compass", "latents.piles=piles.csv")
+    asked = ("latents.directions.method=compass", "latents.directions.sorted_samples=piles.csv")
     assert refused("discover", *asked) == "error: latents.piles: piles.csv: No such file or directory"
     for rows, said in (
         ("1,low\n2,low", "pile high has 0 samples, and 2 are the least"),
@@ -118,7 +118,7 @@ def test_directions_that_cannot_be_used(refused, run):
             "steer"
         )
         assert "latents.directions: no direction smile; there are other" in refused(
-            "steer", "latents.directions=[smile]"
+            "steer", "latents.steering.directions=[smile]"
         )
         run.directions.write_bytes("other.safetensors", b"no direction")
         assert "other.safetensors: holds no direction that can be read" in refused("steer")
