@@ -4,9 +4,10 @@ from typing import Any
 
 from framework.orchestration.studies.arithmetic import arithmetic
 from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
-JOB = Job("arithmetic", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
+SECTIONS = (*STUDY_KEYS, "latents.arithmetic", "latents.groups", "latents.start")
+JOB = Job("arithmetic", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

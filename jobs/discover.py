@@ -1,4 +1,4 @@
-"""Find directions in a generator's latent space: latents.method says how; RUN/directions/ holds them."""
+"""Find directions in a generator's latent space: latents.directions.method says how; RUN/directions/ holds them."""
 
 from typing import Any
 
@@ -7,9 +7,16 @@ from framework.latents.directions.sorted_samples import read_piles
 from framework.orchestration.studies.discover import discover_directions
 from framework.runs import RunFolder
 from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
-JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
+SECTIONS = (
+    *STUDY_KEYS,
+    "latents.directions",
+    "latents.groups",
+    "latents.arithmetic.expression",
+    "latents.arithmetic.sheet_samples",
+)
+JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
@@ -23,9 +30,10 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
 
 def _check(run: RunFolder, _: Target) -> None:
-    settings = run.experiment.latents
-    if settings.piles is not None and settings.method in ("compass", "difference"):
-        read_piles(settings.piles, samples=settings.sheet_samples)
+    latents = run.experiment.latents
+    sorted_samples = latents.directions.sorted_samples
+    if sorted_samples is not None and latents.directions.method in ("compass", "difference"):
+        read_piles(sorted_samples, samples=latents.arithmetic.sheet_samples)
 
 
 if __name__ == "__main__":

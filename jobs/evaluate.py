@@ -11,11 +11,12 @@ from framework.orchestration.scoring.evaluate_pair import evaluate_pair
 from framework.report.shared.score_table import Row, columns
 from jobs.cli.context import codes, open_study, say_code
 from jobs.cli.forecast_scores import forecast_pair, forecast_run
-from jobs.cli.job import Arguments, Console, Job, run_job
+from jobs.cli.job import SCORE_KEYS, Arguments, Console, Job, run_job
 from jobs.cli.tables import comparison_table, score_lines
 
 TAKES = "CHECKPOINT_OR_RUN | CONFIG | A B"
-JOB = Job("evaluate", __doc__, TAKES, ("model.entry", "evaluation", "storage"), positionals=(1, 2))
+SECTIONS = ("data.path", "model.entry", *SCORE_KEYS, "evaluation.checkpoints", "assessor", "storage")
+JOB = Job("evaluate", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

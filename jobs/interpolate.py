@@ -4,9 +4,10 @@ from typing import Any
 
 from framework.orchestration.studies.interpolate import interpolate
 from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
-JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
+SECTIONS = (*STUDY_KEYS, "latents.walks", "latents.start")
+JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     with open_study(arguments) as (study, target):
         document = interpolate(study, target)
         place = shown(study.run.artifacts.location)
-        film = ", loop.gif and loop.mp4" if study.experiment.latents.loop_samples else ""
+        film = ", loop.gif and loop.mp4" if study.experiment.latents.walks.loop_samples else ""
         arguments.console.say(f"Interpolation: {place}/interpolation.png, corners.png{film}")
     return document
 

@@ -8,11 +8,12 @@ from framework.orchestration.studies.latent_map import DOCUMENT, PICTURE, latent
 from framework.orchestration.studies.map_subject import check_maps
 from framework.runs import RunFolder
 from jobs.cli.context import find_study, open_study
-from jobs.cli.job import Arguments, Console, Job, run_job, shown
+from jobs.cli.job import WORKER_KEYS, Arguments, Console, Job, run_job, shown
 from jobs.cli.tables import aligned
 
 TAKES = "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]"
-JOB = Job("latent_map", __doc__, TAKES, ("latents", "evaluation", "assessor", "storage"), positionals=(1, 2))
+SECTIONS = ("data.path", *WORKER_KEYS, "assessor", "latents.maps", "latents.seed", "storage")
+JOB = Job("latent_map", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         run, target = find_study(arguments)
         check(run, target)
-        console.say(f"{target.checkpoint}: up to {run.experiment.latents.map_images:,} images encoded")
+        console.say(f"{target.checkpoint}: up to {run.experiment.latents.maps.images:,} images encoded")
         return {"checkpoints": [each.checkpoint for each in (target, *more)]}
     with open_study(arguments, check=check) as (study, target):
         for other in more:

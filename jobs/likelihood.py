@@ -8,10 +8,11 @@ from framework.evaluation.likelihood import check_likelihood
 from framework.orchestration.studies.likelihood import DOCUMENT, likelihood
 from framework.runs import RunFolder
 from jobs.cli.context import find_study, open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import WORKER_KEYS, Arguments, Job, run_job, shown
 from jobs.cli.tables import aligned
 
-JOB = Job("likelihood", __doc__, "CHECKPOINT_OR_RUN", ("evaluation", "storage"))
+SECTIONS = ("data.path", "evaluation.importance_samples", "evaluation.seed", *WORKER_KEYS, "storage")
+JOB = Job("likelihood", __doc__, "CHECKPOINT_OR_RUN", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

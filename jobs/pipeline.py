@@ -11,10 +11,11 @@ from framework.orchestration.studies.interpolate import interpolate
 from framework.report import write_report
 from jobs.cli.context import begin_study
 from jobs.cli.forecast import forecast
-from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job, shown
+from jobs.cli.job import SCORE_KEYS, TRAINING_SECTIONS, Arguments, Job, run_job, shown
 from jobs.cli.tables import leaderboard_table, score_lines
 
-JOB = Job("pipeline", __doc__, "CONFIG", ("search", "latents", *TRAINING_SECTIONS))
+LATENTS = ("latents.groups", "latents.seed", "latents.start", "latents.walks", "latents.arithmetic")
+JOB = Job("pipeline", __doc__, "CONFIG", ("search", *LATENTS, *SCORE_KEYS, *TRAINING_SECTIONS))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from framework.orchestration.studies.photos import held_out_photos, read_photos
 from framework.orchestration.studies.project import FOUND_BACK_LEVELS, features_of, project_photos
 from framework.runs import RunFolder
 from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
-JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN [PHOTO…]", ("model.entry", "latents", "assessor", "storage"), (1, 65))
+SECTIONS = (*STUDY_KEYS, "latents.projection", "latents.arithmetic.candidates", "evaluation.weights")
+JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN [PHOTO…]", SECTIONS, (1, 65))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
     with open_study(arguments, check=check) as (study, target):
         document = project_photos(study, target, photos or held_out_photos(study))
-        samples = f"{study.experiment.latents.candidates:,}"
+        samples = f"{study.experiment.latents.arithmetic.candidates:,}"
         for row in document["photos"]:
             encoded = "" if row["encoded_error"] is None else f"by the encoder alone by {row['encoded_error']:.1f}, "
             arguments.console.say(

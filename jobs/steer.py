@@ -5,10 +5,11 @@ from typing import Any
 from framework.latents.steering.move import table_of
 from framework.orchestration.studies.steer import check_steering, steer
 from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 from jobs.cli.tables import aligned
 
-JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
+SECTIONS = (*STUDY_KEYS, "latents.steering", "latents.start")
+JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from framework.training import find_assessors
 from jobs.cli.forecast import forecast
 from jobs.cli.job import Arguments, Job, run_job
 
-JOB = Job("train_assessor", __doc__, "CONFIG", ("data", "assessor", "storage"))
+GPUS = ("evaluation.gpus_per_worker", "compute.gpus_per_worker")
+JOB = Job("train_assessor", __doc__, "CONFIG", ("name", "data", *GPUS, "assessor", "storage"))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:

@@ -40,8 +40,8 @@ def write_corners(folder: Folder, generator: GeneratorLike, config: LatentsConfi
 
 
 def write_loop(folder: Folder, generator: GeneratorLike, config: LatentsConfig) -> list[str]:
-    """Writes the film around `latents.loop_samples` samples as GIF and MP4; deletes old ones if that is 0."""
-    if not config.loop_samples:
+    """Writes the film around `latents.walks.loop_samples` samples as GIF and MP4; deletes old ones if that is 0."""
+    if not config.walks.loop_samples:
         for name in LOOP:
             folder.delete(name)
         return []

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.config import Experiment, known_keys, with_overrides
+from framework.config import RENAMED, Experiment, known_keys, with_overrides
 from framework.errors import ConfigError
 
 MUTABLE = ("optimizer.generator_lr", "optimizer.discriminator_lr")
@@ -82,7 +82,7 @@ def check_space(experiment: Experiment) -> None:
 
 def _faults(experiment: Experiment, key: str, spec: dict[str, Any]) -> Iterator[str]:
     where = f"search.space.{key}"
-    if key not in set(known_keys()):
+    if key not in {*known_keys(), *RENAMED}:
         try:
             with_overrides(experiment, {key: None})
         except ConfigError as fault:  # its message suggests the nearest known key

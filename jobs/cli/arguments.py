@@ -15,10 +15,23 @@ from jobs.cli.console import Console
 
 _OVERRIDE = re.compile(r"[A-Za-z_][\w.-]*=")  # s3://bucket/key?scheme=http is no override
 SWITCHES = ("--json", "--dry-run", "--verbose", "--help", "-h")
-# What a job that trains a generator goes by.
+# Sections and single keys that several jobs read, as `Job.sections` names them.
+WORKER_KEYS = ("evaluation.workers", "evaluation.gpus_per_worker", "compute.gpus_per_worker")
+_FEATURE_KEYS = (
+    *("evaluation.features", "evaluation.weights", "evaluation.tap", "evaluation.resize", "evaluation.precision"),
+    *("evaluation.feature_batch_blocks", "evaluation.seed", *WORKER_KEYS),
+)
+SCORE_KEYS = (
+    *("evaluation.metrics", "evaluation.engine", "evaluation.seeds", "evaluation.samples"),
+    *_FEATURE_KEYS,
+)
+# A study opens a run, its images and its assessors, and works in tasks.
+STUDY_KEYS = ("data.path", "model.entry", *WORKER_KEYS, "assessor", "latents.seed", "storage")
+# A training is scored while it runs, by `search.metric` even where it is the only trial.
 TRAINING_SECTIONS = (
-    *("data", "model", "objective", "optimizer", "training", "evaluation", "assessor"),
-    *("checkpoint", "storage", "compute"),
+    *("name", "seed", "data", "model", "objective", "optimizer", "training"),
+    *("evaluation.trial_samples", "evaluation.every_images", *_FEATURE_KEYS, "search.metric"),
+    *("assessor", "checkpoint", "storage", "telemetry", "compute"),
 )
 _OWN_GENERATOR = """\
   CONFIG     with model.entry=package.module:function: the generator is what that function of yours gives;
@@ -76,7 +89,7 @@ class Arguments:
         """From the first positional: a YAML file, or a run whose own experiment it is."""
         first = self.positionals[0]
         if self.takes_config:
-            experiment = load_experiment(first, self.overrides)
+            experiment = load_experiment(first, self.overrides, say=self.console.say_once)
         else:
             experiment = with_overrides(RunFolder.open(first).experiment, self.overrides)
         check_space(experiment)
@@ -130,7 +143,9 @@ def parse(job: Job, argv: list[str], console: Console) -> Arguments:
     return Arguments(
         job=job.name,
         positionals=positionals,
-        overrides=parse_overrides([word for word in overrides if word.partition("=")[0] not in own]),
+        overrides=parse_overrides(
+            [word for word in overrides if word.partition("=")[0] not in own], say=console.say_once
+        ),
         own=own,
         json="--json" in argv,
         dry_run="--dry-run" in argv,

@@ -30,6 +30,7 @@ class Console:
         self._drawn_at = 0.0
         self._lock = threading.RLock()  # a signal's handler speaks too, on the thread that it interrupts
         self._interrupted = False
+        self._said_once: set[str] = set()
         self._first: Callable[[int], None] | None = None
 
     def __reduce__(self) -> tuple[type["Console"], tuple[()]]:
@@ -70,6 +71,12 @@ class Console:
         with self._lock:
             self.clear()
             print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr, flush=True)
+
+    def say_once(self, text: str) -> None:
+        """A line that stays, and is not repeated if it comes again."""
+        if text not in self._said_once:
+            self._said_once.add(text)
+            self.say(text)
 
     def progress(self, text: str) -> None:
         """The line that is replaced by the next one.

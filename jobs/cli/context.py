@@ -126,18 +126,18 @@ def open_foreign(location: str, experiment: Experiment, console: Console) -> Non
 
 
 def _own_score(arguments: Arguments, experiment: Experiment) -> list[str]:
-    """The user's function that `latents.score` names, as an entry, said before it is run.
+    """The user's function that `latents.directions.score` names, as an entry, said before it is run.
 
     Raises:
         ConfigError: A run names it, and not this call.
     """
-    score = experiment.latents.score
+    score = experiment.latents.directions.score
     if score is None:
         return []
-    if "latents.score" not in arguments.overrides and not arguments.takes_config:
+    if "latents.directions.score" not in arguments.overrides and not arguments.takes_config:
         raise ConfigError(
-            f"{arguments.positionals[0]}: its latents.score is code, which a run does not start by its own word; "
-            f"if that code is yours, add latents.score={score}"
+            f"{arguments.positionals[0]}: its latents.directions.score is code, which a run does not start by its own "
+            f"word; if that code is yours, add latents.directions.score={score}"
         )
     arguments.console.say(f"Score: runs code of yours, {score} ({code_of(score) or 'installed'})")
     return [f"{ENTRY}{score}"]

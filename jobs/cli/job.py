@@ -12,10 +12,21 @@ from collections.abc import Callable
 from typing import Any
 
 from framework.errors import ClusterLostError, LatentscapeError, TrainingError
-from jobs.cli.arguments import TRAINING_SECTIONS, Arguments, Job, parse
+from jobs.cli.arguments import SCORE_KEYS, STUDY_KEYS, TRAINING_SECTIONS, WORKER_KEYS, Arguments, Job, parse
 from jobs.cli.console import Console, duration, shown
 
-__all__ = ["TRAINING_SECTIONS", "Arguments", "Console", "Job", "duration", "run_job", "shown"]
+__all__ = [
+    "SCORE_KEYS",
+    "STUDY_KEYS",
+    "TRAINING_SECTIONS",
+    "WORKER_KEYS",
+    "Arguments",
+    "Console",
+    "Job",
+    "duration",
+    "run_job",
+    "shown",
+]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FULL = (errno.ENOSPC, errno.EDQUOT)

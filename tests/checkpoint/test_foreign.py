@@ -135,15 +135,17 @@ def test_gradients_go_through_a_module_and_its_weights_stay(entry):
         target = generator.network(torch.from_numpy(generator.sample_latents(1, 7)))[0]
     found = project(generator.network, target, generator.sample_latents(32, 1), starts=2, steps=100, shell_weight=0.0)
     assert found.pixel_error < 2.0
-    walks = discover(_tools(generator), LatentsConfig(method="steerable", edits=["brightness"], samples=64), {})
+    walks = discover(
+        _tools(generator), LatentsConfig(directions={"method": "steerable", "edits": ["brightness"], "samples": 64}), {}
+    )
     assert walks[0].latent_size == 8
 
 
 @pytest.mark.parametrize("method", ["sefa", "ganspace", "ganalyze", "steerable"])
 def test_methods_that_want_a_network_say_so(entry, method):
     generator = load_generator(f"entry:{entry(OBJECT)}")
-    with pytest.raises(LatentsError, match=rf"latents\.method: {method} needs") as fault:
-        discover(_tools(generator), LatentsConfig(method=method), {"smiling": None})
+    with pytest.raises(LatentsError, match=rf"latents\.directions\.method: {method} needs") as fault:
+        discover(_tools(generator), LatentsConfig(directions={"method": method}), {"smiling": None})
     assert "\n" not in str(fault.value)
 
 

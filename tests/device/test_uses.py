@@ -163,13 +163,13 @@ def tools_of(generator, judge):
 
 
 METHODS = {
-    "difference": {"samples": 64, "side": 8},
-    "interfacegan": {"samples": 64, "side": 8},
+    "difference": {"samples": 64, "per_class": 8},
+    "interfacegan": {"samples": 64, "per_class": 8},
     "ganalyze": {"samples": 64, "attributes": ["glasses"]},
     "sefa": {"components": 2},
     "ganspace": {"samples": 64, "components": 2},
     "steerable": {"samples": 64, "edits": ["zoom", "brightness"]},
-    "steerable, nonlinear": {"samples": 64, "edits": ["shift_x"], "walk": "nonlinear"},
+    "steerable, nonlinear": {"samples": 64, "edits": ["shift_x"], "path": "nonlinear"},
 }
 
 
@@ -178,9 +178,9 @@ def test_directions_are_found(gpu, tmp_path, name):
     keys = METHODS.get(name, {})
     if name == "compass":
         (tmp_path / "piles.csv").write_text("number,pile\n1,low\n2,low\n3,high\n4,high\n")
-        keys = {"piles": str(tmp_path / "piles.csv"), "name": "sorted"}
+        keys = {"sorted_samples": str(tmp_path / "piles.csv"), "name": "sorted"}
     judge = assessor()
-    config = LatentsConfig(method=name.partition(",")[0], **keys)
+    config = LatentsConfig(directions={"method": name.partition(",")[0], **keys})
     found = discover(tools_of(loaded(), judge), config, labels_of(judge))
     assert found
     assert all(np.linalg.norm(one.vector) == pytest.approx(1.0, rel=1e-5) for one in found)
@@ -188,7 +188,9 @@ def test_directions_are_found(gpu, tmp_path, name):
 
 def test_directions_are_steered_along_and_measured(gpu):
     generator, judge = loaded(), assessor()
-    config = LatentsConfig(method="difference", samples=64, side=8, attributes=["glasses"])
+    config = LatentsConfig(
+        directions={"method": "difference", "samples": 64, "per_class": 8, "attributes": ["glasses"]}
+    )
     (direction,) = discover(tools_of(generator, judge), config, labels_of(judge))
     attributes, strengths = attributes_of(labels_of(judge), None), [-1.0, 0.0, 1.0]
     latents = generator.sample_latents(40, 1)

@@ -87,7 +87,7 @@ def test_help_says_that_code_is_run(called, name):
     ("arguments", "said"),
     [
         (("plain.yaml",), "plain.yaml: jobs.discover takes a run or a checkpoint, or a config with model.entry="),
-        (("plain.yaml", "model.entry=mine"), "model.entry: wants package.module:function, not 'mine'"),
+        (("plain.yaml", "model.entry=mine"), "model.entry: must be package.module:function, not 'mine'"),
         (("plain.yaml", "model.entry=nowhere:f"), "model.entry: nowhere:f: there is no module nowhere in"),
         (("plain.yaml", "model.entry=mine_for_jobs:f"), "mine_for_jobs has no function f"),
         (("foreign.yaml", "data.resolution=64"), "images of 32x32 with 3 channels, and data.resolution is 64 with"),

@@ -58,7 +58,7 @@ def assert_mistake(result, *said):
 def test_one_run_and_two_are_taken(called, begun):
     vae, plain = begun("vae"), begun("plain", family="autoencoder")
     assert called(vae) == (0, "trials/a/checkpoints/000000000064: up to 5,000 images encoded")
-    assert called(vae, plain, "latents.map_images=64")[0] == 0
+    assert called(vae, plain, "latents.maps.images=64")[0] == 0
 
 
 def test_a_gan_has_no_encoder(called, begun):
@@ -78,8 +78,8 @@ def test_runs_of_other_images_are_refused(called, begun):
 
 def test_data_without_the_label_is_refused(called, begun):
     bare = begun("bare", data={"digest": "mnist", "labels": []})
-    assert_mistake(called(bare), "latents.map_label: 'digit'", "the data has none")
-    assert_mistake(called(begun("vae"), "latents.map_label=age"), "latents.map_label: 'age'", "has digit")
+    assert_mistake(called(bare), "latents.maps.label: 'digit'", "the data has none")
+    assert_mistake(called(begun("vae"), "latents.maps.label=age"), "latents.maps.label: 'age'", "has digit")
 
 
 def test_a_function_of_ones_own_has_no_encoder(called, begun):

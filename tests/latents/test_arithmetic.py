@@ -23,7 +23,7 @@ def within(row: dict, rate: float) -> bool:
 
 @pytest.fixture
 def config():
-    return LatentsConfig(group_size=12)
+    return LatentsConfig(arithmetic={"group_size": 12})
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_chosen_numbers_are_those_of_the_sheet(toy, make_judges):
 
 
 def test_numbers_of_what_the_assessor_does_not_know_are_shown_and_not_measured(toy, make_judges):
-    config = LatentsConfig(groups={"winking": [1, 2]}, expression="winking + smiling")
+    config = LatentsConfig(groups={"winking": [1, 2]}, arithmetic={"expression": "winking + smiling"})
     made = run_arithmetic(toy, config, assessors=make_judges())
     assert made.document["measured"] == []
     assert made.document["groups"]["winking"]["condition"] is None
@@ -128,7 +128,7 @@ def test_numbers_of_what_the_assessor_does_not_know_are_shown_and_not_measured(t
 def test_without_labels_what_there_is_is_run_and_the_way_to_finish_is_said(toy, make_judges):
     target = "'runs/a b' model.entry=faces:generator"
     made = run_arithmetic(
-        toy, LatentsConfig(group_size=12), assessors=make_judges(["female", "age_group"]), target=target
+        toy, LatentsConfig(arithmetic={"group_size": 12}), assessors=make_judges(["female", "age_group"]), target=target
     )
     assert made.document["expression"] == "old - young + female"
     assert made.document["requested_expression"] == "glasses - no_glasses + smiling"
@@ -164,13 +164,13 @@ def test_with_nothing_known_there_is_the_sheet_and_the_command(toy):
 
 
 def test_where_the_user_named_the_expression_an_unknown_group_is_an_error(toy, make_judges):
-    config = LatentsConfig(expression="glases + smiling")
+    config = LatentsConfig(arithmetic={"expression": "glases + smiling"})
     with pytest.raises(LatentsError, match=r"latents.expression: no group 'glases'; known: glasses, no_glasses, smil"):
         run_arithmetic(toy, config, assessors=make_judges(), fallback=False)
 
 
 def test_rare_groups_take_the_surest_and_say_so(toy, make_judges):
-    config = LatentsConfig(candidates=60, expression="glasses + smiling", group_size=4)
+    config = LatentsConfig(arithmetic={"candidates": 60, "expression": "glasses + smiling", "group_size": 4})
     made = run_arithmetic(toy, config, assessors=make_judges())
     texts = " ".join(note["text"] for note in made.notes)
     glasses = made.document["groups"]["glasses"]
@@ -182,10 +182,10 @@ def test_rare_groups_take_the_surest_and_say_so(toy, make_judges):
 
 
 def test_contradictions_and_expressions_without_plus_are_said(toy, make_judges):
-    both = run_arithmetic(toy, LatentsConfig(expression="old + young"), assessors=make_judges())
+    both = run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "old + young"}), assessors=make_judges())
     assert both.document["measured"][0]["share"] == 0.0
     assert any("no image can show old and young at once" in note["text"] for note in both.notes)
-    minus = run_arithmetic(toy, LatentsConfig(expression="- glasses"), assessors=make_judges())
+    minus = run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "- glasses"}), assessors=make_judges())
     assert minus.document["measured"] == []
     assert any("no group is added with +" in note["text"] for note in minus.notes)
 
@@ -193,14 +193,16 @@ def test_contradictions_and_expressions_without_plus_are_said(toy, make_judges):
 def test_faults(toy, make_judges):
     with pytest.raises(LatentsError, match=r"latents.candidates: 60 samples are too few for 2 groups of 30"):
         run_arithmetic(
-            toy, LatentsConfig(candidates=60, group_size=30, expression="old + female"), assessors=make_judges()
+            toy,
+            LatentsConfig(arithmetic={"candidates": 60, "group_size": 30, "expression": "old + female"}),
+            assessors=make_judges(),
         )
     assessors = make_judges()
     assessors.measurer.known = ("smiling",)
     with pytest.raises(LatentsError, match="the two assessors have different labels"):
         run_arithmetic(toy, LatentsConfig(), assessors=assessors)
     with pytest.raises(LatentsError, match=r"latents.expression: 'a b', character 3"):
-        run_arithmetic(toy, LatentsConfig(expression="a b"), assessors=None)
+        run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "a b"}), assessors=None)
 
 
 def test_a_score_names_its_protocol(usual):
@@ -218,7 +220,7 @@ def test_grey_images(grey_toy, make_judges, config):
 def test_a_photograph_is_a_group_of_its_own(toy, make_judges):
     """me + smiling - no_smiling, and me alone where nothing is asked of an assessor."""
     me = toy.sample_latents(1, 99)[0]
-    config = LatentsConfig(expression="me + smiling - no_smiling", candidates=200)
+    config = LatentsConfig(arithmetic={"expression": "me + smiling - no_smiling", "candidates": 200})
     found = run_arithmetic(toy, config, assessors=make_judges(), photographs={"me": me})
     groups = found.document["groups"]
     assert (groups["me"]["chosen_by"], groups["me"]["numbers"]) == ("photograph", [])
@@ -229,5 +231,5 @@ def test_a_photograph_is_a_group_of_its_own(toy, make_judges):
     np.testing.assert_allclose(found.latent, me + chosen[0] - chosen[1], atol=1e-5)
     assert found.document["measured"] == []
     assert "not measured over repeats: there is only one me" in found.document["notes"][-1]["text"]
-    alone = run_arithmetic(toy, LatentsConfig(expression="me"), assessors=None, photographs={"me": me})
+    alone = run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "me"}), assessors=None, photographs={"me": me})
     assert np.array_equal(alone.latent, me)

@@ -61,8 +61,9 @@ def tools():
     )
 
 
-def found_by(tools, method, **keys):
-    return {one.name: one for one in discover(tools, LatentsConfig(method=method, **keys), LABELS)}
+def found_by(tools, method, shared=None, **keys):
+    config = LatentsConfig(directions={"method": method, **keys}, **(shared or {}))
+    return {one.name: one for one in discover(tools, config, LABELS)}
 
 
 @pytest.mark.long
@@ -82,8 +83,8 @@ def test_an_assessors_attributes_are_found(tools, method):
 
 
 def test_what_is_held_fixed_is_not_moved(tools):
-    free = found_by(tools, "interfacegan", attributes=["smiling", "old"], samples=2_000, side=20)
-    held = found_by(tools, "interfacegan", attributes=["smiling"], fixed=["old"], samples=2_000, side=20)
+    free = found_by(tools, "interfacegan", attributes=["smiling", "old"], samples=2_000, per_class=20)
+    held = found_by(tools, "interfacegan", attributes=["smiling"], fixed=["old"], samples=2_000, per_class=20)
     assert abs(free["smiling"].vector @ free["old"].vector) > 1e-3
     assert abs(held["smiling_without_old"].vector @ free["old"].vector) < 1e-6
 
@@ -93,14 +94,14 @@ def test_a_compass_of_a_labels_file(tools, tmp_path):
     order = np.argsort(latents @ PLANES[0])
     rows = [f"{k + 1},low" for k in order[:10]] + [f"{k + 1},High" for k in order[-10:]] + [f"{order[50] + 1},"]
     (tmp_path / "piles.csv").write_text("number,pile\n" + "\n".join(rows))
-    (found,) = found_by(tools, "compass", piles=str(tmp_path / "piles.csv"), name="cheerful").values()
+    (found,) = found_by(tools, "compass", sorted_samples=str(tmp_path / "piles.csv"), name="cheerful").values()
     assert (found.name, found.method) == ("cheerful", "compass")
     assert found.vector @ PLANES[0] >= 0.6
 
 
 def test_a_difference_of_piles_is_that_of_their_means(tools, tmp_path):
     (tmp_path / "piles.csv").write_text("number,pile\n1,low\n2,low\n3,high\n4,high\n")
-    (found,) = found_by(tools, "difference", piles=str(tmp_path / "piles.csv"), name="smiling").values()
+    (found,) = found_by(tools, "difference", sorted_samples=str(tmp_path / "piles.csv"), name="smiling").values()
     latents = sample_latents(4, SIZE, seed=0)
     apart = latents[2:].mean(axis=0) - latents[:2].mean(axis=0)
     assert found.vector == pytest.approx(apart / np.linalg.norm(apart), abs=1e-6)
@@ -108,15 +109,17 @@ def test_a_difference_of_piles_is_that_of_their_means(tools, tmp_path):
 
 
 def test_a_signed_sum_of_groups_by_numbers_and_by_the_finder(tools):
-    keys = {"groups": {"mine": [3, 5]}, "expression": "mine - smiling", "name": "away", "samples": 1000, "side": 40}
-    (found,) = found_by(tools, "difference", **keys).values()
+    keys = {"name": "away", "samples": 1000, "per_class": 40}
+    groups = {"mine": [3, 5]}
+    shared = {"groups": groups, "arithmetic": {"expression": "mine - smiling"}}
+    (found,) = found_by(tools, "difference", shared, **keys).values()
     latents = sample_latents(1000, SIZE, seed=0)
     surest = latents[np.argsort(-(latents @ PLANES[0]), kind="stable")[:40]]
     total = latents[[2, 4]].mean(axis=0) - surest.mean(axis=0)
     assert found.vector == pytest.approx(total / np.linalg.norm(total), abs=1e-5)
     assert found.settings["expression"] == "mine - smiling"
     with pytest.raises(LatentsError, match="no group 'beard'; known: mine, smiling"):
-        found_by(tools, "difference", **(keys | {"expression": "mine - beard"}))
+        found_by(tools, "difference", {"groups": groups, "arithmetic": {"expression": "mine - beard"}}, **keys)
 
 
 def test_a_score_of_the_users_own(tools):
@@ -143,7 +146,7 @@ def test_a_walk_each_edit(tools):
     found = found_by(tools, "steerable", edits=["brightness"], samples=640)
     assert list(found) == ["brightness"]
     assert found["brightness"].forward is None
-    bent = found_by(tools, "steerable", edits=["brightness"], walk="nonlinear", samples=640)["brightness"]
+    bent = found_by(tools, "steerable", edits=["brightness"], path="nonlinear", samples=640)["brightness"]
     assert bent.forward is not None
     assert bent.backward is not None
 

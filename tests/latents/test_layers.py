@@ -71,7 +71,9 @@ def test_our_own_generators_show_theirs(architecture):
     assert activations.shape == (6, network.dense.out_features)
     with torch.no_grad():
         assert torch.equal(network(LATENTS), whole)
-    found = discover(_tools(network), LatentsConfig(method="ganspace", samples=64, components=2), {})
+    found = discover(
+        _tools(network), LatentsConfig(directions={"method": "ganspace", "samples": 64, "components": 2}), {}
+    )
     assert [one.name for one in found] == ["ganspace_1", "ganspace_2"]
 
 
@@ -97,7 +99,7 @@ def test_what_has_no_such_layer_is_said_in_one_line():
         with pytest.raises(
             LatentsError, match=rf"latents\.method: {method} needs .* this generator has no such layer"
         ) as e:
-            discover(_tools(network), LatentsConfig(method=method, samples=64), {})
+            discover(_tools(network), LatentsConfig(directions={"method": method, "samples": 64}), {})
         assert "\n" not in str(e.value)
 
 

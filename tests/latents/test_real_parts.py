@@ -40,7 +40,7 @@ def generator():
 @pytest.mark.long
 def test_a_study_shared_out_over_a_cluster_is_the_same(generator):
     assessors = Pair()
-    config = LatentsConfig(candidates=600)
+    config = LatentsConfig(arithmetic={"candidates": 600})
 
     def in_parts(latents):
         starts = range(0, len(latents), 256)

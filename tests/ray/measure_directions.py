@@ -18,12 +18,20 @@ from framework.orchestration.studies.steer import steer
 from framework.runs import RunFolder
 
 FINDERS = {
-    "sefa": {"latents.components": 2},
-    "ganspace": {"latents.components": 2, "latents.samples": 512},
-    "interfacegan": {"latents.samples": 512, "latents.side": 50, "latents.fixed": ["glasses"]},
-    "difference": {"latents.samples": 512, "latents.side": 50, "latents.attributes": ["smiling"]},
-    "ganalyze": {"latents.samples": 64, "latents.attributes": ["smiling"]},
-    "steerable": {"latents.samples": 64, "latents.edits": ["brightness"]},
+    "sefa": {"latents.directions.components": 2},
+    "ganspace": {"latents.directions.components": 2, "latents.directions.samples": 512},
+    "interfacegan": {
+        "latents.directions.samples": 512,
+        "latents.directions.per_class": 50,
+        "latents.directions.fixed": ["glasses"],
+    },
+    "difference": {
+        "latents.directions.samples": 512,
+        "latents.directions.per_class": 50,
+        "latents.directions.attributes": ["smiling"],
+    },
+    "ganalyze": {"latents.directions.samples": 64, "latents.directions.attributes": ["smiling"]},
+    "steerable": {"latents.directions.samples": 64, "latents.directions.edits": ["brightness"]},
 }
 STEERED = ["brightness-steerable"]
 
@@ -69,12 +77,12 @@ def measure(run, photo, cluster):
         run.folder.delete("directions")
         files = {}
         for method, keys in FINDERS.items():
-            asked = study(**{"latents.method": method, "evaluation.workers": workers, **keys})
+            asked = study(**{"latents.directions.method": method, "evaluation.workers": workers, **keys})
             files |= {file: load_direction(run.directions, file).digest for file in discover_directions(asked, target)}
         return files
 
     found["discovered"] = [directions(1), directions(2)]
-    asked = study(**{"latents.method": "ganalyze", **FINDERS["ganalyze"]})
+    asked = study(**{"latents.directions.method": "ganalyze", **FINDERS["ganalyze"]})
     discover_directions(asked, target)
     found["asked again"] = [teller.said, teller.steps]
 
@@ -82,7 +90,11 @@ def measure(run, photo, cluster):
         if anew:
             run.folder.delete("artifacts/effects.json")
             run.folder.delete("artifacts/random_effects.json")
-        keys = {"latents.directions": STEERED, "latents.strengths": [-1.0, 0.0, 1.0], "evaluation.workers": workers}
+        keys = {
+            "latents.steering.directions": STEERED,
+            "latents.steering.strengths": [-1.0, 0.0, 1.0],
+            "evaluation.workers": workers,
+        }
         effects = steer(study(**keys), target)
         return [effects, sorted(teller.steps)]
 
@@ -90,7 +102,7 @@ def measure(run, photo, cluster):
 
     def projected(workers):
         photos = read_photos([photo], load_generator(target.location))
-        keys = {"latents.projection_steps": 10, "latents.projection_controls": 1, "evaluation.workers": workers}
+        keys = {"latents.projection.steps": 10, "latents.projection.controls": 1, "evaluation.workers": workers}
         return project_photos(study(**keys), target, photos)
 
     found["projected"] = [projected(1), projected(2)]

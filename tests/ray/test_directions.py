@@ -97,7 +97,7 @@ def refused(run, monkeypatch, capsys, tmp_path):
 
 
 def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
-    asked = ("latents.method=compass", "latents.piles=piles.csv")
+    asked = ("latents.directions.method=compass", "latents.directions.sorted_samples=piles.csv")
     assert refused("discover", *asked) == "error: latents.piles: piles.csv: No such file or directory"
     for rows, said in (
         ("1,low\n2,low", "pile high has 0 samples; at least 2 are needed"),
@@ -117,8 +117,8 @@ def test_directions_that_cannot_be_used(refused, run):
         assert f"other.safetensors: is for latents of size {size + 1}, but the generator's have size {size}" in refused(
             "steer"
         )
-        assert "latents.directions: there is no direction smile; the run has other" in refused(
-            "steer", "latents.directions=[smile]"
+        assert "latents.steering.directions: there is no direction smile; the run has other" in refused(
+            "steer", "latents.steering.directions=[smile]"
         )
         run.directions.write_bytes("other.safetensors", b"no direction")
         assert "other.safetensors: cannot be read as a direction" in refused("steer")

@@ -133,7 +133,7 @@ def test_a_trial_ended_early_gives_its_cores_back_beside_another_ray(jobs, run):
 def test_evaluate_gives_the_same_with_another_number_of_workers(jobs, run):
     by_two = run.scores()  # of the pipeline: an actor a core
     run.folder.delete("scores.json")
-    overrides = ("evaluation.workers=1", "evaluation.batch_size=1")
+    overrides = ("evaluation.workers=1", "evaluation.feature_batch_blocks=1")
     ended = jobs.run("evaluate", f"{run.folder.location}/{by_two[0]['checkpoint']}", *overrides, "--json")
     assert ended.code == 0, ended.err
     assert ended.document["scores"] == by_two

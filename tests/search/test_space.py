@@ -52,6 +52,7 @@ def test_grid_is_crossed_with_the_draws():
     [
         ({"optimizer.generater_lr": {"uniform": [1, 2]}}, "did you mean optimizer.generator_lr"),
         ({"compute.workers": {"choice": [1, 2]}}, "search.space.compute.workers: cannot be searched"),
+        ({"latents.side": {"choice": [10, 20]}}, "search.space.latents.side: cannot be searched"),
         ({"model.latent_size": {"choice": [0, 32]}}, "search.space.model.latent_size.choice: model.latent_size"),
         (
             {"optimizer.beta1": {"uniform": [0.9, 0.1]}},

@@ -48,8 +48,8 @@ def _protocol(trace: ArithmeticTrace) -> dict[str, Any]:
         "seed": trace.config.seed,
         "candidates": len(trace.candidates) if trace.candidates else 0,
         "surely_assessed_from": SURE,
-        "group_size": trace.config.group_size,
-        "repeats": trace.config.repeats if trace.measured else 0,
+        "group_size": trace.config.arithmetic.group_size,
+        "repeats": trace.config.arithmetic.repeats if trace.measured else 0,
         "result": "raw sum of the signed group means",
     }
 

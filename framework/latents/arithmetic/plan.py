@@ -39,7 +39,7 @@ def plan_of(
     fallback: bool = True,
     photographs: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> ArithmeticPlan:
-    """Chooses `latents.expression`, or `latents.fallback_expression` if a group of the first is unknown.
+    """Chooses the expression, or `latents.arithmetic.fallback_expression` if a group of the first is unknown.
 
     Args:
         labels: The attributes that the assessor knows.
@@ -52,15 +52,19 @@ def plan_of(
             False.
     """
     known = [*photographs, *known_names(config, labels)]
-    terms = parse_expression(config.expression, known=known)
+    terms = parse_expression(config.arithmetic.expression, known=known)
     groups, faults = _resolved(terms, config, labels, photographs)
     if not faults:
         return ArithmeticPlan(terms, groups, [])
     if not fallback:
         raise LatentsError("; ".join(faults.values()))
-    substitute = parse_expression(config.fallback_expression, known=known, where="latents.fallback_expression")
+    substitute = parse_expression(
+        config.arithmetic.fallback_expression, known=known, where="latents.arithmetic.fallback_expression"
+    )
     groups, unknown = _resolved(substitute, config, labels, photographs)
-    done = "only the numbered sheet was made" if unknown else f"{config.fallback_expression!r} was run instead"
+    done = (
+        "only the numbered sheet was made" if unknown else f"{config.arithmetic.fallback_expression!r} was run instead"
+    )
     note = {"text": _what_is_missing(config, faults, known, done), "command": _command(config, faults, target)}
     return ArithmeticPlan([], {}, [note]) if unknown else ArithmeticPlan(substitute, groups, [note])
 
@@ -84,7 +88,7 @@ def _resolved(
 
 def _what_is_missing(config: LatentsConfig, missing: Iterable[str], known: list[str], done: str) -> str:
     return (
-        f"{config.expression!r} was not run: there are neither enough labels nor chosen numbers for "
+        f"{config.arithmetic.expression!r} was not run: there are neither enough labels nor chosen numbers for "
         f"{', '.join(missing)} (known: {', '.join(known) or 'nothing, because there is no assessor'}); {done}. "
         "To run it, choose samples of each group on sheet.png, replace the dots in the command by their numbers, "
         "such as [16, 37, 83], and run the command; or set data.labels"

@@ -56,18 +56,18 @@ def run_arithmetic(
     fallback: bool = True,
     photographs: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> ArithmeticResult:
-    """Runs `latents.expression` or its fallback, and measures how often it succeeds.
+    """Runs `latents.arithmetic.expression` or its fallback, and measures how often it succeeds.
 
     The members of a group are the numbers of `latents.groups`, else the samples of which the finder is surest. If the
-    assessor knows every group, the expression is repeated `latents.repeats` times with other samples, and the measurer
-    counts how many results show the attributes of all groups that are added.
+    assessor knows every group, the expression is repeated `latents.arithmetic.repeats` times with other samples, and
+    the measurer counts how many results show the attributes of all groups that are added.
 
     Args:
         assessors: The finder and the measurer; None if the data has no labels.
         assess: Assesses latents elsewhere, such as on a cluster; must return the same as `protocols.assess_latents`.
         target: The run or checkpoint, as it is written in the commands of the notes.
         photographs: Name -> latent [z] of projected photographs; each is a group with one member.
-        fallback: Whether to run `latents.fallback_expression` if a group of the expression is unknown.
+        fallback: Whether to run `latents.arithmetic.fallback_expression` if a group of the expression is unknown.
 
     Raises:
         LatentsError: An expression cannot be parsed, a group is unknown and `fallback` is False, or there are too few
@@ -78,12 +78,17 @@ def run_arithmetic(
         raise LatentsError("latents: the two assessors have different labels; train both on the same data")
     plan = plan_of(config, labels, target=target, fallback=fallback, photographs=photographs)
     if not plan.terms:
-        document = {"expression": "", "requested_expression": config.expression, "measured": [], "notes": plan.notes}
+        document = {
+            "expression": "",
+            "requested_expression": config.arithmetic.expression,
+            "measured": [],
+            "notes": plan.notes,
+        }
         return ArithmeticResult(picture=None, document=document, latent=None)
     if assessors and assess is None:
         assess = partial(assess_latents, generator, assessors)
     trace = _evaluate(generator, config, plan.terms, plan.groups, assessors=assessors, assess=assess)
-    document = document_of(trace, requested=config.expression, notes=[*plan.notes, *trace.notes()])
+    document = document_of(trace, requested=config.arithmetic.expression, notes=[*plan.notes, *trace.notes()])
     return ArithmeticResult(picture=draw(trace, generator), document=document, latent=trace.result)
 
 
@@ -102,7 +107,7 @@ def _evaluate(
     candidates = measured = None
     if assess is not None and (sought or measurable):
         candidates = _candidates(generator, config, conditions if measurable else sought, assess, measurable=measurable)
-    chosen = choose(candidates, sought, size=config.group_size) if candidates and sought else {}
+    chosen = choose(candidates, sought, size=config.arithmetic.group_size) if candidates and sought else {}
     numbered = [name for name, group in groups.items() if group.latent is None]
     indices = {name: chosen.get(name) or [number - 1 for number in groups[name].numbers or ()] for name in numbered}
     latents = generator.sample_latents(1 + max((max(m) for m in indices.values()), default=0), config.seed)
@@ -126,10 +131,10 @@ def _candidates(
     *,
     measurable: bool,
 ) -> Candidates:
-    require_candidates(config.candidates, groups=len(conditions), group_size=config.group_size)
-    needed = config.group_size * (config.repeats + 1 if measurable else 1)
+    require_candidates(config.arithmetic.candidates, groups=len(conditions), group_size=config.arithmetic.group_size)
+    needed = config.arithmetic.group_size * (config.arithmetic.repeats + 1 if measurable else 1)
     sought = list(conditions.values())
-    return gather(generator, assess, sought, seed=config.seed, needed=needed, most=config.candidates)
+    return gather(generator, assess, sought, seed=config.seed, needed=needed, most=config.arithmetic.candidates)
 
 
 def _measure(
@@ -142,7 +147,7 @@ def _measure(
     without: list[int],
 ) -> Measured:
     """Repeats the expression with members that are not in the picture, and has the results assessed."""
-    size, repeats = config.group_size, config.repeats
+    size, repeats = config.arithmetic.group_size, config.arithmetic.repeats
     draws = deal(candidates, conditions, size=size, repeats=repeats, without=without, seed=config.seed)
     means = {name: candidates.latents[draw.drawn].mean(axis=1) for name, draw in draws.items()}
     results = combine(terms, means)  # [repeats, z]

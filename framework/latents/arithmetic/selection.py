@@ -58,8 +58,8 @@ def require_candidates(candidates: int, *, groups: int, group_size: int) -> None
     needed = (groups + 1) * group_size + POOL_SPARE
     if needed > candidates:
         raise LatentsError(
-            f"latents.candidates: {candidates} samples are too few for {groups} groups of {group_size}; "
-            f"use at least {needed}, or a smaller latents.group_size"
+            f"latents.arithmetic.candidates: {candidates} samples are too few for {groups} groups of {group_size}; "
+            f"use at least {needed}, or a smaller latents.arithmetic.group_size"
         )
 
 

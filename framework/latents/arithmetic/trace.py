@@ -126,7 +126,8 @@ class ArithmeticTrace:
         if not shared:
             return []
         return [
-            f"the repeats share samples of {', '.join(shared)}; more latents.candidates would make them independent"
+            f"the repeats share samples of {', '.join(shared)}; "
+            "more latents.arithmetic.candidates would make them independent"
         ]
 
     def _why_not_measured(self) -> str:

@@ -17,7 +17,9 @@ class SignedGroup(NamedTuple):
     group: str
 
 
-def parse_expression(text: str, *, known: Iterable[str] = (), where: str = "latents.expression") -> list[SignedGroup]:
+def parse_expression(
+    text: str, *, known: Iterable[str] = (), where: str = "latents.arithmetic.expression"
+) -> list[SignedGroup]:
     """Parses an expression into its terms, in order.
 
     A name consists of letters, digits and underscores; the minus may be a hyphen, an en dash or a minus sign.

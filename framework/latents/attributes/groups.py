@@ -114,7 +114,9 @@ def _by_name(name: str, config: LatentsConfig, labels: Labels) -> Condition:
     if name in labels:
         classes = labels[name]
         if classes is not None:
-            raise LatentsError(f"latents.expression: {name} has several classes; name one of {', '.join(classes)}")
+            raise LatentsError(
+                f"latents.arithmetic.expression: {name} has several classes; name one of {', '.join(classes)}"
+            )
         return Condition(name, "high")
     bare = name.removeprefix("no_")
     if bare != name and labels.get(bare, ()) is None:
@@ -125,11 +127,11 @@ def _by_name(name: str, config: LatentsConfig, labels: Labels) -> Condition:
     if matches:
         owners = " and ".join(condition.attribute for condition in matches)
         raise LatentsError(
-            f"latents.expression: {name} is a class of {owners}; "
+            f"latents.arithmetic.expression: {name} is a class of {owners}; "
             f"choose one with latents.groups.{name}={{attribute: {matches[0].attribute}, at: {name}}}"
         )
     known = ", ".join(known_names(config, labels)) or "none, because there are no groups and no assessor"
-    raise UnknownGroupError(f"latents.expression: no group {name!r}; known: {known}")
+    raise UnknownGroupError(f"latents.arithmetic.expression: no group {name!r}; known: {known}")
 
 
 def _condition(attribute: str, at: str, labels: Labels, *, where: str) -> Condition:

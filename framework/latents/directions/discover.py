@@ -1,7 +1,7 @@
 """Finds directions with one function per method, each returning a list of `Direction`.
 
-A method uses `latents.samples` latents of `latents.seed`, so that effects can be measured on others. Only the finder
-assesses here; the measurer is reserved for measuring effects.
+A method uses `latents.directions.samples` latents of `latents.seed`, so that effects can be measured on others. Only
+the finder assesses here; the measurer is reserved for measuring effects.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framework.config.schema import LatentsConfig
+from framework.config import LatentsConfig, flat_latents
 from framework.errors import LatentsError
 from framework.latents.attributes.expression import format_expression, parse_expression
 from framework.latents.attributes.groups import Labels, known_names, resolve_group
@@ -60,54 +60,59 @@ class DiscoveryModels:
 
 
 def discover(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    """Finds directions with `latents.method`.
+    """Finds directions with `latents.directions.method`.
 
     Raises:
         LatentsError: The method needs labels, a module or a setting that is missing.
     """
-    return _METHODS[config.method](models, config, labels)
+    return _METHODS[config.directions.method](models, config, labels)
 
 
 def _by_sides(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """Difference of means and InterFaceGAN, from the samples of which the finder is surest on either side."""
-    if config.method == "difference" and config.piles is not None:
+    if config.directions.method == "difference" and config.directions.sorted_samples is not None:
         return _by_piles(models, config, labels)
-    if config.method == "difference" and config.name is not None:
+    if config.directions.method == "difference" and config.directions.name is not None:
         return _by_expression(models, config, labels)
     if models.assess is None:
-        raise LatentsError(f"latents.method: {config.method} needs an assessor, but the data has no labels")
-    targets, fixed = attributes_of(labels, config.attributes), attributes_of(labels, config.fixed, key="fixed")
-    latents = models.sample(config.samples, 0)
+        raise LatentsError(
+            f"latents.directions.method: {config.directions.method} needs an assessor, but the data has no labels"
+        )
+    targets, fixed = (
+        attributes_of(labels, config.directions.attributes),
+        attributes_of(labels, config.directions.fixed, key="fixed"),
+    )
+    latents = models.sample(config.directions.samples, 0)
     scores = models.assess(latents)
     normals = {}
     for attribute in dict.fromkeys([*targets, *fixed]):
-        low, high = surest(attribute.values(scores), count=config.side)
+        low, high = surest(attribute.values(scores), count=config.directions.per_class)
         normals[attribute] = _normal(config, latents[low], latents[high])
     directions = []
     for attribute in targets:
         others = [normals[other] for other in fixed if other != attribute]
         vector = conditional(normals[attribute], others)
-        name = "_".join([attribute.name, *(["without", *config.fixed] if others else [])])
+        name = "_".join([attribute.name, *(["without", *config.directions.fixed] if others else [])])
         directions.append(_direction(models, config, name, vector, 1.0, target=attribute.name))
     return directions
 
 
 def _by_piles(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """Latent Compass and the difference of means, between two piles of samples that a person has sorted."""
-    assert config.piles is not None
-    piles = read_piles(config.piles, samples=config.sheet_samples)
-    latents = models.sample(config.sheet_samples, 0)
+    assert config.directions.sorted_samples is not None
+    piles = read_piles(config.directions.sorted_samples, samples=config.arithmetic.sheet_samples)
+    latents = models.sample(config.arithmetic.sheet_samples, 0)
     low, high = (latents[[number - 1 for number in piles[name]]] for name in ("low", "high"))
-    name = config.name or config.method
+    name = config.directions.name or config.directions.method
     target = name if name in {attribute.name for attribute in attributes_of(labels, None)} else ""
     return [_direction(models, config, name, _normal(config, low, high), 1.0, target=target, settings=piles)]
 
 
 def _by_expression(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    """`latents.expression` as a direction: the signed sum of the group means, by numbers or by the finder."""
+    """The expression as a direction: the signed sum of the group means, by numbers or by the finder."""
     known = known_names(config, labels)
-    terms = parse_expression(config.expression, known=known)
-    latents = models.sample(config.samples, 0)
+    terms = parse_expression(config.arithmetic.expression, known=known)
+    latents = models.sample(config.directions.samples, 0)
     scores = models.assess(latents) if models.assess is not None else None
     means = {}
     for name in dict.fromkeys(term.group for term in terms):
@@ -116,36 +121,38 @@ def _by_expression(models: DiscoveryModels, config: LatentsConfig, labels: Label
             chosen = models.sample(max(group.numbers), 0)[[number - 1 for number in group.numbers]]
         elif scores is not None and group.condition is not None:
             order = np.argsort(-group.condition.probability(scores), kind="stable")
-            chosen = latents[order[: config.side]]
+            chosen = latents[order[: config.directions.per_class]]
         else:
-            raise LatentsError(f"latents.expression: {name} needs numbers in latents.groups, or an assessor")
+            raise LatentsError(f"latents.arithmetic.expression: {name} needs numbers in latents.groups, or an assessor")
         means[name] = chosen.mean(axis=0, dtype=np.float64)
-    assert config.name is not None
+    assert config.directions.name is not None
     text = {"expression": format_expression(terms)}
-    return [_direction(models, config, config.name, unit(combine(terms, means)), 1.0, settings=text)]
+    return [_direction(models, config, config.directions.name, unit(combine(terms, means)), 1.0, settings=text)]
 
 
 def _normal(config: LatentsConfig, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    if config.method == "difference":
+    if config.directions.method == "difference":
         return difference_normal(low, high)
     return boundary_normal(low, high)
 
 
 def _compass(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    if config.piles is None:
-        raise LatentsError("latents.piles: compass needs a CSV of sorted samples with the columns number and pile")
+    if config.directions.sorted_samples is None:
+        raise LatentsError(
+            "latents.directions.sorted_samples: compass needs a CSV of sorted samples with the columns number and pile"
+        )
     return _by_piles(models, config, labels)
 
 
 def _ganalyze(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     if models.score is None:
-        raise LatentsError("latents.method: ganalyze needs an assessor, but the data has no labels")
-    generate, latents = _differentiable(models, config), models.sample(config.samples, 0)
+        raise LatentsError("latents.directions.method: ganalyze needs an assessor, but the data has no labels")
+    generate, latents = _differentiable(models, config), models.sample(config.directions.samples, 0)
     directions = []
-    custom = Attribute(score_name(config), "") if config.score is not None else None
-    for attribute in [custom] if custom is not None else attributes_of(labels, config.attributes):
+    custom = Attribute(score_name(config), "") if config.directions.score is not None else None
+    for attribute in [custom] if custom is not None else attributes_of(labels, config.directions.attributes):
         trained = ganalyze(
-            generate, models.score(attribute), latents, batch_size=BATCH, learning_rate=config.learning_rate,
+            generate, models.score(attribute), latents, batch_size=BATCH, learning_rate=config.directions.learning_rate,
             seed=config.seed,
         )  # fmt: skip
         directions.append(
@@ -157,22 +164,24 @@ def _ganalyze(models: DiscoveryModels, config: LatentsConfig, labels: Labels) ->
                 trained.natural_step,
                 target="" if custom is not None else attribute.name,
                 keeps_length=True,
-                settings=None if custom is None else {"score": config.score},
+                settings=None if custom is None else {"score": config.directions.score},
             )
         )
     return directions
 
 
 def score_name(config: LatentsConfig) -> str:
-    """The name of the direction of a user-defined score: `latents.name`, else the function's name."""
-    assert config.score is not None
-    return config.name or config.score.partition(":")[2]
+    """The name of the direction of a user-defined score: `latents.directions.name`, else the function's name."""
+    assert config.directions.score is not None
+    return config.directions.name or config.directions.score.partition(":")[2]
 
 
 def _sefa(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
     if models.network is None:
-        raise LatentsError("latents.method: sefa needs the first layer, but this generator is not a PyTorch module")
-    parts = sefa(first_weight(models.network, models.latent_size), count=config.components)
+        raise LatentsError(
+            "latents.directions.method: sefa needs the first layer, but this generator is not a PyTorch module"
+        )
+    parts = sefa(first_weight(models.network, models.latent_size), count=config.directions.components)
     return [
         _direction(models, config, f"sefa_{number}", vector, 1.0, settings={"share": float(share)})
         for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
@@ -181,8 +190,12 @@ def _sefa(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Dir
 
 def _ganspace(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
     if models.network is None:
-        raise LatentsError("latents.method: ganspace needs an early layer, but this generator is not a PyTorch module")
-    parts = ganspace(_Activations(models, models.network, config.samples), count=config.components)
+        raise LatentsError(
+            "latents.directions.method: ganspace needs an early layer, but this generator is not a PyTorch module"
+        )
+    parts = ganspace(
+        _Activations(models, models.network, config.directions.samples), count=config.directions.components
+    )
     return [
         _direction(models, config, f"ganspace_{number}", vector, 1.0, settings={"share": float(share)})
         for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
@@ -203,21 +216,25 @@ class _Activations:
                 activations = early_activations(self._network, part)
                 if activations is None:
                     raise LatentsError(
-                        "latents.method: ganspace needs the input of the layer after the first one, dense or a "
-                        "convolution, but this generator has no such layer"
+                        "latents.directions.method: ganspace needs the input of the layer after the first one, dense or "
+                        "a convolution, but this generator has no such layer"
                     )
                 kept.append(activations.cpu())
             yield latents, torch.cat(kept).float().numpy()
 
 
 def _steerable(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
-    generate, latents = _differentiable(models, config), models.sample(config.samples, 0)
-    steer = steer_linear if config.walk == "linear" else steer_nonlinear
+    generate, latents = _differentiable(models, config), models.sample(config.directions.samples, 0)
+    steer = steer_linear if config.directions.path == "linear" else steer_nonlinear
     with torch.no_grad():
         channels = generate(torch.from_numpy(latents[:1])).shape[1]
     directions = []
-    for name in edits_for(config.edits, channels=channels):
-        rate = config.learning_rate if config.walk == "linear" else config.learning_rate / 20
+    for name in edits_for(config.directions.edits, channels=channels):
+        rate = (
+            config.directions.learning_rate
+            if config.directions.path == "linear"
+            else config.directions.learning_rate / 20
+        )
         walk = steer(generate, EDITS[name], latents, batch_size=BATCH, learning_rate=rate, seed=config.seed)
         directions.append(
             _direction(
@@ -258,7 +275,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
 
 def _differentiable(models: DiscoveryModels, config: LatentsConfig) -> Generate:
     if models.generate is None:
-        raise LatentsError(f"latents.method: {config.method} needs a differentiable generator")
+        raise LatentsError(f"latents.directions.method: {config.directions.method} needs a differentiable generator")
     return models.generate
 
 
@@ -274,7 +291,7 @@ def _direction(
 ) -> Direction:
     return Direction(
         name=name,
-        method=config.method,
+        method=config.directions.method,
         vector=vector,
         natural_step=natural_step,
         generator=models.digest,
@@ -285,5 +302,6 @@ def _direction(
 
 
 def settings_of(config: LatentsConfig) -> dict[str, Any]:
-    """The settings on which `latents.method` depends, as a direction's file stores them."""
-    return {name: getattr(config, name) for name in ("seed", *_SETTINGS[config.method])}
+    """The settings on which `latents.directions.method` depends, as a direction's file stores them."""
+    recorded = flat_latents(config)
+    return {name: recorded[name] for name in ("seed", *_SETTINGS[config.directions.method])}

@@ -24,7 +24,7 @@ class Edit:
     """One kind of edit.
 
     Attributes:
-        name: The name in `latents.edits`.
+        name: The name in `latents.directions.edits`.
         unit: The meaning of amount 1.
         most: Walks are trained with amounts between −most and most.
         apply: (images, amounts [n]) -> edited images and mask.
@@ -104,7 +104,7 @@ _COLOURS = ("red", "green", "blue")
 
 
 def edits_for(names: Literal["auto"] | Sequence[str], *, channels: int) -> list[str]:
-    """The names of `latents.edits` after a check; "auto" stands for all edits that images of these channels can show.
+    """The names of `latents.directions.edits`, checked; "auto" stands for all that images of these channels can show.
 
     Raises:
         LatentsError: A colour edit is named, and the images are grey.
@@ -114,5 +114,5 @@ def edits_for(names: Literal["auto"] | Sequence[str], *, channels: int) -> list[
     coloured = [name for name in names if name in _COLOURS]
     if coloured and channels < len(_COLOURS):
         others = ", ".join(name for name in EDITS if name not in _COLOURS)
-        raise LatentsError(f"latents.edits: grey images allow {others}, not {', '.join(coloured)}")
+        raise LatentsError(f"latents.directions.edits: grey images allow {others}, not {', '.join(coloured)}")
     return list(names)

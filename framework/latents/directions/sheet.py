@@ -28,8 +28,8 @@ class Sheet:
 
 
 def make_sheet(generator: GeneratorLike, config: LatentsConfig) -> Sheet:
-    """Draws `latents.sheet_samples` samples, numbered from 1, up to ten per row."""
-    count = config.sheet_samples
+    """Draws `latents.arithmetic.sheet_samples` samples, numbered from 1, up to ten per row."""
+    count = config.arithmetic.sheet_samples
     latents = generator.sample_latents(count, config.seed)
     picture = labelled_sheet(
         generator.images(latents),

@@ -19,28 +19,34 @@ def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
     except OSError as fault:
-        raise LatentsError(f"latents.piles: {path}: {fault.strerror}") from None
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: {fault.strerror}") from None
     except UnicodeDecodeError:
-        raise LatentsError(f"latents.piles: {path}: is not a UTF-8 text file") from None
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: is not a UTF-8 text file") from None
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     if not rows or not {"number", "pile"} <= rows[0].keys():
-        raise LatentsError(f"latents.piles: {path}: needs the columns number and pile")
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: needs the columns number and pile")
     piles: dict[str, list[int]] = {"low": [], "high": []}
     for line, row in enumerate(rows, start=2):
         number, pile = (row.get("number") or "").strip(), (row.get("pile") or "").strip().lower()
         if not pile:
             continue
         if pile not in piles:
-            raise LatentsError(f"latents.piles: {path}, line {line}: pile must be low or high, not {pile!r}")
+            raise LatentsError(
+                f"latents.directions.sorted_samples: {path}, line {line}: pile must be low or high, not {pile!r}"
+            )
         if not number.isdigit() or not 1 <= int(number) <= samples:
             raise LatentsError(
-                f"latents.piles: {path}, line {line}: number must be from 1 to {samples}, not {number!r}"
+                f"latents.directions.sorted_samples: {path}, line {line}: "
+                f"number must be from 1 to {samples}, not {number!r}"
             )
         piles[pile].append(int(number))
     both = set(piles["low"]) & set(piles["high"])
     if both:
-        raise LatentsError(f"latents.piles: {path}: number {min(both)} is in both piles")
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: number {min(both)} is in both piles")
     for name, numbers in piles.items():
         if len(numbers) < 2:
-            raise LatentsError(f"latents.piles: {path}: pile {name} has {len(numbers)} samples; at least 2 are needed")
+            raise LatentsError(
+                f"latents.directions.sorted_samples: {path}: "
+                f"pile {name} has {len(numbers)} samples; at least 2 are needed"
+            )
     return piles

@@ -43,7 +43,7 @@ def plane_of(codes: np.ndarray, *, method: Literal["pca", "tsne"], seed: int) ->
     """
     count, size = codes.shape
     if count < 4:
-        raise LatentsError(f"latents.map_images: a map needs at least 4 labelled images, not {count}")
+        raise LatentsError(f"latents.maps.images: a map needs at least 4 labelled images, not {count}")
     exact = np.asarray(codes, np.float64)
     if size == 2:
         return Plane(exact, ("latent 1", "latent 2"), "latents")

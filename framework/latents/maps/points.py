@@ -54,7 +54,7 @@ def make_trials(labels: np.ndarray, *, count: int, seed: int) -> Trials:
     """
     sizes = np.unique(labels, return_counts=True)[1]
     if len(sizes) < 2 or sizes.max() < 2:
-        raise LatentsError("latents.map_images: a map needs images of two classes, and two images of one of them")
+        raise LatentsError("latents.maps.images: a map needs images of two classes, and two images of one of them")
     numbers = np.random.Generator(np.random.Philox(derive_seed(seed, "latent_map")))
     first = numbers.integers(len(labels), size=count)
     second = numbers.integers(len(labels) - 1, size=count)

@@ -61,7 +61,7 @@ def latent_slopes(values: np.ndarray, strengths: Sequence[float]) -> np.ndarray:
     x = np.asarray(strengths, np.float64)
     apart = x - x.mean()
     if not apart.any():
-        raise LatentsError("latents.strengths: a slope needs at least two different strengths")
+        raise LatentsError("latents.steering.strengths: a slope needs at least two different strengths")
     return apart @ (values - values.mean(axis=0)) / (apart @ apart)
 
 

@@ -98,7 +98,7 @@ def interpolate(
     starts: Sequence[tuple[str, np.ndarray]] = (),
     meter: PathMeter | None = None,
 ) -> Interpolation:
-    """Draws both walks from one latent to another, each in `latents.interpolation_steps` images.
+    """Draws both walks from one latent to another, each in `latents.walks.steps` images.
 
     Args:
         starts: Names and latents [z] of the ends. With one, the walk leads from it to sample 1 of `latents.seed`; with
@@ -113,7 +113,7 @@ def interpolate(
     if len(ends) > 2:
         raise LatentsError(f"latents.start: a walk has two ends, but {len(ends)} are named")
     (from_name, a), (to_name, b) = ends
-    steps = config.interpolation_steps
+    steps = config.walks.steps
     latents = {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps)}
     paths = {"lerp": lerp(a, b, PATH_STEPS), "slerp": slerp(a, b, PATH_STEPS)}
     lengths = None if meter is None else measured(meter, paths)
@@ -137,15 +137,15 @@ def interpolate(
 
 
 def _smoothness(meter: PathMeter, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
-    """Smoothness over `latents.path_pairs` pairs of samples, the first of which is samples 1 and 2."""
-    pairs = generator.sample_latents(2 * config.path_pairs, config.seed).reshape(config.path_pairs, 2, -1)
+    """Smoothness over `latents.walks.pairs` pairs of samples, the first of which is samples 1 and 2."""
+    pairs = generator.sample_latents(2 * config.walks.pairs, config.seed).reshape(config.walks.pairs, 2, -1)
     kinds = {"lerp": lerp, "slerp": slerp}
     return smoothness(meter, {name: [walk(a, b, PATH_STEPS) for a, b in pairs] for name, walk in kinds.items()})
 
 
 def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
-    """Draws frames [s,H,W,3] of the loop through the first `latents.loop_samples` samples, of which 2 are needed."""
-    count = config.loop_samples
+    """Draws frames [s,H,W,3] of the loop through the first samples; `latents.walks.loop_samples` must be at least 2."""
+    count = config.walks.loop_samples
     legs = np.split(loop(generator.sample_latents(count, config.seed), LEG_FRAMES), count)
     captions = [f"sample {number} → {number % count + 1}" for number in range(1, count + 1) for _ in range(LEG_FRAMES)]
     return draw_frames((image for leg in legs for image in generator.images(leg)), captions)
@@ -153,7 +153,7 @@ def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
 
 def draw_corners(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
     """Draws the sheet between samples 1 to 4 of `latents.seed`, [H,W,3] uint8."""
-    steps = config.corner_steps
+    steps = config.walks.corner_steps
     sheet = between_corners(generator.sample_latents(4, config.seed), steps)
     return corner_sheet(
         generator.images(sheet.reshape(steps * steps, -1)),

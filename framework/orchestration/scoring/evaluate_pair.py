@@ -66,7 +66,7 @@ def evaluate_pair(
             resources,
             cluster,
             cache=Path(folder),
-            blocks=settings.batch_size,
+            blocks=settings.feature_batch_blocks,
             counter=watch.counter,
             needs=needs,
             files=(*weights, *files),

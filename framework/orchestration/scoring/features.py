@@ -142,7 +142,7 @@ def run_feature_computer(
         study.task_resources(on_cpus=on_cpus),
         study.cluster.now(),
         cache=study.cache,
-        blocks=study.experiment.evaluation.batch_size,
+        blocks=study.experiment.evaluation.feature_batch_blocks,
         counter=study.watch.counter,
         needs=study.needs,
         files=(features.path, study.images.path),

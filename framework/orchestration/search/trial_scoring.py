@@ -52,7 +52,7 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
         protocol=run_pass.on(device).protocol(request),
         moments=None if moments is None else str(moments),
         real=dataclasses.replace(real, real=None),
-        blocks=settings.batch_size,
+        blocks=settings.feature_batch_blocks,
         tasks=tasks,
         needs=study.needs(features.path, *([] if moments is None else [moments]), *real.files()),
     )

@@ -34,7 +34,7 @@ _BY_SAMPLES = ("difference", "interfacegan")
 
 
 def discover_directions(study: Study, target: Target) -> list[str]:
-    """Finds directions by `latents.method` and writes each into the run's directions/.
+    """Finds directions by `latents.directions.method` and writes each into the run's directions/.
 
     Directions found with the same settings on the same generator are kept, so an interrupted job resumes.
 
@@ -45,7 +45,7 @@ def discover_directions(study: Study, target: Target) -> list[str]:
         LatentsError: Something that the method needs is missing.
     """
     settings, place = study.experiment.latents, place_of(study, target)
-    if settings.method == "compass" and settings.piles is None:
+    if settings.directions.method == "compass" and settings.directions.sorted_samples is None:
         _ask_for_piles(study, target)
         return []
     labels = labels_of(study.assessors.finder if study.assessors else None)
@@ -63,11 +63,15 @@ def discover_directions(study: Study, target: Target) -> list[str]:
         return files
     crew = crew_of(study, place)
     scores = None
-    if settings.method in _BY_SAMPLES and settings.piles is None and place.finder is not None:
+    if (
+        settings.directions.method in _BY_SAMPLES
+        and settings.directions.sorted_samples is None
+        and place.finder is not None
+    ):
         scores = _finder_scores(study, crew, place, settings)
     work = [(place, part, labels, scores, made_of) for part in missing]
     done = study.watch.counter("directions, by part")
-    for directions in crew.map(_find, work, name=f"discover {settings.method}", done=done):
+    for directions in crew.map(_find, work, name=f"discover {settings.directions.method}", done=done):
         for direction in directions:
             save_direction(direction, study.run.directions)
             files.append(f"{direction.name}{SUFFIX}")
@@ -85,20 +89,25 @@ def file_stem(name: str, method: str) -> str:
 
 def _parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tuple[LatentsConfig, str | None]]:
     """The independent parts of the work, one attribute or edit each, and the name of its file if that is known."""
-    if settings.method == "ganalyze" and settings.score is not None:
+    if settings.directions.method == "ganalyze" and settings.directions.score is not None:
         return [(settings, None)]
-    if settings.method == "ganalyze":
-        names = [attribute.name for attribute in attributes_of(labels, settings.attributes)]
+    if settings.directions.method == "ganalyze":
+        names = [attribute.name for attribute in attributes_of(labels, settings.directions.attributes)]
         parts: list[tuple[LatentsConfig, str | None]] = [
             (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in names
         ]
         return parts or [(settings, None)]
-    if settings.method == "steerable":
+    if settings.directions.method == "steerable":
         return [
-            (settings.model_copy(update={"edits": [name]}), file_stem(name, "steerable"))
-            for name in edits_for(settings.edits, channels=channels)
+            (_with(settings, edits=[name]), file_stem(name, "steerable"))
+            for name in edits_for(settings.directions.edits, channels=channels)
         ]
     return [(settings, None)]
+
+
+def _with(settings: LatentsConfig, **keys: Any) -> LatentsConfig:
+    """A copy with other keys of `latents.steering.directions`."""
+    return settings.model_copy(update={"directions": settings.directions.model_copy(update=keys)})
 
 
 def _is_found(
@@ -121,20 +130,20 @@ def _ask_for_piles(study: Study, target: Target) -> None:
     stem = f"compass-seed{settings.seed}"
     artifacts.write_bytes(f"{stem}.png", png_bytes(sheet.picture))
     if not artifacts.exists(f"{stem}.csv"):
-        rows = "".join(f"{number},\n" for number in range(1, settings.sheet_samples + 1))
+        rows = "".join(f"{number},\n" for number in range(1, settings.arithmetic.sheet_samples + 1))
         artifacts.write_text(f"{stem}.csv", f"number,pile\n{rows}")
     place = artifacts.location
     study.watch.say(f"Sheet: {place}/{stem}.png")
     study.watch.say(f"Piles: label at least ten samples low and ten high in {place}/{stem}.csv, leave the rest empty")
     study.watch.say(
-        f"Then: python -m jobs.discover {target.typed} latents.method=compass latents.name=NAME "
-        + shlex.quote(f"latents.piles={place}/{stem}.csv")
+        f"Then: python -m jobs.discover {target.typed} latents.directions.method=compass latents.directions.name=NAME "
+        + shlex.quote(f"latents.directions.sorted_samples={place}/{stem}.csv")
         + (f" latents.seed={settings.seed}" if settings.seed else "")
     )
 
 
 def _finder_scores(study: Study, crew: Tasks, place: Place, settings: LatentsConfig) -> Scores:
-    work = [(place, settings.seed, *shard) for shard in shards(settings.samples)]
+    work = [(place, settings.seed, *shard) for shard in shards(settings.directions.samples)]
     done = study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
     parts = list(crew.map(_predict, work, name="discover: samples", done=done))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -166,9 +175,9 @@ def _find(
 
 def _scorer(place: Place, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
     """The score that GANalyze maximises: the user's function, or the finder's logit; None without both."""
-    if settings.score is not None:
-        function = function_of(settings.score, place="latents.score")
-        return lambda _: checked_score(function, f"latents.score: {settings.score}")
+    if settings.directions.score is not None:
+        function = function_of(settings.directions.score, place="latents.directions.score")
+        return lambda _: checked_score(function, f"latents.directions.score: {settings.directions.score}")
     return None if place.finder is None else functools.partial(_score, place)
 
 

@@ -43,7 +43,7 @@ def latent_map(study: Study, targets: Sequence[Target]) -> dict[str, Any]:
     known = study.made(DOCUMENT, about)
     if known is not None:
         return known
-    trials = make_trials(shown.labels, count=settings.map_samples, seed=settings.seed)
+    trials = make_trials(shown.labels, count=settings.maps.samples, seed=settings.seed)
     works = [_Work(study, target) for target in targets]
     images = _sureness(study, works[0], shown)
     measured = [_measured(study, work, shown, trials) for work in works]
@@ -51,7 +51,7 @@ def latent_map(study: Study, targets: Sequence[Target]) -> dict[str, Any]:
     _draw(study, works, [plane for _, plane in measured], shown)
     figures = [{**of, **row} for of, (row, _) in zip(about["of"], measured, strict=True)]
     # The document comes last: if it exists, the other files do too.
-    unsure = {"hole_share_of_images": hole_share(images, sure_from=settings.map_confidence)}
+    unsure = {"hole_share_of_images": hole_share(images, sure_from=settings.maps.confidence)}
     artifacts.write_json(DOCUMENT, {**about, **unsure, "maps": figures})
     return artifacts.read_json(DOCUMENT)
 
@@ -74,10 +74,10 @@ def _measured(study: Study, work: _Work, shown: Shown, trials: Trials) -> tuple[
     parts: list[Codes] = list(work.crew.map(_encode, shards, name=work.name, done=done))
     codes = np.concatenate([part.means for part in parts])
     variances = np.concatenate([part.variances for part in parts])
-    work_of_plane = [(codes, settings.map_method, settings.seed)]
+    work_of_plane = [(codes, settings.maps.method, settings.seed)]
     (plane,) = work.crew.map(_project, work_of_plane, name=work.name)
     points = trials.points(codes)
-    latents = [(work.place, part, settings.map_label) for part in parts_of(np.concatenate(list(points.values())))]
+    latents = [(work.place, part, settings.maps.label) for part in parts_of(np.concatenate(list(points.values())))]
     done = study.watch.counter(f"decoded and judged, by {SHARD_IMAGES}")
     sure = np.concatenate(list(work.crew.map(_judge, latents, name=work.name, done=done)))
     ends = np.cumsum([len(each) for each in points.values()])[:-1]
@@ -87,7 +87,7 @@ def _measured(study: Study, work: _Work, shown: Shown, trials: Trials) -> tuple[
     row = {
         "plane": {"method": plane.method, "axes": list(plane.axes)},
         "knn_purity": purity,
-        **trial_figures(confidence, sure_from=settings.map_confidence),
+        **trial_figures(confidence, sure_from=settings.maps.confidence),
         "aggregate_kl_nats": divergence if np.isfinite(divergence) else None,
     }
     return row, plane
@@ -95,7 +95,7 @@ def _measured(study: Study, work: _Work, shown: Shown, trials: Trials) -> tuple[
 
 def _sureness(study: Study, work: _Work, shown: Shown) -> np.ndarray:
     """The classifier's confidence [n] on the held-out images themselves."""
-    label = study.experiment.latents.map_label
+    label = study.experiment.latents.maps.label
     shards = [(work.place, work.images, part, label) for part in parts_of(shown.indices)]
     return np.concatenate(list(work.crew.map(_judge_images, shards, name="map images")))
 
@@ -103,13 +103,13 @@ def _sureness(study: Study, work: _Work, shown: Shown) -> np.ndarray:
 def _draw(study: Study, works: Sequence[_Work], planes: Sequence[Plane], shown: Shown) -> None:
     settings, artifacts = study.experiment.latents, study.run.artifacts
     maps = [Map(work.title, plane) for work, plane in zip(works, planes, strict=True)]
-    picture = draw_maps(maps, shown.labels, shown.classes, legend=settings.map_label)
+    picture = draw_maps(maps, shown.labels, shown.classes, legend=settings.maps.label)
     artifacts.write_bytes(PICTURE, png_bytes(picture))
     flat = [
         sheet
         for work, plane in zip(works, planes, strict=True)
         if plane.method == "latents"
-        for sheet in work.crew.map(_decode_plane, [(work.place, settings.map_steps, work.title)], name=work.name)
+        for sheet in work.crew.map(_decode_plane, [(work.place, settings.maps.steps, work.title)], name=work.name)
     ]
     artifacts.delete(PLANE)
     if flat:

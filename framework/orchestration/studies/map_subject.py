@@ -54,30 +54,30 @@ def check_maps(run: RunFolder, targets: Sequence[Target]) -> None:
         raise LatentsError(
             f"{targets[1].run}: was trained on other images than {targets[0].run}; two maps need the same data"
         )
-    _check_label(run.experiment.latents.map_label, about[0].get("labels", []))
+    _check_label(run.experiment.latents.maps.label, about[0].get("labels", []))
 
 
 def images_shown(study: Study) -> Shown:
-    """The first `latents.map_images` held-out images, by content, whose label is known."""
+    """The first `latents.maps.images` held-out images, by content, whose label is known."""
     store, settings = study.images, study.experiment.latents
-    label = settings.map_label
+    label = settings.maps.label
     _check_label(label, [*store.label_classes])
     if study.assessors is None:
         raise LatentsError(
-            f"latents.map_label: no assessor was trained on {label}, but a map needs it as its classifier"
+            f"latents.maps.label: no assessor was trained on {label}, but a map needs it as its classifier"
         )
     study.assessors.measurer.attribute(label)
     known = store.held_out_indices[~np.isnan(store.labels[label][store.held_out_indices])]
     if not len(known):
         raise LatentsError("data.held_out: no labelled image is held out, but a map needs images not used in training")
-    indices = known[: settings.map_images]
+    indices = known[: settings.maps.images]
     return Shown(indices, store.labels[label][indices].astype(int), store.label_classes[label])
 
 
 def _check_label(label: str, labels: Sequence[str]) -> None:
     if label not in labels:
         known = ", ".join(sorted(labels)) or "none"
-        raise LatentsError(f"latents.map_label: {label!r} is not a label with classes; the data has {known}")
+        raise LatentsError(f"latents.maps.label: {label!r} is not a label with classes; the data has {known}")
 
 
 def about_target(target: Target) -> dict[str, Any]:
@@ -96,16 +96,16 @@ def protocol_of(study: Study, shown: Shown) -> dict[str, Any]:
     """Everything that the figures depend on; stored with them."""
     settings, images, pair = study.experiment.latents, study.images, study.assessors
     assert pair is not None
-    accuracy = pair.measurer.accuracy.get(settings.map_label, {})
+    accuracy = pair.measurer.accuracy.get(settings.maps.label, {})
     return {
         "images": {"count": len(shown.indices), "split": "held_out", "digest": images.digest},
-        "label": settings.map_label,
+        "label": settings.maps.label,
         "classes": shown.classes,
         "classifier": {"digest": pair.measurer.digest, **accuracy},
-        "samples": settings.map_samples,
-        "sure_from": settings.map_confidence,
-        "method": settings.map_method,
-        "steps": settings.map_steps,
+        "samples": settings.maps.samples,
+        "sure_from": settings.maps.confidence,
+        "method": settings.maps.method,
+        "steps": settings.maps.steps,
         "neighbours": NEIGHBOURS,
         "chance_purity": chance_purity(shown.labels),
         "seed": settings.seed,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.checkpoint.reference import Target
+from framework.config import flat_latents
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.context import Study
 from framework.orchestration.pool.process_cache import loaded_assessor, loaded_generator
@@ -85,5 +86,5 @@ def made_of(study: Study, target: Target, generator: LoadedGenerator) -> dict[st
     return {
         "checkpoint": target.checkpoint,
         "generator": generator.digest,
-        "settings": study.experiment.latents.model_dump(),
+        "settings": flat_latents(study.experiment.latents),
     }

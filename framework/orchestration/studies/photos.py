@@ -53,12 +53,12 @@ def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]
 
 
 def held_out_photos(study: Study) -> list[Photo]:
-    """The first `latents.projection_held_out` held-out images by content: the same for every run of the same data.
+    """The first `latents.projection.held_out` held-out images by content: the same for every run of the same data.
 
     Raises:
         DataError: No image is held out.
     """
-    images, count = study.images, study.experiment.latents.projection_held_out
+    images, count = study.images, study.experiment.latents.projection.held_out
     indices = images.held_out_indices[:count]
     if not len(indices):
         raise DataError("data.held_out: no image is held out; pass photographs, or hold some out")

@@ -42,7 +42,7 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
     """
     settings, place = study.experiment.latents, place_of(study, target)
     generator = load_generator(target.location)
-    controls = generator.sample_latents(settings.projection_controls, _CONTROL_SEED)
+    controls = generator.sample_latents(settings.projection.controls, _CONTROL_SEED)
     images = generator.images(controls)
     generated = [Photo(f"generated {number}", image, "") for number, image in enumerate(images, start=1)]
     feature_names, weights = features_of(study.experiment, assessed=place.finder is not None)
@@ -64,8 +64,8 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
         "checkpoint": target.checkpoint,
         "generator": place.generator,
         "features": feature_names,
-        "starts": settings.projection_starts,
-        "steps": settings.projection_steps,
+        "starts": settings.projection.starts,
+        "steps": settings.projection.steps,
         "images": study.images.digest,
         "photos": [result.row(photo) for photo, result in zip(photos, projected, strict=False)],
         "held_out_generated": _about_controls(projected[len(photos) :], controls),
@@ -128,7 +128,7 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
     if generator.network is None:
         raise LatentsError("project: needs a generator that gives gradients")
     target = from_pixels(photo.pixels[None])[0].to(generator.device)
-    candidates = generator.sample_latents(settings.candidates, settings.seed)
+    candidates = generator.sample_latents(settings.arithmetic.candidates, settings.seed)
     errors = _errors_of(generator, candidates, target)
     nearest = int(errors.argmin())
     encoded = None if generator.encoder is None else generator.encode(photo.pixels[None])
@@ -138,8 +138,8 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
         # The encoder's latent is one more candidate to start a descent from.
         candidates if encoded is None else np.concatenate([encoded, candidates]),
         features=_features(place, weights),
-        starts=settings.projection_starts,
-        steps=settings.projection_steps,
+        starts=settings.projection.starts,
+        steps=settings.projection.steps,
     )
     return _Found(
         best,
@@ -169,19 +169,19 @@ def _features(place: Place, weights: str | None) -> Features | None:
 
 
 def features_of(experiment: Experiment, *, assessed: bool) -> tuple[str, str | None]:
-    """The features that `latents.projection_features` selects, in words, and the file of Inception's weights.
+    """The features that `latents.projection.features` selects, in words, and the file of Inception's weights.
 
     Raises:
         LatentsError: The selected features are not available.
     """
-    choice = experiment.latents.projection_features
+    choice = experiment.latents.projection.features
     if choice == "inception":
         weights = find_weights(experiment.evaluation.weights)
         if weights is None:
-            raise LatentsError(f"latents.projection_features: inception, but {how_to_get_weights()}")
+            raise LatentsError(f"latents.projection.features: inception, but {how_to_get_weights()}")
         return f"pixels and Inception's at tap {_INCEPTION_TAP}", str(weights)
     if choice == "assessor" and not assessed:
-        raise LatentsError("latents.projection_features: there is no assessor, because the data has no labels")
+        raise LatentsError("latents.projection.features: there is no assessor, because the data has no labels")
     return "pixels" if choice == "pixels" or not assessed else "pixels and the finder's", None
 
 

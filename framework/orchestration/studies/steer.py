@@ -88,17 +88,17 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
         study.watch.say("Effects: not measured; there is no assessor, because the data has no labels")
         return effects
     attributes = attributes_of(labels_of(study.assessors.measurer), None)
-    measure = _Measure(place, attributes, settings.strengths)
+    measure = _Measure(place, attributes, settings.steering.strengths)
     about = {
         "generator": place.generator,
         "assessor": study.assessors.measurer.digest,
         "data": study.images.digest,
-        "strengths": list(settings.strengths),
-        "random_directions": settings.random_directions,
+        "strengths": list(settings.steering.strengths),
+        "random_directions": settings.steering.random_directions,
     }
     crew = crew_of(study, place, str(study.images.path))
     for file, direction in directions.items():
-        basis = about | {"direction_digest": direction.digest, "latents": settings.effect_samples}
+        basis = about | {"direction_digest": direction.digest, "latents": settings.steering.effect_samples}
         if all(effects.get(file, {}).get(key) == value for key, value in basis.items()):
             continue
         chance = _chance(study, crew, measure, direction, about)
@@ -113,7 +113,7 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
 
 
 def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
-    """The files that `latents.directions` selects, by file name, path or attribute; all files if it is empty.
+    """The files that `latents.steering.directions` selects, by file name, path or attribute; all files if it is empty.
 
     Raises:
         LatentsError: The run has no directions, or none with that name.
@@ -123,7 +123,9 @@ def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
     ['smiling-ganalyze.safetensors']
     """
     if not files:
-        raise LatentsError("latents.directions: the run has no directions yet; python -m jobs.discover finds some")
+        raise LatentsError(
+            "latents.steering.directions: the run has no directions yet; python -m jobs.discover finds some"
+        )
     if not names:
         return list(files)
     chosen: list[str] = []
@@ -132,7 +134,7 @@ def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
         matching = [file for file in files if stem in (file.removesuffix(SUFFIX), file.rpartition("-")[0])]
         if not matching:
             known = ", ".join(file.removesuffix(SUFFIX) for file in files)
-            raise LatentsError(f"latents.directions: there is no direction {name}; the run has {known}")
+            raise LatentsError(f"latents.steering.directions: there is no direction {name}; the run has {known}")
         chosen += matching
     return list(dict.fromkeys(chosen))
 
@@ -140,7 +142,7 @@ def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
 def chosen_directions(
     run: RunFolder, target: Target, *, say: Callable[[str], None] | None = None
 ) -> dict[str, Direction]:
-    """File -> direction for those that `latents.directions` selects, each checked against the generator.
+    """File -> direction for those that `latents.steering.directions` selects, each checked against the generator.
 
     Raises:
         LatentsError: A direction is missing, is damaged, or has latents of another size.
@@ -148,7 +150,7 @@ def chosen_directions(
     folder, generator = run.directions, load_generator(target.location)
     files = [name for name in folder.list() if name.endswith(SUFFIX)] if folder.exists() else []
     directions = {}
-    for file in chosen_files(run.experiment.latents.directions, files):
+    for file in chosen_files(run.experiment.latents.steering.directions, files):
         direction = load_direction(folder, file)
         warning = direction.check(latent_size=generator.latent_size, generator=generator.digest, place=file)
         if warning is not None and say is not None:
@@ -191,7 +193,7 @@ def _chance(
         known = {"about": dict(about), "slopes": {}}
     if key not in known["slopes"]:
         size = direction.latent_size
-        vectors = random_directions(size, count=settings.random_directions, seed=settings.seed)
+        vectors = random_directions(size, count=settings.steering.random_directions, seed=settings.seed)
         random = [
             Direction("random", "random", vector, step, about["generator"], keeps_length=direction.keeps_length)
             for vector in vectors
@@ -209,7 +211,7 @@ def _chance(
 def _effect(
     study: Study, crew: Tasks, measure: _Measure, direction: Direction, chance: Mapping[str, np.ndarray], *, file: str
 ) -> Effect:
-    count = study.experiment.latents.effect_samples
+    count = study.experiment.latents.steering.effect_samples
     work = [(measure, direction, *shard) for shard in shards(count)]
     done = study.watch.counter(f"{file.removesuffix(SUFFIX)}, by {SHARD_IMAGES} latents")
     parts = list(crew.map(_move, work, name=f"steer: {direction.name}", done=done))
@@ -268,11 +270,11 @@ def _draw(place: Place, direction: Direction, settings: LatentsConfig, starts: S
         names, latents = [name for name, _ in starts], np.stack([latent for _, latent in starts])
         stem = "-".join([direction.name, "from", *names])
     else:
-        latents, stem = generator.sample_latents(settings.strip_samples, settings.seed), direction.name
+        latents, stem = generator.sample_latents(settings.steering.strip_samples, settings.seed), direction.name
         names = [f"sample {number}" for number in range(1, len(latents) + 1)]
     folder = open_folder(artifacts) / PICTURES
-    strip = draw_strip(generator, direction, latents, settings.strengths, names)
+    strip = draw_strip(generator, direction, latents, settings.steering.strengths, names)
     folder.write_bytes(f"{stem}.png", png_bytes(strip))
-    film = draw_film(generator, direction, latents, settings.strengths)
+    film = draw_film(generator, direction, latents, settings.steering.strengths)
     folder.write_bytes(f"{stem}.gif", gif_bytes(film))
     folder.write_bytes(f"{stem}.mp4", mp4_bytes(film, rounds=2))

@@ -57,7 +57,7 @@ class ScoreInTheMaking:
             self._future.set_exception(
                 EvaluationError(
                     f"score {checkpoint.name}: not enough memory next to the training {place}; lower "
-                    "compute.images_per_pass or evaluation.batch_size"
+                    "compute.images_per_pass or evaluation.feature_batch_blocks"
                 )
             )
         except BaseException as fault:  # raised again by `result`

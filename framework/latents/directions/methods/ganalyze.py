@@ -122,7 +122,9 @@ def ganalyze(
         descent.step(error + _LENGTH_WEIGHT * most**2 / 3 * theta.square().sum())
         losses.append(float(error.detach()))
         if not np.isfinite(losses[-1]):
-            raise LatentsError(f"ganalyze: the loss is {losses[-1]} at step {len(losses)}; lower latents.learning_rate")
+            raise LatentsError(
+                f"ganalyze: the loss is {losses[-1]} at step {len(losses)}; lower latents.directions.learning_rate"
+            )
     if not descent.has_moved:
         raise LatentsError("ganalyze: the score does not change with the latent")
     trained = theta.detach().numpy()

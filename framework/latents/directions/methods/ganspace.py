@@ -49,5 +49,7 @@ def ganspace(batches: Iterable[tuple[np.ndarray, np.ndarray]], *, count: int) ->
 def _checked(batches: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for latents, activations in batches:
         if len(latents) < count:
-            raise LatentsError(f"latents.components: {count} components need {count} samples, not {len(latents)}")
+            raise LatentsError(
+                f"latents.directions.components: {count} components need {count} samples, not {len(latents)}"
+            )
         yield latents, activations.reshape(len(activations), -1)

@@ -36,7 +36,9 @@ def sefa(weight: np.ndarray, *, count: int) -> Components:
         LatentsError: A latent has fewer than `count` dimensions.
     """
     if count > weight.shape[1]:
-        raise LatentsError(f"latents.components: {count} is more than the {weight.shape[1]} dimensions of a latent")
+        raise LatentsError(
+            f"latents.directions.components: {count} is more than the {weight.shape[1]} dimensions of a latent"
+        )
     _, values, vectors = np.linalg.svd(np.asarray(weight, np.float64), full_matrices=False)
     return Components(signed(vectors[:count]), values[:count] ** 2 / np.sum(values**2))
 
@@ -51,8 +53,8 @@ def first_weight(network: nn.Module, latent_size: int) -> np.ndarray:
     matrix = first_matrix(network, latents)
     if matrix is None:
         raise LatentsError(
-            f"latents.method: sefa needs a first layer, dense or a convolution, whose input is the {latent_size} "
-            "entries of a latent, but this generator has no such layer"
+            "latents.directions.method: sefa needs a first layer, dense or a convolution, whose input is the "
+            f"{latent_size} entries of a latent, but this generator has no such layer"
         )
     return matrix.double().cpu().numpy()
 

@@ -118,7 +118,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
 
 def _finite(value: float) -> float:
     if not np.isfinite(value):
-        raise LatentsError(f"steerable: the loss is {value}; lower latents.learning_rate")
+        raise LatentsError(f"steerable: the loss is {value}; lower latents.directions.learning_rate")
     return value
 
 
