@@ -229,9 +229,9 @@ def test_a_package_for_a_tracker_that_is_not_here(called, config, monkeypatch):
     [
         ("there", "is a folder"),
         ("there.html", "is a folder"),
-        ("page.txt", "wants a name that ends in .html"),
-        ("nowhere/page.html", "nowhere is not there"),
-        ("s3://bucket/page.html", "wants a file on this machine"),
+        ("page.txt", "the file name must end in .html"),
+        ("nowhere/page.html", "nowhere does not exist"),
+        ("s3://bucket/page.html", "must be a file on this machine"),
     ],
 )
 def test_a_comparison_that_can_be_written_nowhere(called, tmp_path, output, rule):

@@ -92,7 +92,7 @@ def test_the_pair_becomes_a_run_that_jobs_take(called, tmp_path):
     given = ["generator.h5", "discriminator=discriminator.h5", "output=runs/mine", "data.source=drawn_faces"]
     code, out, err = called("import_keras", *given, "--json")
     assert code == 0, err
-    assert "[5] -> [32, 32, 3], 2,827 numbers; becomes the notebooks' pair (dcgan)" in err
+    assert "[5] -> [32, 32, 3], 2,827 parameters; becomes the notebooks' GAN (dcgan)" in err
     assert "Range: -1 to 1 (it ends in tanh)" in err
     assert err.splitlines()[-1] == "Imported: runs/mine"
     assert json.loads(out)["model"] == {"architecture": "dcgan", "latent_size": 5, "width": 4, "dropout": 0.3}
@@ -133,7 +133,7 @@ def test_the_same_import_again_changes_nothing(called, tmp_path):
     assert called("import_keras", "generator.h5", "output=mine")[0] == 0
     before = content(tmp_path)
     code, _, err = called("import_keras", "generator.h5", "output=mine")
-    assert (code, err.splitlines()[-1]) == (0, "Is there already: mine")
+    assert (code, err.splitlines()[-1]) == (0, "Already imported: mine")
     for arguments, said in [
         (["other.h5"], "mine: is not empty; an import wants a folder that is empty, not there yet, or holds the same"),
         (["generator.h5", "data.limit=100"], "mine: holds this import with other settings"),
@@ -152,15 +152,15 @@ def test_the_same_import_again_changes_nothing(called, tmp_path):
 def test_a_dry_run_writes_nothing(called, tmp_path):
     before = content(tmp_path)
     code, _, err = called("import_keras", "generator.h5", "output=mine", "--dry-run")
-    assert (code, err.splitlines()[-1]) == (0, "Would become: mine")
+    assert (code, err.splitlines()[-1]) == (0, "Would write: mine")
     assert content(tmp_path) == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["generator.h5"], "output: wants the folder that becomes the run"),
-        (["generator.h5", "output=x", "range=byte"], "range: wants auto, signed or unit, not 'byte'"),
+        (["generator.h5"], "output: missing; name the folder of the run"),
+        (["generator.h5", "output=x", "range=byte"], "range: must be auto, signed or unit, not 'byte'"),
         (["generator.h5", "output=x", "range=unit"], "generator.h5: range=unit, and it ends in tanh, which is signed"),
         (["nowhere.h5", "output=x"], "nowhere.h5: is not there"),
         (["notes.txt", "output=x"], "notes.txt: is neither HDF5 nor .keras"),

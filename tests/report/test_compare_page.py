@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from framework.report.compare_page.compared_run import read_side
+from framework.report.compare_page.compared_run import read_compared_run
 from framework.report.compare_page.page import render_comparison
 from framework.report.shared.score_table import columns, read_row
 from framework.runs import RunFolder
@@ -324,7 +324,7 @@ def test_a_generator_of_the_users_own_has_no_parameters_to_count(tmp_path):
     entry = "entry:mine.faces:generator"
     (tmp_path / "experiment.yaml").write_text("model: {entry: 'mine.faces:generator'}\n")
     run = RunFolder.open(tmp_path)
-    side = read_side("mine", "runs/mine", read_row("mine", run, entry), run)
+    side = read_compared_run("mine", "runs/mine", read_row("mine", run, entry), run)
     page = render_comparison([side, side], columns([side.row]))
     assert side.parameters is None
     assert "very unequal" not in page

@@ -9,7 +9,7 @@ import pytest
 from framework.latents.directions.edits import EDITS
 from framework.report.charts.heatmap import heat_map
 from framework.report.read.directions import effects_of, strongest
-from framework.report.read.films import read_moving
+from framework.report.read.films import read_strips_and_films
 from framework.report.run_page.latent import path_lengths
 from framework.storage import open_folder
 
@@ -125,9 +125,9 @@ def test_the_page_shows_every_direction_and_films_of_the_strongest(found, page_o
 def test_films_take_no_more_room_than_they_may_and_the_strongest_come_first(found):
     artifacts = open_folder(found / "artifacts")
     effects = effects_of(artifacts.read_json("effects.json"))
-    every = read_moving(artifacts, effects)
+    every = read_strips_and_films(artifacts, effects)
     size, loop = len(every.strongest[0].film.uri), len(every.loop.uri)
-    moving = read_moving(artifacts, effects, film_bytes=loop + 7 * size, rest_bytes=0)
+    moving = read_strips_and_films(artifacts, effects, film_bytes=loop + 7 * size, rest_bytes=0)
     count = len(moving.strongest)
     assert [strip.film is not None for strip in moving.strongest] == [True] * count
     assert moving.loop is not None

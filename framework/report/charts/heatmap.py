@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from framework.report.read.directions import Answer, Effect, attributes_of
+from framework.report.read.directions import AttributeEffect, DirectionEffect, attributes_of
 from framework.report.text import format as words
 
 _LEAST, _MOST = 10, 70  # percent of the full colour: seen at all, and light enough for the number on it
@@ -44,7 +44,7 @@ class HeatMap:
     most: float | None
 
 
-def heat_map(effects: Sequence[Effect]) -> HeatMap | None:
+def heat_map(effects: Sequence[DirectionEffect]) -> HeatMap | None:
     """Coloured symmetrically around 0; None where no attribute was measured."""
     attributes = attributes_of(effects)
     if not attributes:
@@ -62,7 +62,7 @@ def heat_map(effects: Sequence[Effect]) -> HeatMap | None:
     return HeatMap(attributes, rows, most)
 
 
-def _cell(effect: Effect, name: str, answer: Answer | None, most: float | None) -> HeatCell:
+def _cell(effect: DirectionEffect, name: str, answer: AttributeEffect | None, most: float | None) -> HeatCell:
     if answer is None:
         return HeatCell("–", "faint", 0, f"{effect.stem}, {name}: not measured")
     text = words.signed(answer.slope)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from framework.report.compare_page.compared_run import FAMILIES, Side
+from framework.report.compare_page.compared_run import FAMILIES, ComparedRun
 from framework.report.compare_page.metric_rows import PART_APART, SHARE_APART, Figure, Group, Missing, find
 
 HOLDS, HOLDS_NOT, MIXED, UNMEASURED, UNJUDGED = (
@@ -114,7 +114,7 @@ CLAIMS = (
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaim:
     """A claim as the page shows it.
 
     Attributes:
@@ -132,11 +132,11 @@ class Judged:
     missing: list[Missing]
 
 
-def judged_claims(sides: Sequence[Side], groups: Sequence[Group], *, same_data: bool) -> list[Judged]:
+def judged_claims(runs: Sequence[ComparedRun], groups: Sequence[Group], *, same_data: bool) -> list[JudgedClaim]:
     """The claims that are about families among the runs, with figures where there are any."""
-    there = {side.family for side in sides}
+    there = {run.family for run in runs}
     return [
-        _judged(claim, sides, groups, same_data=same_data)
+        _judged(claim, runs, groups, same_data=same_data)
         for claim in CLAIMS
         # About a family and others: without any pair of them it says nothing of these runs.
         if any({check.better[0], check.worse[0]} <= there for check in claim.checks if _is_main(claim, check))
@@ -149,22 +149,22 @@ def _is_main(claim: Claim, check: Check) -> bool:
     return all(own) or check.better[0] != check.worse[0]
 
 
-def _judged(claim: Claim, sides: Sequence[Side], groups: Sequence[Group], *, same_data: bool) -> Judged:
-    found = [one for check in claim.checks for one in _compared(check, sides, groups)]
+def _judged(claim: Claim, runs: Sequence[ComparedRun], groups: Sequence[Group], *, same_data: bool) -> JudgedClaim:
+    found = [one for check in claim.checks for one in _compared(check, runs, groups)]
     keys = dict.fromkeys(figure.key for _, figure, _ in found)
     more = [key for check in claim.checks for key in (check.better[1], check.worse[1])]
     shown = [figure for key in dict.fromkeys([*keys, *more, *claim.beside]) if (figure := find(groups, key))]
     missing = [missing for group in groups if group.key in claim.groups for missing in group.missing]
     outcomes = [(name, outcome) for name, _, outcome in found if outcome is not None]
     if not same_data and any(check.better[0] != check.worse[0] for check in claim.checks):
-        return Judged(claim, shown, f"{UNJUDGED}: the runs are not of the same data", UNJUDGED, [])
+        return JudgedClaim(claim, shown, f"{UNJUDGED}: the runs are not of the same data", UNJUDGED, [])
     if outcomes:
         kind, verdict = _verdict(outcomes)
-        return Judged(claim, shown, verdict, kind, missing)
+        return JudgedClaim(claim, shown, verdict, kind, missing)
     if found:
-        return Judged(claim, shown, f"{UNJUDGED}: the figures were not measured alike", UNJUDGED, missing)
+        return JudgedClaim(claim, shown, f"{UNJUDGED}: the figures were not measured alike", UNJUDGED, missing)
     why = "" if missing else ": no figure that these runs share"
-    return Judged(claim, shown, f"{UNMEASURED}{why}", UNMEASURED, missing)
+    return JudgedClaim(claim, shown, f"{UNMEASURED}{why}", UNMEASURED, missing)
 
 
 def _verdict(outcomes: Sequence[tuple[str, bool]]) -> tuple[str, str]:
@@ -193,14 +193,14 @@ def _within(name: str) -> str:
 
 
 def _compared(
-    check: Check, sides: Sequence[Side], groups: Sequence[Group]
+    check: Check, runs: Sequence[ComparedRun], groups: Sequence[Group]
 ) -> Iterator[tuple[str, Figure, bool | None]]:
     """Name, figure and outcome of each pair of runs that both have a value; None where these do not compare."""
     for figure, other in _figures(check, groups):
-        for number, side in enumerate(sides):
-            for beside, against in enumerate(sides):
+        for number, run in enumerate(runs):
+            for beside, against in enumerate(runs):
                 own = check.better[0] == check.worse[0]
-                if side.family != check.better[0] or against.family != check.worse[0] or (own and number != beside):
+                if run.family != check.better[0] or against.family != check.worse[0] or (own and number != beside):
                     continue
                 value, limit = figure.values[number], other.values[beside]
                 if value is None or limit is None:

@@ -30,7 +30,7 @@ _UNEQUAL = 1.5
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedRun:
     """One column of the page.
 
     Attributes:
@@ -74,7 +74,7 @@ class Side:
         return self.documents.get(name, {})
 
 
-def read_side(name: str, typed: str, row: Row, run: RunFolder) -> Side:
+def read_compared_run(name: str, typed: str, row: Row, run: RunFolder) -> ComparedRun:
     """What a run holds of one of its checkpoints.
 
     Raises:
@@ -87,7 +87,7 @@ def read_side(name: str, typed: str, row: Row, run: RunFolder) -> Side:
     documents, more = read_documents(run, _DOCUMENTS)
     others = [name for name, document in documents.items() if not _is_of(document, row.checkpoint, generator)]
     shown = [name for name, of in _PICTURES.items() if of not in others and run.artifacts.exists(name)]
-    return Side(
+    return ComparedRun(
         name=name,
         typed=typed,
         row=row,
@@ -129,37 +129,37 @@ def _parameters(experiment: Experiment) -> tuple[int, int] | None:
     return count_parameters(networks[0]), count_parameters(networks[1])
 
 
-def same_images(sides: Sequence[Side]) -> bool:
+def same_images(runs: Sequence[ComparedRun]) -> bool:
     """Whether all runs are known to be of the same images."""
-    return len({side.digest for side in sides}) == 1 and bool(sides[0].digest) and same_size(sides)
+    return len({run.digest for run in runs}) == 1 and bool(runs[0].digest) and same_size(runs)
 
 
-def same_size(sides: Sequence[Side]) -> bool:
+def same_size(runs: Sequence[ComparedRun]) -> bool:
     """Whether all runs' images are of one size."""
-    return len({(side.experiment.data.resolution, side.experiment.data.channels) for side in sides}) == 1
+    return len({(run.experiment.data.resolution, run.experiment.data.channels) for run in runs}) == 1
 
 
-def alerts(sides: Sequence[Side]) -> list[str]:
+def alerts(runs: Sequence[ComparedRun]) -> list[str]:
     """Why rows of the page do not compare, and what could not be read."""
     found = []
-    if len({side.digest for side in sides}) > 1 and all(side.digest for side in sides):
-        told = "; ".join(f"{side.name}: {side.data.get('source', 'unknown')}, {side.digest[:8]}" for side in sides)
+    if len({run.digest for run in runs}) > 1 and all(run.digest for run in runs):
+        told = "; ".join(f"{run.name}: {run.data.get('source', 'unknown')}, {run.digest[:8]}" for run in runs)
         found.append(f"The runs are of different data ({told}), so their rows do not compare.")
-    unknown = [side.name for side in sides if not side.digest]
-    if unknown and len(sides) > 1:
+    unknown = [run.name for run in runs if not run.digest]
+    if unknown and len(runs) > 1:
         found.append(f"Of which data {', '.join(unknown)} is, is not known, so its rows may not compare.")
-    if not same_size(sides):
-        told = "; ".join(f"{side.name}: {size_in_words(side)}" for side in sides)
+    if not same_size(runs):
+        told = "; ".join(f"{run.name}: {size_in_words(run)}" for run in runs)
         found.append(f"The runs' images are of different sizes ({told}), so their rows do not compare.")
-    found += _unequal(sides)
-    damaged = [f"{side.name}: {name}" for side in sides for name in side.damaged]
+    found += _unequal(runs)
+    damaged = [f"{run.name}: {name}" for run in runs for name in run.damaged]
     return found + [f"{one} is no JSON object; nothing of it is shown." for one in damaged]
 
 
-def _unequal(sides: Sequence[Side]) -> list[str]:
-    pairs = [side.parameters for side in sides if side.parameters]
+def _unequal(runs: Sequence[ComparedRun]) -> list[str]:
+    pairs = [run.parameters for run in runs if run.parameters]
     counts = {
-        "have seen very unequal numbers of images": [side.row.images_seen for side in sides],
+        "have seen very unequal numbers of images": [run.row.images_seen for run in runs],
         "have generators (decoders) of very unequal parameters": [pair[0] for pair in pairs],
         "have discriminators (encoders) of very unequal parameters": [pair[1] for pair in pairs],
     }
@@ -171,9 +171,9 @@ def _unequal(sides: Sequence[Side]) -> list[str]:
     ]
 
 
-def size_in_words(side: Side) -> str:
+def size_in_words(run: ComparedRun) -> str:
     """Of its images."""
-    data = side.experiment.data
+    data = run.experiment.data
     return f"{data.resolution} × {data.resolution}, {'grey' if data.channels == 1 else 'colour'}"
 
 

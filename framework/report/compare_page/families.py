@@ -8,7 +8,7 @@ from framework.report.compare_page.compared_run import (
     FAMILIES,
     INTERPOLATION,
     PROJECTIONS,
-    Side,
+    ComparedRun,
     median,
     same_images,
     same_size,
@@ -38,33 +38,33 @@ _PHOTO_FIGURES = {
 }
 
 
-def about_group(sides: Sequence[Side]) -> Group:
+def about_group(runs: Sequence[ComparedRun]) -> Group:
     """What the runs are."""
-    models = [side.experiment.model for side in sides]
-    pairs = [side.parameters or (None, None) for side in sides]
-    families = [FAMILIES[side.family] for side in sides]
+    models = [run.experiment.model for run in runs]
+    pairs = [run.parameters or (None, None) for run in runs]
+    families = [FAMILIES[run.family] for run in runs]
     kinds = [model.architecture if model.family == "gan" else "" for model in models]
-    images = [f"{words.number(side.data.get('training'), 9)} to train on" if side.data else "" for side in sides]
-    digests = [side.digest[:12] or "not known" for side in sides]
+    images = [f"{words.number(run.data.get('training'), 9)} to train on" if run.data else "" for run in runs]
+    digests = [run.digest[:12] or "not known" for run in runs]
     figures = [
         Figure("family", "Family", families, more=kinds),
         Figure("latent_size", "Latent size", [words.number(model.latent_size, 9) for model in models]),
         Figure("generator", "Generator or decoder", [words.number(pair[0], 12) for pair in pairs], note="parameters"),
         Figure("partner", "Discriminator or encoder", [words.number(pair[1], 12) for pair in pairs], note="parameters"),
-        Figure("images_seen", "Images seen", [words.number(side.row.images_seen, 12) for side in sides]),
-        Figure("size", "Image size", [size_in_words(side) for side in sides], note="pixels"),
-        Figure("data", "Data", [str(side.data.get("source") or "–") for side in sides], more=images),
+        Figure("images_seen", "Images seen", [words.number(run.row.images_seen, 12) for run in runs]),
+        Figure("size", "Image size", [size_in_words(run) for run in runs], note="pixels"),
+        Figure("data", "Data", [str(run.data.get("source") or "–") for run in runs], more=images),
         Figure("digest", "Digest of the data", digests, note="sha256, its beginning"),
     ]
     return Group("about", "What the runs are", figures=figures)
 
 
-def score_group(sides: Sequence[Side], columns: Sequence[Column]) -> Group:
+def score_group(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> Group:
     """One row a protocol, so that what is unlike never shares one."""
     missing = [
-        Missing(f"{side.name} has no score.", f"python -m jobs.evaluate {side.typed}")
-        for side in sides
-        if not side.row.scores
+        Missing(f"{run.name} has no score.", f"python -m jobs.evaluate {run.typed}")
+        for run in runs
+        if not run.row.scores
     ]
     hint = "A row a protocol: scores made in unlike ways never share one."
     return Group("scores", "Scores", hint, [_score(column) for column in columns], missing=missing)
@@ -91,16 +91,16 @@ def _score(column: Column) -> Figure:
     )
 
 
-def walk_group(sides: Sequence[Side]) -> Group:
+def walk_group(runs: Sequence[ComparedRun]) -> Group:
     """How straight and even the way between two samples is, in the assessor's features."""
-    paths = [as_dict(side.document(INTERPOLATION).get("paths")) for side in sides]
+    paths = [as_dict(run.document(INTERPOLATION).get("paths")) for run in runs]
     conditions = [
-        {"assessor": side.document(INTERPOLATION).get("assessor")}
+        {"assessor": run.document(INTERPOLATION).get("assessor")}
         | {key: path.get(key) for key in ("features", "steps", "pairs")}
-        for side, path in zip(sides, paths, strict=True)
+        for run, path in zip(runs, paths, strict=True)
     ]
     alike, told = measured_alike(conditions, [bool(path) for path in paths])
-    if alike and not same_images(sides):
+    if alike and not same_images(runs):
         alike, told = False, "the runs are of different data"
     figures = []
     for way, name in _WAYS.items():
@@ -115,7 +115,7 @@ def walk_group(sides: Sequence[Side]) -> Group:
         f"{_how(paths)}."
     )
     return group_of(
-        "walks", "Walks between samples", hint, figures, told, missing_of(sides, INTERPOLATION, "interpolate", figures)
+        "walks", "Walks between samples", hint, figures, told, missing_of(runs, INTERPOLATION, "interpolate", figures)
     )
 
 
@@ -129,15 +129,15 @@ def _how(paths: Sequence[dict[str, Any]]) -> str:
     return f", means over {pairs} pairs, each way in {steps} points, measured in {features}"
 
 
-def photo_group(sides: Sequence[Side]) -> Group:
+def photo_group(runs: Sequence[ComparedRun]) -> Group:
     """How near the generators come to images they were not trained on."""
-    rows = [[as_dict(row) for row in as_list(side.document(PROJECTIONS).get("photos"))] for side in sides]
+    rows = [[as_dict(row) for row in as_list(run.document(PROJECTIONS).get("photos"))] for run in runs]
     names = [sorted(str(row.get("name")) for row in photos) for photos in rows]
-    how = [{key: side.document(PROJECTIONS).get(key) for key in ("features", "starts", "steps")} for side in sides]
+    how = [{key: run.document(PROJECTIONS).get(key) for key in ("features", "starts", "steps")} for run in runs]
     conditions = [{"photographs": name, **one} for name, one in zip(names, how, strict=True)]
     alike, told = measured_alike(conditions, [bool(photos) for photos in rows])
     held_out = any(name.startswith("held_out_") for several in names for name in several)
-    if alike and not (same_images(sides) if held_out else same_size(sides)):
+    if alike and not (same_images(runs) if held_out else same_size(runs)):
         alike, told = False, "the runs are of different data"
     figures = []
     for key, (name, better) in _PHOTO_FIGURES.items():
@@ -152,10 +152,10 @@ def photo_group(sides: Sequence[Side]) -> Group:
         "of them. Random samples are what a generator that knows nothing of a photograph would show; a GAN has no "
         "encoder."
     )
-    missing = missing_of(sides, PROJECTIONS, "project", figures[:1])
+    missing = missing_of(runs, PROJECTIONS, "project", figures[:1])
     missing += [
-        Missing(f"{side.name} has no error through its encoder.", f"python -m jobs.project {side.typed}")
-        for number, side in enumerate(sides)
-        if side.family != "gan" and rows[number] and figures[1].values[number] is None
+        Missing(f"{run.name} has no error through its encoder.", f"python -m jobs.project {run.typed}")
+        for number, run in enumerate(runs)
+        if run.family != "gan" and rows[number] and figures[1].values[number] is None
     ]
     return group_of("photographs", "Photographs rebuilt", hint, figures, told, missing)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.report.compare_page.compared_run import ARITHMETIC, LIKELIHOOD, MAP, Side
+from framework.report.compare_page.compared_run import ARITHMETIC, LIKELIHOOD, MAP, ComparedRun
 from framework.report.compare_page.metric_rows import (
     Better,
     Figure,
@@ -31,7 +31,7 @@ _BETTER: dict[str, Better] = {
 
 
 @dataclass(frozen=True)
-class Maps:
+class ComparedMaps:
     """Maps of compared runs that were measured in one way.
 
     Attributes:
@@ -45,15 +45,15 @@ class Maps:
     rows: dict[int, dict[str, Any]]
 
 
-def maps_of(sides: Sequence[Side]) -> Maps | None:
+def compared_maps(runs: Sequence[ComparedRun]) -> ComparedMaps | None:
     """The maps that show most of the runs, all of one protocol; None where there are none."""
-    found: list[Maps] = []
-    for holder, side in enumerate(sides):
-        document = side.document(MAP)
+    found: list[ComparedMaps] = []
+    for holder, run in enumerate(runs):
+        document = run.document(MAP)
         rows = {
             number: row
             for row in map(as_dict, as_list(document.get("maps")))
-            for number, other in enumerate(sides)
+            for number, other in enumerate(runs)
             if _is_of(row, other)
         }
         same = next((one for one in found if one.document.get("protocol") == document.get("protocol")), None)
@@ -61,26 +61,26 @@ def maps_of(sides: Sequence[Side]) -> Maps | None:
             same.rows.update({number: row for number, row in rows.items() if number not in same.rows})
         elif rows:
             found = [one for one in found if one is not same]
-            found.append(Maps(holder, document, {**(same.rows if same else {}), **rows}))
+            found.append(ComparedMaps(holder, document, {**(same.rows if same else {}), **rows}))
     return max(found, key=lambda maps: len(maps.rows), default=None)
 
 
-def _is_of(row: dict[str, Any], side: Side) -> bool:
-    return bool(side.generator) and row.get("generator") == side.generator
+def _is_of(row: dict[str, Any], run: ComparedRun) -> bool:
+    return bool(run.generator) and row.get("generator") == run.generator
 
 
-def map_group(sides: Sequence[Side], maps: Maps | None) -> Group:
+def map_group(runs: Sequence[ComparedRun], maps: ComparedMaps | None) -> Group:
     """How whole the latent spaces are."""
-    encoders = [number for number, side in enumerate(sides) if side.family != "gan"]
+    encoders = [number for number, run in enumerate(runs) if run.family != "gan"]
     rows = maps.rows if maps else {}
-    figures = [] if maps is None else [_figure(key, [rows.get(n, {}) for n in range(len(sides))]) for key in _BETTER]
+    figures = [] if maps is None else [_figure(key, [rows.get(n, {}) for n in range(len(runs))]) for key in _BETTER]
     unmapped = [number for number in encoders if number not in rows]
     missing = []
     if unmapped:
-        told = " and ".join(sides[number].name for number in unmapped)
+        told = " and ".join(runs[number].name for number in unmapped)
         # A map is of two runs at most: those that lack one, and beside them whom they compare with.
         pair = sorted(encoders, key=lambda number: (number not in unmapped, number))[:2]
-        command = " ".join(sides[number].typed for number in sorted(pair))
+        command = " ".join(runs[number].typed for number in sorted(pair))
         missing = [Missing(f"{told}: on no map of compared runs.", f"python -m jobs.latent_map {command}")]
     there = [figure for figure in figures if figure.is_there]
     return Group("latent-space", "Latent space", _hint(maps), there, missing=missing)
@@ -95,7 +95,7 @@ def _figure(key: str, rows: list[dict[str, Any]]) -> Figure:
     return measured(key, name, values, show=show, note=note, better=_BETTER[key], is_share=bool(member))
 
 
-def _hint(maps: Maps | None) -> str:
+def _hint(maps: ComparedMaps | None) -> str:
     if maps is None:
         return "Of encoders only: held-out images as codes, and what is between them."
     protocol = as_dict(maps.document.get("protocol"))
@@ -111,20 +111,20 @@ def _hint(maps: Maps | None) -> str:
     )
 
 
-def arithmetic_group(sides: Sequence[Side]) -> Group:
+def arithmetic_group(runs: Sequence[ComparedRun]) -> Group:
     """How often a result has what it should have, beside how often a random sample has it."""
     figures: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for number, side in enumerate(sides):
-        document = side.document(ARITHMETIC)
+    for number, run in enumerate(runs):
+        document = run.document(ARITHMETIC)
         for row in as_list(document.get("measured")):
             place = (str(document.get("expression")), str(as_dict(row).get("attribute")))
-            figures.setdefault(place, [{} for _ in sides])[number] = as_dict(row)
+            figures.setdefault(place, [{} for _ in runs])[number] = as_dict(row)
     rows = [_arithmetic(expression, attribute, found) for (expression, attribute), found in figures.items()]
     hint = (
         "Share of the results that the assessor says have the attributes, with its 95% interval, beside the share of "
         "random samples. No best is marked: where random samples have them often, a high share is easy."
     )
-    missing = missing_of(sides, ARITHMETIC, "arithmetic", rows)
+    missing = missing_of(runs, ARITHMETIC, "arithmetic", rows)
     return Group("arithmetic", "Latent arithmetic", hint, rows, missing=missing)
 
 
@@ -140,9 +140,9 @@ def _arithmetic(expression: str, attribute: str, found: list[dict[str, Any]]) ->
     return measured(f"arithmetic.{expression}.{attribute}", attribute, values, show=words.share, **about)
 
 
-def likelihood_group(sides: Sequence[Side]) -> Group:
+def likelihood_group(runs: Sequence[ComparedRun]) -> Group:
     """Of VAEs: what they say of held-out images, in nats an image."""
-    documents = [side.document(LIKELIHOOD) for side in sides]
+    documents = [run.document(LIKELIHOOD) for run in runs]
     alike, told = measured_alike(
         [as_dict(document.get("protocol")) for document in documents], list(map(bool, documents))
     )
@@ -156,6 +156,6 @@ def likelihood_group(sides: Sequence[Side]) -> Group:
         about = {"more": more, "better": better, "comparable": alike}
         figures.append(measured(f"likelihood.{key}", name, values, **about))
     hint = "Nats a held-out image, with the standard error of the mean. Only a VAE has a likelihood."
-    vaes = [side for side in sides if side.family == "vae"]
-    missing = [lacking(side, LIKELIHOOD, "likelihood") for side in vaes if not side.document(LIKELIHOOD)]
+    vaes = [run for run in runs if run.family == "vae"]
+    missing = [lacking(run, LIKELIHOOD, "likelihood") for run in vaes if not run.document(LIKELIHOOD)]
     return group_of("likelihood", "Likelihood", hint, figures if vaes else [], told, missing)

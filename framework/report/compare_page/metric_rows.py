@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from framework.report.compare_page.compared_run import Side
+from framework.report.compare_page.compared_run import ComparedRun
 from framework.report.text import format as words
 
 Better = Literal["lower", "higher", ""]
@@ -133,21 +133,21 @@ def measured_alike(conditions: Sequence[dict[str, Any]], there: Sequence[bool]) 
     return not apart, f"the runs’ {' and '.join(apart)} differ" if apart else ""
 
 
-def missing_of(sides: Sequence[Side], document: str, job: str, figures: Sequence[Figure]) -> list[Missing]:
+def missing_of(runs: Sequence[ComparedRun], document: str, job: str, figures: Sequence[Figure]) -> list[Missing]:
     """A line for each run without a value in any row."""
     return [
-        lacking(side, document, job)
-        for number, side in enumerate(sides)
+        lacking(run, document, job)
+        for number, run in enumerate(runs)
         if all(figure.values[number] is None for figure in figures)
     ]
 
 
-def lacking(side: Side, document: str, job: str) -> Missing:
+def lacking(run: ComparedRun, document: str, job: str) -> Missing:
     """That a run has no such document of this checkpoint, and the job that makes it."""
-    of_another = document in side.others
+    of_another = document in run.others
     text = (
-        f"{side.name}: artifacts/{document} is of another checkpoint."
+        f"{run.name}: artifacts/{document} is of another checkpoint."
         if of_another
-        else f"{side.name} has no such figures yet."
+        else f"{run.name} has no such figures yet."
     )
-    return Missing(text, f"python -m jobs.{job} {side.typed}")
+    return Missing(text, f"python -m jobs.{job} {run.typed}")

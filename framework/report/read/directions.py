@@ -9,7 +9,7 @@ from framework.report.read.json_values import as_list, as_text, finite
 
 
 @dataclass(frozen=True)
-class Answer:
+class AttributeEffect:
     """How an attribute answers to a direction.
 
     Attributes:
@@ -40,7 +40,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Walked:
+class EditRange:
     """How much of its edit a steerable direction reaches.
 
     Attributes:
@@ -58,7 +58,7 @@ class Walked:
 
 
 @dataclass(frozen=True)
-class Effect:
+class DirectionEffect:
     """What a direction does.
 
     Attributes:
@@ -76,12 +76,12 @@ class Effect:
     stem: str
     method: str
     target: str
-    answers: dict[str, Answer]
+    answers: dict[str, AttributeEffect]
     leaves_data_at: float | None
     farthest: float | None
     latents: float | None
     made_with: tuple[str, str]
-    walked: Walked | None = None
+    walked: EditRange | None = None
 
     @property
     def attribute(self) -> str | None:
@@ -91,7 +91,7 @@ class Effect:
         return max(self.answers, key=lambda name: self.answers[name].size, default=None)
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> AttributeEffect | None:
         """Of that attribute."""
         return None if self.attribute is None else self.answers[self.attribute]
 
@@ -105,9 +105,9 @@ class Effect:
         return 1 - answer.right_share if falls else answer.right_share
 
 
-def effects_of(document: Any) -> list[Effect]:
+def effects_of(document: Any) -> list[DirectionEffect]:
     """The directions by attribute, those that move it most first; whatever is odd in the file is left out."""
-    named: dict[str, Effect] = {}
+    named: dict[str, DirectionEffect] = {}
     for file, row in document.items() if isinstance(document, dict) else ():
         if isinstance(row, dict):
             effect = _effect(str(file), row)
@@ -115,7 +115,7 @@ def effects_of(document: Any) -> list[Effect]:
     found = list(named.values())
     places = {name: place for place, name in enumerate(attributes_of(found))}
 
-    def order(effect: Effect) -> tuple[Any, ...]:
+    def order(effect: DirectionEffect) -> tuple[Any, ...]:
         if effect.attribute is None or effect.answer is None:
             return len(places), 0, 0.0, effect.stem
         beyond, size = effect.answer.size
@@ -124,12 +124,12 @@ def effects_of(document: Any) -> list[Effect]:
     return sorted(found, key=order)
 
 
-def attributes_of(effects: Sequence[Effect]) -> list[str]:
+def attributes_of(effects: Sequence[DirectionEffect]) -> list[str]:
     """All attributes that any direction was measured on, in the order in which they first come."""
     return list(dict.fromkeys(name for effect in effects for name in effect.answers))
 
 
-def strongest(effects: Sequence[Effect], *, most: int) -> dict[str, list[str]]:
+def strongest(effects: Sequence[DirectionEffect], *, most: int) -> dict[str, list[str]]:
     """Stem -> the attributes that this direction moves more than the others do, and more than random ones do.
 
     Args:
@@ -149,10 +149,10 @@ def strongest(effects: Sequence[Effect], *, most: int) -> dict[str, list[str]]:
     return found
 
 
-def _effect(file: str, row: dict[str, Any]) -> Effect:
+def _effect(file: str, row: dict[str, Any]) -> DirectionEffect:
     answers, strengths, distances = (row.get(name) for name in ("attributes", "data_strengths", "data_distance"))
     sizes = [abs(size) for strength in as_list(strengths) if (size := finite(strength)) is not None]
-    return Effect(
+    return DirectionEffect(
         stem=PurePosixPath(file).name.removesuffix(".safetensors"),
         method=as_text(row.get("method")) or "–",
         target=as_text(row.get("target")),
@@ -169,7 +169,7 @@ def _effect(file: str, row: dict[str, Any]) -> Effect:
     )
 
 
-def _walked(part: Any, unit: str) -> Walked | None:
+def _walked(part: Any, unit: str) -> EditRange | None:
     if not isinstance(part, dict):
         return None
     pairs = [
@@ -180,14 +180,14 @@ def _walked(part: Any, unit: str) -> Walked | None:
     if not pairs:
         return None
     spread, saturates = finite(part.get("data_spread")), finite(part.get("saturates_at"))
-    return Walked(unit, min(pairs)[1], max(pairs)[1], saturates, spread)
+    return EditRange(unit, min(pairs)[1], max(pairs)[1], saturates, spread)
 
 
-def _answer(row: dict[str, Any]) -> Answer | None:
+def _answer(row: dict[str, Any]) -> AttributeEffect | None:
     slope = finite(row.get("slope"))
     if slope is None:
         return None
     ends = [finite(end) for end in as_list(row.get("interval"))]
     interval = (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
     names = ("right_share", "random_rank", "random_99th", "random_directions")
-    return Answer(slope, interval, *(finite(row.get(name)) for name in names))
+    return AttributeEffect(slope, interval, *(finite(row.get(name)) for name in names))

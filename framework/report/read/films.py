@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from framework.errors import StorageError
-from framework.report.read.directions import Effect, strongest
+from framework.report.read.directions import DirectionEffect, strongest
 from framework.report.read.pictures import Picture, picture
 from framework.storage import Folder
 
@@ -39,14 +39,14 @@ class Strip:
     """
 
     stem: str
-    effect: Effect | None
+    effect: DirectionEffect | None
     attributes: list[str]
     picture: Picture | None
     film: Film | None
 
 
 @dataclass(frozen=True)
-class Moving:
+class StripsAndFilms:
     """All that was drawn along directions, and the walk through many samples.
 
     Attributes:
@@ -64,7 +64,7 @@ class Moving:
     strips_left_out: int
 
 
-class _Room:
+class _SizeBudget:
     """Room for so many bytes of data URIs."""
 
     def __init__(self, size: int) -> None:
@@ -80,13 +80,13 @@ class _Room:
         return True
 
 
-def read_moving(
+def read_strips_and_films(
     artifacts: Folder,
-    effects: Sequence[Effect],
+    effects: Sequence[DirectionEffect],
     *,
     film_bytes: int = _FILM_BYTES,
     rest_bytes: int = _REST_BYTES,
-) -> Moving:
+) -> StripsAndFilms:
     """Strips and films from artifacts/directions, and loop.mp4 or .gif; what is damaged is left out.
 
     Args:
@@ -102,7 +102,7 @@ def read_moving(
     stems = [stem for stem in known if stem in drawn] + sorted(drawn - set(known))
     first = strongest(effects, most=STRONGEST)
     chosen = [stem for stem in first if stem in drawn] or stems[:STRONGEST]
-    films, strips = _Room(film_bytes), _Room(rest_bytes)
+    films, strips = _SizeBudget(film_bytes), _SizeBudget(rest_bytes)
 
     def strip(stem: str, *, small: bool) -> Strip:
         alt = f"{stem}: a row a sample, moved step by step along the direction"
@@ -118,14 +118,14 @@ def read_moving(
     label = "Film: a walk through many samples and back to the first"
     loop = _film(artifacts, "loop", set(artifacts.list()), films, place="artifacts", label=label)
     rest = [strip(stem, small=True) for stem in stems if stem not in chosen]
-    return Moving(_shown(opened), _shown(rest), loop, films.left_out, len(strips.left_out))
+    return StripsAndFilms(_shown(opened), _shown(rest), loop, films.left_out, len(strips.left_out))
 
 
 def _shown(strips: list[Strip]) -> list[Strip]:
     return [strip for strip in strips if strip.picture or strip.film]
 
 
-def _film(folder: Folder, stem: str, there: set[str], room: _Room, *, place: str, label: str) -> Film | None:
+def _film(folder: Folder, stem: str, there: set[str], room: _SizeBudget, *, place: str, label: str) -> Film | None:
     """The MP4, else the GIF; None where neither is there, whole, and small enough."""
     for ending, begins, kind in ((".mp4", (b"ftyp", 4), "video/mp4"), (".gif", (b"GIF8", 0), "image/gif")):
         data = _bytes(folder, f"{stem}{ending}") if f"{stem}{ending}" in there else None

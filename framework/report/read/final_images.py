@@ -19,7 +19,7 @@ _SIZES = ((560, 88), (400, 88), (400, 75), (280, 80), (280, 60), (200, 70), (140
 
 
 @dataclass(frozen=True)
-class Final:
+class LastSamples:
     """A trial's newest samples."""
 
     trial: Trial
@@ -27,7 +27,7 @@ class Final:
     webp: bytes
 
 
-def read_finals(run: RunFolder, trials: Sequence[Trial], *, tile: int) -> list[Final]:
+def read_finals(run: RunFolder, trials: Sequence[Trial], *, tile: int) -> list[LastSamples]:
     """The newest sample grid of each trial that has one, in the trials' order.
 
     Args:
@@ -42,7 +42,7 @@ def read_finals(run: RunFolder, trials: Sequence[Trial], *, tile: int) -> list[F
         grids = [path for path in folder.samples() if PurePosixPath(path).stem.isdigit()]
         webp = first_tiles(folder.folder.read_bytes(grids[-1]), tile=tile, most_bytes=most) if grids else None
         if webp is not None:
-            found.append(Final(trial, int(PurePosixPath(grids[-1]).stem), webp))
+            found.append(LastSamples(trial, int(PurePosixPath(grids[-1]).stem), webp))
     return found
 
 

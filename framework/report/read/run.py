@@ -31,9 +31,9 @@ from framework.config import Experiment, experiment_from_text, known_keys
 from framework.config.describe import default_of
 from framework.errors import StorageError
 from framework.metrics import higher_is_better
-from framework.report.read.directions import Effect, effects_of
-from framework.report.read.films import Moving, read_moving
-from framework.report.read.final_images import Final, read_finals
+from framework.report.read.directions import DirectionEffect, effects_of
+from framework.report.read.films import StripsAndFilms, read_strips_and_films
+from framework.report.read.final_images import LastSamples, read_finals
 from framework.report.read.json_values import finite
 from framework.report.read.trials import Trial, read_trial
 from framework.runs import RunFolder, TrialFolder
@@ -68,10 +68,10 @@ class Results:
     pictures: dict[str, bytes]
     documents: dict[str, dict[str, Any]]
     film: list[tuple[int, bytes]]
-    finals: list[Final]
+    finals: list[LastSamples]
     directions: list[str]
-    effects: list[Effect]
-    moving: Moving
+    effects: list[DirectionEffect]
+    moving: StripsAndFilms
     damaged: list[str]
 
     @property
@@ -126,7 +126,7 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
         finals=read_finals(run, trials, tile=experiment.data.resolution) if len(trials) > 1 else [],
         directions=[name.removesuffix(_SUFFIX) for name in run.directions.list() if name.endswith(_SUFFIX)],
         effects=effects,
-        moving=read_moving(run.artifacts, effects),
+        moving=read_strips_and_films(run.artifacts, effects),
         damaged=damaged,
     )
 

@@ -12,7 +12,7 @@ _KNOWN_COLUMNS = (*FIRST_COLUMNS, *LAST_COLUMNS)
 
 
 @dataclass(frozen=True)
-class Descent:
+class Ancestry:
     """A trial took over another one's checkpoint, as a line of its lineage.jsonl says.
 
     Attributes:
@@ -45,7 +45,7 @@ class Trial:
     error: str
     metrics: list[dict[str, Any]]
     extra: dict[str, Any] = field(default_factory=dict)  # columns of the leaderboard that are not known here
-    lineage: list[Descent] = field(default_factory=list)
+    lineage: list[Ancestry] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
@@ -106,13 +106,13 @@ def read_trial(folder: TrialFolder, row: dict[str, Any]) -> Trial:
     )
 
 
-def _lineage(folder: TrialFolder) -> list[Descent]:
+def _lineage(folder: TrialFolder) -> list[Ancestry]:
     """What the trial took over, oldest first."""
-    found = [descent for row in folder.lineage() if (descent := _descent(row)) is not None]
-    return sorted(found, key=lambda descent: descent.images_seen)
+    found = [ancestry for row in folder.lineage() if (ancestry := _ancestry(row)) is not None]
+    return sorted(found, key=lambda ancestry: ancestry.images_seen)
 
 
-def _descent(row: dict[str, Any]) -> Descent | None:
+def _ancestry(row: dict[str, Any]) -> Ancestry | None:
     clock, donor_clock = finite(row.get("images_seen")), finite(row.get("from_images_seen"))
     if clock is None or not row.get("from_trial"):
         return None
@@ -122,4 +122,4 @@ def _descent(row: dict[str, Any]) -> Descent | None:
         for key, pair in (changed.items() if isinstance(changed, dict) else ())
         if isinstance(pair, list) and len(pair) == 2
     }
-    return Descent(int(clock), str(row["from_trial"]), int(clock if donor_clock is None else donor_clock), pairs)
+    return Ancestry(int(clock), str(row["from_trial"]), int(clock if donor_clock is None else donor_clock), pairs)

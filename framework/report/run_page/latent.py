@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.report.charts.heatmap import HeatMap, heat_map
-from framework.report.read.directions import Answer, Effect, Walked
-from framework.report.read.films import Moving
+from framework.report.read.directions import AttributeEffect, DirectionEffect, EditRange
+from framework.report.read.films import StripsAndFilms
 from framework.report.read.json_values import finite
 from framework.report.read.run import Results
 from framework.report.run_page.leaderboard import Cell, sorted_by
@@ -74,10 +74,10 @@ class Latent:
     heat: HeatMap | None
     latents: float | None
     mixed: int
-    moving: Moving
+    moving: StripsAndFilms
     waiting: list[str]
     method: str
-    walked: dict[str, Walked]
+    walked: dict[str, EditRange]
     errors: list[ErrorRow]
     most_error: float
 
@@ -126,7 +126,7 @@ def path_lengths(document: dict[str, Any]) -> str:
     return f"The pictures change by {' and '.join(told)}{ends}{where}."
 
 
-def _row(effect: Effect) -> DirectionRow:
+def _row(effect: DirectionEffect) -> DirectionRow:
     answer = effect.answer
     return DirectionRow(
         stem=effect.stem,
@@ -142,19 +142,19 @@ def _row(effect: Effect) -> DirectionRow:
     )
 
 
-def _slope(answer: Answer | None) -> Cell:
+def _slope(answer: AttributeEffect | None) -> Cell:
     """Sorted by its size: most directions have no right way round."""
     return Cell("–", "") if answer is None else Cell(words.signed(answer.slope), sorted_by(abs(answer.slope)))
 
 
-def _interval(answer: Answer | None) -> str:
+def _interval(answer: AttributeEffect | None) -> str:
     if answer is None or answer.interval is None:
         return ""
     low, high = answer.interval
     return f"95%: {words.signed(low)} to {words.signed(high)}"
 
 
-def _beats(answer: Answer | None) -> Cell:
+def _beats(answer: AttributeEffect | None) -> Cell:
     """How many of how many random directions do less."""
     if answer is None or answer.random_rank is None:
         return Cell("–", "")
@@ -163,7 +163,7 @@ def _beats(answer: Answer | None) -> Cell:
     return Cell(text, sorted_by(rank))
 
 
-def _leaves(effect: Effect) -> Cell:
+def _leaves(effect: DirectionEffect) -> Cell:
     if effect.leaves_data_at is not None:
         strength = effect.leaves_data_at
         return Cell(f"{strength:.1f}" if abs(strength) < 100 else words.number(strength), sorted_by(strength))
