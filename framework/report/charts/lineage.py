@@ -1,4 +1,4 @@
-"""Who went on from whose checkpoint in a population based training: a line a trial, an arrow a copy."""
+"""Which trial continued from whose checkpoint in population based training: one line per trial, one arrow per copy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from framework.report.text import format as words
 
 _LABEL, _TOP, _FOOT = 92.0, 10.0, 30.0
 _ALL_ROWS = 1_400.0  # height in drawing units
-_LEAN = 26.0  # how far an arrow goes to the right on its way
-_LABELLED_FROM = 12.0  # rows that are closer have no names, but for the best one's ancestry
+_LEAN = 26.0  # horizontal extent of an arrow
+_LABELLED_FROM = 12.0  # if rows are closer than this, only the ancestors of the best checkpoint are labelled
 
 
 @dataclass(frozen=True)
 class LineageRow:
-    """A trial's line: (from, to, whether the best checkpoint descends from it), in drawing units."""
+    """A trial's line. Its spans are (from, to, whether the best checkpoint descends from it), in drawing units."""
 
     trial: str
     label: str
@@ -27,7 +27,7 @@ class LineageRow:
 
 @dataclass(frozen=True)
 class Arrow:
-    """From a donor's line to the line of the trial that went on from there."""
+    """An arrow from the line of the copied trial to the line of the trial that continued from its checkpoint."""
 
     trial: str
     start: tuple[float, float]
@@ -38,7 +38,7 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Lineage:
-    """All that `lineage.html` needs to draw."""
+    """The drawing, as `lineage.html` needs it."""
 
     name: str
     width: float
@@ -52,7 +52,7 @@ class Lineage:
 
 @dataclass(frozen=True)
 class Copy:
-    """A row of the table beneath the drawing."""
+    """A row of the table below the drawing."""
 
     trial: str
     ancestry: Ancestry
@@ -60,13 +60,13 @@ class Copy:
 
 
 def copies(trials: Sequence[Trial]) -> list[Copy]:
-    """Every copy, in the order of time."""
+    """All copies of checkpoints, in the order of images seen."""
     found = [Copy(trial.id, ancestry, changes(ancestry)) for trial in trials for ancestry in trial.lineage]
     return sorted(found, key=lambda copy: (copy.ancestry.images_seen, copy.trial))
 
 
 def changes(ancestry: Ancestry) -> str:
-    """What the trial changed as it went on.
+    """The settings that the trial changed when it continued, as text.
 
     >>> changes(Ancestry(100, "a", 100, {"optimizer.generator_lr": (2e-4, 1.6e-4)}))
     'generator_lr 2e−4 → 1.6e−4'
@@ -78,27 +78,27 @@ def changes(ancestry: Ancestry) -> str:
 
 
 def ancestry_of_best(trials: Sequence[Trial], best: Trial | None) -> dict[str, list[tuple[int, int]]]:
-    """Trial -> (from, to) in images seen of what the best checkpoint was trained in, its donors' parts too."""
+    """Trial -> the spans (from, to) of images seen that the best checkpoint was trained in, in any trial."""
     by_id = {trial.id: trial for trial in trials}
     found: dict[str, list[tuple[int, int]]] = {}
     trial, until = best, (best.score_images_seen or best.images_seen or 0) if best else 0
     while trial is not None:
-        # A score made at the very clock of a copy is the trial's own, made before it.
+        # A score at the same number of images as a copy was measured by the trial itself, before the copy.
         earlier = [ancestry for ancestry in trial.lineage if ancestry.images_seen < until]
         last = earlier[-1] if earlier else None
         found.setdefault(trial.id, []).append((last.images_seen if last else 0, until))
-        # What goes back no further in time would never end.
+        # A record that does not go back in time would make this loop endless.
         back = last is not None and last.from_images_seen < until
         trial, until = (by_id.get(last.from_trial), last.from_images_seen) if last and back else (None, 0)
     return found
 
 
 def lineage(results: Results, *, name: str, width: float) -> Lineage | None:
-    """The drawing, or None where no trial went on from another.
+    """The drawing; None if no trial continued from another one's checkpoint.
 
     Args:
-        results: The run.
-        name: For the page's ids.
+        results: The results of the run.
+        name: Part of the element ids on the page.
         width: In drawing units, about CSS pixels.
     """
     trials = results.trials
@@ -136,10 +136,10 @@ def lineage(results: Results, *, name: str, width: float) -> Lineage | None:
 
 def _arrow(trial: Trial, ancestry: Ancestry, axis: Axis, heights: dict[str, float], *, best: bool) -> Arrow:
     changed = changes(ancestry)
-    text = f"{trial.id} goes on from {ancestry.from_trial} at {words.number(ancestry.images_seen, 12)} images"
+    text = f"{trial.id} continues from {ancestry.from_trial} at {words.number(ancestry.images_seen, 12)} images"
     start = (_place(axis, ancestry.from_images_seen), heights[ancestry.from_trial])
     end = (_place(axis, ancestry.images_seen), heights[trial.id])
-    # From a little before the clock, so that copies of one moment do not lie on one another.
+    # Starts a little earlier, so that copies made at the same time do not cover each other.
     start = (round(max(axis.start, start[0] - _LEAN), 1), start[1])
     path = f"M{start[0]} {start[1]}C{end[0]} {start[1]} {start[0]} {end[1]} {end[0]} {end[1]}"
     return Arrow(trial.id, start, path, best, f"{text}: {changed}" if changed else text)

@@ -1,4 +1,4 @@
-"""Runs side by side as one HTML file that needs nothing else, made to lay the three families beside each other."""
+"""The page that compares runs, for example of the three model families, as one self-contained HTML file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,19 +15,22 @@ from framework.report.shared.templates import environment, files_of
 from framework.storage import Folder
 
 _STYLES, _SCRIPTS = ("report.css", "latent.css", "families.css"), ("zoom.js",)
-# A picture -> heading, what it shows, the job that makes it.
+# Picture -> heading, description, and the job that draws it.
 _PICTURES = {
     "samples.png": ("Samples", "A grid of samples", "interpolate"),
-    "interpolation.png": ("Interpolation", "Samples that change step by step into others", "interpolate"),
+    "interpolation.png": ("Interpolation", "Samples that change step by step into other samples", "interpolate"),
     "arithmetic.png": ("Arithmetic", "Groups of samples, their means and the result", "arithmetic"),
-    "projected.png": ("Photographs", "Photographs, each beside the nearest image of the generator", "project"),
+    "projected.png": ("Photographs", "Photographs, each next to the generator’s closest image", "project"),
 }
-_MAPS = {"latent_map.png": "Held-out images as codes, by class", "latent_plane.png": "What the plane decodes to"}
+_MAPS = {
+    "latent_map.png": "Codes of held-out images, coloured by class",
+    "latent_plane.png": "Images decoded from the plane",
+}
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The same kind of picture of all runs; caption -> picture."""
+    """One kind of picture for all runs; `pictures` is caption -> picture."""
 
     title: str
     pictures: dict[str, Picture]
@@ -36,21 +39,21 @@ class Gallery:
 
 
 def write_comparison(folder: Folder, name: str, runs: Sequence[ComparedRun], columns: Sequence[Column]) -> str:
-    """Writes the page, whole or not at all; gives its location.
+    """Writes the page and returns its location; a failure leaves no partial file.
 
     Raises:
-        StorageError: The place cannot be written.
+        StorageError: The file cannot be written.
     """
     folder.write_text(name, render_comparison(runs, columns))
     return (folder / name).location
 
 
 def render_comparison(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> str:
-    """The whole page.
+    """The HTML of the whole page.
 
     Args:
-        runs: The runs.
-        columns: Their scores, a column a protocol, in the runs' order.
+        runs: The compared runs.
+        columns: Their scores, one column per protocol, each in the order of the runs.
     """
     maps = compared_maps(runs)
     groups = [
@@ -84,7 +87,7 @@ def _galleries(runs: Sequence[ComparedRun]) -> list[Gallery]:
             if name in run.pictures and (made := picture(run.pictures[name], alt=f"{run.name}: {alt}"))
         }
         missing = [
-            Missing(f"{run.name} has no such picture yet.", f"python -m jobs.{job} {run.typed}")
+            Missing(f"{run.name} does not have this picture yet.", f"python -m jobs.{job} {run.typed}")
             for run in runs
             if run.name not in shown
         ]
@@ -98,5 +101,7 @@ def _map_gallery(run: ComparedRun) -> Gallery:
         for name, caption in _MAPS.items()
         if name in run.pictures and (made := picture(run.pictures[name], alt=caption))
     }
-    missing = [] if shown else [Missing("The map’s picture is not there.", f"python -m jobs.latent_map {run.typed}")]
+    missing = (
+        [] if shown else [Missing("The picture of the map does not exist.", f"python -m jobs.latent_map {run.typed}")]
+    )
     return Gallery("Latent map", shown, missing)
