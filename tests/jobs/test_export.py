@@ -134,7 +134,8 @@ def test_the_card_says_data_settings_scores_and_warnings(run, called, tmp_path):
         "| images | 5,000 |", "| training images | 4,476 |", "c1" * 32, "UTKFace (UTKFace.tar)", r"a\|b, smiling",
         "| `optimizer.generator_lr` | 0.00043 | 0.0002 |", "| `model.latent_size` | 6 | 100 |",
         "A search of 2 trials chose", "5,000 generated and 4,476 real images; lower is better.",
-        "chosen because its `fid1k_768` was the best", "Warning during the training: the discriminator has won.", "non-commercial research only",
+        "chosen because its `fid1k_768` was the best",
+        "Warning during the training: the discriminator has won.", "non-commercial research only",
     ):  # fmt: skip
         assert said in card
     rows = re.findall(r"^\| `(fid\w+)` \| ([\d.]+) \|", card, re.MULTILINE)

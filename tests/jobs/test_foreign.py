@@ -91,7 +91,7 @@ def test_help_says_that_code_is_run(called, name):
             "plain.yaml: jobs.discover needs a run or a checkpoint; a config is accepted only with",
         ),
         (("plain.yaml", "model.entry=mine"), "model.entry: wants package.module:function, not 'mine'"),
-        (("plain.yaml", "model.entry=nowhere:f"), "model.entry: nowhere:f: there is no module nowhere in"),
+        (("plain.yaml", "model.entry=nowhere:f"), "model.entry: nowhere:f: module nowhere is neither in"),
         (("plain.yaml", "model.entry=mine_for_jobs:f"), "mine_for_jobs has no function f"),
         (("foreign.yaml", "data.resolution=64"), "images of 32x32 with 3 channels, but data.resolution is 64 and"),
         (("foreign.yaml", "data.channels=1"), "but data.resolution is 32 and data.channels is 1; change these"),

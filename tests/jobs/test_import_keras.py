@@ -135,8 +135,8 @@ def test_the_same_import_again_changes_nothing(called, tmp_path):
     code, _, err = called("import_keras", "generator.h5", "output=mine")
     assert (code, err.splitlines()[-1]) == (0, "Already imported: mine")
     for arguments, said in [
-        (["other.h5"], "mine: is not empty; an import wants a folder that is empty, not there yet, or holds the same"),
-        (["generator.h5", "data.limit=100"], "mine: holds this import with other settings"),
+        (["other.h5"], "mine: is not empty and contains something else; import into"),
+        (["generator.h5", "data.limit=100"], "mine: contains this import with different settings"),
     ]:
         code, _, err = called("import_keras", *arguments, "output=mine")
         assert (code, err.splitlines()[-1].startswith("error: ")) == (2, True)
@@ -170,9 +170,9 @@ def test_a_dry_run_writes_nothing(called, tmp_path):
         (["small.h5", "output=x"], "data.resolution: wants 28, 32, 64, 128 or 256, not 16"),
         (["discriminator.h5", "output=x"], "discriminator.h5: is given [32, 32, 3]; a generator is given latents"),
         (["generator.h5", "output=x", "discriminator=generator.h5"], "generator.h5: is given [5]; wants images"),
-        (["generator.h5", "output=x", "model.width=8"], "model.width: comes with the import (4); leave it out"),
+        (["generator.h5", "output=x", "model.width=8"], "model.width: is set by the import (4); remove it"),
         (["generator.h5", "output=x", "outptu=y"], "outptu: unknown key"),
-        (["generator.h5", "output=notes.txt"], "notes.txt: is a file; an import wants a folder"),
+        (["generator.h5", "output=notes.txt"], "notes.txt: is a file; import into a folder"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(called, tmp_path, arguments, said):
@@ -208,15 +208,20 @@ def test_a_training_begins_with_it_or_says_why_not(called, tmp_path):
     for name, told in (("generator", "dcgan"), ("other", "keras")):
         code, _, err = called("train", "mine.yaml", f"training.start_from=runs/{name}", "--dry-run")
         assert code == 0, err
-        assert f"Start: runs/{name} ({told}, latents of 5) with a fresh discriminator" in err
+        assert f"Start: runs/{name} ({told}, latents of 5) with a new discriminator" in err
         assert "Generator: 2,827 parameters" in err
     space = 'search.space={"model.width": {"choice": [4, 8]}}'
     for job, start, more, said in [
         ("train", "runs/nowhere", [], "training.start_from: "),
         ("train", "mine.yaml", [], "training.start_from: "),
         ("train", "runs/other", ["model.width=9"], "model.width: 9 does not fit training.start_from, which has 128"),
-        ("train", "runs/other", ["data.resolution=64"], "makes images of 32x32 with 3 channels, and data.resolution"),
-        ("search", "runs/other", [space], "search.space: model.width is what training.start_from says already"),
+        ("train", "runs/other", ["data.resolution=64"], "makes images of 32x32 with 3 channels, but data.resolution"),
+        (
+            "search",
+            "runs/other",
+            [space],
+            "search.space: model.width cannot be searched, because training.start_from sets it",
+        ),
     ]:
         code, _, err = called(job, "mine.yaml", f"training.start_from={start}", *more, "--dry-run")
         assert code == 2, err
