@@ -1,4 +1,4 @@
-"""Latent arithmetic on a checkpoint or a run's best: glasses - no_glasses + smiling, drawn and measured."""
+"""Draw and measure latent arithmetic, such as glasses - no_glasses + smiling."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ JOB = Job("arithmetic", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Writes the numbered sheet, the equation of pictures and its measured success into the run's artifacts."""
+    """Writes the numbered samples, the picture of the expression and its measured success rate to artifacts/."""
     with open_study(arguments) as (study, target):
         document = arithmetic(study, target)
         arguments.console.say(f"Arithmetic: {shown(study.run.artifacts.location)}/arithmetic.png")

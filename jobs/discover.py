@@ -1,4 +1,4 @@
-"""Find directions in a generator's latent space: latents.directions.method says how; RUN/directions/ holds them."""
+"""Find directions in a generator's latent space (latents.directions.method) and write them to RUN/directions/."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Finds them and writes a file each."""
+    """Finds the directions and writes one file for each."""
     with open_study(arguments, check=_check) as (study, target):
         files = discover_directions(study, target)
         place = shown(study.run.directions.location)

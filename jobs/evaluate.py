@@ -1,4 +1,4 @@
-"""Score a checkpoint or the best of a run; given two image collections, score one against the other."""
+"""Score a checkpoint, or the best one of a run, or one collection of images against another."""
 
 from pathlib import PurePath
 from typing import Any
@@ -20,7 +20,7 @@ JOB = Job("evaluate", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Computes, keeps (for a run: scores.json) and prints scores with their protocol."""
+    """Computes scores and prints them with their protocol; those of a run are added to its scores.json."""
     console, places = arguments.console, arguments.positionals
     say_code(places, console)
     if arguments.dry_run:
@@ -43,14 +43,14 @@ def _every_checkpoint(study: Study, place: str, console: Console) -> dict[str, A
     targets = every_target(place)
     scores = evaluate(study, targets)
     rows = [
-        Row(target.checkpoint.split("/")[1], target.checkpoint, target.images_seen, _of(target, scores))
+        Row(target.checkpoint.split("/")[1], target.checkpoint, target.images_seen, _scores_of(target, scores))
         for target in targets
     ]
     console.say(comparison_table(rows, columns(rows), width=console.width))
     return {"scores": scores}
 
 
-def _of(target: Target, scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _scores_of(target: Target, scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [score for score in scores if score["checkpoint"] == target.checkpoint]
 
 

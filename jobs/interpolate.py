@@ -1,4 +1,4 @@
-"""Walk between latents of a checkpoint or a run's best: two ways compared, a looping film, a sheet between four."""
+"""Draw walks between latents: straight and spherical, a film through many samples, a grid between four."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Writes samples, corners, loop and interpolation into the run's artifacts."""
+    """Writes samples, interpolation, corners and loop to the run's artifacts/."""
     with open_study(arguments) as (study, target):
         document = interpolate(study, target)
         place = shown(study.run.artifacts.location)

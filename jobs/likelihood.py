@@ -1,4 +1,4 @@
-"""The likelihood of held-out images under a VAE, in nats: ELBO, its two terms, and an importance-weighted bound."""
+"""Compute a VAE's likelihood of held-out images, in nats: ELBO, its terms, and an importance-weighted bound."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ JOB = Job("likelihood", __doc__, "CHECKPOINT_OR_RUN", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Computes, keeps in artifacts/ and prints it."""
+    """Computes the likelihood, writes it to artifacts/, and prints it."""
     console = arguments.console
 
     def check(run: RunFolder, target: Target) -> None:  # noqa: ARG001
@@ -25,12 +25,13 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if arguments.dry_run:
         run, target = find_study(arguments)
         check(run, target)
-        console.say(f"{target.checkpoint}: {run.experiment.evaluation.importance_samples} draws of a code an image")
+        draws = run.experiment.evaluation.importance_samples
+        console.say(f"{target.checkpoint}: would draw {draws} latent codes per image")
         return {"checkpoint": target.checkpoint}
     with open_study(arguments, check=check, assessed=False) as (study, target):
         document = likelihood(study, target)
     images = document["protocol"]["images"]["count"]
-    console.say(f"{document['checkpoint']}: {images:,} held-out images, nats an image (standard error)")
+    console.say(f"{document['checkpoint']}: {images:,} held-out images, nats per image (standard error)")
     errors = document["standard_errors"].items()
     rows = [[name, f"{document[name]:.2f}", "" if error is None else f"({error:.2f})"] for name, error in errors]
     console.say("\n".join(f"  {line}" for line in aligned(["", "", ""], rows, right=(1,))[1:]))

@@ -1,4 +1,4 @@
-"""All of it: images, assessors, search, the best checkpoint's score, latent artifacts, report. Again goes on."""
+"""Run everything: images, assessors, search, scores, latent studies, report. Run it again to resume."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ JOB = Job("pipeline", __doc__, "CONFIG", ("search", *LATENTS, *SCORE_KEYS, *TRAI
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """The way of the data, step by step; a step that was done is not done again."""
+    """Runs every step in order; a step that is already done is not repeated."""
     experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console)

@@ -1,4 +1,4 @@
-"""Move samples along directions: strips, films, and what each direction does, measured beside random ones."""
+"""Draw strips and films along directions, and measure each direction against random ones."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Draws, measures, and prints a table."""
+    """Draws strips and films, measures the directions, and prints a table."""
     with open_study(arguments, check=check_steering) as (study, target):
         effects = steer(study, target)
         if effects:
@@ -23,7 +23,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
 
 def _table(effects: dict[str, dict[str, Any]], width: int | None) -> str:
-    heads = ["direction", "attribute", "slope (95%)", "right way", "beats random", "99% of random under"]
+    heads = ["direction", "attribute", "slope (95%)", "sign consistency", "beats random", "random 99th pct"]
     cells = [
         [
             row["file"].removesuffix(".safetensors"),

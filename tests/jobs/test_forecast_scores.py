@@ -74,8 +74,8 @@ def test_a_run_s_passes_are_told(run, called, weights):
     assert plan["metrics"] == ["fid400_768", "kid400_768", "memorisation400_768"]
     assert plan["images"] == 80 + 20 + 2 * 3 * 400
     assert plan["disk_bytes"] == 4 * 768 * (80 + 20 + 400)
-    assert "images through the network: 2,500 at most (80 real and 20 held out once" in err
-    assert "Images: are to be packed first" in err
+    assert "images through the network: at most 2,500 (80 real and 20 held out once" in err
+    assert "Images are not packed yet." in err
     assert "2 processes" in err
 
 
@@ -95,17 +95,17 @@ def test_what_is_scored_is_not_counted(run, called, weights):
     assert code == 0
     (plan,) = json.loads(out)["passes"]
     assert (plan["done"], plan["todo"], plan["images"], plan["disk_bytes"]) == (1, 1, 480, 0)
-    assert "x 1; 1 there already)" in err
+    assert "x 1; 1 cached)" in err
     code, _, err = called(f"{run.folder.location}/{checkpoint}", *overrides)
     assert code == 0
-    assert "all there already" in err
+    assert "nothing to compute (cached)" in err
 
 
 def test_without_weights_an_assessor_comes_first(run, called, monkeypatch, tmp_path_factory):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
     code, _, err = called(run.folder.location)
     assert code == 0
-    assert "Assessor: is to be trained first" in err
+    assert "The attribute classifier (assessor) is not trained yet" in err
 
 
 def test_two_folders(called, tmp_path, weights):

@@ -57,7 +57,7 @@ def assert_mistake(result, *said):
 
 def test_one_run_and_two_are_taken(called, begun):
     vae, plain = begun("vae"), begun("plain", family="autoencoder")
-    assert called(vae) == (0, "trials/a/checkpoints/000000000064: up to 5,000 images encoded")
+    assert called(vae) == (0, "trials/a/checkpoints/000000000064: would encode up to 5,000 images")
     assert called(vae, plain, "latents.maps.images=64")[0] == 0
 
 

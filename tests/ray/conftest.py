@@ -257,7 +257,7 @@ def interrupt(process: subprocess.Popen, trial: TrialFolder, number: int) -> str
     assert process.returncode == 130, err
     assert "Stopping: saving 1 running trial first." in err
     assert "Interrupted: 1 trial saved where it stood." in err
-    assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.")
+    assert err.splitlines()[-1].startswith("Interrupted. Resume with: python -m jobs.")
     assert "Traceback" not in err
     assert trial.state == {"state": "interrupted"}
     newest = saved(trial)[-1]

@@ -82,7 +82,7 @@ def score(call, run):
     keys = ("model.entry=mine_on_ray:Net", "evaluation.metrics=[fid]", "evaluation.workers=1")
     scored = call("evaluate", TINY, "name=foreign", *keys)
     assert scored.code == 0, scored.err
-    assert "Generator: runs code of yours, mine_on_ray:Net (" in scored.err
+    assert "Generator: runs your code, mine_on_ray:Net (" in scored.err
     (score,) = scored.document["scores"]
     return score
 

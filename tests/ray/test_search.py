@@ -23,7 +23,7 @@ def test_interrupted_it_saves_and_goes_on_where_it_stood(jobs, storage, run):
     wait_until(lambda: list(checkpoints.glob("*/checkpoints/*/manifest.json")), what="a checkpoint")
     (trial,) = RunFolder.open(storage / "stopped").trials()
     err = interrupt(process, trial, signal.SIGINT)
-    assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.search ")
+    assert err.splitlines()[-1].startswith("Interrupted. Resume with: python -m jobs.search ")
     newest = saved(trial)[-1]
     again = jobs.run("search", *arguments, "search.trials=1", f"training.total_images={newest + 640}", "--json")
     assert again.code == 0, again.err

@@ -125,10 +125,8 @@ class ArithmeticTrace:
         ]
         if not shared:
             return []
-        return [
-            f"the repeats share samples of {', '.join(shared)}; "
-            "more latents.arithmetic.candidates would make them independent"
-        ]
+        more = "more latents.arithmetic.candidates would make them independent"
+        return [f"the repeats share samples of {', '.join(shared)}; {more}"]
 
     def _why_not_measured(self) -> str:
         if self.assessors is None:

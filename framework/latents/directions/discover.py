@@ -216,8 +216,8 @@ class _Activations:
                 activations = early_activations(self._network, part)
                 if activations is None:
                     raise LatentsError(
-                        "latents.directions.method: ganspace needs the input of the layer after the first one, dense or "
-                        "a convolution, but this generator has no such layer"
+                        "latents.directions.method: ganspace needs the input of the layer after the first one, dense "
+                        "or a convolution, but this generator has no such layer"
                     )
                 kept.append(activations.cpu())
             yield latents, torch.cat(kept).float().numpy()
