@@ -124,9 +124,9 @@ GREY = {"data.channels": 1, "data.resolution": 28}
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"data.channels": 3}, "data.channels: 3, and mnist is grey; wants 1"),
-        ({"data.resolution": 64}, "data.resolution: 64 for mnist; wants 28"),
-        ({"data.held_out": 0.2}, "data.held_out: 0.2 for mnist, which holds out its own test split"),
+        ({"data.channels": 3}, "data.channels: 3, but mnist is grey; must be 1"),
+        ({"data.resolution": 64}, "data.resolution: 64 for mnist; must be 28"),
+        ({"data.held_out": 0.2}, "data.held_out: 0.2 for mnist, whose test split is held out"),
     ],
 )
 def test_what_digits_cannot_be_is_refused(overrides, message):

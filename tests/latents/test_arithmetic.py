@@ -165,7 +165,9 @@ def test_with_nothing_known_there_is_the_sheet_and_the_command(toy):
 
 def test_where_the_user_named_the_expression_an_unknown_group_is_an_error(toy, make_judges):
     config = LatentsConfig(arithmetic={"expression": "glases + smiling"})
-    with pytest.raises(LatentsError, match=r"latents.expression: no group 'glases'; known: glasses, no_glasses, smil"):
+    with pytest.raises(
+        LatentsError, match=r"latents.arithmetic.expression: no group 'glases'; known: glasses, no_glasses, smil"
+    ):
         run_arithmetic(toy, config, assessors=make_judges(), fallback=False)
 
 
@@ -191,7 +193,7 @@ def test_contradictions_and_expressions_without_plus_are_said(toy, make_judges):
 
 
 def test_faults(toy, make_judges):
-    with pytest.raises(LatentsError, match=r"latents.candidates: 60 samples are too few for 2 groups of 30"):
+    with pytest.raises(LatentsError, match=r"latents.arithmetic.candidates: 60 samples are too few for 2 groups of 30"):
         run_arithmetic(
             toy,
             LatentsConfig(arithmetic={"candidates": 60, "group_size": 30, "expression": "old + female"}),
@@ -201,7 +203,7 @@ def test_faults(toy, make_judges):
     assessors.measurer.known = ("smiling",)
     with pytest.raises(LatentsError, match="the two assessors have different labels"):
         run_arithmetic(toy, LatentsConfig(), assessors=assessors)
-    with pytest.raises(LatentsError, match=r"latents.expression: 'a b', character 3"):
+    with pytest.raises(LatentsError, match=r"latents.arithmetic.expression: 'a b', character 3"):
         run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "a b"}), assessors=None)
 
 

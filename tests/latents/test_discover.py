@@ -168,7 +168,7 @@ def test_what_a_method_lacks_is_one_line(tools):
         ("sefa", "needs the first layer, but this generator is not a PyTorch module"),
         ("ganspace", "needs an early layer"),
         ("steerable", "needs a differentiable generator"),
-        ("compass", "latents.piles: compass needs a CSV"),
+        ("compass", "latents.directions.sorted_samples: compass needs a CSV"),
     ):
         with pytest.raises(LatentsError, match=said):
             found_by(bare, method)

@@ -51,6 +51,6 @@ def test_what_is_no_sum_is_refused_at_its_place(text, place):
     with pytest.raises(LatentsError) as fault:
         parse_expression(text, known=["glasses", "old"])
     message = str(fault.value)
-    assert message.startswith(f"latents.expression: {text!r}, {place}")
+    assert message.startswith(f"latents.arithmetic.expression: {text!r}, {place}")
     assert message.endswith("; known groups: glasses, old")
     assert "\n" not in message

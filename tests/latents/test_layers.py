@@ -97,7 +97,7 @@ def test_what_has_no_such_layer_is_said_in_one_line():
     for network, method in ((Later(), "sefa"), (Layerless(), "sefa"), (Layerless(), "ganspace"),
                             (nn.Linear(SIZE, 3), "ganspace")):  # fmt: skip
         with pytest.raises(
-            LatentsError, match=rf"latents\.method: {method} needs .* this generator has no such layer"
+            LatentsError, match=rf"latents\.directions\.method: {method} needs .* this generator has no such layer"
         ) as e:
             discover(_tools(network), LatentsConfig(directions={"method": method, "samples": 64}), {})
         assert "\n" not in str(e.value)

@@ -92,7 +92,7 @@ def test_pairs_are_of_the_classes_they_say_and_never_of_an_image_with_itself():
 
 @pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]], ids=["one class", "one image a class"])
 def test_classes_that_give_no_pairs_are_refused(labels):
-    with pytest.raises(LatentsError, match=r"latents\.map_images: a map needs images of two classes"):
+    with pytest.raises(LatentsError, match=r"latents\.maps\.images: a map needs images of two classes"):
         make_trials(np.array(labels), count=100, seed=0)
 
 

@@ -89,7 +89,10 @@ def test_no_sample_in_two_groups_of_a_repeat_even_where_both_want_the_same():
 
 def test_too_large_groups_are_refused():
     require_candidates(39, groups=3, group_size=9)
-    with pytest.raises(LatentsError, match=r"latents.candidates: 38 samples .* use at least 39, .*latents.group_size"):
+    with pytest.raises(
+        LatentsError,
+        match=r"latents.arithmetic.candidates: 38 samples .* use at least 39, .*latents.arithmetic.group_size",
+    ):
         require_candidates(38, groups=3, group_size=9)
 
 

@@ -98,7 +98,9 @@ def refused(run, monkeypatch, capsys, tmp_path):
 
 def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
     asked = ("latents.directions.method=compass", "latents.directions.sorted_samples=piles.csv")
-    assert refused("discover", *asked) == "error: latents.piles: piles.csv: No such file or directory"
+    assert (
+        refused("discover", *asked) == "error: latents.directions.sorted_samples: piles.csv: No such file or directory"
+    )
     for rows, said in (
         ("1,low\n2,low", "pile high has 0 samples; at least 2 are needed"),
         ("1,low\n2,low\n3,high", "pile high has 1 samples; at least 2 are needed"),
