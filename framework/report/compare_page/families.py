@@ -68,7 +68,8 @@ def score_group(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> Group
     ]
     hint = (
         "Each row has the scores of one protocol. The protocol records how a score was computed (features, images, "
-        "seed); only scores with the same protocol can be compared."
+        "seed); only scores with the same protocol can be compared. Features are the activations of a classifier "
+        "network for an image. The assessor is an attribute classifier that was trained on the labels of the data."
     )
     return Group("scores", "Scores", hint, [_score(column) for column in columns], missing=missing)
 

@@ -106,7 +106,8 @@ def _hint(maps: ComparedMaps | None) -> str:
     metric, value = words.plain(classifier.get("metric")), words.number(classifier.get("value"))
     return (
         "Only runs with an encoder have these values. The encoder turns an image into a code, a point of the latent "
-        f"space; {words.number(images.get('count'), 9)} held-out images were encoded. A hole is a point that decodes "
+        f"space; {words.number(images.get('count'), 9)} images that were held out from training were encoded. A hole is a "
+        "point that decodes "
         f"to an image of no clear class: a classifier ({metric} {value}) gives even the most probable class less than "
         f"{words.number(protocol.get('sure_from'))}.{of_images} By chance, "
         f"{percent(finite(protocol.get('chance_purity')))} of the neighbours would be of the same class. The prior is "
@@ -162,8 +163,8 @@ def likelihood_group(runs: Sequence[ComparedRun]) -> Group:
         about = {"more": more, "better": better, "comparable": alike}
         figures.append(measured(f"likelihood.{key}", name, values, **about))
     hint = (
-        "How probable a VAE considers images that it was not trained on, in nats per held-out image, with the standard "
-        "error of the mean. Only VAEs have a likelihood."
+        "How probable a VAE considers images that it was not trained on, in nats (units of the natural "
+        "logarithm of a probability) per image, with the standard error of the mean. Only VAEs have a likelihood."
     )
     vaes = [run for run in runs if run.family == "vae"]
     missing = [lacking(run, LIKELIHOOD, "likelihood") for run in vaes if not run.document(LIKELIHOOD)]

@@ -76,9 +76,9 @@ def maps_of(results: Results) -> Maps:
         plane=found.get("latent_plane.png"),
         columns=[_column(row, number) for number, row in enumerate(maps, start=1)] if rows else [],
         rows=rows,
-        told=list(_told(document)) if rows else [],
+        told=list(_explanations(document)) if rows else [],
         nats=nats,
-        nats_told=_nats_told(likelihood) if nats else "",
+        nats_told=_nats_text(likelihood) if nats else "",
     )
 
 
@@ -101,7 +101,7 @@ def _figure(value: float | None) -> str:
     return f"{value:.3f}".replace("-", "−") if value is not None and abs(value) < 1e4 else words.number(value)
 
 
-def _told(document: dict[str, Any]) -> Iterator[str]:
+def _explanations(document: dict[str, Any]) -> Iterator[str]:
     """Explains the measurements; a sentence is left out if the file does not have its numbers."""
     protocol = as_dict(document.get("protocol"))
     count, label = finite(as_dict(protocol.get("images")).get("count")), as_text(protocol.get("label"))
@@ -150,7 +150,7 @@ def _plain(value: float) -> str:
     return f"{value:,.2f}".replace("-", "−")
 
 
-def _nats_told(document: dict[str, Any]) -> str:
+def _nats_text(document: dict[str, Any]) -> str:
     """Sentences on how the likelihood was computed."""
     protocol = as_dict(document.get("protocol"))
     count = finite(as_dict(protocol.get("images")).get("count"))
