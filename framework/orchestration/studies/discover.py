@@ -132,12 +132,12 @@ def _ask_for_piles(study: Study, target: Target) -> None:
     if not artifacts.exists(f"{stem}.csv"):
         rows = "".join(f"{number},\n" for number in range(1, settings.arithmetic.sheet_samples + 1))
         artifacts.write_text(f"{stem}.csv", f"number,pile\n{rows}")
-    place = artifacts.location
-    study.watch.say(f"Sheet: {place}/{stem}.png")
-    study.watch.say(f"Piles: label at least ten samples low and ten high in {place}/{stem}.csv, leave the rest empty")
+    folder = artifacts.location
+    study.watch.say(f"Sheet: {folder}/{stem}.png")
+    study.watch.say(f"Piles: label at least ten samples low and ten high in {folder}/{stem}.csv, leave the rest empty")
     study.watch.say(
         f"Then: python -m jobs.discover {target.typed} latents.directions.method=compass latents.directions.name=NAME "
-        + shlex.quote(f"latents.directions.sorted_samples={place}/{stem}.csv")
+        + shlex.quote(f"latents.directions.sorted_samples={folder}/{stem}.csv")
         + (f" latents.seed={settings.seed}" if settings.seed else "")
     )
 
@@ -181,21 +181,21 @@ def _scorer(place: Place, settings: LatentsConfig) -> Callable[[Attribute], Scor
     return None if place.finder is None else functools.partial(_score, place)
 
 
-def checked_score(score: Callable[[torch.Tensor], Any], place: str) -> Score:
-    """The user's score function, with its mistakes reported in one line; `place` is the start of that line."""
+def checked_score(score: Callable[[torch.Tensor], Any], where: str) -> Score:
+    """The user's score function, with its mistakes reported in one line; `where` is the start of that line."""
 
     def checked(images: torch.Tensor) -> torch.Tensor:
         try:
             scores = score(images)
         except Exception as fault:  # the user's function may raise anything
             raise LatentsError(
-                f"{place}: raised {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
+                f"{where}: raised {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
             ) from None
         if not isinstance(scores, torch.Tensor) or scores.shape != images.shape[:1]:
             what = list(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
-            raise LatentsError(f"{place}: must return a tensor of shape [n], not {what}")
+            raise LatentsError(f"{where}: must return a tensor of shape [n], not {what}")
         if torch.is_grad_enabled() and not scores.requires_grad:
-            raise LatentsError(f"{place}: its result has no gradient")
+            raise LatentsError(f"{where}: its result has no gradient")
         return scores
 
     return checked
