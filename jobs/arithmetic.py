@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.orchestration.studies.arithmetic import arithmetic
-from jobs.cli.context import open_study
+from jobs.cli.context import open_context
 from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
 SECTIONS = (*STUDY_KEYS, "latents.arithmetic", "latents.groups", "latents.start")
@@ -12,9 +12,9 @@ JOB = Job("arithmetic", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Writes the numbered samples, the picture of the expression and its measured success rate to artifacts/."""
-    with open_study(arguments) as (study, target):
-        document = arithmetic(study, target)
-        arguments.console.say(f"Arithmetic: {shown(study.run.artifacts.location)}/arithmetic.png")
+    with open_context(arguments) as (context, target):
+        document = arithmetic(context, target)
+        arguments.console.say(f"Arithmetic: {shown(context.run.artifacts.location)}/arithmetic.png")
     return document
 
 

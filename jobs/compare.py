@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from framework.checkpoint.reference import Target, find_target
+from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config.describe import KeyHelp
 from framework.errors import ConfigError
 from framework.report.compare_page.compared_run import ComparedRun, read_compared_run
@@ -73,7 +73,12 @@ def _page_place(output: str) -> tuple[Folder, str] | None:
 
 
 def _write_page(
-    folder: Folder, name: str, arguments: Arguments, targets: list[Target], rows: list[Row], score_columns: list[Column]
+    folder: Folder,
+    name: str,
+    arguments: Arguments,
+    targets: list[CheckpointRef],
+    rows: list[Row],
+    score_columns: list[Column],
 ) -> str:
     compared = _compared_runs(arguments.positionals, targets, rows)
     location = (folder / name).location
@@ -83,7 +88,7 @@ def _write_page(
     return location
 
 
-def _compared_runs(places: list[str], targets: list[Target], rows: list[Row]) -> list[ComparedRun]:
+def _compared_runs(places: list[str], targets: list[CheckpointRef], rows: list[Row]) -> list[ComparedRun]:
     """Reads each run. It goes by its folder's name, or by the typed path if two runs have the same name."""
     runs = [RunFolder.open(target.run) for target in targets]
     names = [run.folder.name for run in runs]

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.latents.directions.sorted_samples import read_piles
 from framework.orchestration.studies.discover import discover_directions
 from framework.runs import RunFolder
-from jobs.cli.context import open_study
+from jobs.cli.context import open_context
 from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
 SECTIONS = (
@@ -21,15 +21,15 @@ JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Finds the directions and writes one file for each."""
-    with open_study(arguments, check=_check) as (study, target):
-        files = discover_directions(study, target)
-        place = shown(study.run.directions.location)
+    with open_context(arguments, check=_check) as (context, target):
+        files = discover_directions(context, target)
+        place = shown(context.run.directions.location)
         for file in files:
             arguments.console.say(f"Direction: {place}/{file}")
     return {"directions": files}
 
 
-def _check(run: RunFolder, _: Target) -> None:
+def _check(run: RunFolder, _: CheckpointRef) -> None:
     latents = run.experiment.latents
     sorted_samples = latents.directions.sorted_samples
     if sorted_samples is not None and latents.directions.method in ("compass", "difference"):

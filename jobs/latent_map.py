@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from framework.checkpoint.reference import Target, find_target
+from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.studies.latent_map import DOCUMENT, PICTURE, latent_map
 from framework.orchestration.studies.map_subject import check_maps
 from framework.runs import RunFolder
-from jobs.cli.context import find_study, open_study
+from jobs.cli.context import find_context, open_context
 from jobs.cli.job import WORKER_KEYS, Arguments, Console, Job, run_job, shown
 from jobs.cli.tables import aligned
 
@@ -21,20 +21,20 @@ def body(arguments: Arguments) -> dict[str, Any]:
     console = arguments.console
     others = [find_target(place) for place in arguments.positionals[1:]]
 
-    def check(run: RunFolder, target: Target) -> None:
+    def check(run: RunFolder, target: CheckpointRef) -> None:
         check_maps(run, [target, *others])
 
     if arguments.dry_run:
-        run, target = find_study(arguments)
+        run, target = find_context(arguments)
         check(run, target)
         console.say(f"{target.checkpoint}: would encode up to {run.experiment.latents.maps.images:,} images")
         return {"checkpoints": [each.checkpoint for each in (target, *others)]}
-    with open_study(arguments, check=check) as (study, target):
+    with open_context(arguments, check=check) as (context, target):
         for other in others:
             check_storage_everywhere(RunFolder.open(other.run))
-        document = latent_map(study, [target, *others])
+        document = latent_map(context, [target, *others])
     say_figures(document, console)
-    console.say(f"Written: {shown(study.run.artifacts.location)}/{PICTURE} and {DOCUMENT}")
+    console.say(f"Written: {shown(context.run.artifacts.location)}/{PICTURE} and {DOCUMENT}")
     return document
 
 

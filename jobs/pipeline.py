@@ -9,7 +9,7 @@ from framework.orchestration.search.run import search
 from framework.orchestration.studies.arithmetic import arithmetic
 from framework.orchestration.studies.interpolate import interpolate
 from framework.report import write_report
-from jobs.cli.context import begin_study
+from jobs.cli.context import begin_context
 from jobs.cli.forecast import forecast
 from jobs.cli.job import SCORE_KEYS, TRAINING_SECTIONS, Arguments, Job, run_job, shown
 from jobs.cli.tables import leaderboard_table, score_lines
@@ -23,13 +23,13 @@ def body(arguments: Arguments) -> dict[str, Any]:
     experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console)
-    with begin_study(arguments, experiment) as study:
-        run = study.run
-        rows = search(study)
+    with begin_context(arguments, experiment) as context:
+        run = context.run
+        rows = search(context)
         best = best_target(run)
-        scores = evaluate(study, [best])
-        interpolate(study, best)
-        arithmetic(study, best)
+        scores = evaluate(context, [best])
+        interpolate(context, best)
+        arithmetic(context, best)
         end_run(run)
         report = write_report(run)
     console.say(leaderboard_table(rows, width=console.width))

@@ -3,11 +3,11 @@
 from typing import Any
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.orchestration.studies.photos import held_out_photos, read_photos
 from framework.orchestration.studies.project import FOUND_BACK_LEVELS, features_of, project_photos
 from framework.runs import RunFolder
-from jobs.cli.context import open_study
+from jobs.cli.context import open_context
 from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
 SECTIONS = (*STUDY_KEYS, "latents.projection", "latents.arithmetic.candidates", "evaluation.weights")
@@ -18,13 +18,13 @@ def body(arguments: Arguments) -> dict[str, Any]:
     """Projects each photograph and prints how close the generator came to it."""
     photos = []
 
-    def check(run: RunFolder, target: Target) -> None:
+    def check(run: RunFolder, target: CheckpointRef) -> None:
         features_of(run.experiment, assessed=True)  # assumes an assessor: before its training, nobody knows
         photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
 
-    with open_study(arguments, check=check) as (study, target):
-        document = project_photos(study, target, photos or held_out_photos(study))
-        samples = f"{study.experiment.latents.arithmetic.candidates:,}"
+    with open_context(arguments, check=check) as (context, target):
+        document = project_photos(context, target, photos or held_out_photos(context))
+        samples = f"{context.experiment.latents.arithmetic.candidates:,}"
         for row in document["photos"]:
             encoded = "" if row["encoded_error"] is None else f"encoder alone {row['encoded_error']:.1f}, "
             arguments.console.say(
@@ -37,7 +37,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
             f"Generated images, as a control: median error {control['pixel_error_median']:.1f}, "
             f"{control['found_back']} of {control['count']} recovered with an error of at most {FOUND_BACK_LEVELS:g}"
         )
-        arguments.console.say(f"Projected: {shown(study.run.artifacts.location)}/projected.png")
+        arguments.console.say(f"Projected: {shown(context.run.artifacts.location)}/projected.png")
     return document
 
 

@@ -23,12 +23,12 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if not arguments.json:
         live = obeys(out)
         if live and not arguments.dry_run:
-            status = _watch(reader, status, out)
+            status = _progress(reader, status, out)
         print(*status_lines(status, width=_size().columns - 1 if live else None), sep="\n", file=out, flush=True)
     return status.document()
 
 
-def _watch(reader: StatusReader, status: RunStatus, out: TextIO) -> RunStatus:
+def _progress(reader: StatusReader, status: RunStatus, out: TextIO) -> RunStatus:
     """Shows the run until its job ends or Ctrl-C, the normal way to quit; returns the last state it showed."""
     if not status.working:
         return status

@@ -4,7 +4,7 @@ from typing import Any
 
 from framework.latents.steering.move import table_of
 from framework.orchestration.studies.steer import check_steering, steer
-from jobs.cli.context import open_study
+from jobs.cli.context import open_context
 from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 from jobs.cli.tables import aligned
 
@@ -14,11 +14,11 @@ JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 def body(arguments: Arguments) -> dict[str, Any]:
     """Draws strips and films, measures the directions, and prints a table."""
-    with open_study(arguments, check=check_steering) as (study, target):
-        effects = steer(study, target)
+    with open_context(arguments, check=check_steering) as (context, target):
+        effects = steer(context, target)
         if effects:
             arguments.console.say(_table(effects, arguments.console.width))
-        arguments.console.say(f"Pictures and films: {shown(study.run.artifacts.location)}")
+        arguments.console.say(f"Pictures and films: {shown(context.run.artifacts.location)}")
     return {"effects": effects}
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.orchestration.search.run import train_single
-from jobs.cli.context import begin_study
+from jobs.cli.context import begin_context
 from jobs.cli.forecast import forecast
 from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job
 from jobs.cli.tables import print_results
@@ -16,9 +16,9 @@ def body(arguments: Arguments) -> dict[str, Any]:
     experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console, trials=1)
-    with begin_study(arguments, experiment) as study:
-        rows = train_single(study)
-    return print_results(study.run, rows, console)
+    with begin_context(arguments, experiment) as context:
+        rows = train_single(context)
+    return print_results(context.run, rows, console)
 
 
 if __name__ == "__main__":

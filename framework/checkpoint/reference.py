@@ -18,7 +18,7 @@ _LEVELS_UP = 5  # RUN/trials/<id>/checkpoints/<name>/generator
 
 
 @dataclass(frozen=True)
-class Target:
+class CheckpointRef:
     """A checkpoint of a run, or the user's own generator of a run.
 
     Args:
@@ -30,7 +30,7 @@ class Target:
     checkpoint: str
 
     @classmethod
-    def of_entry(cls, run: str, entry: str) -> "Target":
+    def of_entry(cls, run: str, entry: str) -> "CheckpointRef":
         """The target for the user's own generator, named by `model.entry`."""
         return cls(run, f"{ENTRY}{entry}")
 
@@ -60,7 +60,7 @@ class Target:
         return self.checkpoint if self.entry else (open_folder(self.run) / self.checkpoint).location
 
 
-def find_target(location: str) -> Target:
+def find_target(location: str) -> CheckpointRef:
     """The best checkpoint of a run or trial, the checkpoint itself, or the user's own generator of a run.
 
     An entry is only named here; its code runs when the generator is loaded.
@@ -74,19 +74,19 @@ def find_target(location: str) -> Target:
     run = RunFolder.open(_enclosing(folder).location)
     steps = _steps(folder, run)
     if len(steps) >= 4:  # trials/<id>/checkpoints/<name>
-        return Target(run.folder.location, str(PurePosixPath(*steps[:4])))
+        return CheckpointRef(run.folder.location, str(PurePosixPath(*steps[:4])))
     if len(steps) >= 2:  # trials/<id>
         trial = run.trial(steps[1])
         best = trial.checkpoints.read_json("best.json") if trial.checkpoints.exists("best.json") else {}
         if not best.get("checkpoint"):
             raise CheckpointError(f"{location}: this trial has no scored checkpoint yet; name one of its checkpoints")
-        return Target(run.folder.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")
+        return CheckpointRef(run.folder.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")
     if run.experiment.model.entry is not None and run.best() is None:
-        return Target.of_entry(run.folder.location, run.experiment.model.entry)
+        return CheckpointRef.of_entry(run.folder.location, run.experiment.model.entry)
     return best_target(run)
 
 
-def every_target(location: str) -> list[Target]:
+def every_target(location: str) -> list[CheckpointRef]:
     """All checkpoints of a run or trial, by trial and oldest first; for a checkpoint, only itself.
 
     Raises:
@@ -99,7 +99,7 @@ def every_target(location: str) -> list[Target]:
         return [find_target(location)]
     trials = [run.trial(steps[1])] if len(steps) >= 2 else run.trials()
     targets = [
-        Target(run.folder.location, f"trials/{trial.id}/checkpoints/{name}")
+        CheckpointRef(run.folder.location, f"trials/{trial.id}/checkpoints/{name}")
         for trial in trials
         for name in trial.checkpoints.list()
         if is_name(name)
@@ -109,14 +109,14 @@ def every_target(location: str) -> list[Target]:
     return targets
 
 
-def best_target(run: RunFolder) -> Target:
+def best_target(run: RunFolder) -> CheckpointRef:
     """The best checkpoint of a run; for an imported run without scores, its only checkpoint."""
     best, imported = run.best(), imported_checkpoint(run)
     if best is None and imported is not None:
-        return Target(run.folder.location, imported)
+        return CheckpointRef(run.folder.location, imported)
     if best is None:
         raise CheckpointError(f"{run.folder.location}: this run has no scored checkpoint yet")
-    return Target(run.folder.location, best["checkpoint"])
+    return CheckpointRef(run.folder.location, best["checkpoint"])
 
 
 def _steps(folder: Folder, run: RunFolder) -> tuple[str, ...]:

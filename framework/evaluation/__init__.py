@@ -4,8 +4,8 @@ from framework.evaluation.features.extractor import Extractor, FeatureSpec, buil
 from framework.evaluation.features.inception import CLASSES
 from framework.evaluation.features.resolving import resolve_features
 from framework.evaluation.features.weights import find_weights, how_to_get_weights
-from framework.evaluation.protocols.protocol import FeatureSource, ImageSide, Protocol, make_score
-from framework.evaluation.requests.passes import Pass, Request, pair_passes, passes
+from framework.evaluation.protocols.protocol import FeatureSource, ImageSetSpec, Protocol, make_score
+from framework.evaluation.requests.passes import Request, ScoringPass, pair_passes, passes
 from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.shards import merge_in_order, moments_of, shard_moments
 from framework.evaluation.sources.source import (
@@ -25,10 +25,10 @@ __all__ = [
     "Extractor",
     "FeatureSource",
     "FeatureSpec",
-    "ImageSide",
-    "Pass",
+    "ImageSetSpec",
     "Protocol",
     "Request",
+    "ScoringPass",
     "SourceSpec",
     "build_extractor",
     "drawn",

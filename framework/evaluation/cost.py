@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import EvaluationConfig
 from framework.config.metrics import METRICS
 from framework.evaluation import CLASSES, FeatureSpec, Request, SourceSpec, pair_passes
 from framework.evaluation.requests.passes import needs_rows
-from framework.evaluation.requests.run_metrics import RunRequests
+from framework.evaluation.requests.run_metrics import RunScoringPass
 from framework.evaluation.values.compute import NEIGHBOURS
 from framework.metrics import cover_bytes
 from framework.models.arithmetic.blocks import SHARD_IMAGES
@@ -25,7 +25,7 @@ _KERNELS = 7
 
 
 @dataclass(frozen=True)
-class PassPlan:
+class PassCost:
     """The cost of one pass.
 
     Attributes:
@@ -70,7 +70,7 @@ class PassPlan:
         }
 
 
-def plan_run(asked: Sequence[RunRequests], targets: Sequence[Target]) -> list[PassPlan]:
+def plan_run(asked: Sequence[RunScoringPass], targets: Sequence[CheckpointRef]) -> list[PassCost]:
     """The cost of the passes over a run's checkpoints."""
     plans = []
     for run_pass in asked:
@@ -93,7 +93,7 @@ def plan_run(asked: Sequence[RunRequests], targets: Sequence[Target]) -> list[Pa
 
 def plan_pair(
     asked: Sequence[Request], *, settings: EvaluationConfig, reference: SourceSpec, scored: SourceSpec
-) -> list[PassPlan]:
+) -> list[PassCost]:
     """The cost of the passes of `evaluate A B`."""
     plans = []
     for score_pass, real, fake in pair_passes(asked, reference=reference, scored=scored):
@@ -141,13 +141,13 @@ def _plan(
     todo: int,
     done: int,
     seeds: range,
-) -> PassPlan:
+) -> PassCost:
     real, held_out, samples = counts
     metrics = [request.metric for request in requests]
     kept = 0
     if needs_rows(requests):
         kept = 4 * ((real + held_out + samples) * features.tap + (samples * CLASSES if features.logits else 0))
-    return PassPlan(
+    return PassCost(
         metrics=names,
         features=features,
         done=done,

@@ -21,7 +21,7 @@ from framework.models.likelihood import Likelihood, build_likelihood
 
 
 @dataclass(frozen=True, eq=False)
-class Nats:
+class LikelihoodBounds:
     """Bounds of the log likelihood of each image, [n] float64, in nats.
 
     Attributes:
@@ -37,7 +37,7 @@ class Nats:
     elbo_of_weighted: np.ndarray
 
     @classmethod
-    def merged(cls, parts: Sequence["Nats"]) -> "Nats":
+    def merged(cls, parts: Sequence["LikelihoodBounds"]) -> "LikelihoodBounds":
         """The bounds of all images from those of parts, which are given in order."""
         return cls(*(np.concatenate(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
 
@@ -51,7 +51,7 @@ def check_likelihood(generator: LoadedGenerator) -> None:
 
 def image_nats(
     generator: LoadedGenerator, experiment: Experiment, pixels: np.ndarray, *, start: int, draws: int, seed: int
-) -> Nats:
+) -> LikelihoodBounds:
     """The bounds of some images of a series; each depends only on the image and its number in the series.
 
     Args:
@@ -69,8 +69,8 @@ def image_nats(
         number, count = start + part.start, part.stop - part.start
         weighed = binarised(block, seed=seed, start=number) if binarises else block
         nats = _block(generator, likelihood, block, weighed, number=number, draws=draws, seed=seed)
-        parts.append(Nats(*(values[:count] for values in vars(nats).values())))
-    return Nats.merged(parts)
+        parts.append(LikelihoodBounds(*(values[:count] for values in vars(nats).values())))
+    return LikelihoodBounds.merged(parts)
 
 
 def binarised(pixels: np.ndarray, *, seed: int, start: int) -> np.ndarray:
@@ -97,7 +97,7 @@ def _block(
     number: int,
     draws: int,
     seed: int,
-) -> Nats:
+) -> LikelihoodBounds:
     decoder, encoder, device = generator.network, generator.encoder, generator.device
     assert isinstance(decoder, Decoder)
     assert encoder is not None
@@ -119,4 +119,4 @@ def _block(
 
     mean, log_variance = (each.cpu().numpy() for each in (proposal.mean, proposal.log_variance))
     drawn = (noise(draw) for draw in range(1, draws + 1))
-    return Nats(reconstruction, kl, *importance_log_likelihood(log_likelihood, mean, log_variance, drawn))
+    return LikelihoodBounds(reconstruction, kl, *importance_log_likelihood(log_likelihood, mean, log_variance, drawn))

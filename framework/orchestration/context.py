@@ -13,10 +13,10 @@ from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.cluster.connect import Cluster
-from framework.orchestration.cluster.node_files import Depot, Needs
+from framework.orchestration.cluster.node_files import FileServer, NodeFiles
 from framework.orchestration.cluster.stop_flag import StopFlag
-from framework.orchestration.pool.tasks import TaskResources, Tasks, gpus_of_tasks, task_device, task_resources
-from framework.orchestration.progress import Watch
+from framework.orchestration.pool.tasks import TaskPool, TaskResources, gpus_of_tasks, task_device, task_resources
+from framework.orchestration.progress import Progress
 from framework.runs import RunFolder, cache_folder
 from framework.runs.folder import now, run_place
 from framework.runs.lease import lease
@@ -26,7 +26,7 @@ from framework.training.assessor.train import PARTS, train_half
 
 
 @dataclass(frozen=True)
-class Study:
+class RunContext:
     """What the steps of a job share.
 
     Args:
@@ -34,14 +34,14 @@ class Study:
         images: The packed images, training part and held-out part.
         assessors: Two, trained on disjoint halves of the labelled images; None if the images have no labels.
         cluster: The cluster that computes.
-        watch: Shows messages and progress.
+        progress: Shows messages and progress.
     """
 
     run: RunFolder
     images: PackedStore
     assessors: AssessorPair | None
     cluster: Cluster
-    watch: Watch
+    progress: Progress
 
     @property
     def experiment(self) -> Experiment:
@@ -60,19 +60,19 @@ class Study:
         return cache_folder(self.experiment.storage)
 
     @cached_property
-    def _depot(self) -> Depot:
-        return Depot.new()
+    def _file_server(self) -> FileServer:
+        return FileServer.new()
 
     @cached_property
     def stop(self) -> StopFlag:
         """The flag that is raised when the job is interrupted; all its trials read it."""
         return StopFlag.new(f"stop {self.run.folder.name}")
 
-    def needs(self, *places: Path | str) -> Needs | None:
+    def node_files(self, *places: Path | str) -> NodeFiles | None:
         """Paths of this node that a piece of work reads and other nodes may lack; None on an embedded cluster."""
         if self.cluster.embedded:
             return None
-        return Needs(self._depot, tuple(str(place) for place in places))
+        return NodeFiles(self._file_server, tuple(str(place) for place in places))
 
     def task_resources(self, *, on_cpus: bool = False) -> TaskResources:
         """Resources of tasks that may use the whole cluster: a GPU each if it has any, else a core each.
@@ -83,7 +83,7 @@ class Study:
         cluster = self.cluster.now()
         gpus = 0.0 if on_cpus else gpus_of_tasks(self.experiment, cluster)
         resources = task_resources(self.experiment.evaluation.workers, cluster, gpus=gpus)
-        say_wait(resources, cluster, self.watch)
+        say_wait(resources, cluster, self.progress)
         return resources
 
     def trial_metric(self) -> str:
@@ -104,18 +104,18 @@ class Study:
         return self.assessors.folder / "measurer" if self.assessors is not None else None
 
 
-def say_wait(resources: TaskResources, cluster: Cluster, watch: Watch) -> None:
+def say_wait(resources: TaskResources, cluster: Cluster, progress: Progress) -> None:
     """Says that the work waits for a GPU if the cluster has none yet; nothing else is shown until a node joins."""
     if resources.gpus and not cluster.gpus:
-        watch.say("Waiting for a node with a GPU; evaluation.gpus_per_worker=0 computes on CPUs instead.")
+        progress.say("Waiting for a node with a GPU; evaluation.gpus_per_worker=0 computes on CPUs instead.")
 
 
-def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
+def prepare_images(experiment: Experiment, progress: Progress) -> PackedStore:
     """The packed images of an experiment: packed on the first call, opened from the cache later."""
     cache = cache_folder(experiment.storage)
-    images = prepare(experiment.data, cache=cache, progress=watch.counter("images prepared"))
+    images = prepare(experiment.data, cache=cache, progress=progress.counter("images prepared"))
     rejected = f", {len(images.rejected)} rejected" if images.rejected else ""
-    watch.say(
+    progress.say(
         f"Images: {len(images.names):,} of {images.resolution}x{images.resolution} ({images.source}), "
         f"{len(images.training_indices):,} for training, {len(images.held_out_indices):,} held out{rejected}"
     )
@@ -123,14 +123,16 @@ def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
 
 
 @contextlib.contextmanager
-def begin_run(experiment: Experiment, images: PackedStore, command: list[str], watch: Watch) -> Iterator[RunFolder]:
+def begin_run(
+    experiment: Experiment, images: PackedStore, command: list[str], progress: Progress
+) -> Iterator[RunFolder]:
     """Starts or resumes RUN and locks it against other jobs for this block.
 
     Raises:
         CheckpointError: Its checkpoints were trained on other images or with other settings.
         LeaseError: Another job is writing to it.
     """
-    with lease(run_place(experiment), command, on_lost=watch.end):
+    with lease(run_place(experiment), command, on_lost=progress.end):
         yield RunFolder.create(experiment, command, data=about_images(images))
 
 
@@ -156,7 +158,7 @@ def about_images(images: PackedStore) -> dict[str, Any]:
 
 
 def train_assessors(
-    run: RunFolder, images: PackedStore, watch: Watch, cluster: Cluster | None = None
+    run: RunFolder, images: PackedStore, progress: Progress, cluster: Cluster | None = None
 ) -> AssessorPair | None:
     """Both assessors, trained or from the cache; None, after a line that says why, if there are no labels.
 
@@ -168,26 +170,26 @@ def train_assessors(
             images,
             experiment.assessor,
             cache=cache_folder(experiment.storage),
-            progress=watch.counter("assessor images"),
-            elsewhere=_on_gpus(experiment, images, watch, cluster),
+            progress=progress.counter("assessor images"),
+            elsewhere=_on_gpus(experiment, images, progress, cluster),
         )
     except DataError as fault:
         if "assessor" in (experiment.evaluation.features, experiment.search.metric.partition("_")[0]):
             raise
-        watch.say(f"Assessor: none ({fault})")
+        progress.say(f"Assessor: none ({fault})")
         return None
     described = {name: describe_assessor(pair, name) for name in ("finder", "measurer")}
     run.note(assessors=described)
     accuracies = described["measurer"]["accuracy"].items()
     shown = ", ".join(f"{label} {entry['value']:.3f}" for label, entry in accuracies)
-    watch.say(f"Assessor: on held-out images {shown} (AUROC; accuracy for labels with several classes)")
+    progress.say(f"Assessor: on held-out images {shown} (AUROC; accuracy for labels with several classes)")
     if pair.left_out:
-        watch.say(f"Assessor: left out {'; '.join(f'{label} ({why})' for label, why in pair.left_out.items())}")
+        progress.say(f"Assessor: left out {'; '.join(f'{label} ({why})' for label, why in pair.left_out.items())}")
     return pair
 
 
 def _on_gpus(
-    experiment: Experiment, images: PackedStore, watch: Watch, cluster: Cluster | None
+    experiment: Experiment, images: PackedStore, progress: Progress, cluster: Cluster | None
 ) -> Callable[[], list[Assessor]] | None:
     """A function that trains both assessors as tasks, each on a GPU; None without GPUs."""
     if cluster is None:
@@ -195,13 +197,13 @@ def _on_gpus(
     resources = task_resources(len(PARTS), cluster, gpus=gpus_of_tasks(experiment, cluster))
     if not resources.gpus:
         return None
-    needs = None if cluster.embedded else Needs(Depot.new(), (str(images.path),))
+    node_files = None if cluster.embedded else NodeFiles(FileServer.new(), (str(images.path),))
 
     def train() -> list[Assessor]:
-        say_wait(resources, cluster, watch)
+        say_wait(resources, cluster, progress)
         work = [(str(images.path), experiment.assessor, half) for half in range(len(PARTS))]
-        done = watch.counter("assessors trained")
-        return list(Tasks(resources, needs).map(_train_half, work, name="train assessor", done=done))
+        done = progress.counter("assessors trained")
+        return list(TaskPool(resources, node_files).map(_train_half, work, name="train assessor", done=done))
 
     return train
 

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 
-class Watch(Protocol):
+class Progress(Protocol):
     """Shows messages and progress; implemented by the console of the jobs."""
 
     def say(self, text: str) -> None:
         """Shows a line that stays."""
         ...
 
-    def progress(self, text: str) -> None:
+    def update(self, text: str) -> None:
         """Shows a line that the next line replaces."""
         ...
 

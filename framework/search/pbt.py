@@ -18,7 +18,7 @@ from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.saved import name_at
 from framework.config import Experiment
 from framework.runs import RunFolder
-from framework.search.registry import Entry, Ledger
+from framework.search.registry import TrialRecord, TrialRegistry
 
 POPULATION = "population.json"
 INTENT = "population-exploits.json"  # exists only while the exploits of a generation are carried out
@@ -52,7 +52,7 @@ def generation_ends(experiment: Experiment) -> list[int]:
 
 
 def decide(
-    entries: Sequence[Entry], *, end: int, space: Mapping[str, Mapping[str, Any]], quantile: float, seed: int
+    records: Sequence[TrialRecord], *, end: int, space: Mapping[str, Mapping[str, Any]], quantile: float, seed: int
 ) -> list[Exploit]:
     """Decides at the end of a generation which trials continue from the checkpoints of which others.
 
@@ -63,13 +63,13 @@ def decide(
         quantile: The share of trials that are replaced, and the share that are copied from.
         seed: Seed of the choice of donors and factors; each trial and generation has an independent draw.
     """
-    ranked = sorted(entries, key=lambda entry: (_newest_score(entry), entry.trial))
+    ranked = sorted(records, key=lambda record: (_newest_score(record), record.trial))
     count = min(math.ceil(len(ranked) * quantile), len(ranked) // 2)
     best, worst = ranked[:count], ranked[len(ranked) - count :]
-    numbers = {entry.trial: number for number, entry in enumerate(sorted(entries, key=lambda entry: entry.trial))}
+    numbers = {record.trial: number for number, record in enumerate(sorted(records, key=lambda record: record.trial))}
     exploits = []
-    for entry in sorted(worst, key=lambda entry: entry.trial):
-        random = np.random.default_rng([seed, end, numbers[entry.trial]])
+    for record in sorted(worst, key=lambda record: record.trial):
+        random = np.random.default_rng([seed, end, numbers[record.trial]])
         donor = best[int(random.integers(len(best)))]
         if _newest_score(donor) == math.inf:
             continue
@@ -78,20 +78,20 @@ def decide(
             for key, value in donor.parameters.items()
         }
         changed = {
-            key: [entry.parameters[key], value] for key, value in parameters.items() if entry.parameters[key] != value
+            key: [record.parameters[key], value] for key, value in parameters.items() if record.parameters[key] != value
         }
-        exploits.append(Exploit(entry.trial, donor.trial, donor.images_seen, parameters, changed))
+        exploits.append(Exploit(record.trial, donor.trial, donor.images_seen, parameters, changed))
     return exploits
 
 
-def exploit(run: RunFolder, ledger: Ledger, *, end: int) -> list[Exploit]:
+def exploit(run: RunFolder, registry: TrialRegistry, *, end: int) -> list[Exploit]:
     """Decides and carries out the exploits at the end of a generation. Started again after a kill, it does the same.
 
     Returns:
         The exploits.
     """
     search = run.experiment.search
-    alive = [entry for entry in ledger.settings() if not entry.ended]
+    alive = [record for record in registry.settings() if not record.ended]
     intent = run.folder.read_json(INTENT) if run.folder.exists(INTENT) else {}
     if intent.get("end") != end:
         decided = decide(alive, end=end, space=search.space, quantile=search.quantile, seed=search.seed)
@@ -126,8 +126,8 @@ def compared_until(run: RunFolder) -> int:
     return int(run.folder.read_json(POPULATION)["images_seen"]) if run.folder.exists(POPULATION) else 0
 
 
-def _newest_score(entry: Entry) -> float:
-    return entry.curve[-1][1] if entry.curve and math.isfinite(entry.curve[-1][1]) else math.inf
+def _newest_score(record: TrialRecord) -> float:
+    return record.curve[-1][1] if record.curve and math.isfinite(record.curve[-1][1]) else math.inf
 
 
 def _mutated(value: Any, spec: Mapping[str, Any], *, factor: float) -> Any:

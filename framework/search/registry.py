@@ -17,7 +17,7 @@ Curve = Sequence[tuple[int, float]]
 
 
 @dataclass
-class Entry:
+class TrialRecord:
     """One trial.
 
     Attributes:
@@ -49,56 +49,56 @@ class Entry:
         return min((score for _, score in self.curve), default=None)
 
 
-class Ledger:
+class TrialRegistry:
     """The trials of a run, in the order of their numbers."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._entries = {entry.trial: entry for entry in entries}
+    def __init__(self, records: Sequence[TrialRecord]) -> None:
+        self._records = {record.trial: record for record in records}
 
     @classmethod
-    def of(cls, run: RunFolder) -> "Ledger":
+    def of(cls, run: RunFolder) -> "TrialRegistry":
         """The registry of a run, read from its folder."""
-        return cls([_entry(trial) for trial in run.trials()])
+        return cls([_record_of(trial) for trial in run.trials()])
 
-    def __getitem__(self, trial: str) -> Entry:
-        return self._entries[trial]
+    def __getitem__(self, trial: str) -> TrialRecord:
+        return self._records[trial]
 
-    def settings(self) -> list[Entry]:
+    def settings(self) -> list[TrialRecord]:
         """One record per setting: all trials except repeats."""
-        return [entry for entry in self._entries.values() if entry.repeat_of is None]
+        return [record for record in self._records.values() if record.repeat_of is None]
 
-    def repeats(self, of: str) -> list[Entry]:
+    def repeats(self, of: str) -> list[TrialRecord]:
         """The repeats of a trial's setting."""
-        return [entry for entry in self._entries.values() if entry.repeat_of == of]
+        return [record for record in self._records.values() if record.repeat_of == of]
 
-    def open_ones(self) -> list[Entry]:
+    def unfinished(self) -> list[TrialRecord]:
         """All trials that have not ended, including repeats."""
-        return [entry for entry in self._entries.values() if not entry.ended]
+        return [record for record in self._records.values() if not record.ended]
 
     def curves(self) -> Mapping[str, Curve]:
         """The curves of all settings; repeats take no part in the search."""
-        return {entry.trial: entry.curve for entry in self.settings()}
+        return {record.trial: record.curve for record in self.settings()}
 
-    def add(self, entry: Entry) -> None:
+    def add(self, record: TrialRecord) -> None:
         """Adds a new trial."""
-        self._entries[entry.trial] = entry
+        self._records[record.trial] = record
 
     def note_score(self, trial: str, images_seen: int, score: float) -> None:
         """Adds an evaluation, as a cost. Later ones, which an interrupted training had made, are removed."""
-        entry = self._entries[trial]
-        entry.images_seen = images_seen
-        entry.curve[:] = [point for point in entry.curve if point[0] < images_seen]
-        entry.curve.append((images_seen, score))
+        record = self._records[trial]
+        record.images_seen = images_seen
+        record.curve[:] = [point for point in record.curve if point[0] < images_seen]
+        record.curve.append((images_seen, score))
 
 
-def _entry(folder: TrialFolder) -> Entry:
+def _record_of(folder: TrialFolder) -> TrialRecord:
     metrics = folder.metrics()
     curve = [
         (int(row["images_seen"]), cost(row["score"]["metric"], float(row["score"]["value"])))
         for row in metrics
         if row.get("score") and row["score"].get("value") is not None
     ]
-    return Entry(
+    return TrialRecord(
         folder.id,
         folder.params,
         state=str(folder.state.get("state", "pending")),

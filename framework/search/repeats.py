@@ -10,27 +10,27 @@ from scipy import stats
 
 from framework.config import Experiment
 from framework.metrics import cost
-from framework.search.registry import Entry, Ledger
+from framework.search.registry import TrialRecord, TrialRegistry
 
 NOISE_LEVEL = 0.05
 """Level of the t test. A difference that is not significant at this level counts as noise."""
 
 
-def repeats_due(experiment: Experiment, ledger: Ledger) -> list[Entry]:
+def repeats_due(experiment: Experiment, registry: TrialRegistry) -> list[TrialRecord]:
     """The repeats of the best settings that have not ended, one for each further seed and of the same length."""
     search = experiment.search
     ranked = sorted(
-        (entry for entry in ledger.settings() if entry.ended and entry.best is not None),
-        key=lambda entry: (entry.best, entry.trial),
+        (record for record in registry.settings() if record.ended and record.best is not None),
+        key=lambda record: (record.best, record.trial),
     )
     due = []
-    for entry in ranked[: search.repeat_best] if search.seeds > 1 else []:
-        known = {repeat.trial: repeat for repeat in ledger.repeats(entry.trial)}
+    for record in ranked[: search.repeat_best] if search.seeds > 1 else []:
+        known = {repeat.trial: repeat for repeat in registry.repeats(record.trial)}
         for seed in range(experiment.seed + 1, experiment.seed + search.seeds):
-            name = f"{entry.trial}-seed{seed}"
-            repeat = known.get(name) or Entry(name, {**entry.parameters, "seed": seed}, repeat_of=entry.trial)
+            name = f"{record.trial}-seed{seed}"
+            repeat = known.get(name) or TrialRecord(name, {**record.parameters, "seed": seed}, repeat_of=record.trial)
             if not repeat.ended:
-                due.append(dataclasses.replace(repeat, total_images=entry.images_seen))
+                due.append(dataclasses.replace(repeat, total_images=record.images_seen))
     return due
 
 

@@ -4,7 +4,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
 from framework.config import Experiment
-from framework.search.registry import Entry, Ledger
+from framework.search.registry import TrialRecord, TrialRegistry
 from framework.search.space import rounded, settings
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _SEEDS_APART = 100_003  # so that searches with neighbouring seeds do not share 
 class Sampler(Protocol):
     """Proposes settings one after the other."""
 
-    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
+    def propose(self, number: int, registry: TrialRegistry) -> dict[str, Any]:
         """The parameters of trial `number`, counted from 0, given the results of earlier trials."""
         ...
 
@@ -33,7 +33,7 @@ class RandomSampler:
     def __init__(self, experiment: Experiment) -> None:
         self._settings = settings(experiment)
 
-    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:  # noqa: ARG002
+    def propose(self, number: int, registry: TrialRegistry) -> dict[str, Any]:  # noqa: ARG002
         """The parameters of trial `number`, counted from 0."""
         return self._settings[number].parameters
 
@@ -52,7 +52,7 @@ class OptunaSampler:
         self._keys = {key: _Key(spec) for key, spec in experiment.search.space.items()}
         self._seed = experiment.search.seed
 
-    def propose(self, number: int, ledger: Ledger) -> dict[str, Any]:
+    def propose(self, number: int, registry: TrialRegistry) -> dict[str, Any]:
         """The parameters of trial `number`, counted from 0, given the results of earlier trials."""
         import optuna
 
@@ -65,24 +65,24 @@ class OptunaSampler:
             )
             study = optuna.create_study(direction="minimize", sampler=sampler)
             study.add_trials(
-                [self._as_optuna_trial(entry, distributions) for entry in ledger.settings() if self._fits(entry)]
+                [self._as_optuna_trial(record, distributions) for record in registry.settings() if self._fits(record)]
             )
             trial = study.ask(distributions)
         return {key: self._keys[key].value(drawn) for key, drawn in trial.params.items()}
 
-    def _fits(self, entry: Entry) -> bool:
+    def _fits(self, record: TrialRecord) -> bool:
         """Whether a trial lies in this space; the search may have started with another space."""
-        return set(entry.parameters) == set(self._keys) and all(
-            key.holds(entry.parameters[name]) for name, key in self._keys.items()
+        return set(record.parameters) == set(self._keys) and all(
+            key.holds(record.parameters[name]) for name, key in self._keys.items()
         )
 
-    def _as_optuna_trial(self, entry: Entry, distributions: "dict[str, BaseDistribution]") -> "FrozenTrial":
+    def _as_optuna_trial(self, record: TrialRecord, distributions: "dict[str, BaseDistribution]") -> "FrozenTrial":
         from optuna.trial import TrialState, create_trial
 
         state, value = TrialState.RUNNING, None
-        if entry.ended:
-            state, value = (TrialState.FAIL, None) if entry.best is None else (TrialState.COMPLETE, entry.best)
-        parameters = {name: key.drawn(entry.parameters[name]) for name, key in self._keys.items()}
+        if record.ended:
+            state, value = (TrialState.FAIL, None) if record.best is None else (TrialState.COMPLETE, record.best)
+        parameters = {name: key.drawn(record.parameters[name]) for name, key in self._keys.items()}
         return create_trial(state=state, value=value, params=parameters, distributions=distributions)
 
 

@@ -78,7 +78,7 @@ class Console:
             self._said_once.add(text)
             self.say(text)
 
-    def progress(self, text: str) -> None:
+    def update(self, text: str) -> None:
         """Shows a progress line, which the next one replaces.
 
         Raises:

@@ -9,19 +9,19 @@ from pathlib import Path
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import ENTRY, code_of, entry_of
-from framework.checkpoint.reference import Target, find_target
+from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config import Experiment, with_overrides
 from framework.errors import CheckpointError, ConfigError
 from framework.orchestration.cluster.connect import connect
 from framework.orchestration.cluster.nodes import check_storage_everywhere
-from framework.orchestration.context import Study, begin_run, end_run, prepare_images, train_assessors
+from framework.orchestration.context import RunContext, begin_run, end_run, prepare_images, train_assessors
 from framework.runs import RunFolder
 from framework.runs.folder import run_place
 from jobs.cli.job import Arguments, Console
 
 
 @contextlib.contextmanager
-def begin_study(arguments: Arguments, experiment: Experiment) -> Iterator[Study]:
+def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunContext]:
     """The context for a job with a CONFIG argument: creates or resumes its run, and locks the run for this block."""
     console = arguments.console
     run_place(experiment)  # refuses storage that would vanish, before the images are packed, which may take long
@@ -32,13 +32,13 @@ def begin_study(arguments: Arguments, experiment: Experiment) -> Iterator[Study]
     ):
         check_storage_everywhere(run)
         assessors = train_assessors(run, images, console, cluster)
-        yield Study(run, images, assessors, cluster, console)
+        yield RunContext(run, images, assessors, cluster, console)
 
 
 @contextlib.contextmanager
-def open_study(
-    arguments: Arguments, *, check: Callable[[RunFolder, Target], object] | None = None, assessed: bool = True
-) -> Iterator[tuple[Study, Target]]:
+def open_context(
+    arguments: Arguments, *, check: Callable[[RunFolder, CheckpointRef], object] | None = None, assessed: bool = True
+) -> Iterator[tuple[RunContext, CheckpointRef]]:
     """The context for a job with a CHECKPOINT_OR_RUN argument: its run, with the overrides applied to its settings.
 
     A CONFIG with model.entry is accepted too; its run is created or resumed, and its generator is the user's own.
@@ -48,7 +48,7 @@ def open_study(
         check: Raises an error for a request that can be refused before images are prepared and Ray is started.
         assessed: Whether the job needs assessors.
     """
-    run, target = find_study(arguments)
+    run, target = find_context(arguments)
     experiment, console = run.experiment, arguments.console
     own = _own_score(arguments, experiment)
     if target.entry is not None:
@@ -66,12 +66,12 @@ def open_study(
         ) as cluster:
             check_storage_everywhere(run)
             assessors = train_assessors(run, images, console, cluster) if assessed else None
-            yield Study(run, images, assessors, cluster, console), target
+            yield RunContext(run, images, assessors, cluster, console), target
         if begins:
             end_run(run)
 
 
-def find_study(arguments: Arguments) -> tuple[RunFolder, Target]:
+def find_context(arguments: Arguments) -> tuple[RunFolder, CheckpointRef]:
     """The run and the generator that the arguments name; runs no user code. The run of a CONFIG may not exist yet.
 
     Raises:
@@ -87,7 +87,7 @@ def find_study(arguments: Arguments) -> tuple[RunFolder, Target]:
                 "model.entry=package.module:function"
             )
         place = run_place(experiment)
-        return RunFolder(place, experiment), Target.of_entry(place.location, experiment.model.entry)
+        return RunFolder(place, experiment), CheckpointRef.of_entry(place.location, experiment.model.entry)
     if named is not None:
         run = RunFolder.open(first)
         if run.experiment.model.entry is None:
@@ -95,7 +95,7 @@ def find_study(arguments: Arguments) -> tuple[RunFolder, Target]:
                 f"{first}: this run has no custom generator; pass a config with model.entry to create one"
             )
         run = RunFolder(run.folder, with_overrides(run.experiment, arguments.overrides))
-        return run, Target.of_entry(run.folder.location, str(named))
+        return run, CheckpointRef.of_entry(run.folder.location, str(named))
     target = find_target(first)
     if target.entry is not None:
         # The folder may have come from anywhere, so the user must confirm the code that it names.

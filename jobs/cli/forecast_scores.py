@@ -7,21 +7,21 @@ from framework.config import EvaluationConfig, Experiment
 from framework.data import find_prepared
 from framework.errors import EvaluationError
 from framework.evaluation import resolve_features
-from framework.evaluation.cost import PROCESS_BYTES, PassPlan, plan_pair, plan_run
-from framework.evaluation.requests.run_metrics import RunSides, run_requests
+from framework.evaluation.cost import PROCESS_BYTES, PassCost, plan_pair, plan_run
+from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 from framework.orchestration.cluster.connect import planned_cluster
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
 from framework.orchestration.scoring.evaluate_pair import pair_requests
 from framework.runs import cache_folder
 from framework.training import find_assessors
-from jobs.cli.context import find_study, open_foreign
+from jobs.cli.context import find_context, open_foreign
 from jobs.cli.job import Arguments, Console
 
 
 def forecast_run(arguments: Arguments) -> dict[str, Any]:
     """Prints the plan for a checkpoint, or for all checkpoints of a run."""
     place, console = arguments.positionals[0], arguments.console
-    run, target = find_study(arguments)
+    run, target = find_context(arguments)
     settings, cache = run.experiment.evaluation, cache_folder(run.experiment.storage)
     targets = [target]
     if target.entry is not None:
@@ -39,8 +39,8 @@ def forecast_run(arguments: Arguments) -> dict[str, Any]:
     if measurer is None and not _has_inception(settings):
         console.say("The attribute classifier (assessor) is not trained yet; its features are needed for these scores.")
         return {"checkpoints": len(targets), "passes": []}
-    sides = RunSides.of_run(run) if images is None else RunSides.of_store(images)
-    plans = plan_run(run_requests(run, sides, assessor_folder=measurer), targets)
+    sides = RunImageSets.of_run(run) if images is None else RunImageSets.of_store(images)
+    plans = plan_run(run_scoring_passes(run, sides, assessor_folder=measurer), targets)
     return {"checkpoints": len(targets), **_say(plans, run.experiment, console)}
 
 
@@ -48,7 +48,7 @@ def forecast_pair(arguments: Arguments) -> dict[str, Any]:
     """Prints the plan for two image collections."""
     experiment = arguments.settings()
     settings = experiment.evaluation
-    requests, (reference, scored) = pair_requests(*arguments.positionals, settings=settings, watch=arguments.console)
+    requests, (reference, scored) = pair_requests(*arguments.positionals, settings=settings, progress=arguments.console)
     plans = plan_pair(requests, settings=settings, reference=reference, scored=scored)
     return _say(plans, experiment, arguments.console)
 
@@ -61,7 +61,7 @@ def _has_inception(settings: EvaluationConfig) -> bool:
     return True
 
 
-def _say(plans: list[PassPlan], experiment: Experiment, console: Console) -> dict[str, Any]:
+def _say(plans: list[PassCost], experiment: Experiment, console: Console) -> dict[str, Any]:
     cluster = planned_cluster()
     if cluster.unused:
         console.say(cluster.unused)

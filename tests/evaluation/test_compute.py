@@ -8,8 +8,8 @@ import pytest
 from framework.config import EvaluationConfig
 from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
-from framework.evaluation import FeatureSpec, ImageSide, Protocol, passes, requested
-from framework.evaluation.values.compute import PartsPool, Sides, Value, combined, measure
+from framework.evaluation import FeatureSpec, ImageSetSpec, Protocol, passes, requested
+from framework.evaluation.values.compute import FeatureSet, PartsPool, Value, combined, measure
 from framework.metrics import (
     Moments,
     authenticity,
@@ -36,9 +36,9 @@ class Here:
 
     device_of_task = staticmethod(task_device)
 
-    def map(self, function, arguments, *, name, done=None, needs=None):
+    def map(self, function, arguments, *, name, done=None, node_files=None):
         for given in arguments:
-            yield run_shard((needs,), function, given)
+            yield run_shard((node_files,), function, given)
 
 
 def features(count, seed, shift=0.0):
@@ -64,7 +64,7 @@ def requests(*metrics, samples=FAKE):
 
 
 def sides(arrays, **more):
-    return Sides(
+    return FeatureSet(
         real=moments(arrays["real"]),
         real_features=arrays["real"],
         fake_features=arrays["fake"],
@@ -119,7 +119,7 @@ def test_files_do_as_well_as_arrays(arrays, tmp_path):
         np.save(tmp_path / f"{name}.npy", rows)
     places = {name: str(tmp_path / f"{name}.npy") for name in arrays}
     asked = requests("fid", "kid", "precision", "memorisation")
-    mapped = Sides(
+    mapped = FeatureSet(
         real=moments(arrays["real"]),
         real_features=places["real"],
         fake_features=places["fake"],
@@ -131,7 +131,7 @@ def test_files_do_as_well_as_arrays(arrays, tmp_path):
 
 
 def test_moments_alone_are_enough_for_fid(arrays):
-    given = Sides(real=moments(arrays["real"]), fake=moments(arrays["fake"]))
+    given = FeatureSet(real=moments(arrays["real"]), fake=moments(arrays["fake"]))
     assert values(requests("fid"), given) == values(requests("fid"), sides(arrays))
 
 
@@ -153,8 +153,8 @@ def test_several_seeds_are_a_mean_with_its_deviation():
     side = {"height": 32, "width": 32, "channels": 3}
     protocol = Protocol.of(
         FEATURES,
-        fake=ImageSide(count=FAKE, split="generated", seed=0, **side),
-        real=ImageSide(count=REAL, split="training", digest="b" * 64, **side),
+        fake=ImageSetSpec(count=FAKE, split="generated", seed=0, **side),
+        real=ImageSetSpec(count=REAL, split="training", digest="b" * 64, **side),
         seeds=3,
     )
     score = combined(protocol, [Value(1.0), Value(2.0), Value(6.0)])

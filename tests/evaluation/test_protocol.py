@@ -9,14 +9,14 @@ from pydantic import ValidationError
 from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.protocol import ImageSide, Protocol, make_score
+from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, make_score
 
 SPEC = FeatureSpec("inception", "/somewhere/weights.pth", "a" * 64, 768)
-REAL = ImageSide(count=4500, split="training", height=64, width=64, channels=3, digest="b" * 64)
+REAL = ImageSetSpec(count=4500, split="training", height=64, width=64, channels=3, digest="b" * 64)
 
 
 def fake(count=5000, channels=3):
-    return ImageSide(count=count, split="generated", height=64, width=64, channels=channels, seed=0)
+    return ImageSetSpec(count=count, split="generated", height=64, width=64, channels=channels, seed=0)
 
 
 def test_a_protocol_says_all_and_no_path():
@@ -177,10 +177,10 @@ def test_protocols_are_frozen_and_strict():
     with pytest.raises(ValidationError):
         protocol.tap = 64
     with pytest.raises(ValidationError):
-        ImageSide(count=1, split="all", height=1, width=1, channels=3)
+        ImageSetSpec(count=1, split="all", height=1, width=1, channels=3)
     with pytest.raises(ValidationError):
-        ImageSide(count=9, split="all", height=1, width=1, channels=3, digest="no digest")
+        ImageSetSpec(count=9, split="all", height=1, width=1, channels=3, digest="no digest")
     with pytest.raises(ValidationError, match="needs the number of all images"):
-        ImageSide(count=None, split="all", height=1, width=1, channels=3)
+        ImageSetSpec(count=None, split="all", height=1, width=1, channels=3)
     with pytest.raises(ValidationError, match="give both, or neither"):
-        ImageSide(count=9, split="all", height=1, width=None, channels=3)
+        ImageSetSpec(count=9, split="all", height=1, width=None, channels=3)

@@ -10,14 +10,14 @@ from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.protocols.named import PROTOCOLS, named_protocol
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.requests.passes import pair_passes, passes
 from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.source import find_source, open_source
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 768)
 ASSESSOR = FeatureSpec("assessor", "/here", "a" * 64, 80, "none")
-UTKFACE = ImageSide(count=4_476, split="training", height=128, width=128, channels=3, digest="b" * 64)
+UTKFACE = ImageSetSpec(count=4_476, split="training", height=128, width=128, channels=3, digest="b" * 64)
 MANY = UTKFACE.model_copy(update={"count": 70_000})
 HELD_OUT = UTKFACE.model_copy(update={"count": 524, "split": "held_out"})
 
@@ -28,7 +28,7 @@ def asked(*names, features=SPEC, held_out=True, **keys):
 
 
 def samples(count, seed=0):
-    return ImageSide(count=count, split="generated", height=128, width=128, channels=3, seed=seed)
+    return ImageSetSpec(count=count, split="generated", height=128, width=128, channels=3, seed=seed)
 
 
 def names_of(requests):

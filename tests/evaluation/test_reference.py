@@ -5,7 +5,7 @@ import pytest
 
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.values.reference import (
     features_name,
     kept_features,
@@ -18,7 +18,7 @@ from framework.metrics import Moments
 from framework.models.arithmetic.blocks import shards
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 5)
-SIDE = ImageSide(count=12, split="training", height=32, width=32, channels=3, digest="b" * 64)
+SIDE = ImageSetSpec(count=12, split="training", height=32, width=32, channels=3, digest="b" * 64)
 
 
 class Maker:

@@ -80,11 +80,11 @@ def test_a_run_s_passes_are_told(run, called, weights):
 
 
 def test_what_is_scored_is_not_counted(run, called, weights):
-    from framework.evaluation.requests.run_metrics import RunSides, run_requests
+    from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 
     keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid"], "evaluation.samples": 400}
     settled = RunFolder(run.folder, with_overrides(run.experiment, keys))
-    (asked,) = run_requests(settled, RunSides.of_run(run), assessor_folder=None)
+    (asked,) = run_scoring_passes(settled, RunImageSets.of_run(run), assessor_folder=None)
     checkpoint = "trials/000-ab12/checkpoints/000000000100"
     digest = load_generator(f"{run.folder.location}/{checkpoint}").digest
     protocol = asked.protocol(asked.made.requests[0]).document()
@@ -176,11 +176,11 @@ def test_the_memory_that_is_told_is_enough_and_not_far_more(family, real, fake, 
 
 def test_what_a_gpu_has_scored_is_not_scored_again(run, weights):
     from framework.checkpoint.reference import find_target
-    from framework.evaluation.requests.run_metrics import RunSides, run_requests
+    from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 
     keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid", "kid"], "evaluation.samples": 400}
     settled = RunFolder(run.folder, with_overrides(run.experiment, keys))
-    (asked,) = run_requests(settled, RunSides.of_run(run), assessor_folder=None)
+    (asked,) = run_scoring_passes(settled, RunImageSets.of_run(run), assessor_folder=None)
     fid, kid = asked.made.requests
     target = find_target(run.folder.location)
     on_gpu = asked.on("NVIDIA L4").protocol(fid).document()

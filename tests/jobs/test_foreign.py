@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from framework.checkpoint import CheckpointStore
-from framework.checkpoint.reference import Target, find_target
+from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config import Experiment, with_overrides
 from framework.report import write_report
 from framework.runs import RunFolder
@@ -106,7 +106,7 @@ def test_a_run_does_not_start_code_by_its_own_word(called, run, tmp_path):
     place = run.folder.location
     result = called("discover", place)
     assert_mistake(result, f"to allow running it, add model.entry={ENTRY}")
-    assert find_target(place) == Target(place, f"entry:{ENTRY}")
+    assert find_target(place) == CheckpointRef(place, f"entry:{ENTRY}")
     assert find_target(place).location == f"entry:{ENTRY}"
     assert_mistake(called("export", place, "out"), "it has no weights to export")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framework.evaluation import FeatureSpec, ImageSide, SourceSpec, merge_in_order
+from framework.evaluation import FeatureSpec, ImageSetSpec, SourceSpec, merge_in_order
 from framework.evaluation.sources.shards import spans
 from framework.evaluation.values.compute import prefix_moments
 from framework.evaluation.values.moments import source_moments
@@ -18,7 +18,7 @@ from framework.orchestration.pool.tasks import TaskResources, run_shard, task_de
 from framework.orchestration.scoring.features import FeatureComputer
 
 KIND = "NVIDIA L4"
-SIDE = ImageSide(count=5000, split="all", height=8, width=8, channels=3, digest="b" * 64)
+SIDE = ImageSetSpec(count=5000, split="all", height=8, width=8, channels=3, digest="b" * 64)
 SOURCE = SourceSpec("files", "faces", SIDE)
 
 
@@ -30,10 +30,10 @@ class Here:
 
     device_of_task = staticmethod(task_device)
 
-    def map(self, function, arguments, *, name, done=None, needs=None):
+    def map(self, function, arguments, *, name, done=None, node_files=None):
         for number, given in enumerate(arguments, start=1):
             self.names.append(name)
-            yield run_shard((needs,), function, given)
+            yield run_shard((node_files,), function, given)
             if done is not None:
                 done(number, len(arguments))
 
@@ -42,8 +42,8 @@ def cluster(cores, gpus):
     return Cluster(True, "here", None, ((float(cores), float(gpus)),))
 
 
-def computer(crew, **more):
-    return FeatureComputer(crew, Path("cache"), 1, lambda _: lambda *_: None, **more)
+def computer(pool, **more):
+    return FeatureComputer(pool, Path("cache"), 1, lambda _: lambda *_: None, **more)
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,9 @@ def test_moments_are_made_where_the_features_were_and_the_rest_on_cpus(rows):
 
 
 def test_on_cpus_one_crew_does_it_all(rows):
-    crew = Here()
-    prefix_moments(rows, [5000], computer(crew).parts_pool("score"))
-    assert crew.names == ["score: moments"] * 20  # a shard each, as ever
+    pool = Here()
+    prefix_moments(rows, [5000], computer(pool).parts_pool("score"))
+    assert pool.names == ["score: moments"] * 20  # a shard each, as ever
 
 
 @pytest.mark.parametrize("device", [None, KIND])
@@ -93,7 +93,7 @@ def test_a_process_of_another_kind_computes_nothing_for_a_crew():
     features = FeatureSpec("inception", "weights.pth", "a" * 64, 64)
     source = dataclasses.replace(SOURCE, side=SIDE.model_copy(update={"device": KIND}))
     with pytest.raises(Exception, match="a process has no GPU, but its pool has NVIDIA L4"):
-        source_moments(source, features, blocks=1, crew=Here(), name="test")
+        source_moments(source, features, blocks=1, pool=Here(), name="test")
 
 
 def test_what_wants_no_gpu_has_the_cluster_s_width_and_leaves_nobody_waiting():

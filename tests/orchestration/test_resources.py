@@ -11,7 +11,7 @@ from framework.orchestration.context import say_wait
 from framework.orchestration.pool.tasks import TaskResources, gpus_of_scores, gpus_of_tasks, task_resources
 from framework.orchestration.trial.driver import trainer_of
 from framework.orchestration.trial.resources import DRIVER_CORES, plan
-from framework.orchestration.trial.spec import TrialWork
+from framework.orchestration.trial.spec import TrialSpec
 from framework.runs import RunFolder
 
 
@@ -181,7 +181,7 @@ def test_two_ranks_that_may_share_a_card_talk_by_gloo(tmp_path, share, workers, 
     )
     run = RunFolder.create(experiment, ["python"], data={})
     made = plan(experiment.compute, cluster(8, gpus=1.0 if share < 1 else 2.0))
-    work = TrialWork(run.folder.location, "single", {}, experiment, "", made, None)
+    work = TrialSpec(run.folder.location, "single", {}, experiment, "", made, None)
     assert trainer_of(work, queue.SimpleQueue()).backend_config.backend == backend
 
 

@@ -10,7 +10,7 @@ from framework.checkpoint import load_generator
 from framework.checkpoint.reference import best_target
 from framework.config import with_overrides
 from framework.latents.directions.direction import load_direction
-from framework.orchestration.context import Study, prepare_images, train_assessors
+from framework.orchestration.context import RunContext, prepare_images, train_assessors
 from framework.orchestration.studies.discover import discover_directions
 from framework.orchestration.studies.photos import read_photos
 from framework.orchestration.studies.project import project_photos
@@ -45,7 +45,7 @@ class Teller:
     def say(self, text):
         self.said.append(text)
 
-    def progress(self, text):
+    def update(self, text):
         pass
 
     def counter(self, what):
@@ -68,21 +68,21 @@ def measure(run, photo, cluster):
     assessors = train_assessors(run, images, teller)
     target, found = best_target(run), {}
 
-    def study(**keys):
+    def context(**keys):
         teller.said, teller.steps = [], {}
         asked = RunFolder(run.folder, with_overrides(run.experiment, keys))
-        return Study(asked, images, assessors, cluster, teller)
+        return RunContext(asked, images, assessors, cluster, teller)
 
     def directions(workers):
         run.folder.delete("directions")
         files = {}
         for method, keys in FINDERS.items():
-            asked = study(**{"latents.directions.method": method, "evaluation.workers": workers, **keys})
+            asked = context(**{"latents.directions.method": method, "evaluation.workers": workers, **keys})
             files |= {file: load_direction(run.directions, file).digest for file in discover_directions(asked, target)}
         return files
 
     found["discovered"] = [directions(1), directions(2)]
-    asked = study(**{"latents.directions.method": "ganalyze", **FINDERS["ganalyze"]})
+    asked = context(**{"latents.directions.method": "ganalyze", **FINDERS["ganalyze"]})
     discover_directions(asked, target)
     found["asked again"] = [teller.said, teller.steps]
 
@@ -95,7 +95,7 @@ def measure(run, photo, cluster):
             "latents.steering.strengths": [-1.0, 0.0, 1.0],
             "evaluation.workers": workers,
         }
-        effects = steer(study(**keys), target)
+        effects = steer(context(**keys), target)
         return [effects, sorted(teller.steps)]
 
     found["steered"] = [steered(1, anew=True), steered(2, anew=True), steered(2, anew=False)]
@@ -103,7 +103,7 @@ def measure(run, photo, cluster):
     def projected(workers):
         photos = read_photos([photo], load_generator(target.location))
         keys = {"latents.projection.steps": 10, "latents.projection.controls": 1, "evaluation.workers": workers}
-        return project_photos(study(**keys), target, photos)
+        return project_photos(context(**keys), target, photos)
 
     found["projected"] = [projected(1), projected(2)]
     return found

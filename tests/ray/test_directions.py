@@ -133,6 +133,6 @@ def test_a_photograph_that_is_none(refused, tmp_path):
     assert refused("project", "nowhere.jpg") == "error: nowhere.jpg: cannot be read (No such file or directory)"
     assert refused("project", "text.jpg") == "error: text.jpg: not an image"
     (tmp_path / "more").mkdir()
-    for place in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
-        Image.new("RGB", (64, 64)).save(place)
+    for models in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
+        Image.new("RGB", (64, 64)).save(models)
     assert "more/me.png: another photograph has the same name me" in refused("project", "me.png", "more/me.png")

@@ -20,7 +20,7 @@ from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, LatentsConfig, experiment_from_text, flat_latents, with_overrides
 from framework.data import PackedStore
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.protocol import ImageSide, Protocol, make_score
+from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, make_score
 from framework.images import grid, png_bytes
 from framework.latents.arithmetic.document import document_of
 from framework.latents.arithmetic.picture import draw
@@ -181,8 +181,8 @@ def _score(value: float, *, count: int) -> dict[str, Any]:
     """One by the assessor's features, of so many generated images."""
     measurer, images = _assessors().measurer, _images()
     features = FeatureSpec("assessor", "nowhere", measurer.digest, measurer.feature_size, "none")
-    real = ImageSide(count=len(images.training_indices), split="training", digest=images.digest, **SIZE)
-    protocol = Protocol.of(features, real=real, fake=ImageSide(count=count, split="generated", seed=0, **SIZE))
+    real = ImageSetSpec(count=len(images.training_indices), split="training", digest=images.digest, **SIZE)
+    protocol = Protocol.of(features, real=real, fake=ImageSetSpec(count=count, split="generated", seed=0, **SIZE))
     return make_score(protocol.name, value, protocol)
 
 

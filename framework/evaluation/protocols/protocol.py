@@ -28,7 +28,7 @@ class FeatureSource(_Frozen):
     sha256: Digest
 
 
-class ImageSide(_Frozen):
+class ImageSetSpec(_Frozen):
     """The images of one side of a comparison.
 
     Attributes:
@@ -89,9 +89,9 @@ class Protocol(_Frozen):
     features: FeatureSource
     tap: int
     resize: str
-    real: ImageSide | None = None
-    fake: ImageSide
-    held_out: ImageSide | None = None
+    real: ImageSetSpec | None = None
+    fake: ImageSetSpec
+    held_out: ImageSetSpec | None = None
     pixels: str
     precision: str = PRECISION
     settings: dict[str, Setting] = {}
@@ -103,9 +103,9 @@ class Protocol(_Frozen):
         cls,
         features: FeatureSpec,
         *,
-        fake: ImageSide,
-        real: ImageSide | None = None,
-        held_out: ImageSide | None = None,
+        fake: ImageSetSpec,
+        real: ImageSetSpec | None = None,
+        held_out: ImageSetSpec | None = None,
         metric: MetricName = "fid",
         settings: Settings | None = None,
         seeds: int = 1,
@@ -196,14 +196,14 @@ def make_score(
     return {"metric": metric, "value": float(value), **present, "protocol": protocol.document()}
 
 
-def _name(metric: MetricName, features: FeatureSpec, *, fake: ImageSide) -> str:
+def _name(metric: MetricName, features: FeatureSpec, *, fake: ImageSetSpec) -> str:
     if features.kind == "assessor" and METRICS[metric].assessor_name is None:
         raise EvaluationError(f"{metric}: needs Inception's classes, which an assessor does not have")
     clean = features.resize_name == "clean"
     return score_name(metric, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count)
 
 
-def _repeated(features: FeatureSpec, sides: list[ImageSide]) -> str:
+def _repeated(features: FeatureSpec, sides: list[ImageSetSpec]) -> str:
     grey = features.kind == "inception" and any(side.channels == 1 for side in sides)
     return "; grey repeated to 3 channels" if grey else ""
 

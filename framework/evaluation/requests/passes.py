@@ -12,7 +12,7 @@ from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.resolving import resolve_features
 from framework.evaluation.protocols.named import NamedProtocol, smaller_protocol
-from framework.evaluation.protocols.protocol import Engine, ImageSide, Protocol
+from framework.evaluation.protocols.protocol import Engine, ImageSetSpec, Protocol
 from framework.evaluation.sources.source import SourceSpec, drawn
 
 
@@ -60,7 +60,7 @@ class Request:
         return self.named.name if self.named else self.metric
 
     def protocol(
-        self, features: FeatureSpec, *, fake: ImageSide, real: ImageSide, held_out: ImageSide | None = None
+        self, features: FeatureSpec, *, fake: ImageSetSpec, real: ImageSetSpec, held_out: ImageSetSpec | None = None
     ) -> Protocol:
         """The protocol of the score of these sides; sides that the metric does not need are omitted.
 
@@ -79,7 +79,7 @@ class Request:
             engine=self.engine,
         )
 
-    def _check_counts(self, *, real: ImageSide, fake: ImageSide) -> None:
+    def _check_counts(self, *, real: ImageSetSpec, fake: ImageSetSpec) -> None:
         if self.named is None:
             return
         if METRICS[self.metric].has_real and (real.count is None or real.count < self.named.least_real):
@@ -95,7 +95,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Pass:
+class ScoringPass:
     """Scores that share one pass over the images: the same extractor and the same samples.
 
     Scores may need different numbers of samples: a smaller sample is a prefix of a larger one.
@@ -145,7 +145,7 @@ def needs_rows(requests: Iterable[Request]) -> bool:
     return any(request.needs_features for request in requests) or len({request.samples for request in requests}) > 1
 
 
-def passes(requests: Iterable[Request]) -> list[Pass]:
+def passes(requests: Iterable[Request]) -> list[ScoringPass]:
     """Groups requests into passes; passes, and the requests of each, keep the order of the requests."""
     groups: dict[tuple, list[Request]] = {}
     for request in requests:
@@ -159,12 +159,12 @@ def passes(requests: Iterable[Request]) -> list[Pass]:
             request.engine,
         )
         groups.setdefault(key, []).append(request)
-    return [Pass(tuple(group)) for group in groups.values()]
+    return [ScoringPass(tuple(group)) for group in groups.values()]
 
 
 def pair_passes(
     requests: Iterable[Request], *, reference: SourceSpec, scored: SourceSpec
-) -> list[tuple[Pass, SourceSpec, SourceSpec]]:
+) -> list[tuple[ScoringPass, SourceSpec, SourceSpec]]:
     """The passes of `evaluate A B`, each with its reference and the images that it scores.
 
     A metric uses all images in their own order; a named protocol uses exactly as many as it requires, drawn by its

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any, Self
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.data import PackedStore
 from framework.errors import CheckpointError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.resolving import resolve_features
-from framework.evaluation.protocols.protocol import ImageSide, Protocol, same_but_device
-from framework.evaluation.requests.passes import Pass, Request, passes
+from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, same_but_device
+from framework.evaluation.requests.passes import Request, ScoringPass, passes
 from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.source import store_spec
 from framework.runs import RunFolder
 
 
 @dataclass(frozen=True)
-class RunSides:
+class RunImageSets:
     """The images of a run as sides of its scores.
 
     Attributes:
@@ -29,8 +29,8 @@ class RunSides:
         device: The type of GPU that features of samples are computed on; None for CPUs.
     """
 
-    training: ImageSide
-    held_out: ImageSide | None
+    training: ImageSetSpec
+    held_out: ImageSetSpec | None
     device: str | None = None
 
     @classmethod
@@ -52,7 +52,7 @@ class RunSides:
             raise CheckpointError(f"{run.folder.location}/run.json: lacks {', '.join(missing)} of the images")
         shape = {"height": about["resolution"], "width": about["resolution"], "channels": about["channels"]}
         training, held_out = (
-            ImageSide(count=about[split], split=split, digest=about["digest"], **shape) if about[split] > 1 else None
+            ImageSetSpec(count=about[split], split=split, digest=about["digest"], **shape) if about[split] > 1 else None
             for split in ("training", "held_out")
         )
         if training is None:
@@ -68,15 +68,15 @@ class RunSides:
         assert training is not None
         return dataclasses.replace(self, training=training, held_out=held_out, device=device)
 
-    def generated(self, *, samples: int, seed: int) -> ImageSide:
+    def generated(self, *, samples: int, seed: int) -> ImageSetSpec:
         """The side of generated images."""
         real = self.training
         shape = {"height": real.height, "width": real.width, "channels": real.channels}
-        return ImageSide(count=samples, split="generated", seed=seed, device=self.device, **shape)
+        return ImageSetSpec(count=samples, split="generated", seed=seed, device=self.device, **shape)
 
 
 @dataclass(frozen=True)
-class RunRequests:
+class RunScoringPass:
     """One pass over checkpoints of a run.
 
     Args:
@@ -87,8 +87,8 @@ class RunRequests:
     """
 
     run: RunFolder
-    sides: RunSides
-    made: Pass
+    sides: RunImageSets
+    made: ScoringPass
     features: FeatureSpec
 
     def protocol(self, request: Request) -> Protocol:
@@ -101,7 +101,7 @@ class RunRequests:
         """The same pass with features computed on this type of GPU; None for CPUs."""
         return dataclasses.replace(self, sides=self.sides.on(device))
 
-    def known(self, target: Target) -> list[dict[str, Any]]:
+    def known(self, target: CheckpointRef) -> list[dict[str, Any]]:
         """The scores of this pass that scores.json has for a checkpoint, computed on any device."""
         digest = load_generator(target.location).digest
         scores = [
@@ -112,7 +112,7 @@ class RunRequests:
         documents = [self.protocol(request).document() for request in self.made.requests]
         return [score for document in documents for score in scores if same_but_device(score["protocol"], document)]
 
-    def missing(self, target: Target) -> list[Request]:
+    def missing(self, target: CheckpointRef) -> list[Request]:
         """The requests for which a checkpoint has no score yet."""
         known = [score["protocol"] for score in self.known(target)]
         documents = {request: self.protocol(request).document() for request in self.made.requests}
@@ -122,12 +122,12 @@ class RunRequests:
             if not any(same_but_device(protocol, document) for protocol in known)
         ]
 
-    def todo(self, targets: Sequence[Target]) -> list[tuple[Target, list[Request]]]:
+    def todo(self, targets: Sequence[CheckpointRef]) -> list[tuple[CheckpointRef, list[Request]]]:
         """The checkpoints that lack scores, each with the requests to compute."""
         return [(target, requests) for target in targets if (requests := self.missing(target))]
 
 
-def run_requests(run: RunFolder, sides: RunSides, *, assessor_folder: Path | None) -> list[RunRequests]:
+def run_scoring_passes(run: RunFolder, sides: RunImageSets, *, assessor_folder: Path | None) -> list[RunScoringPass]:
     """The passes that the evaluation settings of a run request.
 
     Args:
@@ -142,7 +142,7 @@ def run_requests(run: RunFolder, sides: RunSides, *, assessor_folder: Path | Non
     features = resolve_features(settings, assessor_folder=assessor_folder)
     requests = requested(settings, features=features, has_held_out=sides.held_out is not None)
     run_passes = [
-        RunRequests(run, sides, one_pass, one_pass.features(settings, assessor_folder=assessor_folder))
+        RunScoringPass(run, sides, one_pass, one_pass.features(settings, assessor_folder=assessor_folder))
         for one_pass in passes(requests)
     ]
     for run_pass in run_passes:

@@ -9,12 +9,12 @@ from framework.checkpoint import load_generator
 from framework.data import PackedStore, open_store
 from framework.errors import EvaluationError
 from framework.evaluation.features.resizing import Images
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.sources.files import ImageFiles
 from framework.evaluation.sources.shards import Reader
 
 
-def generator_reader(location: str, side: ImageSide, *, device: str) -> Reader:
+def generator_reader(location: str, side: ImageSetSpec, *, device: str) -> Reader:
     """A reader of a generator's samples of the side's seed."""
     generator, seed = load_generator(location, device), side.seed or 0
     if generator.digest != side.digest:
@@ -22,7 +22,7 @@ def generator_reader(location: str, side: ImageSide, *, device: str) -> Reader:
     return lambda start, stop: generator.images(generator.sample_latents(stop - start, seed, start=start))
 
 
-def files_reader(location: str, side: ImageSide, *, order_seed: int | None) -> Reader:
+def files_reader(location: str, side: ImageSetSpec, *, order_seed: int | None) -> Reader:
     """A reader of the images of a folder or archive; it gives a list if they differ in size."""
     files, expected = ImageFiles(Path(location)), side.sampled_from or side.count
     if len(files.names) != expected:
@@ -35,7 +35,7 @@ def files_reader(location: str, side: ImageSide, *, order_seed: int | None) -> R
     return _in_order(choose, len(files.names), seed=order_seed)
 
 
-def store_reader(location: str, side: ImageSide, *, order_seed: int | None) -> Reader:
+def store_reader(location: str, side: ImageSetSpec, *, order_seed: int | None) -> Reader:
     """A reader of the packed images of the side's split."""
     store = open_store(Path(location))
     if store.digest != side.digest:

@@ -17,7 +17,7 @@ from framework.data import PackedStore, open_store
 from framework.errors import DataError, EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec, build_extractor
 from framework.evaluation.features.resizing import SIDE
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.sources.files import ImageFiles
 from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
@@ -41,7 +41,7 @@ class SourceSpec:
 
     kind: Literal["files", "store", "generator", "statistics"]
     location: str
-    side: ImageSide
+    side: ImageSetSpec
     order_seed: int | None = None
 
     @property
@@ -89,7 +89,7 @@ def store_spec(store: PackedStore, *, split: Literal["training", "held_out", "al
     if count < 2:
         part = {"training": " for training", "held_out": " held out", "all": ""}[split]
         raise EvaluationError(f"{store.path}: has {count} images{part}; a score needs at least 2")
-    side = ImageSide(
+    side = ImageSetSpec(
         count=count, split=split, height=height, width=width, channels=channels, digest=store.digest
     )  # fmt: skip
     return SourceSpec("store", str(store.path), side)
@@ -210,7 +210,7 @@ def _expected_device(source: SourceSpec, device: str) -> str:
 
 def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:
     generator = load_generator(location)
-    side = ImageSide(
+    side = ImageSetSpec(
         count=samples,
         split="generated",
         height=generator.resolution,
@@ -224,7 +224,7 @@ def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:
 
 def _statistics_spec(path: Path) -> SourceSpec:
     statistics = read_statistics(path)
-    side = ImageSide(
+    side = ImageSetSpec(
         count=statistics.count, split="statistics", height=None, width=None, channels=3, digest=statistics.digest
     )  # fmt: skip
     return SourceSpec("statistics", str(path), side)
@@ -248,7 +248,7 @@ def _files_spec(path: Path, *, mixed: bool) -> SourceSpec:
     if first is None or len(files.names) < 2:
         raise EvaluationError(f"{path}: holds 1 image; a score needs at least 2 on each side")
     width, height = (None, None) if other else first
-    side = ImageSide(
+    side = ImageSetSpec(
         count=len(files.names), split="all", height=height, width=width, channels=3, digest=digest.hexdigest()
     )
     return SourceSpec("files", str(path), side)

@@ -30,9 +30,9 @@ from framework.evaluation.values.parts import (
     opened,
     products_part,
     radii_part,
-    second_opinion_part,
     splits_part,
     subsets_part,
+    torchmetrics_part,
 )
 from framework.metrics import (
     KernelDistance,
@@ -72,7 +72,7 @@ class Value:
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
+class FeatureSet:
     """Features and moments of the images of a pass; each is None if no metric of the pass needs it.
 
     Attributes:
@@ -97,7 +97,7 @@ class Sides:
         return [Path(place) for place in (*of_real, self.fake_features, self.logits) if isinstance(place, str)]
 
 
-def measure(requests: Sequence[Request], sides: Sides, pool: PartsPool) -> dict[Request, Value]:
+def measure(requests: Sequence[Request], sides: FeatureSet, pool: PartsPool) -> dict[Request, Value]:
     """The value of each request.
 
     Args:
@@ -125,7 +125,7 @@ def by_torchmetrics(
     """The values of requests whose engine is torchmetrics, each metric in a process of the pool."""
     fakes = [dataclasses.replace(fake, side=fake.side.model_copy(update={"count": each.samples})) for each in requests]
     work = [([request.metric], features, real, source) for request, source in zip(requests, fakes, strict=True)]
-    values = pool.map(second_opinion_part, work, "torchmetrics")
+    values = pool.map(torchmetrics_part, work, "torchmetrics")
     return {request: Value(*value[request.metric]) for request, value in zip(requests, values, strict=True)}
 
 
@@ -154,7 +154,7 @@ class _Asked:
 
     metrics: frozenset[str]
     count: int
-    sides: Sides
+    sides: FeatureSet
     pool: PartsPool
 
     def settings(self, metric: str) -> Settings:
@@ -164,7 +164,7 @@ class _Asked:
 
 
 def _of_count(
-    count: int, requests: Sequence[Request], sides: Sides, pool: PartsPool
+    count: int, requests: Sequence[Request], sides: FeatureSet, pool: PartsPool
 ) -> Iterator[tuple[Request, Value]]:
     by_metric = {request.metric: request for request in requests if request.samples == count}
     asked = _Asked(frozenset(by_metric), count, sides, pool)

@@ -6,13 +6,13 @@ import torch
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.sources.shards import merge_in_order, spans
 from framework.evaluation.sources.source import SourceSpec, source_shard_features, source_shard_moments
-from framework.evaluation.values.pool import Crew, Done
+from framework.evaluation.values.pool import Done, Pool
 from framework.metrics import Moments
 from framework.models.arithmetic.blocks import shards
 
 
 def source_moments(
-    source: SourceSpec, features: FeatureSpec, *, blocks: int, crew: Crew, name: str, done: Done | None = None
+    source: SourceSpec, features: FeatureSpec, *, blocks: int, pool: Pool, name: str, done: Done | None = None
 ) -> Moments:
     """The moments of a source's features.
 
@@ -20,23 +20,23 @@ def source_moments(
         source: The source, whose images are all used; its side has the type of the pool's GPU.
         features: Which features.
         blocks: How many blocks of 32 images are held at a time.
-        crew: The pool that computes them.
+        pool: The pool that computes them.
         name: Shown in Ray's dashboard.
         done: Called with (finished, all) after each of `spans`.
     """
     work = [
-        (source, features, *span, blocks, crew.device_of_task)
+        (source, features, *span, blocks, pool.device_of_task)
         for span in spans(source.count, device=source.side.device)
     ]
-    return merge_in_order(crew.map(source_shard_moments, work, name=name, done=done))
+    return merge_in_order(pool.map(source_shard_moments, work, name=name, done=done))
 
 
 def source_features(
-    source: SourceSpec, features: FeatureSpec, *, blocks: int, crew: Crew, name: str
+    source: SourceSpec, features: FeatureSpec, *, blocks: int, pool: Pool, name: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The features [n,d] of a few thousand images, in memory, and their logits if the specification has them."""
-    work = [(source, features, *shard, blocks, crew.device_of_task) for shard in shards(source.count)]
-    rows = np.concatenate(list(crew.map(source_shard_features, work, name=name)))
+    work = [(source, features, *shard, blocks, pool.device_of_task) for shard in shards(source.count)]
+    rows = np.concatenate(list(pool.map(source_shard_features, work, name=name)))
     return rows[:, : features.tap], rows[:, features.tap :] if features.logits else None
 
 

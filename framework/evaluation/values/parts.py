@@ -9,7 +9,7 @@ import numpy as np
 
 from framework.evaluation import FeatureSpec, SourceSpec
 from framework.evaluation.values.moments import rows_moments
-from framework.evaluation.values.pool import Crew, DeviceOfTask, Needs
+from framework.evaluation.values.pool import DeviceOfTask, NodeFiles, Pool
 from framework.metrics import (
     KnnRadii,
     Moments,
@@ -32,7 +32,7 @@ class PartsPool:
     """A pool that computes the parts of metrics.
 
     Args:
-        crew: Computes all parts except moments.
+        pool: Computes all parts except moments.
         name: Shown in Ray's dashboard.
         needs: The files of features, for nodes that lack them.
         gpus: The pool that computed the features on GPUs; None for CPUs. It also sums their moments, so these are
@@ -40,21 +40,21 @@ class PartsPool:
         device: The type of these GPUs.
     """
 
-    crew: Crew
+    pool: Pool
     name: str
-    needs: Needs | None = None
-    gpus: Crew | None = None
+    node_files: NodeFiles | None = None
+    gpus: Pool | None = None
     device: str | None = None
 
     def map(self, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
         """The results in order."""
-        return self.crew.map(function, arguments, name=f"{self.name}: {what}", needs=self.needs)
+        return self.pool.map(function, arguments, name=f"{self.name}: {what}", node_files=self.node_files)
 
     def map_moments(self, arguments: Sequence[tuple]) -> Iterator[Moments]:
         """The results of `moments_part` in order."""
-        crew = self.gpus or self.crew
-        work = [(*each, crew.device_of_task) for each in arguments]
-        return crew.map(moments_part, work, name=f"{self.name}: moments", needs=self.needs)
+        pool = self.gpus or self.pool
+        work = [(*each, pool.device_of_task) for each in arguments]
+        return pool.map(moments_part, work, name=f"{self.name}: moments", node_files=self.node_files)
 
 
 def opened(features: Features) -> np.ndarray:
@@ -102,10 +102,10 @@ def nearest_part(held_out: Features, real: Features, start: int, stop: int) -> n
     return nearest(opened(held_out)[start:stop], opened(real))[0]
 
 
-def second_opinion_part(
+def torchmetrics_part(
     metrics: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
 ) -> dict[str, tuple[float, float | None]]:
     """Values and standard deviations by torchmetrics, from the images themselves."""
-    from framework.evaluation.values.torchmetrics_check import second_opinion
+    from framework.evaluation.values.torchmetrics_check import torchmetrics_values
 
-    return second_opinion(metrics, features, real=real, fake=fake)
+    return torchmetrics_values(metrics, features, real=real, fake=fake)

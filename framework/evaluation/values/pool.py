@@ -9,15 +9,15 @@ DeviceOfTask = Callable[[], str]
 """A module-level function that gives the device on which the calling process computes."""
 
 
-class Needs(Protocol):
+class NodeFiles(Protocol):
     """Files that a task reads."""
 
-    def bring(self) -> None:
+    def ensure_local(self) -> None:
         """Copies the files that this node lacks."""
         ...
 
 
-class Crew(Protocol):
+class Pool(Protocol):
     """Computes shards of work, with Ray tasks or with actors, which keep loaded models."""
 
     @property
@@ -32,7 +32,7 @@ class Crew(Protocol):
         *,
         name: str,
         done: Done | None = None,
-        needs: Needs | None = None,
+        node_files: NodeFiles | None = None,
     ) -> Iterator[Any]:
         """Yields `function(*arguments[i])` for each i, in order.
 

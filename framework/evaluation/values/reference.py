@@ -13,28 +13,28 @@ from framework.data.locking import locked
 from framework.errors import EvaluationError, StorageError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.inception import CLASSES
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.values.feature_file import FeatureFile
 from framework.metrics import Moments
 from framework.storage import open_folder
 
-_LATER = ("sampled_from", "sample_seed", "device")  # fields of ImageSide that the first stored files did not have
+_LATER = ("sampled_from", "sample_seed", "device")  # fields of ImageSetSpec that the first stored files did not have
 # Shards -> (start, features [n,d]) of each, in any order.
 ComputeShards = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, np.ndarray]]]
 
 
-def statistics_name(features: FeatureSpec, side: ImageSide) -> str:
+def statistics_name(features: FeatureSpec, side: ImageSetSpec) -> str:
     """The file name of moments: a digest of the features and the images, independent of paths."""
     return f"{_key(features, side)}.safetensors"
 
 
-def features_name(features: FeatureSpec, side: ImageSide, *, part: str = "features") -> str:
+def features_name(features: FeatureSpec, side: ImageSetSpec, *, part: str = "features") -> str:
     """The file name of the features of each image, or of their logits."""
     return f"{_key(features, side)}{'' if part == 'features' else f'-{part}'}.npy"
 
 
 def real_statistics(
-    features: FeatureSpec, side: ImageSide, *, compute: Callable[[], Moments], cache: Path
+    features: FeatureSpec, side: ImageSetSpec, *, compute: Callable[[], Moments], cache: Path
 ) -> tuple[Moments, Path]:
     """The moments of a side and the file that stores them; computed if there is no readable file.
 
@@ -59,7 +59,7 @@ def real_statistics(
 
 
 def kept_features(
-    features: FeatureSpec, side: ImageSide, *, compute: ComputeShards, cache: Path
+    features: FeatureSpec, side: ImageSetSpec, *, compute: ComputeShards, cache: Path
 ) -> tuple[Path, Path | None]:
     """The file of the features of all images of a side, [n,d] float32, and that of the logits, if there are any.
 
@@ -113,7 +113,7 @@ def load_moments(path: Path) -> Moments:
         raise EvaluationError(f"{path}: holds no readable moments ({fault}); delete it") from None
 
 
-def _key(features: FeatureSpec, side: ImageSide) -> str:
+def _key(features: FeatureSpec, side: ImageSetSpec) -> str:
     if side.digest is None:
         raise EvaluationError("moments and features are stored by the images' digest, but these images have none")
     images = side.model_dump()

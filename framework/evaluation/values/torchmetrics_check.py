@@ -68,7 +68,7 @@ class _Maker:
         return NoTrainInceptionV3("inception-v3-compat", [output], str(self._file), antialias=False)
 
 
-def second_opinion(
+def torchmetrics_values(
     metrics: Sequence[str], features: FeatureSpec, *, real: SourceSpec, fake: SourceSpec
 ) -> dict[str, tuple[float, float | None]]:
     """The value of each metric by torchmetrics and, if it has one, its standard deviation over subsets or splits.

@@ -123,14 +123,14 @@ def _watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
     """Says when the cluster no longer answers. Ray itself waits for a minute, then aborts the process."""
     ended = threading.Event()
 
-    def watch() -> None:
+    def progress() -> None:
         silent = 0
         while not ended.wait(_WATCH_SECONDS):
             silent = 0 if _listens(address) else silent + 1
             if silent == 2:
                 say(f"Ray: lost connection to the cluster at {address}; the job stops if it does not return")
 
-    threading.Thread(target=watch, name="cluster", daemon=True).start()
+    threading.Thread(target=progress, name="cluster", daemon=True).start()
     try:
         yield
     finally:

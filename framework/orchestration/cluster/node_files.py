@@ -22,7 +22,7 @@ CHUNK_BYTES = 8 * 2**20
 _MOST_READERS = 64
 
 
-class _Depot:
+class _FileServer:
     """The actor on the job's node that reads files for the other nodes."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class _Depot:
 
 
 @dataclass(frozen=True)
-class Depot:
+class FileServer:
     """Serves files of the job's node; sent to every process with its work.
 
     Args:
@@ -53,15 +53,15 @@ class Depot:
     node: str
 
     @classmethod
-    def new(cls) -> "Depot":
+    def new(cls) -> "FileServer":
         """Starts the actor on this node. It lives as long as this process keeps a reference to it."""
         here = this_node()
-        actor = ray.remote(_Depot).options(
-            name="depot", num_cpus=0, max_concurrency=_MOST_READERS, scheduling_strategy=here
+        actor = ray.remote(_FileServer).options(
+            name="file server", num_cpus=0, max_concurrency=_MOST_READERS, scheduling_strategy=here
         )
         return cls(actor.remote(), here.node_id)
 
-    def bring(self, places: Sequence[str]) -> None:
+    def ensure_local(self, places: Sequence[str]) -> None:
         """Ensures that this node has the same files and folders as the job's node.
 
         Raises:
@@ -108,20 +108,20 @@ class Depot:
 
 
 @dataclass(frozen=True)
-class Needs:
+class NodeFiles:
     """Files and folders of the job's node that a piece of work reads.
 
     Args:
-        depot: Serves the files.
+        file_server: Serves the files.
         places: Paths, the same on every node.
     """
 
-    depot: Depot
+    file_server: FileServer
     places: tuple[str, ...]
 
-    def bring(self) -> None:
+    def ensure_local(self) -> None:
         """Copies the files to this node, if it lacks them."""
-        self.depot.bring(self.places)
+        self.file_server.ensure_local(self.places)
 
 
 _brought: set[str] = set()

@@ -21,7 +21,7 @@ from ray.exceptions import RayError
 from framework.orchestration.cluster.nodes import this_node
 
 if TYPE_CHECKING:
-    from framework.orchestration.progress import Watch
+    from framework.orchestration.progress import Progress
 
 SAVE_SECONDS = 8.0
 _REPORT_SECONDS = 3.0  # Ray's controller asks its workers for reports every two seconds
@@ -86,7 +86,7 @@ class StopFlag:
 @contextlib.contextmanager
 def stoppable(
     flag: StopFlag,
-    watch: "Watch",
+    progress: "Progress",
     *,
     running: Callable[[], list[str]],
     under_way: Callable[[], list[str]],
@@ -97,7 +97,7 @@ def stoppable(
 
     Args:
         flag: The flag of the search.
-        watch: Its first interrupt is handled here; the second one, or the one raised here at the end, stops the job.
+        progress: Its first interrupt is handled here; the second one, or the one raised here at the end, stops the job.
         running: Names of the trials that run now.
         under_way: Names of the trials that have started and not reported their end, including all that run.
     """
@@ -114,7 +114,7 @@ def stoppable(
             return
         count = len(running())
         trials = f"{count} running trial{'s' * (count != 1)}"
-        watch.say(f"Stopping: saving {trials} first. Press Ctrl-C again to stop immediately.")
+        progress.say(f"Stopping: saving {trials} first. Press Ctrl-C again to stop immediately.")
         flag.raise_it()
         reporting = set(under_way())
         end = time.monotonic() + SAVE_SECONDS
@@ -127,7 +127,7 @@ def stoppable(
     thread = threading.Thread(target=stop, name="stop", daemon=True)
     thread.start()
     try:
-        with watch.first_interrupt(interrupted):
+        with progress.first_interrupt(interrupted):
             yield
         if signals:  # all trials had saved before the signal that ends the job was sent
             raise KeyboardInterrupt

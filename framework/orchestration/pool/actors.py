@@ -10,15 +10,15 @@ from ray.exceptions import RayActorError
 
 from framework.errors import ClusterError
 from framework.evaluation.values.pool import DeviceOfTask, Done
-from framework.evaluation.values.pool import Needs as Files
+from framework.evaluation.values.pool import NodeFiles as Files
 from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.connect import Cluster, gpu_shares
 from framework.orchestration.cluster.gpus import is_usable, node_gpus
-from framework.orchestration.cluster.node_files import Needs
+from framework.orchestration.cluster.node_files import NodeFiles
 from framework.orchestration.pool.tasks import (
     LOST_WORKER_RETRIES,
+    TaskPool,
     TaskResources,
-    Tasks,
     result_of,
     run_shard,
     task_device,
@@ -33,18 +33,18 @@ _AHEAD = 4  # finished shards per actor that may wait for an earlier one, which 
 class _Member:
     """The actor. Models that it loads stay in the caches of the functions it calls."""
 
-    def __init__(self, needs: Needs | None) -> None:
-        self._needs = needs
+    def __init__(self, node_files: NodeFiles | None) -> None:
+        self._node_files = node_files
 
     def ready(self) -> str | None:
         device = task_device()
         return kind_of(device) if is_usable(device) else None
 
-    def call(self, needs: Files | None, function: Callable[..., Any], arguments: tuple) -> Any:
-        return run_shard((self._needs, needs), function, arguments)
+    def call(self, node_files: Files | None, function: Callable[..., Any], arguments: tuple) -> Any:
+        return run_shard((self._node_files, node_files), function, arguments)
 
 
-class Actors:
+class ActorPool:
     """A pool of actors for the length of a block. If an actor's process is lost, Ray restarts it and its shard.
 
     Only actors that have started get work, so a cluster that cannot hold all of them works with fewer. All actors of a
@@ -60,7 +60,7 @@ class Actors:
         resources: The resources of each actor, and how many were started.
     """
 
-    def __init__(self, resources: TaskResources, *, kind: str, needs: Needs | None = None) -> None:
+    def __init__(self, resources: TaskResources, *, kind: str, node_files: NodeFiles | None = None) -> None:
         workers, kept = one_type(ray.nodes(), resources) if resources.gpus else (resources.workers, {})
         self.resources = dataclasses.replace(resources, workers=workers)
         member = ray.remote(type(kind, (_Member,), {})).options(
@@ -69,13 +69,13 @@ class Actors:
             **resources.options(),
             **kept,
         )
-        self._all: list[Any] = [member.remote(needs) for _ in range(workers)]
+        self._all: list[Any] = [member.remote(node_files) for _ in range(workers)]
         self._starting = {actor.ready.remote(): actor for actor in self._all}
         self._started: list[Any] = []
         self._kind: str | None = None
         self._under_way: dict[Any, tuple[int, Any]] = {}
 
-    def __enter__(self) -> "Actors":
+    def __enter__(self) -> "ActorPool":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -107,7 +107,7 @@ class Actors:
         *,
         name: str,
         done: Done | None = None,
-        needs: Files | None = None,
+        node_files: Files | None = None,
     ) -> Iterator[Any]:
         """The results of a function in order; described in `framework.evaluation.values.pool`."""
         waiting, self._under_way = deque(enumerate(arguments)), {}
@@ -115,7 +115,7 @@ class Actors:
         finished: dict[int, Any] = {}
         for place in range(len(arguments)):
             while place not in finished:
-                self._hand_out(waiting, under_way, (needs, function), name, until=place + _AHEAD * len(self._all))
+                self._hand_out(waiting, under_way, (node_files, function), name, until=place + _AHEAD * len(self._all))
                 ready, _ = ray.wait([*under_way, *self._starting], num_returns=1)
                 for reference in ready:
                     if reference in self._starting:
@@ -197,7 +197,7 @@ def one_type(nodes: Sequence[dict[str, Any]], resources: TaskResources) -> tuple
     return min(resources.workers, fit), {"accelerator_type": most}
 
 
-def cpu_tasks(resources: TaskResources, cluster: Cluster, needs: Needs | None) -> Tasks | None:
+def cpu_tasks(resources: TaskResources, cluster: Cluster, node_files: NodeFiles | None) -> TaskPool | None:
     """A pool on all cores of the cluster, for work without GPUs next to a pool of actors that hold GPUs.
 
     None if the actors hold no GPUs, or if they leave no core free.
@@ -205,7 +205,7 @@ def cpu_tasks(resources: TaskResources, cluster: Cluster, needs: Needs | None) -
     free = cluster.cores - resources.workers * resources.cores
     if not resources.gpus or free < 1:
         return None
-    return Tasks(TaskResources(workers=int(cluster.cores)), needs)
+    return TaskPool(TaskResources(workers=int(cluster.cores)), node_files)
 
 
 def _result(reference: Any, name: str) -> Any:

@@ -14,10 +14,10 @@ from ray.exceptions import RayTaskError
 from framework.config import Experiment
 from framework.errors import ClusterError
 from framework.evaluation.values.pool import DeviceOfTask, Done
-from framework.evaluation.values.pool import Needs as Files
+from framework.evaluation.values.pool import NodeFiles as Files
 from framework.models.arithmetic.blocks import shards
 from framework.orchestration.cluster.connect import Cluster
-from framework.orchestration.cluster.node_files import Needs
+from framework.orchestration.cluster.node_files import NodeFiles
 
 LOST_WORKER_RETRIES = 3
 _SHARED = "LATENTSCAPE_SHARED_GPUS"  # set in tasks that compute on the GPUs of their caller
@@ -104,7 +104,7 @@ def gpus_of_scores(experiment: Experiment, cluster: Cluster) -> float | Literal[
 
 
 @dataclass(frozen=True)
-class Tasks:
+class TaskPool:
     """A pool of Ray tasks. If a task's process is lost, Ray runs the task again.
 
     At most two tasks per worker are submitted at a time, so memory does not grow with their number.
@@ -115,7 +115,7 @@ class Tasks:
     """
 
     resources: TaskResources
-    needs: Needs | None = None
+    node_files: NodeFiles | None = None
 
     @property
     def device_of_task(self) -> DeviceOfTask:
@@ -129,11 +129,11 @@ class Tasks:
         *,
         name: str,
         done: Done | None = None,
-        needs: Files | None = None,
+        node_files: Files | None = None,
     ) -> Iterator[Any]:
         """The results of a function in order; described in `framework.evaluation.values.pool`."""
         task = ray.remote(run_shard).options(name=name, max_retries=LOST_WORKER_RETRIES, **self.resources.options())
-        files = (self.needs, needs)
+        files = (self.node_files, node_files)
         waiting = deque(arguments)
         under_way: deque[Any] = deque()
         resources = self.resources
@@ -171,10 +171,10 @@ def has_gpu() -> bool:
     return ray.is_initialized() and bool(ray.get_runtime_context().get_accelerator_ids()["GPU"])
 
 
-def run_shard(needs: Sequence[Files | None], function: Callable[..., Any], arguments: tuple) -> Any:
+def run_shard(node_files: Sequence[Files | None], function: Callable[..., Any], arguments: tuple) -> Any:
     """Runs a shard in a worker of any pool: copies its files to the node, then calls the function on one thread."""
-    for files in needs:
+    for files in node_files:
         if files is not None:
-            files.bring()
+            files.ensure_local()
     torch.set_num_threads(1)
     return function(*arguments)

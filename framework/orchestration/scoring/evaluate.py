@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.evaluation import Request, SourceSpec, store_spec
-from framework.evaluation.requests.run_metrics import RunRequests, RunSides, run_requests
-from framework.orchestration.context import Study
+from framework.evaluation.requests.run_metrics import RunImageSets, RunScoringPass, run_scoring_passes
+from framework.orchestration.context import RunContext
 from framework.orchestration.scoring.features import run_feature_computer
 from framework.orchestration.scoring.nearest_images import write_nearest
 from framework.orchestration.scoring.score_pass import Reference, Scored, score_pass
 
 
-def evaluate(study: Study, targets: Sequence[Target]) -> list[dict[str, Any]]:
+def evaluate(context: RunContext, targets: Sequence[CheckpointRef]) -> list[dict[str, Any]]:
     """The scores of checkpoints by the run's evaluation settings. They are kept in scores.json and not computed twice.
 
     Returns:
@@ -22,42 +22,44 @@ def evaluate(study: Study, targets: Sequence[Target]) -> list[dict[str, Any]]:
     Raises:
         EvaluationError: A metric cannot be computed here.
     """
-    score_passes = run_requests(study.run, RunSides.of_store(study.images), assessor_folder=study.measurer)
+    score_passes = run_scoring_passes(
+        context.run, RunImageSets.of_store(context.images), assessor_folder=context.measurer
+    )
     for run_pass in score_passes:
         todo = run_pass.todo(targets)
         if todo:
-            _score(study, run_pass, todo)
+            _score(context, run_pass, todo)
     scores_of = {target: [score for run_pass in score_passes for score in run_pass.known(target)] for target in targets}
-    best = study.run.best()
+    best = context.run.best()
     for target, scores in scores_of.items():
         if best is not None and target.checkpoint == best["checkpoint"]:
             for score in scores:
                 if score["protocol"].get("family") == "memorisation":
-                    write_nearest(study, target, score)
+                    write_nearest(context, target, score)
     return [score for scores in scores_of.values() for score in scores]
 
 
-def run_reference(study: Study) -> Reference:
+def run_reference(context: RunContext) -> Reference:
     """The real images of a run: the training images, and the held-out ones if there are at least two."""
-    held_out = len(study.images.held_out_indices) > 1
+    held_out = len(context.images.held_out_indices) > 1
     return Reference(
-        store_spec(study.images, split="training"),
-        store_spec(study.images, split="held_out") if held_out else None,
+        store_spec(context.images, split="training"),
+        store_spec(context.images, split="held_out") if held_out else None,
     )
 
 
-def _score(study: Study, run_pass: RunRequests, todo: Sequence[tuple[Target, list[Request]]]) -> None:
+def _score(context: RunContext, run_pass: RunScoringPass, todo: Sequence[tuple[CheckpointRef, list[Request]]]) -> None:
     """Computes and stores the scores that checkpoints lack; they share the actors and the real images' features."""
     features = run_pass.features
     on_cpus = run_pass.made.requests[0].engine == "torchmetrics"
-    with run_feature_computer(study, features, on_cpus=on_cpus) as computer:
+    with run_feature_computer(context, features, on_cpus=on_cpus) as computer:
         on_device = run_pass.on(computer.device)
         scored = [_scored(on_device, target, requests) for target, requests in todo]
-        for scores in score_pass(features, run_reference(study), scored, computer, say=study.watch.say):
-            study.run.add_scores(scores)
+        for scores in score_pass(features, run_reference(context), scored, computer, say=context.progress.say):
+            context.run.add_scores(scores)
 
 
-def _scored(run_pass: RunRequests, target: Target, requests: list[Request]) -> Scored:
+def _scored(run_pass: RunScoringPass, target: CheckpointRef, requests: list[Request]) -> Scored:
     digest, samples = load_generator(target.location).digest, max(request.samples for request in requests)
     sides = [run_pass.sides.generated(samples=samples, seed=seed) for seed in run_pass.made.seeds]
     return Scored(

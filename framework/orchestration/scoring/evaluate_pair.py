@@ -8,17 +8,17 @@ from framework.checkpoint.foreign import entry_of
 from framework.config import EvaluationConfig, Experiment
 from framework.evaluation import Request, SourceSpec, find_source, pair_passes, requested, resolve_features
 from framework.orchestration.cluster.connect import Cluster
-from framework.orchestration.cluster.node_files import Depot, Needs
+from framework.orchestration.cluster.node_files import FileServer, NodeFiles
 from framework.orchestration.context import say_wait
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
-from framework.orchestration.progress import Watch
+from framework.orchestration.progress import Progress
 from framework.orchestration.scoring.features import feature_computer
 from framework.orchestration.scoring.score_pass import Reference, Scored, score_pass
 from framework.storage import is_uri
 
 
 def pair_requests(
-    reference: str, scored: str, *, settings: EvaluationConfig, watch: Watch
+    reference: str, scored: str, *, settings: EvaluationConfig, progress: Progress
 ) -> tuple[list[Request], list[SourceSpec]]:
     """The scores to compute for two collections of images, and the two collections; computes nothing.
 
@@ -31,13 +31,13 @@ def pair_requests(
         find_source(place, samples=settings.samples, seed=settings.seed, mixed=mixed) for place in (reference, scored)
     ]
     for place, source in zip((reference, scored), sources, strict=True):
-        watch.say(f"{place}: {_described(source)}")
+        progress.say(f"{place}: {_described(source)}")
     has_images = all(source.kind != "statistics" for source in sources)
     return requested(settings, features=features, has_images=has_images), sources
 
 
 def evaluate_pair(
-    reference: str, scored: str, *, experiment: Experiment, cluster: Cluster, watch: Watch
+    reference: str, scored: str, *, experiment: Experiment, cluster: Cluster, progress: Progress
 ) -> list[dict[str, Any]]:
     """The scores of `scored` against `reference`, from all their images or as many as a named protocol requires.
 
@@ -45,20 +45,20 @@ def evaluate_pair(
         EvaluationError: A collection holds no usable images, or a metric cannot be computed from them.
     """
     settings = experiment.evaluation
-    requests, sources = pair_requests(reference, scored, settings=settings, watch=watch)
+    requests, sources = pair_requests(reference, scored, settings=settings, progress=progress)
     scores: list[dict[str, Any]] = []
     prepared = [
         (one_pass, one_pass.features(settings, assessor_folder=None), real, fake)
         for one_pass, real, fake in pair_passes(requests, reference=sources[0], scored=sources[1])
     ]
     resources = task_resources(settings.workers, cluster, gpus=gpus_of_scores(experiment, cluster))
-    say_wait(resources, cluster, watch)
+    say_wait(resources, cluster, progress)
     weights = {spec.path for _, spec, _, _ in prepared}
     files = [source.location for source in sources if not is_uri(source.location) and not entry_of(source.location)]
-    depot = None if cluster.embedded else Depot.new()
+    file_server = None if cluster.embedded else FileServer.new()
 
-    def needs(*places: Path | str) -> Needs | None:
-        return None if depot is None else Needs(depot, tuple(map(str, places)))
+    def node_files(*places: Path | str) -> NodeFiles | None:
+        return None if file_server is None else NodeFiles(file_server, tuple(map(str, places)))
 
     with (
         tempfile.TemporaryDirectory(prefix="latentscape-") as folder,
@@ -67,8 +67,8 @@ def evaluate_pair(
             cluster,
             cache=Path(folder),
             blocks=settings.feature_batch_blocks,
-            counter=watch.counter,
-            needs=needs,
+            counter=progress.counter,
+            node_files=node_files,
             files=(*weights, *files),
         ) as computer,
     ):
@@ -76,7 +76,7 @@ def evaluate_pair(
             sides = {"real": computer.on_device(real).side, "fake": computer.on_device(fake).side}
             protocols = {request: request.protocol(features, **sides) for request in one_pass.requests}
             images = Scored(scored, protocols, [fake])
-            for pass_scores in score_pass(features, Reference(real), [images], computer, say=watch.say):
+            for pass_scores in score_pass(features, Reference(real), [images], computer, say=progress.say):
                 scores += pass_scores
     return scores
 

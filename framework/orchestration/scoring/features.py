@@ -13,14 +13,14 @@ from framework.evaluation.sources.shards import spans
 from framework.evaluation.sources.source import source_shard_features
 from framework.evaluation.values.compute import PartsPool, prefix_moments
 from framework.evaluation.values.moments import source_moments
-from framework.evaluation.values.pool import Crew, Done
+from framework.evaluation.values.pool import Done, Pool
 from framework.evaluation.values.reference import kept_features
 from framework.metrics import Moments
 from framework.models.arithmetic.blocks import SHARD_IMAGES
 from framework.orchestration.cluster.connect import Cluster
-from framework.orchestration.cluster.node_files import Needs
-from framework.orchestration.context import Study
-from framework.orchestration.pool.actors import Actors, cpu_tasks
+from framework.orchestration.cluster.node_files import NodeFiles
+from framework.orchestration.context import RunContext
+from framework.orchestration.pool.actors import ActorPool, cpu_tasks
 from framework.orchestration.pool.tasks import TaskResources
 
 
@@ -29,7 +29,7 @@ class FeatureComputer:
     """Computes features and moments of images.
 
     Args:
-        crew: The pool that computes features.
+        pool: The pool that computes features.
         cache: The cache folder.
         blocks: How many blocks of 32 images are held at a time.
         counter: Starts a progress line.
@@ -38,13 +38,13 @@ class FeatureComputer:
         needs: Gives the files of this node that a shard reads; returns None if all nodes have them.
     """
 
-    crew: Crew
+    pool: Pool
     cache: Path
     blocks: int
     counter: Callable[[str], Done]
     device: str | None = None
-    beside: Crew | None = None
-    needs: Callable[..., Needs | None] = lambda *_: None
+    beside: Pool | None = None
+    node_files: Callable[..., NodeFiles | None] = lambda *_: None
 
     def on_device(self, source: SourceSpec) -> SourceSpec:
         """The source, with the type of this pool's GPU in its side, which the protocol records."""
@@ -54,16 +54,16 @@ class FeatureComputer:
 
     def parts_pool(self, name: str, files: Sequence[Path | str] = ()) -> PartsPool:
         """The pool that computes metrics from features; `files` are those files of this node that hold features."""
-        gpus = self.crew if self.device else None
-        needs = self.needs(*files) if files else None
-        return PartsPool(self.beside or self.crew, name, needs, gpus=gpus, device=self.device)
+        gpus = self.pool if self.device else None
+        node_files = self.node_files(*files) if files else None
+        return PartsPool(self.beside or self.pool, name, node_files, gpus=gpus, device=self.device)
 
     def moments(self, source: SourceSpec, features: FeatureSpec, *, name: str) -> Moments:
         """Moments of the features; nothing is stored."""
         source = self.on_device(source)
         start, stop = spans(source.count, device=self.device)[0]
         done = self.counter(f"{name}, by {stop - start if self.device else SHARD_IMAGES} images")
-        return source_moments(source, features, blocks=self.blocks, crew=self.crew, name=name, done=done)
+        return source_moments(source, features, blocks=self.blocks, pool=self.pool, name=name, done=done)
 
     def kept_moments(
         self, source: SourceSpec, features: FeatureSpec, *, name: str, rows: str | None = None
@@ -92,10 +92,10 @@ class FeatureComputer:
         source = self.on_device(source)
 
         def compute(missing: Sequence[tuple[int, int]]) -> Iterator[tuple[int, np.ndarray]]:
-            work = [(source, features, start, stop, self.blocks, self.crew.device_of_task) for start, stop in missing]
+            work = [(source, features, start, stop, self.blocks, self.pool.device_of_task) for start, stop in missing]
             done = self.counter(f"{name}, by 256 images")
             starts = (start for start, _ in missing)
-            yield from zip(starts, self.crew.map(source_shard_features, work, name=name, done=done), strict=True)
+            yield from zip(starts, self.pool.map(source_shard_features, work, name=name, done=done), strict=True)
 
         rows, logits = kept_features(features, source.side, compute=compute, cache=self.cache)
         return str(rows), None if logits is None else str(logits)
@@ -109,7 +109,7 @@ def feature_computer(
     cache: Path,
     blocks: int,
     counter: Callable[[str], Done],
-    needs: Callable[..., Needs | None],
+    node_files: Callable[..., NodeFiles | None],
     files: Sequence[Path | str],
 ) -> Iterator[FeatureComputer]:
     """Starts actors that compute features, and ends them after the block.
@@ -123,13 +123,13 @@ def feature_computer(
         needs: Gives files of this node that a shard reads; returns None if all nodes have them.
         files: The files that every actor reads.
     """
-    with Actors(resources, kind="Scorer", needs=needs(*files)) as crew:
-        beside = cpu_tasks(crew.resources, cluster, needs(*files))
-        yield FeatureComputer(crew, cache, blocks, counter, device=crew.device(), beside=beside, needs=needs)
+    with ActorPool(resources, kind="Scorer", node_files=node_files(*files)) as pool:
+        beside = cpu_tasks(pool.resources, cluster, node_files(*files))
+        yield FeatureComputer(pool, cache, blocks, counter, device=pool.device(), beside=beside, node_files=node_files)
 
 
 def run_feature_computer(
-    study: Study, features: FeatureSpec, *, on_cpus: bool = False
+    context: RunContext, features: FeatureSpec, *, on_cpus: bool = False
 ) -> contextlib.AbstractContextManager[FeatureComputer]:
     """A `feature_computer` for the images of a run.
 
@@ -139,13 +139,13 @@ def run_feature_computer(
         on_cpus: Whether to compute on CPUs even if the cluster has GPUs.
     """
     return feature_computer(
-        study.task_resources(on_cpus=on_cpus),
-        study.cluster.now(),
-        cache=study.cache,
-        blocks=study.experiment.evaluation.feature_batch_blocks,
-        counter=study.watch.counter,
-        needs=study.needs,
-        files=(features.path, study.images.path),
+        context.task_resources(on_cpus=on_cpus),
+        context.cluster.now(),
+        cache=context.cache,
+        blocks=context.experiment.evaluation.feature_batch_blocks,
+        counter=context.progress.counter,
+        node_files=context.node_files,
+        files=(features.path, context.images.path),
     )
 
 

@@ -5,19 +5,19 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.data import PackedStore
 from framework.images import labelled_sheet, png_bytes
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 
 _PAIRS_A_ROW = 4
 _LINE_CHARACTERS = 18  # of a caption under a tile of 128 pixels
 SHEET, DOCUMENT = "nearest.png", "nearest.json"
 
 
-def write_nearest(study: Study, target: Target, score: dict[str, Any]) -> None:
+def write_nearest(context: RunContext, target: CheckpointRef, score: dict[str, Any]) -> None:
     """Writes nearest.png and nearest.json into the run's artifacts, unless they already show this score."""
-    artifacts, images = study.run.artifacts, study.images
+    artifacts, images = context.run.artifacts, context.images
     names = training_names(images)
     document = {
         "checkpoint": target.checkpoint,

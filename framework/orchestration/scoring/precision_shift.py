@@ -10,9 +10,9 @@ import torch
 from framework.errors import EvaluationError
 from framework.evaluation import FeatureSpec, Request, SourceSpec, build_extractor
 from framework.evaluation.features.extractor import BLOCK_IMAGES
-from framework.evaluation.values.compute import Sides, measure
+from framework.evaluation.values.compute import FeatureSet, measure
 from framework.evaluation.values.moments import source_features
-from framework.evaluation.values.pool import Crew
+from framework.evaluation.values.pool import Pool
 from framework.metrics import Moments
 from framework.models.arithmetic.bfloat16 import LEAST_GAIN, bfloat16_gain, convolution_gain, is_emulated
 from framework.orchestration.pool.tasks import task_device
@@ -21,13 +21,13 @@ from framework.orchestration.scoring.features import FeatureComputer
 SHIFT_IMAGES = 500
 
 
-def check_gain(features: FeatureSpec, crew: Crew, *, say: Callable[[str], None]) -> None:
+def check_gain(features: FeatureSpec, pool: Pool, *, say: Callable[[str], None]) -> None:
     """Says how much faster a worker of the pool computes features in bfloat16 than in float32.
 
     Raises:
         EvaluationError: bfloat16 is not faster.
     """
-    (gain,) = crew.map(_gain, [(features,)], name="test bfloat16")
+    (gain,) = pool.map(_gain, [(features,)], name="test bfloat16")
     if gain < LEAST_GAIN:
         raise EvaluationError(
             f"evaluation.precision: bfloat16 is not faster here ({gain:.2f} times the speed of float32); use float32"
@@ -63,7 +63,7 @@ def precision_shift(
         rows = _first(real, plain, count, computer)[0]
         fake_rows, logits = _first(fake, spec, count, computer)
         held_out_rows = None if held_out is None else _first(held_out, plain, count, computer)[0]
-        sides = Sides(
+        sides = FeatureSet(
             real=Moments.of(rows),
             real_features=rows,
             fake_features=fake_rows,
@@ -87,7 +87,7 @@ def _first(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     side = source.side.model_copy(update={"count": min(count, source.count)})
     first = computer.on_device(dataclasses.replace(source, side=side))
-    return source_features(first, spec, blocks=computer.blocks, crew=computer.crew, name=f"shift, {spec.precision}")
+    return source_features(first, spec, blocks=computer.blocks, pool=computer.pool, name=f"shift, {spec.precision}")
 
 
 def _gain(features: FeatureSpec) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from framework.config.metrics import METRICS
 from framework.evaluation import FeatureSpec, Protocol, Request, SourceSpec, drawn, statistics_moments
 from framework.evaluation.requests.passes import needs_rows
-from framework.evaluation.values.compute import Sides, Value, by_torchmetrics, combined, measure
+from framework.evaluation.values.compute import FeatureSet, Value, by_torchmetrics, combined, measure
 from framework.orchestration.scoring.features import FeatureComputer, delete_features
 from framework.orchestration.scoring.precision_shift import SHIFT_IMAGES, check_gain, precision_shift, with_shift
 
@@ -95,7 +95,7 @@ def reference_features(
     computer: FeatureComputer,
     *,
     keep_rows: bool = False,
-) -> tuple[Sides, Path | None]:
+) -> tuple[FeatureSet, Path | None]:
     """The features and moments of the reference that these requests need, and the file of its moments, if any.
 
     Args:
@@ -109,9 +109,9 @@ def reference_features(
     plain, real = dataclasses.replace(features, logits=False), reference.real
     with_real = [request for request in requests if METRICS[request.metric].has_real]
     if not with_real:
-        return Sides(real=None), None
+        return FeatureSet(real=None), None
     if real.kind == "statistics":
-        return Sides(real=statistics_moments(real, plain)), None
+        return FeatureSet(real=statistics_moments(real, plain)), None
     rows = held_out = None
     needed = any(request.needs_features for request in with_real)
     if needed or keep_rows:
@@ -119,18 +119,18 @@ def reference_features(
     moments, place = computer.kept_moments(real, plain, name="real images", rows=rows)
     if reference.held_out is not None and any(request.needs_held_out for request in requests):
         held_out, _ = computer.features(reference.held_out, plain, name="held-out images")
-    return Sides(real=moments, real_features=rows if needed else None, held_out_features=held_out), place
+    return FeatureSet(real=moments, real_features=rows if needed else None, held_out_features=held_out), place
 
 
 def _with_scored(
-    real: Sides,
+    real: FeatureSet,
     source: SourceSpec,
     features: FeatureSpec,
     requests: Sequence[Request],
     computer: FeatureComputer,
     *,
     title: str,
-) -> Sides:
+) -> FeatureSet:
     """The reference, together with what these requests need of the images that are scored."""
     if source.kind == "statistics":
         return dataclasses.replace(real, fake=statistics_moments(source, dataclasses.replace(features, logits=False)))
@@ -153,7 +153,7 @@ def _shifts(
     fake = first.sources[0]
     if features.precision == "float32" or "statistics" in (reference.real.kind, fake.kind):
         return {}
-    check_gain(features, computer.crew, say=say)
+    check_gain(features, computer.pool, say=say)
     if fake.kind == "generator":
         fake = drawn(fake, SHIFT_IMAGES, seed=requests[0].seed)
     needs_held_out = any(request.needs_held_out for request in requests)

@@ -9,24 +9,24 @@ from framework.orchestration.trial.driver import ray_records
 from framework.search.leaderboard import update_results
 
 if TYPE_CHECKING:
-    from framework.orchestration.context import Study
+    from framework.orchestration.context import RunContext
 
 
 @contextlib.contextmanager
-def interruptible(study: "Study", under_way: Callable[[], list[str]]) -> Iterator[None]:
+def interruptible(context: "RunContext", under_way: Callable[[], list[str]]) -> Iterator[None]:
     """Lets the trials of this block save after an interrupt, and then says how many did.
 
     Args:
         study: The context of the run.
         under_way: Names of the trials that have started and not reported their end.
     """
-    run = study.run
+    run = context.run
 
     def running() -> list[str]:
         return [name for name in under_way() if run.trial(name).state.get("state") == "running"]
 
     try:
-        with ray_records(run), stoppable(study.stop, study.watch, running=running, under_way=under_way):
+        with ray_records(run), stoppable(context.stop, context.progress, running=running, under_way=under_way):
             yield
     except KeyboardInterrupt:
         update_results(run)
@@ -35,7 +35,7 @@ def interruptible(study: "Study", under_way: Callable[[], list[str]]) -> Iterato
         line = f"Interrupted: {trials_of(saved)} saved where {'it' if saved == 1 else 'they'} stood"
         if lost:
             line += f", {trials_of(lost)} will resume from {'its' if lost == 1 else 'their'} newest checkpoint"
-        study.watch.say(f"{line}.")
+        context.progress.say(f"{line}.")
         raise
 
 

@@ -12,22 +12,22 @@ from framework.errors import TrainingError
 from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking
 from framework.orchestration.search.interruption import interruptible
 from framework.orchestration.search.strategies import Independent, Population, Repeats, Strategy
-from framework.orchestration.search.trial_progress import Shower
+from framework.orchestration.search.trial_progress import TrialProgress
 from framework.orchestration.search.tune_run import SearchRun, template_of
 from framework.orchestration.trial.driver import fit_trial
 from framework.orchestration.trial.resources import plan
 from framework.runs import RunFolder
 from framework.search.leaderboard import update_results
-from framework.search.registry import Ledger
+from framework.search.registry import TrialRegistry
 from framework.search.space import Setting, check_space
 
 if TYPE_CHECKING:
-    from framework.orchestration.context import Study
+    from framework.orchestration.context import RunContext
 
 SINGLE_TRIAL = "single"
 
 
-def search(study: "Study") -> list[dict[str, Any]]:
+def search(context: "RunContext") -> list[dict[str, Any]]:
     """Runs every trial of the run that has not ended yet, and ranks them all.
 
     Returns:
@@ -39,30 +39,30 @@ def search(study: "Study") -> list[dict[str, Any]]:
         TrainingError: No trial has a score.
         KeyboardInterrupt: The search was interrupted. Running trials have saved, if 8 s were enough.
     """
-    run, experiment = study.run, study.experiment
+    run, experiment = context.run, context.experiment
     check_space(experiment)
-    _say_what_ray_lacks(study)
+    _say_what_ray_lacks(context)
     strategies: list[Strategy] = [Population() if experiment.search.scheduler == "pbt" else Independent(), Repeats()]
     for strategy in strategies:
-        strategy.run(SearchRun(study, Ledger.of(run)))
+        strategy.run(SearchRun(context, TrialRegistry.of(run)))
     return _ranked(run)
 
 
-def train_single(study: "Study") -> list[dict[str, Any]]:
+def train_single(context: "RunContext") -> list[dict[str, Any]]:
     """Trains the experiment itself, without Tune, as a run of one trial. Returns its leaderboard, which has one row."""
-    run = study.run
-    _say_what_ray_lacks(study)
-    resources = plan(study.experiment.compute, study.cluster)
-    study.watch.say(resources.line(study.cluster))
-    work = template_of(study, resources).of(SINGLE_TRIAL, {})
-    show = Shower(study.watch, run, trials=1, ended=0)
+    run = context.run
+    _say_what_ray_lacks(context)
+    resources = plan(context.experiment.compute, context.cluster)
+    context.progress.say(resources.line(context.cluster))
+    work = template_of(context, resources).of(SINGLE_TRIAL, {})
+    show = TrialProgress(context.progress, run, trials=1, ended=0)
 
     def on_report(figures: dict[str, Any]) -> None:
         if figures.get("scores"):
             update_results(run)
         show(SINGLE_TRIAL, figures)
 
-    with interruptible(study, lambda: [SINGLE_TRIAL]):
+    with interruptible(context, lambda: [SINGLE_TRIAL]):
         state = fit_trial(work, on_report=on_report)
     if state == "failed":
         update_results(run)
@@ -75,9 +75,9 @@ def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
     return with_overrides(experiment, setting.parameters)
 
 
-def _say_what_ray_lacks(study: "Study") -> None:
+def _say_what_ray_lacks(context: "RunContext") -> None:
     for line in lacking(OF_TRAINING):
-        study.watch.say(line)
+        context.progress.say(line)
 
 
 def _ranked(run: RunFolder) -> list[dict[str, Any]]:

@@ -5,10 +5,10 @@ from typing import Protocol
 
 from framework.orchestration.search.interruption import trials_of
 from framework.orchestration.search.tune_run import SearchRun
-from framework.orchestration.search.tune_searcher import Feed
+from framework.orchestration.search.tune_searcher import QueueSearcher
 from framework.search.early_stopping import rule_of
 from framework.search.pbt import compared_until, exploit, generation_ends
-from framework.search.registry import Ledger
+from framework.search.registry import TrialRegistry
 from framework.search.repeats import repeats_due
 from framework.search.space import MUTABLE
 
@@ -28,8 +28,8 @@ class Independent:
         """Resumes unfinished trials, then proposes new ones."""
         unfinished, new = search.unfinished(), search.new_settings()
         if unfinished or new:
-            feed = Feed(unfinished, new=new, propose=search.propose)
-            search.train(feed, search.template(), rule=rule_of(search.study.experiment))
+            feed = QueueSearcher(unfinished, new=new, propose=search.propose)
+            search.train(feed, search.template(), rule=rule_of(search.context.experiment))
 
 
 class Population:
@@ -44,24 +44,24 @@ class Population:
         new = search.new_settings()
         if not (search.unfinished() or new):
             return
-        run, say = search.study.run, search.study.watch.say
+        run, say = search.context.run, search.context.progress.say
         template = dataclasses.replace(search.template(), mutable=MUTABLE)
         for _ in range(new):
             search.propose()
-        ends = generation_ends(search.study.experiment)
+        ends = generation_ends(search.context.experiment)
         for end in ends:
-            generation, last = SearchRun(search.study, Ledger.of(run)), end == ends[-1]
+            generation, last = SearchRun(search.context, TrialRegistry.of(run)), end == ends[-1]
             behind = [
-                dataclasses.replace(entry, total_images=end)
-                for entry in generation.ledger.open_ones()
-                if entry.images_seen < end or entry.state != "waiting"
+                dataclasses.replace(record, total_images=end)
+                for record in generation.registry.unfinished()
+                if record.images_seen < end or record.state != "waiting"
             ]
             if behind:
                 say(f"Generation to {end:,} images: {trials_of(len(behind))} to train")
                 work = dataclasses.replace(template, state_at_end="finished" if last else "waiting")
-                generation.train(Feed(behind), work)
+                generation.train(QueueSearcher(behind), work)
             if not last and compared_until(run) < end:
-                for copy in exploit(run, Ledger.of(run), end=end):
+                for copy in exploit(run, TrialRegistry.of(run), end=end):
                     changes = ", ".join(f"{key} {old:.4g} -> {new:.4g}" for key, (old, new) in copy.changed.items())
                     say(f"trial {copy.trial} continues from the checkpoint of trial {copy.donor} ({changes})")
 
@@ -71,9 +71,9 @@ class Repeats:
 
     def run(self, search: SearchRun) -> None:
         """Trains the repeats that are due."""
-        due = repeats_due(search.study.experiment, search.ledger)
+        due = repeats_due(search.context.experiment, search.registry)
         if due:
             plan = search.plan(trials=len(due))
-            search.study.watch.say(f"Repeats with other seeds: {', '.join(entry.trial for entry in due)}")
-            waiting = [search.begin(entry) for entry in due]
-            search.train(Feed(waiting), search.template(plan))
+            search.context.progress.say(f"Repeats with other seeds: {', '.join(record.trial for record in due)}")
+            waiting = [search.begin(record) for record in due]
+            search.train(QueueSearcher(waiting), search.template(plan))

@@ -6,22 +6,22 @@ from framework.metrics import cost
 from framework.runs import RunFolder
 
 if TYPE_CHECKING:
-    from framework.orchestration.progress import Watch
+    from framework.orchestration.progress import Progress
 
 
-class Shower:
+class TrialProgress:
     """Shows the reports of trials.
 
     Args:
-        watch: Shows messages and progress.
+        progress: Shows messages and progress.
         run: The run of the trials.
         trials: How many there are.
         ended: How many of them have already ended.
     """
 
-    def __init__(self, watch: "Watch", run: RunFolder, *, trials: int, ended: int) -> None:
+    def __init__(self, progress: "Progress", run: RunFolder, *, trials: int, ended: int) -> None:
         self.ended = ended
-        self._watch = watch
+        self._progress = progress
         self._total = run.experiment.training.total_images
         self._trials = trials
         self._best: float | None = None
@@ -31,16 +31,16 @@ class Shower:
         if "images_seen" not in figures:
             return
         for text in figures.get("log", ()):
-            self._watch.say(f"trial {trial}: {text}")
+            self._progress.say(f"trial {trial}: {text}")
         for score in figures.get("scores", ()):
             value, metric = float(score["value"]), score["metric"]
             self._best = value if self._best is None else min(self._best, value, key=lambda each: cost(metric, each))
-            self._watch.say(f"trial {trial}: {metric} {value:.4g} at {score['images_seen']:,} images")
+            self._progress.say(f"trial {trial}: {metric} {value:.4g} at {score['images_seen']:,} images")
         best = f", best score {self._best:.4g}" if self._best is not None else ""
         rate = figures.get("images_per_second")
         to_go = self._total - figures["images_seen"]  # may be negative: the last batch can exceed the total
         left = f", {_minutes(to_go / rate)} left" if rate and to_go > 0 else ""
-        self._watch.progress(
+        self._progress.update(
             f"{self.ended} of {self._trials} trials ended; "
             f"{trial}: {figures['images_seen']:,} of {self._total:,} images"
             + (f", {rate:,.0f} images/s{left}" if rate else "")

@@ -5,48 +5,48 @@ import dataclasses
 from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
 from framework.evaluation import FeatureSpec, passes, requested
-from framework.evaluation.requests.run_metrics import RunRequests, RunSides, run_requests
-from framework.orchestration.context import Study
+from framework.evaluation.requests.run_metrics import RunImageSets, RunScoringPass, run_scoring_passes
+from framework.orchestration.context import RunContext
 from framework.orchestration.scoring.evaluate import run_reference
 from framework.orchestration.scoring.features import run_feature_computer
 from framework.orchestration.scoring.precision_shift import check_gain
 from framework.orchestration.scoring.score_pass import reference_features
-from framework.orchestration.trial.resources import Plan
-from framework.orchestration.trial.spec import TrialScoring
+from framework.orchestration.trial.resources import ResourcePlan
+from framework.orchestration.trial.spec import TrialScoringSpec
 
 
-def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
+def trial_scoring(context: RunContext, plan: ResourcePlan) -> TrialScoringSpec:
     """How the trials of a run are scored. Real images are measured here, once for all trials and final scores."""
-    settings = study.experiment.evaluation
-    features = study.trial_features()
+    settings = context.experiment.evaluation
+    features = context.trial_features()
     trial_settings = settings.model_copy(
         update={
-            "metrics": [study.trial_metric()],
+            "metrics": [context.trial_metric()],
             "samples": settings.trial_samples,
             "seeds": 1,
             "engine": "latentscape",
         }
     )
-    (request,) = requested(trial_settings, features=features, has_held_out=len(study.images.held_out_indices) > 1)
+    (request,) = requested(trial_settings, features=features, has_held_out=len(context.images.held_out_indices) > 1)
     (trial_pass,) = passes([request])
-    features = trial_pass.features(settings, assessor_folder=study.measurer)
-    sides = RunSides.of_store(study.images)
-    run_pass = RunRequests(study.run, sides, trial_pass, features)
-    with run_feature_computer(study, features) as computer:
+    features = trial_pass.features(settings, assessor_folder=context.measurer)
+    sides = RunImageSets.of_store(context.images)
+    run_pass = RunScoringPass(context.run, sides, trial_pass, features)
+    with run_feature_computer(context, features) as computer:
         if features.precision != "float32":
-            check_gain(features, computer.crew, say=study.watch.say)
+            check_gain(features, computer.pool, say=context.progress.say)
         real, moments = reference_features(
             [request],
             features,
-            run_reference(study),
+            run_reference(context),
             computer,
-            keep_rows=_final_scores_need_rows(study, sides, features),
+            keep_rows=_final_scores_need_rows(context, sides, features),
         )
         device = computer.device
     tasks = (
         max(1, round(plan.fewest_workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
     )
-    return TrialScoring(
+    return TrialScoringSpec(
         request=request,
         features=features,
         protocol=run_pass.on(device).protocol(request),
@@ -54,14 +54,14 @@ def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
         real=dataclasses.replace(real, real=None),
         blocks=settings.feature_batch_blocks,
         tasks=tasks,
-        needs=study.needs(features.path, *([] if moments is None else [moments]), *real.files()),
+        node_files=context.node_files(features.path, *([] if moments is None else [moments]), *real.files()),
     )
 
 
-def _final_scores_need_rows(study: Study, sides: RunSides, features: FeatureSpec) -> bool:
+def _final_scores_need_rows(context: RunContext, sides: RunImageSets, features: FeatureSpec) -> bool:
     """Whether the run's final scores need the features of each real image, by the extractor that scores trials."""
     try:
-        final_passes = run_requests(study.run, sides, assessor_folder=study.measurer)
+        final_passes = run_scoring_passes(context.run, sides, assessor_folder=context.measurer)
     except EvaluationError:  # reported when the final scores are computed
         return False
     plain = dataclasses.replace(features, logits=False)

@@ -5,10 +5,10 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from framework.search.registry import Entry
+from framework.search.registry import TrialRecord
 
 
-class Feed(Searcher):
+class QueueSearcher(Searcher):
     """A queue of trials, from which Tune takes the next one when there is room for it.
 
     Args:
@@ -17,7 +17,9 @@ class Feed(Searcher):
         propose: Creates the next trial and its folder.
     """
 
-    def __init__(self, waiting: Sequence[Entry], *, new: int = 0, propose: Callable[[], Entry] | None = None) -> None:
+    def __init__(
+        self, waiting: Sequence[TrialRecord], *, new: int = 0, propose: Callable[[], TrialRecord] | None = None
+    ) -> None:
         super().__init__()
         self._waiting = list(waiting)
         self._new = new
@@ -31,13 +33,13 @@ class Feed(Searcher):
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
         """Called by Tune: the next trial's name and parameters, or FINISHED."""
         if self._waiting:
-            entry = self._waiting.pop(0)
+            record = self._waiting.pop(0)
         elif self._new > 0 and self._propose is not None:
             self._new -= 1
-            entry = self._propose()
+            record = self._propose()
         else:
             return Searcher.FINISHED
-        return {"trial": entry.trial, "parameters": entry.parameters, "total_images": entry.total_images}
+        return {"trial": record.trial, "parameters": record.parameters, "total_images": record.total_images}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Called by Tune; does nothing, because callbacks update the trial registry."""

@@ -11,7 +11,7 @@ import torch
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import function_of
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import png_bytes
@@ -24,16 +24,16 @@ from framework.latents.directions.sheet import make_sheet
 from framework.latents.networks import Score
 from framework.latents.protocols import Scores
 from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
-from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import Tasks
-from framework.orchestration.studies.models import Place, crew_of, on_host, place_of
+from framework.orchestration.context import RunContext
+from framework.orchestration.pool.tasks import TaskPool
+from framework.orchestration.studies.models import StudyModels, models_for, on_host, pool_for
 from framework.runs.machine import versions
 from framework.storage import Folder
 
 _BY_SAMPLES = ("difference", "interfacegan")
 
 
-def discover_directions(study: Study, target: Target) -> list[str]:
+def discover_directions(context: RunContext, target: CheckpointRef) -> list[str]:
     """Finds directions by `latents.directions.method` and writes each into the run's directions/.
 
     Directions found with the same settings on the same generator are kept, so an interrupted job resumes.
@@ -44,36 +44,36 @@ def discover_directions(study: Study, target: Target) -> list[str]:
     Raises:
         LatentsError: Something that the method needs is missing.
     """
-    settings, place = study.experiment.latents, place_of(study, target)
+    settings, models = context.experiment.latents, models_for(context, target)
     if settings.directions.method == "compass" and settings.directions.sorted_samples is None:
-        _ask_for_piles(study, target)
+        _ask_for_piles(context, target)
         return []
-    labels = labels_of(study.assessors.finder if study.assessors else None)
-    made_of = {"data": study.images.digest, "latentscape": versions().get("latentscape")}
-    if study.assessors is not None:
-        made_of["assessor"] = study.assessors.finder.digest
+    labels = labels_of(context.assessors.finder if context.assessors else None)
+    made_of = {"data": context.images.digest, "latentscape": versions().get("latentscape")}
+    if context.assessors is not None:
+        made_of["assessor"] = context.assessors.finder.digest
     files, missing = [], []
     for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
-        if _is_found(study.run.directions, expected, part, place, made_of):
-            study.watch.say(f"Direction: {expected}{SUFFIX} exists already")
+        if _is_found(context.run.directions, expected, part, models, made_of):
+            context.progress.say(f"Direction: {expected}{SUFFIX} exists already")
             files.append(f"{expected}{SUFFIX}")
         else:
             missing.append(part)
     if not missing:
         return files
-    crew = crew_of(study, place)
+    pool = pool_for(context, models)
     scores = None
     if (
         settings.directions.method in _BY_SAMPLES
         and settings.directions.sorted_samples is None
-        and place.finder is not None
+        and models.finder is not None
     ):
-        scores = _finder_scores(study, crew, place, settings)
-    work = [(place, part, labels, scores, made_of) for part in missing]
-    done = study.watch.counter("directions, by part")
-    for directions in crew.map(_find, work, name=f"discover {settings.directions.method}", done=done):
+        scores = _finder_scores(context, pool, models, settings)
+    work = [(models, part, labels, scores, made_of) for part in missing]
+    done = context.progress.counter("directions, by part")
+    for directions in pool.map(_find, work, name=f"discover {settings.directions.method}", done=done):
         for direction in directions:
-            save_direction(direction, study.run.directions)
+            save_direction(direction, context.run.directions)
             files.append(f"{direction.name}{SUFFIX}")
     return files
 
@@ -111,7 +111,7 @@ def _with(settings: LatentsConfig, **keys: Any) -> LatentsConfig:
 
 
 def _is_found(
-    folder: Folder, stem: str | None, settings: LatentsConfig, place: Place, made_of: Mapping[str, Any]
+    folder: Folder, stem: str | None, settings: LatentsConfig, models: StudyModels, made_of: Mapping[str, Any]
 ) -> bool:
     if stem is None or not folder.exists(f"{stem}{SUFFIX}"):
         return False
@@ -120,12 +120,12 @@ def _is_found(
     except LatentsError:  # a damaged file is replaced
         return False
     same = dict(known.settings) == settings_of(settings) and dict(known.made_of) == dict(made_of)
-    return same and known.generator == place.generator
+    return same and known.generator == models.generator
 
 
-def _ask_for_piles(study: Study, target: Target) -> None:
+def _ask_for_piles(context: RunContext, target: CheckpointRef) -> None:
     """Draws the sheet and writes an empty labels file; an existing file is kept, because it may have labels."""
-    settings, artifacts = study.experiment.latents, study.run.artifacts
+    settings, artifacts = context.experiment.latents, context.run.artifacts
     sheet = make_sheet(load_generator(target.location), settings)
     stem = f"compass-seed{settings.seed}"
     artifacts.write_bytes(f"{stem}.png", png_bytes(sheet.picture))
@@ -133,31 +133,33 @@ def _ask_for_piles(study: Study, target: Target) -> None:
         rows = "".join(f"{number},\n" for number in range(1, settings.arithmetic.sheet_samples + 1))
         artifacts.write_text(f"{stem}.csv", f"number,pile\n{rows}")
     folder = artifacts.location
-    study.watch.say(f"Sheet: {folder}/{stem}.png")
-    study.watch.say(f"Piles: label at least ten samples low and ten high in {folder}/{stem}.csv, leave the rest empty")
-    study.watch.say(
+    context.progress.say(f"Sheet: {folder}/{stem}.png")
+    context.progress.say(
+        f"Piles: label at least ten samples low and ten high in {folder}/{stem}.csv, leave the rest empty"
+    )
+    context.progress.say(
         f"Then: python -m jobs.discover {target.typed} latents.directions.method=compass latents.directions.name=NAME "
         + shlex.quote(f"latents.directions.sorted_samples={folder}/{stem}.csv")
         + (f" latents.seed={settings.seed}" if settings.seed else "")
     )
 
 
-def _finder_scores(study: Study, crew: Tasks, place: Place, settings: LatentsConfig) -> Scores:
-    work = [(place, settings.seed, *shard) for shard in shards(settings.directions.samples)]
-    done = study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
-    parts = list(crew.map(_predict, work, name="discover: samples", done=done))
+def _finder_scores(context: RunContext, pool: TaskPool, models: StudyModels, settings: LatentsConfig) -> Scores:
+    work = [(models, settings.seed, *shard) for shard in shards(settings.directions.samples)]
+    done = context.progress.counter(f"samples assessed, by {SHARD_IMAGES}")
+    parts = list(pool.map(_predict, work, name="discover: samples", done=done))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _predict(place: Place, seed: int, start: int, stop: int) -> Scores:
-    generator = place.open_generator()
-    return place.open_finder().predict(generator.images(generator.sample_latents(stop - start, seed, start=start)))
+def _predict(models: StudyModels, seed: int, start: int, stop: int) -> Scores:
+    generator = models.open_generator()
+    return models.open_finder().predict(generator.images(generator.sample_latents(stop - start, seed, start=start)))
 
 
 def _find(
-    place: Place, settings: LatentsConfig, labels: Labels, scores: Scores | None, made_of: Mapping[str, Any]
+    models: StudyModels, settings: LatentsConfig, labels: Labels, scores: Scores | None, made_of: Mapping[str, Any]
 ) -> list[Direction]:
-    generator = place.open_generator()
+    generator = models.open_generator()
     network = generator.network
     tools = DiscoveryModels(
         latent_size=generator.latent_size,
@@ -166,19 +168,19 @@ def _find(
         assess=None if scores is None else lambda _: scores,
         generate=None if network is None else on_host(network, generator.device),
         network=network if network is None or generator.device.type == "cpu" else copy.deepcopy(network).cpu(),
-        score=_scorer(place, settings),
+        score=_scorer(models, settings),
         made_of=made_of,
     )
     directions: Sequence[Direction] = discover(tools, settings, labels)
     return [direction.named(file_stem(direction.name, direction.method)) for direction in directions]
 
 
-def _scorer(place: Place, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
+def _scorer(models: StudyModels, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
     """The score that GANalyze maximises: the user's function, or the finder's logit; None without both."""
     if settings.directions.score is not None:
         function = function_of(settings.directions.score, place="latents.directions.score")
         return lambda _: checked_score(function, f"latents.directions.score: {settings.directions.score}")
-    return None if place.finder is None else functools.partial(_score, place)
+    return None if models.finder is None else functools.partial(_score, models)
 
 
 def checked_score(score: Callable[[torch.Tensor], Any], where: str) -> Score:
@@ -201,9 +203,9 @@ def checked_score(score: Callable[[torch.Tensor], Any], where: str) -> Score:
     return checked
 
 
-def _score(place: Place, attribute: Attribute) -> Score:
+def _score(models: StudyModels, attribute: Attribute) -> Score:
     """The finder's logit of an attribute, differentiable with respect to the images."""
-    assessor = place.open_finder()
+    assessor = models.open_finder()
     sizes = [spec.outputs for spec in assessor.attributes]
     number = [spec.name for spec in assessor.attributes].index(attribute.label)
     network = on_host(lambda images: assessor.network(images)[0], assessor.device)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import LatentsConfig
 from framework.latents.artifacts import (
     write_corners,
@@ -18,13 +18,13 @@ from framework.latents.artifacts import (
 )
 from framework.latents.walks.smoothness import PathMeter
 from framework.models.assessor.assessor import Assessor
-from framework.orchestration.context import Study
-from framework.orchestration.studies.models import Place, crew_of, made_of, place_of
+from framework.orchestration.context import RunContext
+from framework.orchestration.studies.models import StudyModels, made_of, models_for, pool_for
 from framework.orchestration.studies.starts import digests_of, starts_of
 from framework.storage import open_folder
 
 
-def interpolate(study: Study, target: Target) -> dict[str, Any]:
+def interpolate(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
     """Writes samples, corners, loop and interpolation of a checkpoint into the run's artifacts.
 
     Returns:
@@ -33,37 +33,37 @@ def interpolate(study: Study, target: Target) -> dict[str, Any]:
     Raises:
         LatentsError: `latents.start` names something that cannot be used.
     """
-    settings, generator = study.experiment.latents, load_generator(target.location)
-    starts = starts_of(study.run, generator)
-    place = place_of(study, target)
-    about = made_of(study, target, generator) | {
-        "assessor": study.assessors.measurer.digest if study.assessors else None,
+    settings, generator = context.experiment.latents, load_generator(target.location)
+    starts = starts_of(context.run, generator)
+    models = models_for(context, target)
+    about = made_of(context, target, generator) | {
+        "assessor": context.assessors.measurer.digest if context.assessors else None,
         "starts": digests_of(starts),
     }
-    if study.made("interpolation.json", about) is None:
-        crew = crew_of(study, place)
-        arguments = (place, study.run.artifacts.location, settings)
+    if context.made("interpolation.json", about) is None:
+        pool = pool_for(context, models)
+        arguments = (models, context.run.artifacts.location, settings)
         work = [(write, *arguments) for write in (write_loop, write_corners, write_samples)]
-        study.run.artifacts.delete("interpolation.json")
-        list(crew.map(_draw, work, name=f"draw {target.checkpoint}"))
+        context.run.artifacts.delete("interpolation.json")
+        list(pool.map(_draw, work, name=f"draw {target.checkpoint}"))
         # The document comes last: if it exists, the other files do too.
-        list(crew.map(_draw_walks, [(*arguments, starts, about)], name=f"interpolate {target.checkpoint}"))
-    return study.run.artifacts.read_json("interpolation.json")
+        list(pool.map(_draw_walks, [(*arguments, starts, about)], name=f"interpolate {target.checkpoint}"))
+    return context.run.artifacts.read_json("interpolation.json")
 
 
-def _draw(write: Callable[..., list[str]], place: Place, artifacts: str, settings: LatentsConfig) -> None:
-    write(open_folder(artifacts), place.open_generator(), settings)
+def _draw(write: Callable[..., list[str]], models: StudyModels, artifacts: str, settings: LatentsConfig) -> None:
+    write(open_folder(artifacts), models.open_generator(), settings)
 
 
 def _draw_walks(
-    place: Place,
+    models: StudyModels,
     artifacts: str,
     settings: LatentsConfig,
     starts: Sequence[tuple[str, np.ndarray]],
     about: dict[str, Any],
 ) -> None:
-    generator = place.open_generator()
-    features = functools.partial(_features, place.open_measurer()) if place.measurer else None
+    generator = models.open_generator()
+    features = functools.partial(_features, models.open_measurer()) if models.measurer else None
     # The user's own object gives only rounded images, and the rounding would dominate the measured length.
     meter = None if generator.network is None else PathMeter(generator.network, features, generator.device)
     write_interpolation(open_folder(artifacts), generator, settings, starts=starts, meter=meter, about=about)

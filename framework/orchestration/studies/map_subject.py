@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.errors import LatentsError
 from framework.latents.maps.codes import check_encoder
 from framework.metrics.latent_space import NEIGHBOURS, chance_purity
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 from framework.runs import RunFolder
 
 _MEANS = {
@@ -39,7 +39,7 @@ class Shown:
     classes: list[str]
 
 
-def check_maps(run: RunFolder, targets: Sequence[Target]) -> None:
+def check_maps(run: RunFolder, targets: Sequence[CheckpointRef]) -> None:
     """Checks what can be checked before anything is computed.
 
     Raises:
@@ -57,16 +57,16 @@ def check_maps(run: RunFolder, targets: Sequence[Target]) -> None:
     _check_label(run.experiment.latents.maps.label, about[0].get("labels", []))
 
 
-def images_shown(study: Study) -> Shown:
+def images_shown(context: RunContext) -> Shown:
     """The first `latents.maps.images` held-out images, by content, whose label is known."""
-    store, settings = study.images, study.experiment.latents
+    store, settings = context.images, context.experiment.latents
     label = settings.maps.label
     _check_label(label, [*store.label_classes])
-    if study.assessors is None:
+    if context.assessors is None:
         raise LatentsError(
             f"latents.maps.label: no assessor was trained on {label}, but a map needs it as its classifier"
         )
-    study.assessors.measurer.attribute(label)
+    context.assessors.measurer.attribute(label)
     known = store.held_out_indices[~np.isnan(store.labels[label][store.held_out_indices])]
     if not len(known):
         raise LatentsError("data.held_out: no labelled image is held out, but a map needs images not used in training")
@@ -80,7 +80,7 @@ def _check_label(label: str, labels: Sequence[str]) -> None:
         raise LatentsError(f"latents.maps.label: {label!r} is not a label with classes; the data has {known}")
 
 
-def about_target(target: Target) -> dict[str, Any]:
+def about_target(target: CheckpointRef) -> dict[str, Any]:
     """The description of a generator in the document; it contains no path."""
     generator = load_generator(target.location)
     return {
@@ -92,9 +92,9 @@ def about_target(target: Target) -> dict[str, Any]:
     }
 
 
-def protocol_of(study: Study, shown: Shown) -> dict[str, Any]:
+def protocol_of(context: RunContext, shown: Shown) -> dict[str, Any]:
     """Everything that the figures depend on; stored with them."""
-    settings, images, pair = study.experiment.latents, study.images, study.assessors
+    settings, images, pair = context.experiment.latents, context.images, context.assessors
     assert pair is not None
     accuracy = pair.measurer.accuracy.get(settings.maps.label, {})
     return {
@@ -113,7 +113,7 @@ def protocol_of(study: Study, shown: Shown) -> dict[str, Any]:
     }
 
 
-def title_of(target: Target) -> str:
+def title_of(target: CheckpointRef) -> str:
     """The title of a map's panel, in two lines."""
     generator, run = load_generator(target.location), RunFolder.open(target.run).folder.name
     return (

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import flat_latents
 from framework.models.assessor.assessor import Assessor
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 from framework.orchestration.pool.process_cache import loaded_assessor, loaded_generator
-from framework.orchestration.pool.tasks import Tasks
+from framework.orchestration.pool.tasks import TaskPool
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Judges:
 
 
 @dataclass(frozen=True)
-class Place:
+class StudyModels:
     """Locations of the models that a task loads.
 
     Attributes:
@@ -66,25 +66,25 @@ def on_host(compute: Callable[[Tensor], Tensor], device: torch.device) -> Callab
     return lambda tensor: compute(tensor.to(device)).to(tensor.device)
 
 
-def place_of(study: Study, target: Target) -> Place:
+def models_for(context: RunContext, target: CheckpointRef) -> StudyModels:
     """The locations of a checkpoint's generator and of the assessors of its run."""
     digest = load_generator(target.location).digest
-    if study.assessors is None:
-        return Place(target.location, digest, None, None)
-    folder = study.assessors.folder
-    return Place(target.location, digest, str(folder / "finder"), str(folder / "measurer"))
+    if context.assessors is None:
+        return StudyModels(target.location, digest, None, None)
+    folder = context.assessors.folder
+    return StudyModels(target.location, digest, str(folder / "finder"), str(folder / "measurer"))
 
 
-def crew_of(study: Study, place: Place, *more: str) -> Tasks:
+def pool_for(context: RunContext, models: StudyModels, *more: str) -> TaskPool:
     """A pool of tasks whose nodes have the assessors, and `more` paths of this node."""
-    folders: Sequence[str] = [folder for folder in (place.finder, place.measurer) if folder is not None]
-    return Tasks(study.task_resources(), study.needs(*folders, *more))
+    folders: Sequence[str] = [folder for folder in (models.finder, models.measurer) if folder is not None]
+    return TaskPool(context.task_resources(), context.node_files(*folders, *more))
 
 
-def made_of(study: Study, target: Target, generator: LoadedGenerator) -> dict[str, Any]:
+def made_of(context: RunContext, target: CheckpointRef, generator: LoadedGenerator) -> dict[str, Any]:
     """What an artifact depends on: if this has not changed, it need not be made again."""
     return {
         "checkpoint": target.checkpoint,
         "generator": generator.digest,
-        "settings": flat_latents(study.experiment.latents),
+        "settings": flat_latents(context.experiment.latents),
     }

@@ -10,7 +10,7 @@ import numpy as np
 from framework.checkpoint import LoadedGenerator
 from framework.data.packing.decoding import RejectedError, decode
 from framework.errors import DataError
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +52,13 @@ def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]
     return photos
 
 
-def held_out_photos(study: Study) -> list[Photo]:
+def held_out_photos(context: RunContext) -> list[Photo]:
     """The first `latents.projection.held_out` held-out images by content: the same for every run of the same data.
 
     Raises:
         DataError: No image is held out.
     """
-    images, count = study.images, study.experiment.latents.projection.held_out
+    images, count = context.images, context.experiment.latents.projection.held_out
     indices = images.held_out_indices[:count]
     if not len(indices):
         raise DataError("data.held_out: no image is held out; pass photographs, or hold some out")

@@ -10,7 +10,7 @@ import safetensors.numpy
 from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import Experiment, LatentsConfig
 from framework.errors import LatentsError
 from framework.evaluation.features.inception import Inception
@@ -20,9 +20,9 @@ from framework.images import from_pixels, labelled_sheet, png_bytes
 from framework.images.ranges import in_levels
 from framework.latents.networks import Features
 from framework.latents.projection.project import Projected, project
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import task_device
-from framework.orchestration.studies.models import Place, crew_of, place_of
+from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 from framework.orchestration.studies.photos import Photo
 
 PICTURE, DOCUMENT = "projected.png", "projections.json"
@@ -31,7 +31,7 @@ _CONTROL_SEED = 2_000_003  # latents of the control images; no candidate uses th
 FOUND_BACK_LEVELS = 5.0  # root mean square on the scale 0 to 255, below which images look the same
 
 
-def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dict[str, Any]:
+def project_photos(context: RunContext, target: CheckpointRef, photos: Sequence[Photo]) -> dict[str, Any]:
     """Writes projections/NAME.safetensors of each photograph, and artifacts/projected.png and projections.json.
 
     Each error can be compared with that of the nearest of many random samples, and with that of generated images from
@@ -40,37 +40,37 @@ def project_photos(study: Study, target: Target, photos: Sequence[Photo]) -> dic
     Raises:
         LatentsError: The generator gives no gradients.
     """
-    settings, place = study.experiment.latents, place_of(study, target)
+    settings, models = context.experiment.latents, models_for(context, target)
     generator = load_generator(target.location)
     controls = generator.sample_latents(settings.projection.controls, _CONTROL_SEED)
     images = generator.images(controls)
     generated = [Photo(f"generated {number}", image, "") for number, image in enumerate(images, start=1)]
-    feature_names, weights = features_of(study.experiment, assessed=place.finder is not None)
-    used = dataclasses.replace(place, finder=None) if feature_names == "pixels" else place
+    feature_names, weights = features_of(context.experiment, assessed=models.finder is not None)
+    used = dataclasses.replace(models, finder=None) if feature_names == "pixels" else models
     work = [(used, photo, settings, weights) for photo in [*photos, *generated]]
-    crew = crew_of(study, place, *([weights] if weights else []))
-    done = study.watch.counter("projected")
-    projected: list[_Found] = list(crew.map(_project, work, name=f"project {target.checkpoint}", done=done))
+    pool = pool_for(context, models, *([weights] if weights else []))
+    done = context.progress.counter("projected")
+    projected: list[_Found] = list(pool.map(_project, work, name=f"project {target.checkpoint}", done=done))
     for photo, result in zip(photos, projected, strict=False):
         about = {
             "photo_sha256": photo.sha256,
-            "generator": place.generator,
+            "generator": models.generator,
             "pixel_error": f"{result.best.pixel_error:.4f}",
         }
         tensors = {"latent": np.ascontiguousarray(result.best.latent, np.float32)}
         data = safetensors.numpy.save(tensors, about)
-        study.run.projections.write_bytes(f"{photo.name}.safetensors", data)
+        context.run.projections.write_bytes(f"{photo.name}.safetensors", data)
     document = {
         "checkpoint": target.checkpoint,
-        "generator": place.generator,
+        "generator": models.generator,
         "features": feature_names,
         "starts": settings.projection.starts,
         "steps": settings.projection.steps,
-        "images": study.images.digest,
+        "images": context.images.digest,
         "photos": [result.row(photo) for photo, result in zip(photos, projected, strict=False)],
         "held_out_generated": _about_controls(projected[len(photos) :], controls),
     }
-    artifacts = study.run.artifacts
+    artifacts = context.run.artifacts
     artifacts.write_bytes(PICTURE, png_bytes(_picture(generator.images, photos, projected[: len(photos)])))
     artifacts.write_json(DOCUMENT, document)
     return document
@@ -123,8 +123,8 @@ def _about_controls(projected: Sequence[_Found], latents: np.ndarray) -> dict[st
     }
 
 
-def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str | None) -> _Found:
-    generator = place.open_generator()
+def _project(models: StudyModels, photo: Photo, settings: LatentsConfig, weights: str | None) -> _Found:
+    generator = models.open_generator()
     if generator.network is None:
         raise LatentsError("project: needs a generator that gives gradients")
     target = from_pixels(photo.pixels[None])[0].to(generator.device)
@@ -137,7 +137,7 @@ def _project(place: Place, photo: Photo, settings: LatentsConfig, weights: str |
         target,
         # The encoder's latent is one more candidate to start a descent from.
         candidates if encoded is None else np.concatenate([encoded, candidates]),
-        features=_features(place, weights),
+        features=_features(models, weights),
         starts=settings.projection.starts,
         steps=settings.projection.steps,
     )
@@ -155,16 +155,16 @@ def _errors_of(generator: LoadedGenerator, latents: np.ndarray, target: Tensor) 
     return ((from_pixels(generator.images(latents)) - target.cpu()) ** 2).mean(dim=(1, 2, 3))
 
 
-def _features(place: Place, weights: str | None) -> Features | None:
+def _features(models: StudyModels, weights: str | None) -> Features | None:
     """Inception's features, or else the finder's: the measurer has to judge edits of the latent. None for pixels."""
     if weights is not None:
         network = Inception(read_weights(weights)[0], tap=_INCEPTION_TAP, device=task_device())
         return lambda images: network.differentiable(
             resize_like_tensorflow((images + 1).mul(127.5).permute(0, 2, 3, 1)).expand(-1, -1, -1, 3)
         )
-    if place.finder is None:
+    if models.finder is None:
         return None
-    finder = place.open_finder()
+    finder = models.open_finder()
     return lambda images: finder.network(images)[1]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import LatentsConfig
 from framework.data.store import open_store
 from framework.errors import LatentsError
@@ -33,9 +33,9 @@ from framework.latents.steering.move import (
 )
 from framework.latents.steering.reach import spread_of
 from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
-from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import Tasks
-from framework.orchestration.studies.models import Place, crew_of, place_of
+from framework.orchestration.context import RunContext
+from framework.orchestration.pool.tasks import TaskPool
+from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 from framework.orchestration.studies.starts import starts_of
 from framework.runs import RunFolder
 from framework.storage import open_folder
@@ -62,12 +62,12 @@ class _Measure:
         strengths: How far each latent is moved, in natural steps.
     """
 
-    place: Place
+    models: StudyModels
     attributes: Sequence[Attribute]
     strengths: Sequence[float]
 
 
-def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
+def steer(context: RunContext, target: CheckpointRef) -> dict[str, dict[str, Any]]:
     """Draws and measures directions: strips, films and effects.json in the run's artifacts.
 
     Effects that were measured with the same settings are kept, so an interrupted job resumes.
@@ -78,37 +78,37 @@ def steer(study: Study, target: Target) -> dict[str, dict[str, Any]]:
     Raises:
         LatentsError: A direction is missing, is damaged, or has latents of another size.
     """
-    settings, place = study.experiment.latents, place_of(study, target)
-    directions = chosen_directions(study.run, target, say=study.watch.say)
-    starts = starts_of(study.run, load_generator(target.location))
-    _draw_all(study, place, directions, starts)
-    artifacts = study.run.artifacts
+    settings, models = context.experiment.latents, models_for(context, target)
+    directions = chosen_directions(context.run, target, say=context.progress.say)
+    starts = starts_of(context.run, load_generator(target.location))
+    _draw_all(context, models, directions, starts)
+    artifacts = context.run.artifacts
     effects = artifacts.read_json(EFFECTS) if artifacts.exists(EFFECTS) else {}
-    if place.measurer is None or study.assessors is None:
-        study.watch.say("Effects: not measured; there is no assessor, because the data has no labels")
+    if models.measurer is None or context.assessors is None:
+        context.progress.say("Effects: not measured; there is no assessor, because the data has no labels")
         return effects
-    attributes = attributes_of(labels_of(study.assessors.measurer), None)
-    measure = _Measure(place, attributes, settings.steering.strengths)
+    attributes = attributes_of(labels_of(context.assessors.measurer), None)
+    measure = _Measure(models, attributes, settings.steering.strengths)
     about = {
-        "generator": place.generator,
-        "assessor": study.assessors.measurer.digest,
-        "data": study.images.digest,
+        "generator": models.generator,
+        "assessor": context.assessors.measurer.digest,
+        "data": context.images.digest,
         "strengths": list(settings.steering.strengths),
         "random_directions": settings.steering.random_directions,
     }
-    crew = crew_of(study, place, str(study.images.path))
+    pool = pool_for(context, models, str(context.images.path))
     for file, direction in directions.items():
         basis = about | {"direction_digest": direction.digest, "latents": settings.steering.effect_samples}
         if all(effects.get(file, {}).get(key) == value for key, value in basis.items()):
             continue
-        chance = _chance(study, crew, measure, direction, about)
-        effect = _effect(study, crew, measure, direction, chance, file=file)
+        chance = _chance(context, pool, measure, direction, about)
+        effect = _effect(context, pool, measure, direction, chance, file=file)
         description = {"direction": direction.name, "method": direction.method, "target": direction.target}
         edit = edit_of(direction)
         description |= {} if edit is None else {"edit_unit": edit.unit}
         effects[file] = basis | description | effect.document()
         artifacts.write_json(EFFECTS, effects)
-        save_direction(dataclasses.replace(direction, effect=effects[file]), study.run.directions)
+        save_direction(dataclasses.replace(direction, effect=effects[file]), context.run.directions)
     return {file: effects[file] for file in directions}
 
 
@@ -140,7 +140,7 @@ def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
 
 
 def chosen_directions(
-    run: RunFolder, target: Target, *, say: Callable[[str], None] | None = None
+    run: RunFolder, target: CheckpointRef, *, say: Callable[[str], None] | None = None
 ) -> dict[str, Direction]:
     """File -> direction for those that `latents.steering.directions` selects, each checked against the generator.
 
@@ -159,7 +159,7 @@ def chosen_directions(
     return directions
 
 
-def check_steering(run: RunFolder, target: Target) -> None:
+def check_steering(run: RunFolder, target: CheckpointRef) -> None:
     """Checks directions and starts before anything is computed.
 
     Raises:
@@ -169,23 +169,25 @@ def check_steering(run: RunFolder, target: Target) -> None:
     starts_of(run, load_generator(target.location))
 
 
-def _draw_all(study: Study, place: Place, directions: Mapping[str, Direction], starts: Sequence[Start]) -> None:
+def _draw_all(
+    context: RunContext, models: StudyModels, directions: Mapping[str, Direction], starts: Sequence[Start]
+) -> None:
     """Draws each direction. Pictures are always drawn again: this is fast, and the starts may have changed.
 
     Pictures that start from photographs are named NAME-from-PHOTO, so they do not replace those from samples.
     """
-    settings = study.experiment.latents
-    work = [(place, direction, settings, starts, study.run.artifacts.location) for direction in directions.values()]
-    done = study.watch.counter("directions drawn")
-    for _ in crew_of(study, place).map(_draw, work, name="steer: pictures", done=done):
+    settings = context.experiment.latents
+    work = [(models, direction, settings, starts, context.run.artifacts.location) for direction in directions.values()]
+    done = context.progress.counter("directions drawn")
+    for _ in pool_for(context, models).map(_draw, work, name="steer: pictures", done=done):
         pass
 
 
 def _chance(
-    study: Study, crew: Tasks, measure: _Measure, direction: Direction, about: Mapping[str, Any]
+    context: RunContext, pool: TaskPool, measure: _Measure, direction: Direction, about: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
     """Attribute -> [k] mean slopes of random directions of the same length; stored for directions of that length."""
-    settings, artifacts = study.experiment.latents, study.run.artifacts
+    settings, artifacts = context.experiment.latents, context.run.artifacts
     step = float(f"{direction.natural_step:.3g}")
     key = f"{step:g}" + (" on the sphere" if direction.keeps_length else "")
     known = artifacts.read_json(_CHANCE) if artifacts.exists(_CHANCE) else {}
@@ -201,44 +203,50 @@ def _chance(
         work = [
             (measure, random[start : start + _GROUP_OF_RANDOM]) for start in range(0, len(random), _GROUP_OF_RANDOM)
         ]
-        done = study.watch.counter(f"random directions of length {key}, by {_GROUP_OF_RANDOM}")
-        parts = [row for rows in crew.map(_random_slopes, work, name="steer: random", done=done) for row in rows]
+        done = context.progress.counter(f"random directions of length {key}, by {_GROUP_OF_RANDOM}")
+        parts = [row for rows in pool.map(_random_slopes, work, name="steer: random", done=done) for row in rows]
         known["slopes"][key] = {name: [row[name] for row in parts] for name in parts[0]}
         artifacts.write_json(_CHANCE, known)
     return {name: np.asarray(values) for name, values in known["slopes"][key].items()}
 
 
 def _effect(
-    study: Study, crew: Tasks, measure: _Measure, direction: Direction, chance: Mapping[str, np.ndarray], *, file: str
+    context: RunContext,
+    pool: TaskPool,
+    measure: _Measure,
+    direction: Direction,
+    chance: Mapping[str, np.ndarray],
+    *,
+    file: str,
 ) -> Effect:
-    count = study.experiment.latents.steering.effect_samples
+    count = context.experiment.latents.steering.effect_samples
     work = [(measure, direction, *shard) for shard in shards(count)]
-    done = study.watch.counter(f"{file.removesuffix(SUFFIX)}, by {SHARD_IMAGES} latents")
-    parts = list(crew.map(_move, work, name=f"steer: {direction.name}", done=done))
-    images = str(study.images.path)
-    (far,) = crew.map(_far, [(measure, direction, images)], name=f"steer: {direction.name}, far")
+    done = context.progress.counter(f"{file.removesuffix(SUFFIX)}, by {SHARD_IMAGES} latents")
+    parts = list(pool.map(_move, work, name=f"steer: {direction.name}", done=done))
+    images = str(context.images.path)
+    (far,) = pool.map(_far, [(measure, direction, images)], name=f"steer: {direction.name}, far")
     edit = edit_of(direction)
     spread = None
     if edit is not None:
-        (spread,) = crew.map(_spread, [(edit, images)], name=f"steer: {direction.name}, real images")
+        (spread,) = pool.map(_spread, [(edit, images)], name=f"steer: {direction.name}, real images")
     return effect_of(Moved.merged(parts), measure.strengths, chance, spread=spread, far=far)
 
 
 def _random_slopes(measure: _Measure, directions: Sequence[Direction]) -> list[dict[str, float]]:
-    generator, assessor = measure.place.open_generator(), measure.place.open_measurer()
+    generator, assessor = measure.models.open_generator(), measure.models.open_measurer()
     latents = generator.sample_latents(_RANDOM_LATENTS, _EFFECT_SEED)
     return mean_slopes(generator, assessor, measure.attributes, directions, latents, measure.strengths)
 
 
 def _move(measure: _Measure, direction: Direction, start: int, stop: int) -> Moved:
-    generator, assessor = measure.place.open_generator(), measure.place.open_measurer()
+    generator, assessor = measure.models.open_generator(), measure.models.open_measurer()
     latents = generator.sample_latents(stop - start, _EFFECT_SEED, start=start)
     return move_and_assess(generator, assessor, measure.attributes, direction, latents, measure.strengths)
 
 
 def _far(measure: _Measure, direction: Direction, images: str) -> np.ndarray:
-    generator, assessor = measure.place.open_generator(), measure.place.open_measurer()
-    real = torch.from_numpy(_real_features(images, measure.place))
+    generator, assessor = measure.models.open_generator(), measure.models.open_measurer()
+    real = torch.from_numpy(_real_features(images, measure.models))
 
     def distances(shown: np.ndarray) -> np.ndarray:
         """Distance of each image to the nearest real one, by differences: products would lose small distances."""
@@ -250,9 +258,9 @@ def _far(measure: _Measure, direction: Direction, images: str) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=1)
-def _real_features(images: str, place: Place) -> np.ndarray:
+def _real_features(images: str, models: StudyModels) -> np.ndarray:
     """Features [m,d] of the first training images; cached per process."""
-    return place.open_measurer().features(_real_images(images))
+    return models.open_measurer().features(_real_images(images))
 
 
 def _spread(edit: Edit, images: str) -> float:
@@ -264,8 +272,10 @@ def _real_images(images: str) -> np.ndarray:
     return np.array(store.images[store.training_indices[:_REAL_IMAGES]])
 
 
-def _draw(place: Place, direction: Direction, settings: LatentsConfig, starts: Sequence[Start], artifacts: str) -> None:
-    generator = place.open_generator()
+def _draw(
+    models: StudyModels, direction: Direction, settings: LatentsConfig, starts: Sequence[Start], artifacts: str
+) -> None:
+    generator = models.open_generator()
     if starts:
         names, latents = [name for name, _ in starts], np.stack([latent for _, latent in starts])
         stem = "-".join([direction.name, "from", *names])

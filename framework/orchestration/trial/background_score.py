@@ -18,11 +18,11 @@ from framework.evaluation.values.compute import PartsPool, combined, measure
 from framework.evaluation.values.moments import source_features, source_moments
 from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.nodes import this_node
-from framework.orchestration.pool.tasks import TaskResources, Tasks
-from framework.orchestration.trial.spec import TrialScoring
+from framework.orchestration.pool.tasks import TaskPool, TaskResources
+from framework.orchestration.trial.spec import TrialScoringSpec
 
 
-class ScoreInTheMaking:
+class BackgroundScore:
     """A score that Ray tasks compute; a thread of rank 0 submits the tasks and merges their results.
 
     The tasks request no cores from Ray: they share those of the trial. If the trial trains on GPUs, they run on its
@@ -34,7 +34,7 @@ class ScoreInTheMaking:
         device: The device that the trial's rank 0 trains on.
     """
 
-    def __init__(self, scoring: TrialScoring, checkpoint: Checkpoint, *, device: torch.device) -> None:
+    def __init__(self, scoring: TrialScoringSpec, checkpoint: Checkpoint, *, device: torch.device) -> None:
         self._future: Future[dict[str, Any]] = Future()
         # A daemon thread, so a trial that ends does not wait for the score. It is computed after a restart.
         threading.Thread(
@@ -49,7 +49,7 @@ class ScoreInTheMaking:
         """The score document; waits until it is ready."""
         return self._future.result()
 
-    def _run(self, scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> None:
+    def _run(self, scoring: TrialScoringSpec, checkpoint: Checkpoint, device: torch.device) -> None:
         try:
             self._future.set_result(_score(scoring, checkpoint, device))
         except (torch.OutOfMemoryError, MemoryError):
@@ -64,7 +64,7 @@ class ScoreInTheMaking:
             self._future.set_exception(fault)
 
 
-def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
+def _score(scoring: TrialScoringSpec, checkpoint: Checkpoint, device: torch.device) -> dict[str, Any]:
     location, name = checkpoint.folder.location, f"score {checkpoint.name}"
     kind = kind_of(device)
     on_gpu = kind is not None
@@ -77,19 +77,22 @@ def _score(scoring: TrialScoring, checkpoint: Checkpoint, device: torch.device) 
         node=this_node() if on_gpu else None,
         shared_gpus=os.environ.get("CUDA_VISIBLE_DEVICES", "0") if on_gpu else None,
     )
-    crew, blocks = Tasks(resources, scoring.needs), scoring.blocks
+    pool, blocks = TaskPool(resources, scoring.node_files), scoring.blocks
     sides = scoring.real
     if scoring.moments is not None:
         sides = dataclasses.replace(sides, real=load_moments(Path(scoring.moments)))
     if needs_rows([scoring.request]):
-        rows, logits = source_features(source, scoring.features, blocks=blocks, crew=crew, name=name)
+        rows, logits = source_features(source, scoring.features, blocks=blocks, pool=pool, name=name)
         sides = dataclasses.replace(sides, fake_features=rows, logits=logits)
     else:
-        fake = source_moments(source, scoring.features, blocks=blocks, crew=crew, name=name)
+        fake = source_moments(source, scoring.features, blocks=blocks, pool=pool, name=name)
         sides = dataclasses.replace(sides, fake=fake)
     # Metrics run in tasks too, on one thread each, so the trial's number of threads does not change the score.
     pool = PartsPool(
-        Tasks(TaskResources(scoring.tasks, cores=0.0), scoring.needs), name, gpus=crew if on_gpu else None, device=kind
+        TaskPool(TaskResources(scoring.tasks, cores=0.0), scoring.node_files),
+        name,
+        gpus=pool if on_gpu else None,
+        device=kind,
     )
     values = measure([scoring.request], sides, pool)
     return combined(protocol, [values[scoring.request]])

@@ -19,7 +19,7 @@ from framework.orchestration.cluster.nodes import this_node
 from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking, trainer_class
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from framework.orchestration.trial.resources import DRIVER_CORES
-from framework.orchestration.trial.spec import TrialWork
+from framework.orchestration.trial.spec import TrialSpec
 from framework.orchestration.trial.title import trial_title
 from framework.runs import RunFolder, TrialFolder
 
@@ -33,10 +33,10 @@ class TrialDriver(tune.Trainable):
     Tune stops a trial by ending its process, which also ends everything that the process started.
     """
 
-    template: TrialWork
+    template: TrialSpec
 
     @classmethod
-    def of(cls, template: TrialWork) -> type["TrialDriver"]:
+    def of(cls, template: TrialSpec) -> type["TrialDriver"]:
         """The driver class of trials with this template; Ray's dashboard shows its name."""
         return type("Trial", (cls,), {"template": template})
 
@@ -60,15 +60,15 @@ class TrialDriver(tune.Trainable):
         return self._title
 
 
-class LoneDriver:
+class SingleTrialDriver:
     """A trial without Tune, in a separate process, because Train's controller has to run in an actor."""
 
-    def run(self, work: TrialWork) -> Iterator[dict[str, Any]]:
+    def run(self, work: TrialSpec) -> Iterator[dict[str, Any]]:
         """Yields the reports of the training."""
         yield from training(work)
 
 
-def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -> str:
+def fit_trial(work: TrialSpec, *, on_report: Callable[[dict[str, Any]], None]) -> str:
     """Trains one trial without Tune; if its driver is lost, resumes from its newest checkpoint.
 
     Args:
@@ -81,7 +81,9 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
     trial = RunFolder.open(work.run).trial(work.trial)
     title = trial_title(work.trial, work.parameters)
     for left in reversed(range(work.experiment.compute.max_failures + 1)):
-        driver = ray.remote(LoneDriver).options(name=f"{title} {left}", num_cpus=0, scheduling_strategy=this_node())
+        driver = ray.remote(SingleTrialDriver).options(
+            name=f"{title} {left}", num_cpus=0, scheduling_strategy=this_node()
+        )
         actor: Any = driver.remote()
         try:
             for report in actor.run.options(num_returns="streaming").remote(work):
@@ -96,7 +98,7 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
     return trial.state["state"]
 
 
-def training(work: TrialWork) -> Iterator[dict[str, Any]]:
+def training(work: TrialSpec) -> Iterator[dict[str, Any]]:
     """Trains until the trial's total_images, from its newest checkpoint if it has one; yields the figures of reports.
 
     The trial's state is "running" meanwhile, and at the end "finished" (or `state_at_end`), "failed" (state.json then
@@ -194,7 +196,7 @@ def ray_storage(run: RunFolder) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": filesystem}
 
 
-def trainer_of(work: TrialWork, reports: _Reports) -> ray.train.torch.TorchTrainer:
+def trainer_of(work: TrialSpec, reports: _Reports) -> ray.train.torch.TorchTrainer:
     """The Ray trainer of a trial; puts the figures of rank 0 into `reports`."""
     plan = work.plan
     return trainer_class(refuse_unusable_gpus)(
@@ -219,7 +221,7 @@ def trainer_of(work: TrialWork, reports: _Reports) -> ray.train.torch.TorchTrain
     )
 
 
-def _train_worker(config: dict[str, TrialWork]) -> None:
+def _train_worker(config: dict[str, TrialSpec]) -> None:
     """Runs in each DDP worker. Its imports are slow, so drivers and controllers do not import it."""
     from framework.orchestration.trial.worker import train_worker
 

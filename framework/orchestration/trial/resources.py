@@ -14,7 +14,7 @@ _SLACK = 1e-9  # against rounding of fractions of cores
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResourcePlan:
     """Resources of a search, or of one training, for which `concurrent` is 1.
 
     Attributes:
@@ -70,7 +70,7 @@ class Plan:
         return f"{number} worker{'s' if self.workers > 1 else ''} each with {each}{note}"
 
 
-def search_plan(experiment: Experiment, cluster: Cluster, *, trials: int) -> Plan:
+def search_plan(experiment: Experiment, cluster: Cluster, *, trials: int) -> ResourcePlan:
     """The plan of a search.
 
     Raises:
@@ -94,7 +94,7 @@ def plan(
     trials: int = 1,
     concurrent: int | Literal["auto"] = 1,
     driver_cores: float = 0.0,
-) -> Plan:
+) -> ResourcePlan:
     """Divides the cluster among the trials that run at a time.
 
     Args:
@@ -125,11 +125,11 @@ def plan(
         raise ClusterError(_never(cluster, workers=fewest, cores=cores, gpus=gpus, room=room(1)))
     now = next((count for count in range(at_a_time, 0, -1) if room(count) >= count * most), 0)
     planned = at_a_time if cluster.grows else max(now, 1)
-    resources = Plan(trials, planned, most, fewest, cores, gpus, now if cluster.grows else planned)
+    resources = ResourcePlan(trials, planned, most, fewest, cores, gpus, now if cluster.grows else planned)
     return dataclasses.replace(resources, note=_note(resources, compute, cluster))
 
 
-def _note(resources: Plan, compute: ComputeConfig, cluster: Cluster) -> str:
+def _note(resources: ResourcePlan, compute: ComputeConfig, cluster: Cluster) -> str:
     if (resources.fewest_workers, resources.workers) != (compute.fewest_workers, compute.most_workers):
         return f"fewer than compute.workers={compute.workers}: one per GPU"
     if resources.shares_cards:

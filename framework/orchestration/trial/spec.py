@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from framework.config import Experiment, with_overrides
 from framework.config.describe import default_of
-from framework.orchestration.trial.resources import Plan
+from framework.orchestration.trial.resources import ResourcePlan
 
 if TYPE_CHECKING:
     from framework.evaluation import FeatureSpec, Protocol, Request
-    from framework.evaluation.values.compute import Sides
-    from framework.orchestration.cluster.node_files import Needs
+    from framework.evaluation.values.compute import FeatureSet
+    from framework.orchestration.cluster.node_files import NodeFiles
     from framework.orchestration.cluster.stop_flag import StopFlag
 
 
 @dataclass(frozen=True)
-class TrialScoring:
+class TrialScoringSpec:
     """How a trial's checkpoints are scored while it trains.
 
     Args:
@@ -34,14 +34,14 @@ class TrialScoring:
     features: "FeatureSpec"
     protocol: "Protocol"
     moments: str | None
-    real: "Sides"
+    real: "FeatureSet"
     blocks: int
     tasks: int
-    needs: "Needs | None" = None
+    node_files: "NodeFiles | None" = None
 
 
 @dataclass(frozen=True)
-class TrialWork:
+class TrialSpec:
     """One trial to train.
 
     Args:
@@ -63,11 +63,11 @@ class TrialWork:
     parameters: dict[str, Any]
     experiment: Experiment
     images: str
-    plan: Plan
-    scoring: TrialScoring | None
+    plan: ResourcePlan
+    scoring: TrialScoringSpec | None
     stop: "StopFlag | None" = None
     mutable: tuple[str, ...] = ()
-    needs: "Needs | None" = None
+    node_files: "NodeFiles | None" = None
     state_at_end: str = "finished"
 
     @property
@@ -75,7 +75,7 @@ class TrialWork:
         """The experiment with the mutable keys at their defaults; its digest identifies the trial's checkpoints."""
         return with_overrides(self.experiment, {key: default_of(key) for key in self.mutable})
 
-    def of(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialWork":
+    def of(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialSpec":
         """The work of one trial: the experiment with the trial's parameters and, if it differs, its length."""
         length = {} if total_images is None else {"training.total_images": total_images}
         experiment = with_overrides(self.experiment, {**parameters, **length})

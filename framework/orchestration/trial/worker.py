@@ -11,15 +11,15 @@ import torch
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.data import open_store
 from framework.errors import LatentscapeError, OutOfMemoryError, TrainingError
-from framework.orchestration.trial.background_score import ScoreInTheMaking
+from framework.orchestration.trial.background_score import BackgroundScore
 from framework.orchestration.trial.ray_metrics import RayGauges
-from framework.orchestration.trial.spec import TrialWork
+from framework.orchestration.trial.spec import TrialSpec
 from framework.runs import RunFolder, TrialFolder
 from framework.telemetry.writer import Telemetry
 from framework.training import Report, Trainer, WorkerGroup
 
 
-def train_worker(work: TrialWork) -> None:
+def train_worker(work: TrialSpec) -> None:
     """Trains this worker's share. An error that a restart would not fix ends the trial; state.json has the reason."""
     context = ray.train.get_context()
     torch.set_num_threads(work.plan.threads_per_worker)
@@ -58,7 +58,7 @@ def train_worker(work: TrialWork) -> None:
 
 
 def _trainer_of(
-    work: TrialWork,
+    work: TrialSpec,
     trial: TrialFolder,
     workers: WorkerGroup,
     report: Callable[[Report], None],
@@ -66,8 +66,8 @@ def _trainer_of(
 ) -> Trainer:
     """The trainer of this worker's share, with the images and checkpoints opened."""
     experiment = work.experiment
-    if work.needs is not None:
-        work.needs.bring()
+    if work.node_files is not None:
+        work.node_files.ensure_local()
     images = open_store(Path(work.images))
     store = CheckpointStore(
         trial.checkpoints,
@@ -76,9 +76,9 @@ def _trainer_of(
         keep=experiment.checkpoint.keep,
     )
 
-    def score(checkpoint: Checkpoint) -> ScoreInTheMaking:
+    def score(checkpoint: Checkpoint) -> BackgroundScore:
         assert work.scoring is not None
-        return ScoreInTheMaking(work.scoring, checkpoint, device=torch.device(workers.device))
+        return BackgroundScore(work.scoring, checkpoint, device=torch.device(workers.device))
 
     return Trainer(
         experiment=experiment,
