@@ -38,7 +38,7 @@ class CheckpointRef:
     def typed(self) -> str:
         """The job arguments that name this target in a shell.
 
-        >>> Target.of_entry("runs/a b", "faces:generator").typed
+        >>> CheckpointRef.of_entry("runs/a b", "faces:generator").typed
         "'runs/a b' model.entry=faces:generator"
         """
         named = [] if self.entry is None else [f"model.entry={self.entry}"]

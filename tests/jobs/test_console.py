@@ -30,7 +30,7 @@ for line in sys.stdin:
     if word == "at":
         show(int(text), 1000)
     elif word == "progress":
-        told.progress(text)
+        told.update(text)
     else:
         told.say(text.encode().decode("unicode_escape"))
     print(word, flush=True)

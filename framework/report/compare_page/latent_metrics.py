@@ -106,8 +106,9 @@ def _hint(maps: ComparedMaps | None) -> str:
     metric, value = words.plain(classifier.get("metric")), words.number(classifier.get("value"))
     return (
         "Only runs with an encoder have these values. The encoder turns an image into a code, a point of the latent "
-        f"space; {words.number(images.get('count'), 9)} images that were held out from training were encoded. A hole is "
-        f"a point that decodes to an image of no clear class: a classifier ({metric} {value}) gives even the most probable class less than "
+        f"space; {words.number(images.get('count'), 9)} images that were held out from training were encoded. A hole "
+        f"is a point that decodes to an image of no clear class: a classifier ({metric} {value}) gives even the most "
+        "probable class less than "
         f"{words.number(protocol.get('sure_from'))}.{of_images} By chance, "
         f"{percent(finite(protocol.get('chance_purity')))} of the neighbours would be of the same class. The prior is "
         "the distribution of random latents; for an autoencoder, it is a Gaussian fitted to its codes, so its KL is "
