@@ -1,6 +1,6 @@
 """Keys that were renamed: their old names are still accepted wherever a key is accepted."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -9,6 +9,7 @@ from framework.config.schema import LatentsConfig
 from framework.config.words import shown
 
 Say = Callable[[str], None]
+_MOST_LINES = 5  # of a document with more old names only one line is said
 
 # The keys of `latents` before they had sections, in their order of then, and where each is now.
 _LATENTS = {
@@ -102,14 +103,18 @@ def rename_overrides(overrides: Mapping[str, Any], say: Say | None = None) -> tu
 
 
 def rename_document(document: Mapping[str, Any], say: Say | None = None) -> tuple[dict[str, Any], list[str]]:
-    """As rename_overrides, for a document of nested sections, as YAML has them; the document is left as it is."""
+    """As rename_overrides, for the nested sections of a YAML document, which is left as it is.
+
+    If there are more than five old names, `say` is called with one line for all of them.
+    """
     result = _copied(document)
     old_values = dict(_taken(result))
     faults: list[str] = []
+    if say is not None:
+        for line in _renamed_lines(list(old_values)):
+            say(line)
     for old, value in old_values.items():
         new = RENAMED[old]
-        if say is not None:
-            say(_renamed_line(old, new))
         section, name = _section_for(result, new)
         if section is None:  # something else than a section stands there, and the schema refuses it
             continue
@@ -157,6 +162,15 @@ def _section_for(document: dict[str, Any], dotted: str) -> tuple[dict[str, Any] 
 
 def _copied(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _copied(value) if isinstance(value, dict) else value for name, value in document.items()}
+
+
+def _renamed_lines(old_names: Sequence[str]) -> list[str]:
+    """A line for each; one for all if there are many, as in a run's experiment.yaml that serves as a config."""
+    if len(old_names) <= _MOST_LINES:
+        return [_renamed_line(old, RENAMED[old]) for old in old_names]
+    example = f"{old_names[0]} is now {RENAMED[old_names[0]]}"
+    names = f"Renamed: {len(old_names)} keys have new names, for example {example}"
+    return [f"{names}; the old names still work, and docs/latents.md lists them"]
 
 
 def _renamed_line(old: str, new: str) -> str:

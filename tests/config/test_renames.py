@@ -98,7 +98,10 @@ def test_text_is_taken_as_typed_under_an_old_name_too():
 
 def test_the_experiment_yaml_of_a_run_made_before_is_read_and_written_with_new_names():
     text = (GOLDEN / "before_sections.yaml").read_text()
-    experiment = experiment_from_text(text, source="experiment.yaml")
+    said = []
+    experiment = experiment_from_text(text, source="experiment.yaml", say=said.append)
+    (line,) = said
+    assert line.startswith("Renamed: 39 keys have new names, for example evaluation.batch_size is now evaluation.feat")
     assert experiment == with_overrides(Experiment(), {**NEW, "name": "before"})
     assert experiment.digest("abc") == BEFORE["cases"]["gan"]["digest"]
     written = to_yaml(experiment)
