@@ -161,13 +161,13 @@ def test_a_dry_run_writes_nothing(called, tmp_path):
     [
         (["generator.h5"], "output: missing; name the folder of the run"),
         (["generator.h5", "output=x", "range=byte"], "range: must be auto, signed or unit, not 'byte'"),
-        (["generator.h5", "output=x", "range=unit"], "generator.h5: range=unit, and it ends in tanh, which is signed"),
+        (["generator.h5", "output=x", "range=unit"], "generator.h5: range=unit, but it ends in tanh, which is signed"),
         (["nowhere.h5", "output=x"], "nowhere.h5: does not exist"),
         (["notes.txt", "output=x"], "notes.txt: is neither HDF5 nor .keras"),
         (["lambda.h5", "output=x"], "lambda.h5: layer l1 (Lambda) is not supported; supported: Dense, Reshape"),
         (["causal.h5", "output=x"], "causal.h5: layer l7 (Conv2D) has padding=causal; supported: same and valid"),
         (["lost.h5", "output=x"], "lost.h5: layer l3 (Conv2DTranspose): kernel is missing"),
-        (["small.h5", "output=x"], "data.resolution: wants 28, 32, 64, 128 or 256, not 16"),
+        (["small.h5", "output=x"], "data.resolution: must be 28, 32, 64, 128 or 256, not 16"),
         (
             ["discriminator.h5", "output=x"],
             "discriminator.h5: the input is [32, 32, 3]; a generator's input is a latent",
