@@ -54,7 +54,7 @@ def train_single(context: "RunContext") -> list[dict[str, Any]]:
     _say_what_ray_lacks(context)
     resources = plan(context.experiment.compute, context.cluster)
     context.progress.say(resources.line(context.cluster))
-    work = template_of(context, resources).of(SINGLE_TRIAL, {})
+    work = template_of(context, resources).for_trial(SINGLE_TRIAL, {})
     show = TrialProgress(context.progress, run, trials=1, ended=0)
 
     def on_report(figures: dict[str, Any]) -> None:

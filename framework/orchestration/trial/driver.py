@@ -47,7 +47,7 @@ class TrialDriver(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called by Tune."""
-        work = self.template.of(config["trial"], config["parameters"], total_images=config["total_images"])
+        work = self.template.for_trial(config["trial"], config["parameters"], total_images=config["total_images"])
         self._title = trial_title(work.trial, work.parameters)
         self._training = training(work)
 

@@ -75,7 +75,7 @@ class TrialSpec:
         """The experiment with the mutable keys at their defaults; its digest identifies the trial's checkpoints."""
         return with_overrides(self.experiment, {key: default_of(key) for key in self.mutable})
 
-    def of(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialSpec":
+    def for_trial(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialSpec":
         """The work of one trial: the experiment with the trial's parameters and, if it differs, its length."""
         length = {} if total_images is None else {"training.total_images": total_images}
         experiment = with_overrides(self.experiment, {**parameters, **length})
