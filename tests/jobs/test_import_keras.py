@@ -161,7 +161,7 @@ def test_a_dry_run_writes_nothing(called, tmp_path):
     [
         (["generator.h5"], "output: wants the folder that becomes the run"),
         (["generator.h5", "output=x", "range=byte"], "range: wants auto, signed or unit, not 'byte'"),
-        (["generator.h5", "output=x", "range=unit"], "generator.h5: range=unit, and it ends in tanh, which is signed"),
+        (["generator.h5", "output=x", "range=unit"], "generator.h5: range=unit, but it ends in tanh, which is signed"),
         (["nowhere.h5", "output=x"], "nowhere.h5: does not exist"),
         (["notes.txt", "output=x"], "notes.txt: is neither HDF5 nor .keras"),
         (["lambda.h5", "output=x"], "lambda.h5: layer l1 (Lambda) is not supported; supported: Dense, Reshape"),
