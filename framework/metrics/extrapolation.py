@@ -35,9 +35,9 @@ def extrapolate(counts: Sequence[int], distances: Sequence[float]) -> Extrapolat
         ValueError: There are fewer than 3 different counts, or a distance is not finite.
     """
     if len(set(counts)) < 3 or len(counts) != len(distances):
-        raise ValueError(f"a line wants distances at 3 or more counts of samples, not at {len(set(counts))}")
+        raise ValueError(f"a line needs distances at 3 or more counts of samples, not at {len(set(counts))}")
     if not np.isfinite(distances).all() or min(counts) < 1:
-        raise ValueError("a line wants distances that are finite, of at least 1 sample")
+        raise ValueError("a line needs distances that are finite, of at least 1 sample")
     x, y = 1 / np.asarray(counts, float), np.asarray(distances, float)
     slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
     value = float(y.mean() - slope * x.mean())

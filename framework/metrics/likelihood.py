@@ -43,7 +43,7 @@ def importance_log_likelihood(
         plain += weights
         draws += 1
     if not draws:
-        raise ValueError("noise: wants a draw at least")
+        raise ValueError("noise: at least one draw is needed")
     return total - math.log(draws), plain / draws
 
 

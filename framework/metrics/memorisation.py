@@ -37,7 +37,7 @@ def memorisation(samples: np.ndarray, held_out: np.ndarray, *, closest: int = 16
         ValueError: A side is empty, or a distance is not finite.
     """
     if not (len(samples) and len(held_out)):
-        raise ValueError(f"memorisation wants samples and held-out images, not {len(samples)} and {len(held_out)}")
+        raise ValueError(f"memorisation needs samples and held-out images, not {len(samples)} and {len(held_out)}")
     if not (np.isfinite(samples).all() and np.isfinite(held_out).all()):
         raise ValueError("distances that are not finite cannot be compared")
     ordered = np.sort(held_out)

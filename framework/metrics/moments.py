@@ -61,7 +61,7 @@ class Moments:
             ValueError: There are fewer than 2 vectors.
         """
         if self.count < 2:
-            raise ValueError(f"a covariance wants at least 2 vectors, not {self.count}")
+            raise ValueError(f"a covariance needs at least 2 vectors, not {self.count}")
         return self.scatter / (self.count - 1)
 
     def __add__(self, other: "Moments") -> "Moments":
@@ -87,7 +87,7 @@ class _Sums:
     @classmethod
     def of(cls, features: np.ndarray | Tensor) -> Self:
         if features.ndim != 2:
-            raise ValueError(f"features: wants [n,d], not {list(features.shape)}")
+            raise ValueError(f"features: must be [n,d], not {list(features.shape)}")
         # Computed by torch, so that torch.set_num_threads applies as it does to the features, and in memory aligned by
         # torch, because the order of a sum may depend on the alignment.
         is_tensor = isinstance(features, Tensor)

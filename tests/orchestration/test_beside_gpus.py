@@ -53,7 +53,7 @@ def rows():
 
 def test_moments_are_made_where_the_features_were_and_the_rest_on_cpus(rows):
     gpus, beside = Here(), Here()
-    pool = computer(gpus, device=KIND, beside=beside).parts_pool("score")
+    pool = computer(gpus, device=KIND, cpu_pool=beside).parts_pool("score")
     prefix_moments(rows, [5000], pool)
     settings = {"subset_size": 100, "subset_seed": 0}
     list(pool.map(subsets_part, [(rows, rows, 5000, settings, 0, 1)], "kid"))

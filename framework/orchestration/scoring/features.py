@@ -34,7 +34,7 @@ class FeatureComputer:
         blocks: How many blocks of 32 images are held at a time.
         counter: Starts a progress line.
         device: The type of GPU that the pool has; None for CPUs.
-        beside: The pool for work that needs no GPU; None if the same pool does it.
+        cpu_pool: The pool for work that needs no GPU; None if the same pool does it.
         needs: Gives the files of this node that a shard reads; returns None if all nodes have them.
     """
 
@@ -43,7 +43,7 @@ class FeatureComputer:
     blocks: int
     counter: Callable[[str], Done]
     device: str | None = None
-    beside: Pool | None = None
+    cpu_pool: Pool | None = None
     node_files: Callable[..., NodeFiles | None] = lambda *_: None
 
     def on_device(self, source: SourceSpec) -> SourceSpec:
@@ -56,7 +56,7 @@ class FeatureComputer:
         """The pool that computes metrics from features; `files` are those files of this node that hold features."""
         gpus = self.pool if self.device else None
         node_files = self.node_files(*files) if files else None
-        return PartsPool(self.beside or self.pool, name, node_files, gpus=gpus, device=self.device)
+        return PartsPool(self.cpu_pool or self.pool, name, node_files, gpus=gpus, device=self.device)
 
     def moments(self, source: SourceSpec, features: FeatureSpec, *, name: str) -> Moments:
         """Moments of the features; nothing is stored."""
@@ -124,8 +124,10 @@ def feature_computer(
         files: The files that every actor reads.
     """
     with ActorPool(resources, kind="Scorer", node_files=node_files(*files)) as pool:
-        beside = cpu_tasks(pool.resources, cluster, node_files(*files))
-        yield FeatureComputer(pool, cache, blocks, counter, device=pool.device(), beside=beside, node_files=node_files)
+        cpu_pool = cpu_tasks(pool.resources, cluster, node_files(*files))
+        yield FeatureComputer(
+            pool, cache, blocks, counter, device=pool.device(), cpu_pool=cpu_pool, node_files=node_files
+        )
 
 
 def run_feature_computer(
