@@ -25,7 +25,7 @@ from framework.config import Experiment, with_overrides
 from framework.data import prepare
 from framework.runs import RunFolder
 from framework.storage import open_folder
-from framework.training import Report, WorkerGroup, train
+from framework.training import Report, Trainer, WorkerGroup
 
 WORKERS = 2
 SETTINGS = {
@@ -151,7 +151,9 @@ def train_here(settings: Experiment, storage: str) -> list[dict]:
         learned = {"data": images.digest, **settings.learned()}
         store = CheckpointStore(open_folder(shared[0]), digest=settings.digest(images.digest), learned=learned, keep=1)
         workers = WorkerGroup(rank=rank, world_size=WORKERS, device=torch.device("cpu"))
-        train(settings, images, store=store, workers=workers, report=report, log=lambda _: None)
+        Trainer(
+            experiment=settings, images=images, store=store, workers=workers, report=report, log=lambda _: None
+        ).run()
         torch.distributed.barrier()
     return rows if rank == 0 else []
 

@@ -26,7 +26,7 @@ from framework.config import ModelConfig
 from framework.models import build_generator
 from framework.orchestration.cluster.connect import connect
 from framework.orchestration.pool.process_cache import loaded_generator
-from framework.orchestration.pool.tasks import SHARD_IMAGES, TaskResources, Tasks
+from framework.orchestration.pool.tasks import SHARD_IMAGES, TaskPool, TaskResources
 
 SEED, RESOLUTION = 0, 32
 
@@ -48,11 +48,11 @@ def bare(checkpoint: str, digest: str, count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
-def rendered(crew: Tasks, checkpoint: str, digest: str, count: int) -> float:
+def rendered(pool: TaskPool, checkpoint: str, digest: str, count: int) -> float:
     """Images a second from the first task on to the last image's arrival here."""
     shards = [(checkpoint, digest, start, start + SHARD_IMAGES) for start in range(0, count, SHARD_IMAGES)]
     began = time.perf_counter()
-    arrived = sum(len(images) for images in crew.map(render, shards, name="render"))
+    arrived = sum(len(images) for images in pool.map(render, shards, name="render"))
     assert arrived == count
     return count / (time.perf_counter() - began)
 
@@ -61,13 +61,13 @@ def measure(checkpoint: str, *, rounds: int, images: int) -> dict[str, Any]:
     """Both, in turn, on a Ray of one core."""
     digest = load_generator(checkpoint).digest
     with connect("rendering", verbose=False, say=print):
-        crew = Tasks(TaskResources(workers=1))
+        pool = TaskPool(TaskResources(workers=1))
         for _ in range(2):
-            list(crew.map(render, [(checkpoint, digest, 0, SHARD_IMAGES)], name="warm"))
+            list(pool.map(render, [(checkpoint, digest, 0, SHARD_IMAGES)], name="warm"))
         speeds = []
         for _ in range(rounds):
-            alone = next(crew.map(bare, [(checkpoint, digest, images)], name="bare"))
-            speeds.append((alone, rendered(crew, checkpoint, digest, images)))
+            alone = next(pool.map(bare, [(checkpoint, digest, images)], name="bare"))
+            speeds.append((alone, rendered(pool, checkpoint, digest, images)))
     ratios = [ours / alone for alone, ours in speeds]
     return {
         "images": images,

@@ -1,15 +1,15 @@
-"""What can go wrong, for people: each error is one line that names the place, the value and the rule."""
+"""The errors that users see: each is one line that names the place, the value and what is allowed."""
 
 
 class LatentscapeError(Exception):
-    """A fault that its user can mend. Jobs print it as one line and exit with 2."""
+    """An error that the user can solve. Jobs print it as one line and exit with status 2."""
 
 
 class ConfigError(LatentscapeError):
-    """A key, a value or a combination of them that the schema refuses.
+    """A key, a value, or a combination of values that is not allowed.
 
     Args:
-        faults: One line each, every one naming its dotted key.
+        faults: One line per mistake, each of which names the dotted key.
     """
 
     def __init__(self, *faults: str) -> None:
@@ -26,11 +26,11 @@ class StorageError(LatentscapeError):
 
 
 class CheckpointError(LatentscapeError):
-    """A checkpoint that is missing, damaged, or of another experiment."""
+    """A checkpoint that is missing or damaged, or that belongs to another experiment."""
 
 
 class EvaluationError(LatentscapeError):
-    """A score that cannot be computed as its protocol says."""
+    """A score that cannot be computed by its protocol."""
 
 
 class LatentsError(LatentscapeError):
@@ -38,15 +38,15 @@ class LatentsError(LatentscapeError):
 
 
 class TrainingError(LatentscapeError):
-    """A training that cannot go on, with its step and its cause as far as known."""
+    """A training that cannot continue; the message has the step and the cause, if they are known."""
 
 
 class OutOfMemoryError(TrainingError):
-    """A training that its device's memory does not hold; a restart would not mend that."""
+    """A training that needs more memory than its device has; a restart would not help."""
 
 
 class ClusterError(LatentscapeError):
-    """A Ray cluster that cannot be reached or cannot hold the plan."""
+    """A Ray cluster that cannot be reached, or is too small for the plan."""
 
 
 class LeaseError(LatentscapeError):
@@ -54,4 +54,4 @@ class LeaseError(LatentscapeError):
 
 
 class ClusterLostError(LatentscapeError):
-    """A Ray cluster that went while a job was at work on it. Jobs exit with 1, and the same command goes on."""
+    """The connection to the Ray cluster was lost during a job. Jobs exit with status 1; the same command resumes."""

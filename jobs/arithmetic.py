@@ -1,19 +1,20 @@
-"""Latent arithmetic on a checkpoint or a run's best: glasses - no_glasses + smiling, drawn and measured."""
+"""Draw and measure latent arithmetic, such as glasses - no_glasses + smiling."""
 
 from typing import Any
 
 from framework.orchestration.studies.arithmetic import arithmetic
-from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.context import open_context
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
-JOB = Job("arithmetic", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
+SECTIONS = (*STUDY_KEYS, "latents.arithmetic", "latents.groups", "latents.start")
+JOB = Job("arithmetic", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Writes the numbered sheet, the equation of pictures and its measured success into the run's artifacts."""
-    with open_study(arguments) as (study, target):
-        document = arithmetic(study, target)
-        arguments.console.say(f"Arithmetic: {shown(study.run.artifacts.location)}/arithmetic.png")
+    """Writes the numbered samples, the picture of the expression and its measured success rate to artifacts/."""
+    with open_context(arguments) as (context, target):
+        document = arithmetic(context, target)
+        arguments.console.say(f"Arithmetic: {shown(context.run.artifacts.location)}/arithmetic.png")
     return document
 
 

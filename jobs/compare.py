@@ -1,14 +1,14 @@
-"""One table of the scores of several runs or checkpoints; with output=FILE.html all that they hold, side by side."""
+"""Compare the scores of runs or checkpoints in a table; with output=FILE.html, write a page that compares them."""
 
 import shlex
 import shutil
 from pathlib import Path
 from typing import Any
 
-from framework.checkpoint.reference import Target, find_target
+from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config.describe import KeyHelp
 from framework.errors import ConfigError
-from framework.report.compare_page.compared_run import Side, read_side
+from framework.report.compare_page.compared_run import ComparedRun, read_compared_run
 from framework.report.compare_page.page import write_comparison
 from framework.report.shared.score_table import Column, Row, columns, read_row
 from framework.runs import RunFolder
@@ -17,79 +17,84 @@ from jobs.cli.console import obeys
 from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.tables import comparison_table
 
-OWN = (KeyHelp("output", "", "", "a file", "an .html file that lays the runs side by side, to be opened in a browser"),)
+OWN = (KeyHelp("output", "", "", "a file", "the .html page to write, which compares the runs in detail"),)
 JOB = Job("compare", __doc__, "CHECKPOINT_OR_RUN CHECKPOINT_OR_RUN ...", (), positionals=(1, 1000), own=OWN)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Of a run the best checkpoint, as scores.json has it; computes nothing."""
+    """Reads the scores of each run's best checkpoint, or of the named ones, from scores.json; computes nothing."""
     page = _page_place(arguments.own["output"])
     targets = [find_target(place) for place in arguments.positionals]
     rows = [
         read_row(shown(place.rstrip("/")), RunFolder.open(target.run), target.checkpoint)
         for place, target in zip(arguments.positionals, targets, strict=True)
     ]
-    found = columns(rows)
-    if not found and page is None:
-        raise ConfigError(f"{', '.join(arguments.positionals)}: no scores yet; python -m jobs.evaluate makes them")
-    document = _document(rows, found)
+    score_columns = columns(rows)
+    if not score_columns and page is None:
+        raise ConfigError(f"{', '.join(arguments.positionals)}: no scores yet; python -m jobs.evaluate computes them")
+    document = _document(rows, score_columns)
     if page is not None:
-        document |= {"page": _write_page(*page, arguments, targets, rows, found)}
-    if not arguments.json and found:
+        document |= {"page": _write_page(*page, arguments, targets, rows, score_columns)}
+    if not arguments.json and score_columns:
         out = arguments.stdout
         width = shutil.get_terminal_size().columns if obeys(out) else None
-        print(comparison_table(rows, found, width=width), file=out, flush=True)
+        print(comparison_table(rows, score_columns, width=width), file=out, flush=True)
     return document
 
 
-def _document(rows: list[Row], found: list[Column]) -> dict[str, Any]:
+def _document(rows: list[Row], score_columns: list[Column]) -> dict[str, Any]:
     return {
         "rows": [{"name": row.name, "checkpoint": row.checkpoint, "images_seen": row.images_seen} for row in rows],
         "columns": [
             {"name": column.name, "protocol": column.protocol, "scores": column.scores, "best": column.best}
-            for column in found
+            for column in score_columns
         ],
     }
 
 
 def _page_place(output: str) -> tuple[Folder, str] | None:
-    """The folder and the name of the page; None where none is asked for.
+    """The folder and the file name of the page; None if `output` is not set.
 
     Raises:
-        ConfigError: There can be no such file.
+        ConfigError: `output` is a URI, a folder, not an .html file, or in a folder that does not exist.
     """
     if not output:
         return None
     if is_uri(output):
-        raise ConfigError(f"output: {output}: wants a file on this machine")
+        raise ConfigError(f"output: {output}: must be a file on this machine, not a URI")
     place = Path(output).expanduser().absolute()
     if place.is_dir():
-        raise ConfigError(f"output: {output}: is a folder; wants a file in it, as {output.rstrip('/')}/families.html")
+        raise ConfigError(f"output: {output}: is a folder; name a file in it, e.g. {output.rstrip('/')}/families.html")
     if place.suffix.lower() != ".html":
-        raise ConfigError(f"output: {output}: wants a name that ends in .html")
+        raise ConfigError(f"output: {output}: the file name must end in .html")
     if not place.parent.is_dir():
-        raise ConfigError(f"output: {output}: its folder {place.parent} is not there")
+        raise ConfigError(f"output: {output}: the folder {place.parent} does not exist")
     return open_folder(place.parent), place.name
 
 
 def _write_page(
-    folder: Folder, name: str, arguments: Arguments, targets: list[Target], rows: list[Row], found: list[Column]
+    folder: Folder,
+    name: str,
+    arguments: Arguments,
+    targets: list[CheckpointRef],
+    rows: list[Row],
+    score_columns: list[Column],
 ) -> str:
-    sides = _sides(arguments.positionals, targets, rows)
-    where = (folder / name).location
+    compared = _compared_runs(arguments.positionals, targets, rows)
+    location = (folder / name).location
     if not arguments.dry_run:
-        write_comparison(folder, name, sides, found)
-    arguments.console.say(f"{'Would be written' if arguments.dry_run else 'Written'}: {shown(where)}")
-    return where
+        write_comparison(folder, name, compared, score_columns)
+    arguments.console.say(f"{'Would write' if arguments.dry_run else 'Written'}: {shown(location)}")
+    return location
 
 
-def _sides(places: list[str], targets: list[Target], rows: list[Row]) -> list[Side]:
-    """Each under its run's name; under what was typed where that is another's too."""
+def _compared_runs(places: list[str], targets: list[CheckpointRef], rows: list[Row]) -> list[ComparedRun]:
+    """Reads each run. It goes by its folder's name, or by the typed path if two runs have the same name."""
     runs = [RunFolder.open(target.run) for target in targets]
     names = [run.folder.name for run in runs]
     return [
-        read_side(run.folder.name if names.count(run.folder.name) == 1 else row.name, shlex.quote(place), row, run)
-        for run, place, row in zip(runs, places, rows, strict=True)
+        read_compared_run(name if names.count(name) == 1 else row.name, shlex.quote(place), row, run)
+        for name, run, place, row in zip(names, runs, places, rows, strict=True)
     ]
 
 

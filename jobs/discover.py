@@ -1,31 +1,39 @@
-"""Find directions in a generator's latent space: latents.method says how; RUN/directions/ holds them."""
+"""Find directions in a generator's latent space (latents.directions.method) and write them to RUN/directions/."""
 
 from typing import Any
 
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.latents.directions.sorted_samples import read_piles
 from framework.orchestration.studies.discover import discover_directions
 from framework.runs import RunFolder
-from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.context import open_context
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
-JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
+SECTIONS = (
+    *STUDY_KEYS,
+    "latents.directions",
+    "latents.groups",
+    "latents.arithmetic.expression",
+    "latents.arithmetic.sheet_samples",
+)
+JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Finds them and writes a file each."""
-    with open_study(arguments, check=_check) as (study, target):
-        files = discover_directions(study, target)
-        place = shown(study.run.directions.location)
+    """Finds the directions and writes one file for each."""
+    with open_context(arguments, check=_check) as (context, target):
+        files = discover_directions(context, target)
+        place = shown(context.run.directions.location)
         for file in files:
             arguments.console.say(f"Direction: {place}/{file}")
     return {"directions": files}
 
 
-def _check(run: RunFolder, _: Target) -> None:
-    settings = run.experiment.latents
-    if settings.piles is not None and settings.method in ("compass", "difference"):
-        read_piles(settings.piles, samples=settings.sheet_samples)
+def _check(run: RunFolder, _: CheckpointRef) -> None:
+    latents = run.experiment.latents
+    sorted_samples = latents.directions.sorted_samples
+    if sorted_samples is not None and latents.directions.method in ("compass", "difference"):
+        read_piles(sorted_samples, samples=latents.arithmetic.sheet_samples)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,26 @@
-"""Score a checkpoint or the best of a run; given two image collections, score one against the other."""
+"""Score a checkpoint, or the best one of a run, or one collection of images against another."""
 
 from pathlib import PurePath
 from typing import Any
 
-from framework.checkpoint.reference import Target, every_target
+from framework.checkpoint.reference import CheckpointRef, every_target
 from framework.orchestration.cluster.connect import connect
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 from framework.orchestration.scoring.evaluate import evaluate
 from framework.orchestration.scoring.evaluate_pair import evaluate_pair
 from framework.report.shared.score_table import Row, columns
-from jobs.cli.context import codes, open_study, say_code
+from jobs.cli.context import codes, open_context, say_code
 from jobs.cli.forecast_scores import forecast_pair, forecast_run
-from jobs.cli.job import Arguments, Console, Job, run_job
+from jobs.cli.job import SCORE_KEYS, Arguments, Console, Job, run_job
 from jobs.cli.tables import comparison_table, score_lines
 
 TAKES = "CHECKPOINT_OR_RUN | CONFIG | A B"
-JOB = Job("evaluate", __doc__, TAKES, ("model.entry", "evaluation", "storage"), positionals=(1, 2))
+SECTIONS = ("data.path", "model.entry", *SCORE_KEYS, "evaluation.checkpoints", "assessor", "storage")
+JOB = Job("evaluate", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Computes, keeps (for a run: scores.json) and prints scores with their protocol."""
+    """Computes scores and prints them with their protocol; those of a run are added to its scores.json."""
     console, places = arguments.console, arguments.positionals
     say_code(places, console)
     if arguments.dry_run:
@@ -28,28 +29,28 @@ def body(arguments: Arguments) -> dict[str, Any]:
         experiment = arguments.settings()
         title = arguments.title(" ".join(PurePath(place).name for place in places))
         with connect(title, verbose=arguments.verbose, say=console.say, code=codes(places)) as cluster:
-            scores = evaluate_pair(*places, experiment=experiment, cluster=cluster, watch=console)
+            scores = evaluate_pair(*places, experiment=experiment, cluster=cluster, progress=console)
     else:
-        with open_study(arguments) as (study, target):
-            if study.experiment.evaluation.checkpoints == "all" and target.entry is None:
-                return _every_checkpoint(study, places[0], console)
-            scores = evaluate(study, [target])
+        with open_context(arguments) as (context, target):
+            if context.experiment.evaluation.checkpoints == "all" and target.entry is None:
+                return _every_checkpoint(context, places[0], console)
+            scores = evaluate(context, [target])
     console.say(score_lines(scores))
     return {"scores": scores}
 
 
-def _every_checkpoint(study: Study, place: str, console: Console) -> dict[str, Any]:
+def _every_checkpoint(context: RunContext, place: str, console: Console) -> dict[str, Any]:
     targets = every_target(place)
-    scores = evaluate(study, targets)
+    scores = evaluate(context, targets)
     rows = [
-        Row(target.checkpoint.split("/")[1], target.checkpoint, target.images_seen, _of(target, scores))
+        Row(target.checkpoint.split("/")[1], target.checkpoint, target.images_seen, _scores_of(target, scores))
         for target in targets
     ]
     console.say(comparison_table(rows, columns(rows), width=console.width))
     return {"scores": scores}
 
 
-def _of(target: Target, scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _scores_of(target: CheckpointRef, scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [score for score in scores if score["checkpoint"] == target.checkpoint]
 
 

@@ -1,4 +1,4 @@
-"""Write a generator alone, with scores, settings and a model card, as a Hugging Face model repository."""
+"""Export a generator with its scores, settings and a model card as a Hugging Face model repository."""
 
 from typing import Any
 
@@ -13,23 +13,23 @@ JOB = Job("export", __doc__, "CHECKPOINT_OR_RUN DIR", (), positionals=(2, 2))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """A checkpoint, or the best of a run or trial, goes to DIR, which must be empty or not there yet."""
-    source, target = arguments.positionals[0], open_folder(arguments.positionals[1])
-    refuse_occupied(target)
-    found = find_target(source)
-    if found.entry is not None:
-        raise CheckpointError(f"{source}: is of a generator of your own, {found.entry}: it holds none to export")
-    export = read_export(RunFolder.open(found.run), found.checkpoint)
+    """Writes the generator of a checkpoint, or of a run's or trial's best one, to DIR, which must be empty or new."""
+    source, folder = arguments.positionals[0], open_folder(arguments.positionals[1])
+    refuse_occupied(folder)
+    target = find_target(source)
+    if target.entry is not None:
+        raise CheckpointError(f"{source}: its generator is your own code, {target.entry}; it has no weights to export")
+    export = read_export(RunFolder.open(target.run), target.checkpoint)
     files = export_files(export)
     sizes = ", ".join(f"{name} ({len(data):,} bytes)" for name, data in files.items())
-    arguments.console.say(f"Generator: {found.checkpoint}; scores: {len(export.scores)}")
+    arguments.console.say(f"Generator: {target.checkpoint}; scores: {len(export.scores)}")
     arguments.console.say(f"{'Would write' if arguments.dry_run else 'Files'}: {sizes}")
     if not arguments.dry_run:
-        write_export(files, target)
-        arguments.console.say(f"Exported: {shown(target.location)}")
+        write_export(files, folder)
+        arguments.console.say(f"Exported: {shown(folder.location)}")
     return {
-        "export": target.location,
-        "checkpoint": found.checkpoint,
+        "export": folder.location,
+        "checkpoint": target.checkpoint,
         "files": {name: len(data) for name, data in files.items()},
         "scores": export.scores,
     }

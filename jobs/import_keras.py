@@ -1,4 +1,4 @@
-"""Take over a generator that Keras saved (.h5, .keras), and its discriminator, as a run that every job takes."""
+"""Turn a generator saved by Keras (.h5, .keras), with or without its discriminator, into a run."""
 
 import hashlib
 from pathlib import Path
@@ -20,36 +20,36 @@ from jobs.cli.job import Arguments, Console, Job, run_job, shown
 
 RANGES = get_args(RangeName)
 OWN = (
-    KeyHelp("output", "", "", "a folder", "folder or URI that becomes the run"),
-    KeyHelp("discriminator", "", "", "a file", "a file with the discriminator, for further training"),
-    KeyHelp("range", "auto", "", "auto, signed or unit", "of the images: signed (-1 to 1), unit (0 to 1), auto"),
+    KeyHelp("output", "", "", "a folder", "folder or URI of the run to create"),
+    KeyHelp("discriminator", "", "", "a file", "file with the discriminator, for further training"),
+    KeyHelp("range", "auto", "", "auto, signed or unit", "pixel range: signed (-1 to 1), unit (0 to 1) or auto"),
 )
 JOB = Job("import_keras", __doc__, "FILE output=DIR", ("data", "evaluation", "assessor", "latents"), own=OWN)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Reads FILE, says what it is, and writes the run."""
+    """Reads FILE, prints what it contains, and writes the run."""
     own, console = arguments.own, arguments.console
     if not own["output"]:
-        raise ConfigError("output: wants the folder that becomes the run, output=DIR")
+        raise ConfigError("output: missing; name the folder of the run to create, output=DIR")
     if own["range"] not in RANGES:
-        raise ConfigError(f"range: wants {', '.join(RANGES[:-1])} or {RANGES[-1]}, not {own['range']!r}")
+        raise ConfigError(f"range: must be {', '.join(RANGES[:-1])} or {RANGES[-1]}, not {own['range']!r}")
     target = open_folder(own["output"])
-    read = read_model(arguments.positionals[0])
-    generator = import_generator(read, range=own["range"])
-    files = {"generator": _about(read)}
-    _say("Generator", read, generator, console)
+    generator_model = read_model(arguments.positionals[0])
+    generator = import_generator(generator_model, range=own["range"])
+    files = {"generator": _about(generator_model)}
+    _say("Generator", generator_model, generator, console)
     console.say(f"Range: {_range(generator)}")
     discriminator = None
     if own["discriminator"]:
-        judge = read_model(own["discriminator"])
-        discriminator = import_discriminator(judge, generator=generator)
-        files["discriminator"] = _about(judge)
-        _say("Discriminator", judge, discriminator, console)
+        discriminator_model = read_model(own["discriminator"])
+        discriminator = import_discriminator(discriminator_model, generator=generator)
+        files["discriminator"] = _about(discriminator_model)
+        _say("Discriminator", discriminator_model, discriminator, console)
     about = {"from": "keras", "files": files, "range": generator.range}
     experiment = imported_experiment(target, arguments.overrides, generator=generator, discriminator=discriminator)
-    there = is_imported(target, experiment, about)
-    if not there and not arguments.dry_run:
+    already_imported = is_imported(target, experiment, about)
+    if not already_imported and not arguments.dry_run:
         write_imported(
             target,
             experiment,
@@ -58,30 +58,30 @@ def body(arguments: Arguments) -> dict[str, Any]:
             about=about,
             command=arguments.command,
         )
-    done = "Is there already" if there else "Would become" if arguments.dry_run else "Imported"
-    console.say(f"{done}: {shown(target.location)}")
+    outcome = "Already imported" if already_imported else "Would write" if arguments.dry_run else "Imported"
+    console.say(f"{outcome}: {shown(target.location)}")
     model = {**generator.model, **(discriminator.model if discriminator else {})}
     return {"run": target.location, "imported": about, "model": model}
 
 
 def _about(model: KerasModel) -> dict[str, Any]:
-    """What run.json says of a file: its name, and no path."""
+    """What run.json records of a file: its name without a path, its sha256 and its format."""
     with Path(model.place).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"name": Path(model.place).name, "sha256": digest, "keras": model.version, "form": model.form}
 
 
 def _say(what: str, model: KerasModel, imported: Imported, console: Console) -> None:
-    becomes = "the notebooks' pair (dcgan)" if imported.is_pair else f"{len(model.layers)} layers as data (keras)"
+    becomes = "the notebooks' GAN (dcgan)" if imported.is_pair else f"{len(model.layers)} layers as data (keras)"
     console.say(
-        f"{what}: {Path(model.place).name} (Keras {model.version}, {model.form}), {list(model.given)} -> "
-        f"{list(model.gives)}, {model.numbers:,} numbers; becomes {becomes}"
+        f"{what}: {Path(model.place).name} (Keras {model.version}, {model.form}), {list(model.input_shape)} -> "
+        f"{list(model.output_shape)}, {model.numbers:,} parameters; becomes {becomes}"
     )
 
 
 def _range(generator: Imported) -> str:
-    told = {"signed": "-1 to 1", "unit": "0 to 1, turned to -1 to 1"}[generator.range]
-    return f"{told} ({generator.reason})"
+    pixels = {"signed": "-1 to 1", "unit": "0 to 1, converted to -1 to 1"}[generator.range]
+    return f"{pixels} ({generator.reason})"
 
 
 if __name__ == "__main__":

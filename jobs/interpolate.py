@@ -1,20 +1,21 @@
-"""Walk between latents of a checkpoint or a run's best: two ways compared, a looping film, a sheet between four."""
+"""Draw walks between latents: straight and spherical, a film through many samples, a grid between four."""
 
 from typing import Any
 
 from framework.orchestration.studies.interpolate import interpolate
-from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.context import open_context
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
-JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
+SECTIONS = (*STUDY_KEYS, "latents.walks", "latents.start")
+JOB = Job("interpolate", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Writes samples, corners, loop and interpolation into the run's artifacts."""
-    with open_study(arguments) as (study, target):
-        document = interpolate(study, target)
-        place = shown(study.run.artifacts.location)
-        film = ", loop.gif and loop.mp4" if study.experiment.latents.loop_samples else ""
+    """Writes samples, interpolation, corners and loop to the run's artifacts/."""
+    with open_context(arguments) as (context, target):
+        document = interpolate(context, target)
+        place = shown(context.run.artifacts.location)
+        film = ", loop.gif and loop.mp4" if context.experiment.latents.walks.loop_samples else ""
         arguments.console.say(f"Interpolation: {place}/interpolation.png, corners.png{film}")
     return document
 

@@ -1,49 +1,53 @@
-"""Maps of the latent space of an autoencoder or VAE, or two side by side: held-out images by class, and figures."""
+"""Map the latent space of one or two autoencoders or VAEs, and measure the holes in it."""
 
 from typing import Any
 
-from framework.checkpoint.reference import Target, find_target
+from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.studies.latent_map import DOCUMENT, PICTURE, latent_map
 from framework.orchestration.studies.map_subject import check_maps
 from framework.runs import RunFolder
-from jobs.cli.context import find_study, open_study
-from jobs.cli.job import Arguments, Console, Job, run_job, shown
+from jobs.cli.context import find_context, open_context
+from jobs.cli.job import WORKER_KEYS, Arguments, Console, Job, run_job, shown
 from jobs.cli.tables import aligned
 
 TAKES = "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]"
-JOB = Job("latent_map", __doc__, TAKES, ("latents", "evaluation", "assessor", "storage"), positionals=(1, 2))
+SECTIONS = ("data.path", *WORKER_KEYS, "assessor", "latents.maps", "latents.seed", "storage")
+JOB = Job("latent_map", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Computes, keeps in the first run's artifacts/ and prints it."""
+    """Computes the maps and their measurements, writes them to the first run's artifacts/, and prints them."""
     console = arguments.console
-    more = [find_target(place) for place in arguments.positionals[1:]]
+    others = [find_target(place) for place in arguments.positionals[1:]]
 
-    def check(run: RunFolder, target: Target) -> None:
-        check_maps(run, [target, *more])
+    def check(run: RunFolder, target: CheckpointRef) -> None:
+        check_maps(run, [target, *others])
 
     if arguments.dry_run:
-        run, target = find_study(arguments)
+        run, target = find_context(arguments)
         check(run, target)
-        console.say(f"{target.checkpoint}: up to {run.experiment.latents.map_images:,} images encoded")
-        return {"checkpoints": [each.checkpoint for each in (target, *more)]}
-    with open_study(arguments, check=check) as (study, target):
-        for other in more:
+        console.say(f"{target.checkpoint}: would encode up to {run.experiment.latents.maps.images:,} images")
+        return {"checkpoints": [each.checkpoint for each in (target, *others)]}
+    with open_context(arguments, check=check) as (context, target):
+        for other in others:
             check_storage_everywhere(RunFolder.open(other.run))
-        document = latent_map(study, [target, *more])
+        document = latent_map(context, [target, *others])
     say_figures(document, console)
-    console.say(f"Written: {shown(study.run.artifacts.location)}/{PICTURE} and {DOCUMENT}")
+    console.say(f"Written: {shown(context.run.artifacts.location)}/{PICTURE} and {DOCUMENT}")
     return document
 
 
 def say_figures(document: dict[str, Any], console: Console) -> None:
-    """A line a figure, a column a map."""
+    """Prints one line per measurement, with one column per map."""
     protocol, maps = document["protocol"], document["maps"]
-    judge = protocol["classifier"]
+    classifier, confident = protocol["classifier"], protocol["sure_from"]
     console.say(f"{protocol['images']['count']:,} held-out images by {protocol['label']}")
-    console.say(f"Classifier: {judge['metric']} {judge['value']:.4f} on {judge['n']:,} held-out images")
-    console.say(f"Unsure (below {protocol['sure_from']:g}) of the images: {document['hole_share_of_images']:.3f}")
+    console.say(f"Classifier: {classifier['metric']} {classifier['value']:.4f} on {classifier['n']:,} held-out images")
+    console.say(
+        f"Share of these images with a classifier confidence below {confident:g}: "
+        f"{document['hole_share_of_images']:.3f}"
+    )
     rows = [
         [f"{group}, {name}", *(f"{row[group][name]:.3f}" for row in maps)]
         for group in ("knn_purity", "hole_share", "midpoint_confidence")

@@ -1,4 +1,4 @@
-"""All of it: images, assessors, search, the best checkpoint's score, latent artifacts, report. Again goes on."""
+"""Run everything: images, assessors, search, scores, latent studies, report. Run it again to resume."""
 
 from typing import Any
 
@@ -9,26 +9,27 @@ from framework.orchestration.search.run import search
 from framework.orchestration.studies.arithmetic import arithmetic
 from framework.orchestration.studies.interpolate import interpolate
 from framework.report import write_report
-from jobs.cli.context import begin_study
+from jobs.cli.context import begin_context
 from jobs.cli.forecast import forecast
-from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job, shown
+from jobs.cli.job import SCORE_KEYS, TRAINING_SECTIONS, Arguments, Job, run_job, shown
 from jobs.cli.tables import leaderboard_table, score_lines
 
-JOB = Job("pipeline", __doc__, "CONFIG", ("search", "latents", *TRAINING_SECTIONS))
+LATENTS = ("latents.groups", "latents.seed", "latents.start", "latents.walks", "latents.arithmetic")
+JOB = Job("pipeline", __doc__, "CONFIG", ("search", *LATENTS, *SCORE_KEYS, *TRAINING_SECTIONS))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """The way of the data, step by step; a step that was done is not done again."""
+    """Runs every step in order; a step that is already done is not repeated."""
     experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console)
-    with begin_study(arguments, experiment) as study:
-        run = study.run
-        rows = search(study)
+    with begin_context(arguments, experiment) as context:
+        run = context.run
+        rows = search(context)
         best = best_target(run)
-        scores = evaluate(study, [best])
-        interpolate(study, best)
-        arithmetic(study, best)
+        scores = evaluate(context, [best])
+        interpolate(context, best)
+        arithmetic(context, best)
         end_run(run)
         report = write_report(run)
     console.say(leaderboard_table(rows, width=console.width))

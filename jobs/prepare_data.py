@@ -1,4 +1,4 @@
-"""Pack the images of a config: decoded, cropped, resized once; a no-op the second time."""
+"""Pack the images of a config: decode, crop and resize them once. Running it again does nothing."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ JOB = Job("prepare_data", __doc__, "CONFIG", ("data", "storage"))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Prepares, and says where the store lies."""
+    """Packs the images and prints where the packed file is."""
     experiment = arguments.experiment()
     if arguments.dry_run:
         return forecast(experiment, arguments.console, trials=0)
     images = prepare_images(experiment, arguments.console)
-    arguments.console.say(f"Packed in {shown(str(images.path))}")
+    arguments.console.say(f"Packed images: {shown(str(images.path))}")
     return {**about_images(images), "store": str(images.path)}
 
 

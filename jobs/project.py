@@ -1,41 +1,43 @@
-"""Find the latent of photographs, or of held-out images: RUN/projections/ holds them, for latents.start."""
+"""Find the latents of photographs, or of held-out images, which the other latent jobs can start from."""
 
 from typing import Any
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.orchestration.studies.photos import held_out_photos, read_photos
 from framework.orchestration.studies.project import FOUND_BACK_LEVELS, features_of, project_photos
 from framework.runs import RunFolder
-from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.context import open_context
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 
-JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN [PHOTO…]", ("model.entry", "latents", "assessor", "storage"), (1, 65))
+SECTIONS = (*STUDY_KEYS, "latents.projection", "latents.arithmetic.candidates", "evaluation.weights")
+JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN [PHOTO…]", SECTIONS, (1, 65))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Projects each, and says how well."""
+    """Projects each photograph and prints how close the generator came to it."""
     photos = []
 
-    def check(run: RunFolder, target: Target) -> None:
-        features_of(run.experiment, assessed=True)  # whether there is an assessor is not known before it is trained
+    def check(run: RunFolder, target: CheckpointRef) -> None:
+        features_of(run.experiment, assessed=True)  # assumes an assessor: before its training, nobody knows
         photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
 
-    with open_study(arguments, check=check) as (study, target):
-        document = project_photos(study, target, photos or held_out_photos(study))
-        samples = f"{study.experiment.latents.candidates:,}"
+    with open_context(arguments, check=check) as (context, target):
+        document = project_photos(context, target, photos or held_out_photos(context))
+        samples = f"{context.experiment.latents.arithmetic.candidates:,}"
         for row in document["photos"]:
-            encoded = "" if row["encoded_error"] is None else f"by the encoder alone by {row['encoded_error']:.1f}, "
+            encoded = "" if row["encoded_error"] is None else f"encoder alone {row['encoded_error']:.1f}, "
             arguments.console.say(
-                f"{row['name']}: off by {row['pixel_error']:.1f} of 255, {encoded}the nearest of {samples} samples by "
-                f"{row['nearest_random_error']:.1f}, a random one by {row['random_error']:.1f}"
+                f"{row['name']}: error {row['pixel_error']:.1f} of 255; for comparison: {encoded}"
+                f"nearest of {samples} samples {row['nearest_random_error']:.1f}, "
+                f"random sample {row['random_error']:.1f}"
             )
-        made = document["held_out_generated"]
+        control = document["held_out_generated"]
         arguments.console.say(
-            f"Generated images, for comparison: off by {made['pixel_error_median']:.1f} (median), "
-            f"{made['found_back']} of {made['count']} found back to within {FOUND_BACK_LEVELS:g}"
+            f"Generated images, as a control: median error {control['pixel_error_median']:.1f}, "
+            f"{control['found_back']} of {control['count']} recovered with an error of at most {FOUND_BACK_LEVELS:g}"
         )
-        arguments.console.say(f"Projected: {shown(study.run.artifacts.location)}/projected.png")
+        arguments.console.say(f"Projected: {shown(context.run.artifacts.location)}/projected.png")
     return document
 
 

@@ -1,4 +1,4 @@
-"""Write RUN/report.html: one page that opens from disk without a network."""
+"""Write RUN/report.html: one page with all results, which opens from disk without a network."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ JOB = Job("report", __doc__, "RUN", ())
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Writes it anew from what lies in the run."""
+    """Writes the report again from the files of the run."""
     run = RunFolder.open(arguments.positionals[0])
     if arguments.dry_run:
-        arguments.console.say(f"Would write {shown(run.folder.location)}/report.html")
+        arguments.console.say(f"Would write: {shown(run.folder.location)}/report.html")
         return {}
     location = write_report(run)
     arguments.console.say(f"Report: {shown(location)}")

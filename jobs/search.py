@@ -1,24 +1,24 @@
-"""Search over learning rates, latent sizes or any other key: Ray Tune over DDP trainings. Again goes on."""
+"""Search learning rates, latent sizes or any other keys with Ray Tune. Run it again to resume."""
 
 from typing import Any
 
 from framework.orchestration.search.run import search
-from jobs.cli.context import begin_study
+from jobs.cli.context import begin_context
 from jobs.cli.forecast import forecast
 from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job
-from jobs.cli.tables import said_results
+from jobs.cli.tables import print_results
 
 JOB = Job("search", __doc__, "CONFIG", ("search", *TRAINING_SECTIONS))
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Prepares what is missing, searches, and prints the leaderboard."""
+    """Prepares images and assessors if necessary, searches, and prints the leaderboard."""
     experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console)
-    with begin_study(arguments, experiment) as study:
-        rows = search(study)
-    return said_results(study.run, rows, console)
+    with begin_context(arguments, experiment) as context:
+        rows = search(context)
+    return print_results(context.run, rows, console)
 
 
 if __name__ == "__main__":

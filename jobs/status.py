@@ -1,4 +1,4 @@
-"""How a run's trials stand, while they train or after; on a terminal anew every 2 s, until the job's end."""
+"""Show a table of a run's trials, during or after training; on a terminal it is live until the job ends."""
 
 import os
 import shutil
@@ -13,31 +13,31 @@ from jobs.cli.status_table import status_lines
 
 JOB = Job("status", __doc__, "RUN", ())
 _REFRESH_SECONDS = 2.0
-_LOOK_SECONDS = 0.25  # so soon a window of another size is filled anew
+_POLL_SECONDS = 0.25  # how often the window's size is checked, so that a resized window is redrawn quickly
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Prints the table once where stdout is no terminal or nothing works any more; needs no Ray, writes nothing."""
+    """Shows the table live on a terminal while a job works on the run, else prints it once. Needs no Ray."""
     reader = StatusReader(RunFolder.open(arguments.positionals[0]))
     status, out = reader.read(now=time.time()), arguments.stdout
     if not arguments.json:
         live = obeys(out)
         if live and not arguments.dry_run:
-            status = _watch(reader, status, out)
+            status = _progress(reader, status, out)
         print(*status_lines(status, width=_size().columns - 1 if live else None), sep="\n", file=out, flush=True)
     return status.document()
 
 
-def _watch(reader: StatusReader, status: RunStatus, out: TextIO) -> RunStatus:
-    """Shows the run until it works no more, or Ctrl-C, by which a viewer ends well; gives what it showed last."""
+def _progress(reader: StatusReader, status: RunStatus, out: TextIO) -> RunStatus:
+    """Shows the run until its job ends or Ctrl-C, the normal way to quit; returns the last state it showed."""
     if not status.working:
         return status
-    from rich.console import Console as Page  # here, so that --help and a log do without
+    from rich.console import Console as Page  # imported here because --help and logs do not need rich
     from rich.live import Live
     from rich.text import Text
 
     page = Page(file=out, force_terminal=True, force_jupyter=False)
-    # The terminal's second screen: what was on the first stays, and scrolls no further.
+    # Uses the terminal's alternate screen, so that the lines printed before are untouched.
     screen = Live(console=page, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
     try:
         with screen:
@@ -49,7 +49,7 @@ def _watch(reader: StatusReader, status: RunStatus, out: TextIO) -> RunStatus:
                 )
                 until = time.monotonic() + _REFRESH_SECONDS
                 while time.monotonic() < until and _size() == size:
-                    time.sleep(_LOOK_SECONDS)
+                    time.sleep(_POLL_SECONDS)
                 status = reader.read(now=time.time())
     except KeyboardInterrupt:
         pass

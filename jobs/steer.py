@@ -1,28 +1,29 @@
-"""Move samples along directions: strips, films, and what each direction does, measured beside random ones."""
+"""Draw strips and films along directions, and measure each direction against random ones."""
 
 from typing import Any
 
 from framework.latents.steering.move import table_of
 from framework.orchestration.studies.steer import check_steering, steer
-from jobs.cli.context import open_study
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.context import open_context
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
 from jobs.cli.tables import aligned
 
-JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", ("model.entry", "latents", "assessor", "storage"))
+SECTIONS = (*STUDY_KEYS, "latents.steering", "latents.start")
+JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Draws, measures, and prints a table."""
-    with open_study(arguments, check=check_steering) as (study, target):
-        effects = steer(study, target)
+    """Draws strips and films, measures the directions, and prints a table."""
+    with open_context(arguments, check=check_steering) as (context, target):
+        effects = steer(context, target)
         if effects:
             arguments.console.say(_table(effects, arguments.console.width))
-        arguments.console.say(f"Pictures and films: {shown(study.run.artifacts.location)}")
+        arguments.console.say(f"Pictures and films: {shown(context.run.artifacts.location)}")
     return {"effects": effects}
 
 
 def _table(effects: dict[str, dict[str, Any]], width: int | None) -> str:
-    heads = ["direction", "attribute", "slope (95%)", "right way", "beats random", "99% of random under"]
+    heads = ["direction", "attribute", "slope (95%)", "sign consistency", "beats random", "random 99th pct"]
     cells = [
         [
             row["file"].removesuffix(".safetensors"),

@@ -1,24 +1,24 @@
-"""Train one setting with DDP under Ray Train: a run of one trial. The same command again goes on."""
+"""Train one setting with DDP under Ray Train: a run with one trial. Run it again to resume."""
 
 from typing import Any
 
-from framework.orchestration.search.run import fit_one
-from jobs.cli.context import begin_study
+from framework.orchestration.search.run import train_single
+from jobs.cli.context import begin_context
 from jobs.cli.forecast import forecast
 from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job
-from jobs.cli.tables import said_results
+from jobs.cli.tables import print_results
 
 JOB = Job("train", __doc__, "CONFIG", TRAINING_SECTIONS)
 
 
 def body(arguments: Arguments) -> dict[str, Any]:
-    """Prepares what is missing, trains, and prints the trial's line."""
+    """Prepares images and assessors if necessary, trains, and prints the trial's row of the leaderboard."""
     experiment, console = arguments.experiment_to_train(), arguments.console
     if arguments.dry_run:
         return forecast(experiment, console, trials=1)
-    with begin_study(arguments, experiment) as study:
-        rows = fit_one(study)
-    return said_results(study.run, rows, console)
+    with begin_context(arguments, experiment) as context:
+        rows = train_single(context)
+    return print_results(context.run, rows, console)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, with_overrides
 from framework.data import PackedStore
 from framework.storage import open_folder
-from framework.training import Report, WorkerGroup, train
+from framework.training import Report, Trainer, WorkerGroup
 from framework.training.precision import Precision
 from framework.training.steps.families import family_of
 
@@ -118,15 +118,15 @@ def trained(
     lines: list[str] = []
     asked = iter(range(10**9))
     store = CheckpointStore(open_folder(str(place)), digest="measured", learned={}, keep=2)
-    outcome = train(
-        experiment,
-        images,
+    outcome = Trainer(
+        experiment=experiment,
+        images=images,
         store=store,
         workers=workers or WorkerGroup(device=device),
         report=reports.append,
         should_stop=(lambda: next(asked) >= halts) if halts is not None else (lambda: False),
         log=lines.append,
-    )
+    ).run()
     newest = store.newest(warn=lines.append)
     assert newest is not None
     saved = newest.tensors("generator")

@@ -1,4 +1,4 @@
-"""What lasts of a training: atomic checkpoints, and generators that stand alone."""
+"""Checkpoints of a training, written atomically, and generators that can be loaded on their own."""
 
 from framework.checkpoint.foreign import as_generator
 from framework.checkpoint.generator import export_generator, load_generator

@@ -1,4 +1,4 @@
-"""Generators that stand alone: from any folder that has one to an object that makes pictures."""
+"""Loads generators from the folders of runs, trials, checkpoints and exports."""
 
 import hashlib
 import json
@@ -33,19 +33,19 @@ CONFIG_KEYS = {"architecture": str, "latent_size": int, "resolution": int, "chan
 def load_generator(
     path: str | Path, device: str | torch.device = "cpu", *, warn: Callable[[str], None] = warnings.warn
 ) -> LoadedGenerator:
-    """The generator in a folder, ready to make pictures. Needs neither Ray nor the experiment.
+    """Loads the generator in a folder. Needs neither Ray nor the experiment.
 
     Args:
-        path: Local path or URI of a run (its best checkpoint, else its newest), a trial (likewise), a checkpoint,
-            the `generator/` within one, or an exported copy of that. `entry:package.module:function` runs a function
-            of your own, see `framework.checkpoint.foreign`.
-        device: Where it is to compute.
-        warn: Told of damaged checkpoints that were passed over.
+        path: Local path or URI of a run or trial (its best checkpoint, else its newest), of a checkpoint, of the
+            folder `generator/` in it, or of an exported copy. `entry:package.module:function` calls a function of
+            yours, see `framework.checkpoint.foreign`.
+        device: The device on which the generator computes.
+        warn: Called with a message for each damaged checkpoint that is skipped.
 
     Raises:
         CheckpointError: There is no generator, or it is damaged.
-        ConfigError: An entry that names no function.
-        StorageError: The place cannot be reached.
+        ConfigError: The module or function of an entry does not exist.
+        StorageError: The folder cannot be reached.
     """
     entry = entry_of(path)
     if entry is not None:
@@ -53,7 +53,7 @@ def load_generator(
     folder = open_folder(path)
     candidates = list(_candidates(folder))
     if not candidates:
-        what = "is not there" if not folder.exists() else "is no run, trial, checkpoint or generator with weights"
+        what = "is not a run, trial, checkpoint or generator with weights" if folder.exists() else "does not exist"
         raise CheckpointError(f"{folder.location}: {what}")
     faults: list[str] = []
     for candidate in candidates:
@@ -63,13 +63,13 @@ def load_generator(
             faults.append(str(fault))
             continue
         for fault in faults:
-            warn(f"passed over: {fault}")
+            warn(f"skipped: {fault}")
         return loaded
     raise CheckpointError(faults[0])
 
 
 def export_generator(path: str | Path, target: str | Path) -> Folder:
-    """Copy the generator that `load_generator(path)` would take to a folder of its own; gives that folder."""
+    """Copies the generator that `load_generator(path)` loads to the folder `target`, and returns that folder."""
     source = open_folder(load_generator(path).source)
     copy = open_folder(target)
     copy.upload(source.local_copy(), last=GENERATOR_CONFIG)
@@ -77,12 +77,12 @@ def export_generator(path: str | Path, target: str | Path) -> Folder:
 
 
 def generator_folder(path: str | Path) -> Folder | None:
-    """The folder that `load_generator` would try first; None where there is none."""
+    """The folder that `load_generator` would try first; None if there is no generator."""
     return next(_candidates(open_folder(path)), None)
 
 
 def _candidates(folder: Folder) -> Iterator[Folder]:
-    """Generator folders that a path can stand for, the one to take first; a later one only where it is damaged."""
+    """The generator folders that a path can mean, in order of preference; later ones are used if one is damaged."""
     names = set(folder.list())
     if GENERATOR_CONFIG in names:
         yield folder
@@ -98,11 +98,11 @@ def _candidates(folder: Folder) -> Iterator[Folder]:
 
 def _of_run(folder: Folder, names: set[str]) -> Iterator[Folder]:
     if BEST in names:
-        # The best is what scores speak of: where it is damaged, another would be a silent change.
+        # Scores refer to the best checkpoint, so if it is damaged, no other one may replace it silently.
         best = folder / str(folder.read_json(BEST)["checkpoint"])
         if best.exists():
             yield best / GENERATOR
-        else:  # its trial went on since best.json was written, to a better one
+        else:  # the trial has continued since best.json was written, and replaced this checkpoint by a better one
             yield from _of_trial(best.parent)
         return
     newest = [
@@ -132,7 +132,7 @@ def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
     config = _checked_config(folder.read_bytes(GENERATOR_CONFIG), place=place)
     file = config.get("weights_file", GENERATOR_WEIGHTS)
     if file not in (GENERATOR_WEIGHTS, HUB_WEIGHTS):
-        raise CheckpointError(f"{place}: weights_file wants {GENERATOR_WEIGHTS} or {HUB_WEIGHTS}, not {file}")
+        raise CheckpointError(f"{place}: weights_file must be {GENERATOR_WEIGHTS} or {HUB_WEIGHTS}, not {file}")
     digest = config.get("weights_sha256")
     weights = _tensors(folder, file, digest)
     encoder, encoder_digest = None, config.get("encoder_sha256")
@@ -145,9 +145,9 @@ def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
         if encoder_weights is not None:
             encoder = build_encoder(model, **shape)
             encoder.load_state_dict(encoder_weights)
-    except (ValueError, RuntimeError, LatentscapeError) as fault:  # ValueError: pydantic's too
+    except (ValueError, RuntimeError, LatentscapeError) as fault:  # ValueError includes pydantic's errors
         reason = " ".join(str(fault).split())[:200]
-        raise CheckpointError(f"{folder.location}: its weights do not fit its config ({reason})") from None
+        raise CheckpointError(f"{folder.location}: the weights do not fit config.json ({reason})") from None
     about = {"config": config, "digest": digest, "source": folder.location, "device": device}
     return LoadedGenerator(network, encoder=encoder, **about)
 
@@ -155,7 +155,9 @@ def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
 def _tensors(folder: Folder, file: str, digest: object) -> dict[str, torch.Tensor]:
     data = folder.read_bytes(file)
     if hashlib.sha256(data).hexdigest() != digest:
-        raise CheckpointError(f"{folder.location}/{file}: is damaged (its sha256 is not {GENERATOR_CONFIG}'s)")
+        raise CheckpointError(
+            f"{folder.location}/{file}: is damaged (its sha256 differs from the one in {GENERATOR_CONFIG})"
+        )
     return parse_tensors(data, place=f"{folder.location}/{file}")
 
 
@@ -163,8 +165,8 @@ def _checked_config(data: bytes, *, place: str) -> dict[str, Any]:
     try:
         config = json.loads(data)
     except ValueError as fault:
-        raise CheckpointError(f"{place}: is no JSON ({fault})") from None
+        raise CheckpointError(f"{place}: is not valid JSON ({fault})") from None
     for key, kind in CONFIG_KEYS.items():
         if not (isinstance(config, dict) and isinstance(config.get(key), kind)):
-            raise CheckpointError(f"{place}: is no generator's config ({key} is missing)")
+            raise CheckpointError(f"{place}: is not the config of a generator ({key} is missing or of another type)")
     return config

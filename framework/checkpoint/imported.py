@@ -1,6 +1,6 @@
-"""A run that was not trained here: networks taken over from elsewhere, as its one trial's one checkpoint.
+"""Runs of imported networks, which have one trial with one checkpoint.
 
-It is a run as any other, so every job takes it; what it came from stands in run.json under `imported`.
+Every job accepts such a run like any other. run.json records under `imported` what the networks were imported from.
 """
 
 from collections.abc import Mapping
@@ -24,23 +24,23 @@ _CHECKPOINT = f"trials/{TRIAL}/checkpoints/{name_at(0)}"
 def imported_experiment(
     folder: Folder, overrides: Mapping[str, Any], *, generator: Imported, discriminator: Imported | None
 ) -> Experiment:
-    """The experiment of such a run: the networks' own keys, where it lies, and what its user says beside.
+    """The experiment of an imported run: the keys of the networks, the run's location, and the user's overrides.
 
     Raises:
-        ConfigError: A key that the networks or the folder say already, or images of a size that no run has.
+        ConfigError: An override contradicts the networks or the folder, or the images have an unsupported size.
     """
     model = {**generator.model, **(discriminator.model if discriminator else {})}
-    said = {f"model.{key}": value for key, value in model.items()}
-    said |= {"data.resolution": generator.resolution, "data.channels": generator.channels}
-    said |= {"name": folder.name, "storage.path": folder.parent.location}
+    imported = {f"model.{key}": value for key, value in model.items()}
+    imported |= {"data.resolution": generator.resolution, "data.channels": generator.channels}
+    imported |= {"name": folder.name, "storage.path": folder.parent.location}
     faults = [
-        f"{key}: comes with the import ({said[key]}); leave it out"
+        f"{key}: is set by the import ({imported[key]}); remove it"
         for key, value in overrides.items()
-        if key in said and said[key] != value
+        if key in imported and imported[key] != value
     ]
     if faults:
         raise ConfigError(*faults)
-    experiment = with_overrides(Experiment(), {**overrides, **said})
+    experiment = with_overrides(Experiment(), {**overrides, **imported})
     refuse_vanishing_storage(experiment.storage)
     return experiment
 
@@ -54,7 +54,7 @@ def write_imported(
     about: Mapping[str, Any],
     command: list[str],
 ) -> None:
-    """Puts the run there, whole or not at all."""
+    """Writes the run; a failure leaves no partial run."""
     shown = {"resolution": generator.resolution, "channels": generator.channels}
     config = generator_config(experiment.model, **shown, images_seen=0)
     began = now()
@@ -84,32 +84,32 @@ def write_imported(
 
 
 def imported_checkpoint(run: RunFolder) -> str | None:
-    """Path within a run of the checkpoint that was imported; None for a run that was trained."""
+    """The path of the imported checkpoint within the run; None if the run was trained."""
     return _CHECKPOINT if run.about.get("imported") else None
 
 
 def is_imported(folder: Folder, experiment: Experiment, about: Mapping[str, Any]) -> bool:
-    """Whether the folder holds this very import already, intact.
+    """Whether the folder already contains exactly this import, undamaged.
 
     Raises:
-        StorageError: It holds anything else.
-        CheckpointError: It holds this import, damaged.
+        StorageError: The folder contains anything else.
+        CheckpointError: The folder contains this import, but damaged.
     """
     if not folder.exists():
         return False
     if folder.is_local and not Path(folder.location).is_dir():
-        raise StorageError(f"{folder.location}: is a file; an import wants a folder that is empty or not there yet")
+        raise StorageError(f"{folder.location}: is a file; import into a folder that is empty or does not exist yet")
     if not folder.list():
         return False
     run = RunFolder.open(folder.location) if folder.exists(EXPERIMENT) else None
     if run is None or run.about.get("imported") != about:
         raise StorageError(
-            f"{folder.location}: is not empty; an import wants a folder that is empty, not there yet, or holds the same"
+            f"{folder.location}: is not empty and contains something else; import into an empty or new folder"
         )
     if run.experiment != experiment:
         raise StorageError(
-            f"{folder.location}: holds this import with other settings; give the jobs yours as key=value, or import "
-            "into another folder"
+            f"{folder.location}: contains this import with different settings; pass your settings to the jobs as "
+            "key=value, or import into another folder"
         )
     fault = Checkpoint(folder / _CHECKPOINT).fault()
     if fault is not None:

@@ -1,4 +1,4 @@
-"""One checkpoint on its storage: safetensors and JSON, each file's sha256 in a manifest that is written last."""
+"""The files of a checkpoint: safetensors and JSON, and a manifest with each file's sha256, which is written last."""
 
 import hashlib
 import json
@@ -23,11 +23,11 @@ GENERATOR = "generator"
 GENERATOR_CONFIG = "config.json"
 GENERATOR_WEIGHTS = "weights.safetensors"
 ENCODER_WEIGHTS = "encoder.safetensors"
-HUB_WEIGHTS = "model.safetensors"  # what repositories of models call theirs
+HUB_WEIGHTS = "model.safetensors"  # the usual name in model repositories
 
 
 class Checkpoint:
-    """A finished checkpoint; its name is the clock: `000000128000` was written at 128,000 images seen."""
+    """A finished checkpoint. Its name is the number of images seen: `000000128000` was written at 128,000."""
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
@@ -39,22 +39,24 @@ class Checkpoint:
         """`format`, `images_seen`, `digest`, `learned` and `files` ({path: {"sha256", "bytes"}})."""
         document = self.folder.read_json(MANIFEST)
         if not (isinstance(document, dict) and {"format", "digest", "learned", "files"} <= document.keys()):
-            raise CheckpointError(f"{self.folder.location}/{MANIFEST}: is no checkpoint's manifest")
+            raise CheckpointError(f"{self.folder.location}/{MANIFEST}: is not the manifest of a checkpoint")
         if document["format"] != FORMAT:
-            raise CheckpointError(f"{self.folder.location}: is of format {document['format']}, wants {FORMAT}")
+            raise CheckpointError(
+                f"{self.folder.location}: has format {document['format']}; this version reads format {FORMAT}"
+            )
         return document
 
     @property
     def info(self) -> dict[str, Any]:
-        """What the training loop noted beside its tensors."""
+        """The state of the training loop that is not tensors."""
         return json.loads(self._read(INFO))
 
     def tensors(self, part: str) -> dict[str, torch.Tensor]:
-        """A part's tensors on the CPU, checked against their sha256; StorageError where there is no such part."""
+        """The tensors of a part on the CPU, after a check of their sha256; StorageError if the part does not exist."""
         return parse_tensors(self._read(f"{STATE}/{part}.safetensors"), place=f"{self.folder.location}/{STATE}/{part}")
 
     def fault(self) -> str | None:
-        """What is wrong with it, in one line that names the file; None where every byte is as it was written."""
+        """One line that says what is wrong, with the name of the file; None if the checkpoint is undamaged."""
         try:
             for name in self.manifest["files"]:
                 self._read(name)
@@ -66,7 +68,9 @@ class Checkpoint:
         data = self.folder.read_bytes(name)
         known = self.manifest["files"].get(name)
         if known is None or hashlib.sha256(data).hexdigest() != known["sha256"]:
-            raise CheckpointError(f"{self.folder.location}/{name}: is damaged (its sha256 is not the manifest's)")
+            raise CheckpointError(
+                f"{self.folder.location}/{name}: is damaged (its sha256 differs from the one in {MANIFEST})"
+            )
         return data
 
     def __repr__(self) -> str:
@@ -74,7 +78,7 @@ class Checkpoint:
 
 
 def is_name(name: str) -> bool:
-    """Whether a folder's name is a checkpoint's: 12 digits.
+    """Whether a name is that of a checkpoint: 12 digits.
 
     >>> is_name(name_at(128_000)), is_name("best.json")
     (True, False)
@@ -83,7 +87,7 @@ def is_name(name: str) -> bool:
 
 
 def name_at(images_seen: int) -> str:
-    """The name of a checkpoint made at this clock: sorted by name is sorted by time."""
+    """The name of a checkpoint at this number of images seen; names sort by time."""
     return f"{images_seen:012d}"
 
 
@@ -96,7 +100,7 @@ def fill(
     encoder: Mapping[str, torch.Tensor] | None,
     header: Mapping[str, Any],
 ) -> None:
-    """Write a checkpoint's files into an empty folder, the manifest last."""
+    """Writes the files of a checkpoint to an empty folder, the manifest last."""
     files = {INFO: json_bytes(info)}
     files |= {f"{STATE}/{part}.safetensors": tensor_bytes(tensors) for part, tensors in parts.items()}
     files |= {f"{GENERATOR}/{name}": data for name, data in generator_files(*generator, encoder).items()}
@@ -108,13 +112,13 @@ def fill(
 
 
 def generator_config(model: ModelConfig, *, resolution: int, channels: int, images_seen: int) -> dict[str, Any]:
-    """What `load_generator` needs to rebuild a generator: the section `model`, and which images it makes."""
+    """What `load_generator` needs to rebuild a generator: the section `model`, and the size of its images."""
     shown = {"resolution": resolution, "channels": channels, "images_seen": images_seen}
     return {**model.model_dump(mode="json"), **shown}
 
 
 def model_keys(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The section `model` of what `generator_config` gave; an older one lacks newer keys."""
+    """The section `model` of a generator's config; files of older versions may lack newer keys."""
     return {key: config[key] for key in ModelConfig.model_fields if key in config}
 
 
@@ -125,7 +129,7 @@ def generator_files(
     *,
     weights_file: str = GENERATOR_WEIGHTS,
 ) -> dict[str, bytes]:
-    """The files of a generator that stands alone; its config holds the sha256 of its weights, and of its encoder's."""
+    """The files of a generator; its config has the sha256 of its weights and of its encoder's weights."""
     files, document = {weights_file: tensor_bytes(weights)}, dict(config)
     document["weights_sha256"] = hashlib.sha256(files[weights_file]).hexdigest()
     if encoder is not None:
@@ -135,20 +139,20 @@ def generator_files(
 
 
 def tensor_bytes(tensors: Mapping[str, torch.Tensor]) -> bytes:
-    """The safetensors file of tensors of any layout, device and type; the same bytes for the same values."""
-    # A copy each: safetensors refuses views that share memory, and channels_last is no order of bytes.
+    """Tensors of any layout, device and type as a safetensors file; equal values give equal bytes."""
+    # Each tensor is copied, because safetensors refuses tensors that share memory or are in channels_last format.
     plain = torch.contiguous_format
     return save({name: tensor.detach().cpu().clone(memory_format=plain) for name, tensor in tensors.items()})
 
 
 def parse_tensors(data: bytes, *, place: str) -> dict[str, torch.Tensor]:
-    """The tensors in safetensors bytes; CheckpointError naming `place` where they are none."""
+    """The tensors of a safetensors file; if it cannot be parsed, the CheckpointError names `place`."""
     try:
         return load(data)
     except SafetensorError as fault:
-        raise CheckpointError(f"{place}: is no safetensors file ({fault})") from None
+        raise CheckpointError(f"{place}: is not a safetensors file ({fault})") from None
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON as every file of a checkpoint has it."""
+    """JSON as it is formatted in all files of a checkpoint."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

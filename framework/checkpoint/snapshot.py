@@ -1,4 +1,4 @@
-"""A training's tensors taken to the CPU, and the thread that writes them while the training goes on."""
+"""Copies a training's tensors to the CPU, and writes them in a thread while the training continues."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -10,35 +10,35 @@ Parts = Mapping[str, Mapping[str, Tensor]]
 
 
 def on_host(parts: Parts) -> Parts:
-    """The same tensors on the CPU, those of a type in one copy: a GPU is waited for once, not once a tensor.
+    """The same tensors on the CPU. All tensors of a type are copied at once, so that the GPU is waited for only once.
 
-    What lies on the CPU is given back as it is, not copied.
+    Tensors that are on the CPU already are returned as they are, not copied.
     """
-    alike: dict[torch.dtype, list[tuple[str, str]]] = {}
-    found = {part: dict(tensors) for part, tensors in parts.items()}
-    for part, tensors in found.items():
+    on_device: dict[torch.dtype, list[tuple[str, str]]] = {}
+    result = {part: dict(tensors) for part, tensors in parts.items()}
+    for part, tensors in result.items():
         for name, tensor in tensors.items():
             if tensor.device.type != "cpu":
-                alike.setdefault(tensor.dtype, []).append((part, name))
-    for places in alike.values():
-        copies = in_one_copy([found[part][name] for part, name in places])
-        for (part, name), copied in zip(places, copies, strict=True):
-            found[part][name] = copied
-    return found
+                on_device.setdefault(tensor.dtype, []).append((part, name))
+    for names in on_device.values():
+        copies = in_one_copy([result[part][name] for part, name in names])
+        for (part, name), copied in zip(names, copies, strict=True):
+            result[part][name] = copied
+    return result
 
 
 def in_one_copy(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Tensors of one type and device on the CPU, by one copy that all of them share."""
+    """Copies tensors of one type and device to the CPU at once; the copies share their memory."""
     flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors]).cpu()
     pieces = flat.split([tensor.numel() for tensor in tensors])
     return [piece.view(tensor.shape) for tensor, piece in zip(tensors, pieces, strict=True)]
 
 
 class Writing:
-    """Something that is written by a thread of its own.
+    """A write that runs in a separate thread.
 
     Args:
-        write: Is called at once, in that thread.
+        write: The function that writes; it is called immediately, in the new thread.
     """
 
     def __init__(self, write: Callable[[], object]) -> None:
@@ -54,11 +54,11 @@ class Writing:
         self._thread.start()
 
     def done(self) -> bool:
-        """Whether `wait` would not wait."""
+        """Whether the write has ended, so that `wait` returns at once."""
         return not self._thread.is_alive()
 
     def wait(self) -> None:
-        """Until it is written; raises what the writing raised."""
+        """Waits until the write has ended, and raises its exception if it failed."""
         self._thread.join()
         if self._fault is not None:
             raise self._fault

@@ -1,4 +1,4 @@
-"""What a training begins with instead of fresh networks: those of a run, a checkpoint, an import or an export."""
+"""The networks that a training starts from (`training.start_from`): those of a run, checkpoint, import or export."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -14,19 +14,19 @@ from framework.errors import CheckpointError, ConfigError, StorageError
 from framework.storage import Folder, open_folder
 
 KEY, DIGEST_KEY = "training.start_from", "training.start_digest"
-_FREE = ("dropout",)  # of a discriminator, and no weight's shape hangs on it
+_FREE = ("dropout",)  # may be changed, because no weight's shape depends on it
 
 
 @dataclass(frozen=True)
 class Start:
-    """Networks to begin with.
+    """The networks to start from.
 
     Args:
-        config: Of the generator: the section `model`, `resolution`, `channels`.
-        averaged: The generator's weights as it is used.
-        generator: Those that go on learning.
-        discriminator: Its weights; None where there are none, and it begins fresh.
-        digest: sha256 over all of them.
+        config: The config of the generator: the section `model`, `resolution` and `channels`.
+        averaged: The generator's averaged weights, which make its images.
+        generator: The generator's weights that training continues to change.
+        discriminator: The discriminator's weights; None if there are none and it is newly initialised.
+        digest: sha256 of all weights.
     """
 
     config: dict[str, Any]
@@ -37,15 +37,15 @@ class Start:
 
 
 def open_start(location: str) -> Start:
-    """Reads them.
+    """Reads the networks at a location.
 
     Raises:
-        ConfigError: There is no generator, or it is damaged; the line names training.start_from.
+        ConfigError: There is no generator, or it is damaged.
     """
     try:
         loaded = load_generator(location)
         if loaded.network is None or "weights_sha256" not in loaded.config:
-            raise CheckpointError(f"{location}: holds no weights")
+            raise CheckpointError(f"{location}: contains no weights")
         folder = open_folder(loaded.source)
         averaged = dict(loaded.network.state_dict())
         parts = _parts(Checkpoint(folder.parent)) if _is_checkpoint(folder.parent) else {}
@@ -65,15 +65,15 @@ def open_start(location: str) -> Start:
 
 
 def with_start(experiment: Experiment, overrides: Mapping[str, Any], *, say: Callable[[str], None]) -> Experiment:
-    """The experiment with what `training.start_from` says of the networks laid over it; unchanged where it is null.
+    """The experiment with the `model` keys of the networks in `training.start_from`; unchanged if that is null.
 
     Args:
-        experiment: Resolved.
-        overrides: As typed: a key among them that says otherwise is refused, where one of the file gives way.
-        say: Told what it begins with.
+        experiment: The resolved experiment. Its `model` keys that come from the file are replaced.
+        overrides: The overrides of the command line; one that contradicts the networks is an error.
+        say: Called with a line about the networks that the training starts from.
 
     Raises:
-        ConfigError: There is nothing to begin with, or it does not fit the experiment.
+        ConfigError: There are no networks to start from, or they do not fit the experiment.
     """
     location = experiment.training.start_from
     if location is None:
@@ -82,32 +82,32 @@ def with_start(experiment: Experiment, overrides: Mapping[str, Any], *, say: Cal
     side, channels = start.config["resolution"], start.config["channels"]
     if (side, channels) != (data.resolution, data.channels):
         raise ConfigError(
-            f"{KEY}: {location} makes images of {side}x{side} with {channels} channels, and data.resolution is "
-            f"{data.resolution} with data.channels {data.channels}"
+            f"{KEY}: {location} makes images of {side}x{side} with {channels} channels, but data.resolution is "
+            f"{data.resolution} and data.channels is {data.channels}"
         )
     model = model_keys(start.config)
     model |= {key: overrides[f"model.{key}"] for key in _FREE if f"model.{key}" in overrides}
     faults = [*_contradictions(model, overrides), *_searched_again(experiment)]
     if faults:
         raise ConfigError(*faults)
-    beside = "its discriminator" if start.discriminator else "a fresh discriminator"
-    say(f"Start: {location} ({model['architecture']}, latents of {model['latent_size']}) with {beside}")
-    place = {KEY: open_folder(location).location, DIGEST_KEY: start.digest}
-    return with_overrides(experiment, {**{f"model.{key}": value for key, value in model.items()}, **place})
+    discriminator = "its discriminator" if start.discriminator else "a new discriminator"
+    say(f"Start: {location} ({model['architecture']}, latents of {model['latent_size']}) with {discriminator}")
+    origin = {KEY: open_folder(location).location, DIGEST_KEY: start.digest}
+    return with_overrides(experiment, {**{f"model.{key}": value for key, value in model.items()}, **origin})
 
 
 def _contradictions(model: Mapping[str, Any], overrides: Mapping[str, Any]) -> Iterator[str]:
     for key, value in model.items():
-        said = overrides.get(f"model.{key}", value)
-        if said != value:
-            yield f"model.{key}: {said} does not fit {KEY}, which has {value}"
+        override = overrides.get(f"model.{key}", value)
+        if override != value:
+            yield f"model.{key}: {override} does not fit {KEY}, which has {value}"
 
 
 def _searched_again(experiment: Experiment) -> Iterator[str]:
     free = {f"model.{key}" for key in _FREE}
     for key in experiment.search.space:
         if key in (KEY, DIGEST_KEY) or (key.startswith("model.") and key not in free):
-            yield f"search.space: {key} is what {KEY} says already"
+            yield f"search.space: {key} cannot be searched, because {KEY} sets it"
 
 
 def _is_checkpoint(folder: Folder) -> bool:
@@ -115,7 +115,7 @@ def _is_checkpoint(folder: Folder) -> bool:
 
 
 def _parts(checkpoint: Checkpoint) -> dict[str, tuple[dict[str, Tensor], str]]:
-    """Name -> tensors and sha256, of those parts of a checkpoint's state that are networks."""
+    """Name -> (tensors, sha256) of the networks in a checkpoint's state."""
     files = checkpoint.manifest["files"]
     names = {name: f"{STATE}/{name}.safetensors" for name in ("generator", "discriminator")}
     return {name: (checkpoint.tensors(name), files[file]["sha256"]) for name, file in names.items() if file in files}

@@ -1,4 +1,4 @@
-"""All checkpoints of one trial: saving, going on from the newest intact one, keeping the best."""
+"""All checkpoints of one trial: saves them, keeps the best, and finds the newest undamaged one to resume from."""
 
 import math
 import threading
@@ -16,13 +16,13 @@ BEST = "best.json"
 
 
 class CheckpointStore:
-    """The checkpoints in one folder. Any number of readers; one writer, of whose threads one writes at a time.
+    """The checkpoints in one folder, for any number of readers and one writing process, whose threads take turns.
 
     Args:
-        folder: Where they lie; need not be there yet.
-        digest: `Experiment.digest` of what is trained: a checkpoint with another one is refused.
-        learned: `{"data": <content digest>, **experiment.learned()}`: names the keys that differ.
-        keep: How many of the newest are kept beside the best, or all.
+        folder: The folder of the checkpoints; it need not exist yet.
+        digest: `Experiment.digest` of the training; a checkpoint with another digest is refused.
+        learned: `{"data": <content digest>, **experiment.learned()}`, to name the keys that differ.
+        keep: How many of the newest checkpoints are kept in addition to the best one, or "all".
     """
 
     def __init__(self, folder: Folder, *, digest: str, learned: dict[str, Any], keep: int | Literal["all"]) -> None:
@@ -31,7 +31,7 @@ class CheckpointStore:
         self._learned = learned
         self._keep = keep
         self._awaited: set[str] = set()
-        self._lock = threading.Lock()  # a checkpoint may be written by a thread of its own, scores noted by another
+        self._lock = threading.Lock()  # one thread may write a checkpoint while another records a score
 
     def save(
         self,
@@ -42,14 +42,14 @@ class CheckpointStore:
         generator: tuple[Mapping[str, torch.Tensor], Mapping[str, Any]],
         encoder: Mapping[str, torch.Tensor] | None = None,
     ) -> Checkpoint:
-        """Write a checkpoint, whole or not at all, then remove those that need not be kept.
+        """Writes a checkpoint atomically, then deletes checkpoints that need not be kept.
 
         Args:
-            parts: Name -> flat tensors; each becomes `state/<name>.safetensors`.
-            info: All else that a restart needs, as JSON.
-            images_seen: The clock; a checkpoint of the same clock is replaced, and its score forgotten.
-            generator: Weights and config of `generator/`, which `load_generator` reads without the rest.
-            encoder: Weights of the encoder beside it, of a family that has one.
+            parts: Name -> flat tensors; each part is written to `state/<name>.safetensors`.
+            info: Everything else that is needed to resume, as JSON.
+            images_seen: Images seen so far; a checkpoint of the same number is replaced, and its score is deleted.
+            generator: Weights and config of `generator/`, which `load_generator` can read on its own.
+            encoder: Weights of the encoder; None for families without one.
         """
         name = name_at(images_seen)
         header = {"images_seen": images_seen, "digest": self._digest, "learned": self._learned}
@@ -63,17 +63,17 @@ class CheckpointStore:
         return Checkpoint(self.folder / name)
 
     def all(self) -> list[Checkpoint]:
-        """Every checkpoint that has its manifest, oldest first; not yet checked for damage."""
+        """All checkpoints with a manifest, oldest first; they are not checked for damage."""
         return [Checkpoint(folder) for folder in self._folders() if folder.exists(MANIFEST)]
 
     def newest(self, *, warn: Callable[[str], None]) -> Checkpoint | None:
-        """The newest intact checkpoint, to go on from; None where there is none.
+        """The newest undamaged checkpoint, to resume from; None if there is none.
 
         Args:
-            warn: Told of each damaged checkpoint that was passed over, in one line.
+            warn: Called with one line for each damaged checkpoint that is skipped.
 
         Raises:
-            CheckpointError: It was made with other settings or other data; one line for each key that differs.
+            CheckpointError: The checkpoint was made with different settings or data; the message names the keys.
         """
         for folder in reversed(self._folders()):
             checkpoint = Checkpoint(folder)
@@ -81,17 +81,18 @@ class CheckpointStore:
             if fault is None:
                 self._check_digest(checkpoint)
                 return checkpoint
-            warn(f"checkpoint {checkpoint.name} is passed over: {fault}")
+            warn(f"checkpoint {checkpoint.name} is skipped: {fault}")
         return None
 
     def await_score(self, checkpoint: Checkpoint) -> None:
-        """Keep a checkpoint, whatever else is saved, until `record_score` has its score."""
+        """Protects a checkpoint from deletion until `record_score` is called for it."""
         self._awaited.add(checkpoint.name)
 
     def record_score(self, checkpoint: Checkpoint, score: dict[str, Any], value: float) -> None:
-        """Note a checkpoint's score in best.json; lower is better, and one that is not finite is never the best.
+        """Records a checkpoint's score in best.json; lower values are better.
 
-        A score that comes late is as good as any; one of a checkpoint that is gone is not noted.
+        A score may arrive after newer checkpoints were saved. It is ignored if its value is not finite or its
+        checkpoint was deleted.
         """
         with self._lock:
             self._awaited.discard(checkpoint.name)
@@ -101,20 +102,20 @@ class CheckpointStore:
             self._write_scores({**_scores(self.folder), checkpoint.name: entry})
 
     def has_score(self, checkpoint: Checkpoint) -> bool:
-        """Whether `record_score` has noted one for it, or it was adopted, its score being another trial's."""
+        """Whether its score was recorded, or the checkpoint was adopted, so that its score belongs to another trial."""
         return checkpoint.name in _scores(self.folder) or checkpoint.name in _adopted(self.folder)
 
     @staticmethod
     def adopt(folder: Folder, source: Checkpoint, *, origin: str) -> None:
-        """Copies another trial's checkpoint into a folder of checkpoints, to go on from.
+        """Copies another trial's checkpoint into a folder of checkpoints, so that a trial continues from it.
 
-        One of the same clock that is there is replaced. The copy never is the folder's best: its score is its
-        origin's. Done again, nothing changes.
+        A checkpoint of the same name is replaced. The copy is never the best of the folder, because its score belongs
+        to the original. Repeating the call changes nothing.
 
         Args:
-            folder: Where it goes.
-            source: The checkpoint.
-            origin: Its path within the run, noted in best.json.
+            folder: The folder to copy to.
+            source: The checkpoint to copy.
+            origin: The path of the source within the run, which best.json records.
         """
         adopted = {**_adopted(folder), source.name: origin}
         scores = {name: entry for name, entry in _scores(folder).items() if name != source.name}
@@ -122,7 +123,7 @@ class CheckpointStore:
         _write_scores(folder, scores, adopted)
 
     def best(self) -> tuple[Checkpoint, dict[str, Any]] | None:
-        """The intact checkpoint with the lowest value, and its score document; None before the first score."""
+        """The undamaged checkpoint with the lowest score, and its score document; None before the first score."""
         scores = _scores(self.folder)
         for name in _by_value(scores):
             checkpoint = Checkpoint(self.folder / name)
@@ -132,7 +133,7 @@ class CheckpointStore:
 
     @staticmethod
     def best_in(folder: Folder) -> tuple[str, dict[str, Any]] | None:
-        """Name and score document of the best checkpoint in a folder, as best.json says; for who only reads."""
+        """Name and score document of the best checkpoint according to a folder's best.json; for readers."""
         scores = _scores(folder)
         names = _by_value(scores)
         return (names[0], scores[names[0]]["score"]) if names else None
@@ -144,10 +145,10 @@ class CheckpointStore:
         _write_scores(self.folder, scores, _adopted(self.folder))
 
     def _prune(self, *, newest: str) -> None:
-        """Remove all but the newest `keep`, the best, and those whose score is awaited.
+        """Deletes all checkpoints but the newest `keep`, the best, and those whose score is still expected.
 
-        `newest` was just written: a later name is a damaged one that the trial could not go on from, or else
-        another's; only an intact one counts as newer.
+        `newest` was just written. A later name may be a damaged checkpoint that the trial could not resume from; only
+        undamaged ones count as newer.
         """
         if isinstance(self._keep, str):
             return
@@ -156,8 +157,8 @@ class CheckpointStore:
         kept = {newest, *self._awaited}
         kept.update([*[name for name in names if name <= newest], *later][-self._keep :])
         scores = _scores(self.folder)
-        there = [name for name in _by_value(scores) if name in names]
-        kept.update(there[:1])
+        ranked = [name for name in _by_value(scores) if name in names]
+        kept.update(ranked[:1])
         for name in names:
             if name not in kept:
                 (self.folder / name).delete()
@@ -167,26 +168,28 @@ class CheckpointStore:
     def _check_digest(self, checkpoint: Checkpoint) -> None:
         if checkpoint.manifest["digest"] == self._digest:
             return
-        found = differences(checkpoint.manifest["learned"], self._learned)
-        reasons = "; ".join(found.values()) or "data: other images there than here"
+        changed = differences(checkpoint.manifest["learned"], self._learned)
+        reasons = "; ".join(changed.values()) or "data: the images are different"
         raise CheckpointError(
-            f"{checkpoint.folder.location}: was made with other settings ({reasons}); "
-            "give back its settings, or another name to begin anew"
+            f"{checkpoint.folder.location}: was made with different settings ({reasons}); "
+            "restore them, or use another name to start a new run"
         )
 
 
 def _scores(folder: Folder) -> dict[str, dict[str, Any]]:
-    """Checkpoint's name -> images_seen, value, score."""
+    """Name of a checkpoint -> its images_seen, value and score in best.json."""
     if not folder.exists(BEST):
         return {}
     try:
         return dict(folder.read_json(BEST)["scores"])
     except (StorageError, KeyError, TypeError, ValueError):
-        raise CheckpointError(f"{folder.location}/{BEST}: is damaged; delete it to go on without it") from None
+        raise CheckpointError(
+            f"{folder.location}/{BEST}: is damaged; delete it to continue without the recorded scores"
+        ) from None
 
 
 def _adopted(folder: Folder) -> dict[str, str]:
-    """Checkpoint's name -> where it was copied from."""
+    """Name of an adopted checkpoint -> the path that it was copied from."""
     return dict(folder.read_json(BEST).get("adopted", {})) if folder.exists(BEST) else {}
 
 
@@ -197,5 +200,5 @@ def _write_scores(folder: Folder, scores: dict[str, dict[str, Any]], adopted: di
 
 
 def _by_value(scores: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Names, best first; of equal ones the earlier."""
+    """Names of checkpoints, best first; of equal scores, the earlier checkpoint comes first."""
     return sorted(scores, key=lambda name: (scores[name]["value"], name))

@@ -1,4 +1,4 @@
-"""What no key's own bounds say: faults between keys."""
+"""Faults that no key's own bounds can show, mostly between keys."""
 
 import re
 from collections.abc import Iterator
@@ -8,54 +8,55 @@ from framework.config.schema import DataConfig, ExperimentKeys
 
 
 def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
-    """A line each, by the dotted key."""
+    """A line for each, beginning with its dotted key."""
     training, latents = experiment.training, experiment.latents
     yield from _network_faults(experiment)
     yield from family_faults(experiment)
     yield from _mnist_faults(experiment.data)
     halved = training.schedule == "notebook" and experiment.model.family == "gan"
     if halved and training.batch_size % 2:
-        yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule halves it into real and fake"
+        yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule splits it into real and fake"
     smallest = training.batch_size // 2 if halved else training.batch_size
     compute = experiment.compute
     if compute.most_workers > smallest:
         yield (
-            f"compute.workers: {compute.most_workers} workers cannot share {smallest} images a pass; "
+            f"compute.workers: {compute.most_workers} workers cannot share {smallest} images per pass; "
             f"raise training.batch_size or use at most {smallest}"
         )
     if compute.fewest_workers > compute.most_workers:
-        yield f"compute.workers: {compute.workers} has its ends the wrong way round"
+        yield f"compute.workers: {compute.workers} has a minimum above its maximum; swap them"
     if compute.is_elastic:
         for name in ("cpus_per_worker", "gpus_per_worker"):
             share = getattr(compute, name)
             if share != "auto" and share != int(share):
-                yield f"compute.{name}: {share:g} beside a range of workers; wants whole ones"
-    if latents.loop_samples == 1:
-        yield "latents.loop_samples: wants 0 (no film) or from 2 to 64, not 1"
+                yield f"compute.{name}: {share:g} with a range of workers; must be a whole number"
+    if latents.walks.loop_samples == 1:
+        yield "latents.walks.loop_samples: must be 0 (no film) or from 2 to 64, not 1"
+    sheet_samples = latents.arithmetic.sheet_samples
     for name, members in latents.groups.items():
         if isinstance(members, dict) and set(members) != {"attribute", "at"}:
-            yield f"latents.groups.{name}: wants a list of numbers or {{attribute: …, at: …}}, not {members}"
-        if isinstance(members, list) and not (members and all(1 <= n <= latents.sheet_samples for n in members)):
-            wanted = f"numbers from 1 to {latents.sheet_samples} (latents.sheet_samples)"
-            yield f"latents.groups.{name}: wants {wanted}, not {members}"
+            yield f"latents.groups.{name}: must be a list of numbers or {{attribute: …, at: …}}, not {members}"
+        if isinstance(members, list) and not (members and all(1 <= n <= sheet_samples for n in members)):
+            allowed = f"numbers from 1 to {sheet_samples} (latents.arithmetic.sheet_samples)"
+            yield f"latents.groups.{name}: must be {allowed}, not {members}"
 
 
 def _mnist_faults(data: DataConfig) -> Iterator[str]:
-    """What digits cannot be."""
+    """Settings that MNIST does not allow."""
     if data.source != "mnist":
         return
     if data.channels != 1:
-        yield f"data.channels: {data.channels}, and mnist is grey; wants 1"
+        yield f"data.channels: {data.channels}, but mnist is grey; must be 1"
     if data.resolution not in (28, 32):
-        yield f"data.resolution: {data.resolution} for mnist; wants 28 (as it is) or 32 (framed by 2 black pixels)"
+        yield f"data.resolution: {data.resolution} for mnist; must be 28 (unchanged) or 32 (with 2 black pixels around)"
     if data.held_out != type(data).model_fields["held_out"].default:
-        yield f"data.held_out: {data.held_out} for mnist, which holds out its own test split; leave it out"
+        yield f"data.held_out: {data.held_out} for mnist, whose test split is held out; remove it"
 
 
 def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
-    model = experiment.model
-    for dotted, value in (("model.entry", model.entry), ("latents.score", experiment.latents.score)):
+    model, score = experiment.model, experiment.latents.directions.score
+    for dotted, value in (("model.entry", model.entry), ("latents.directions.score", score)):
         if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
-            yield f"{dotted}: wants package.module:function, not {value!r}"
+            yield f"{dotted}: must be package.module:function, not {value!r}"
     if (model.architecture == "keras") != (model.layers is not None):
-        yield "model.architecture: keras goes with model.layers, and these with it; jobs.import_keras writes both"
+        yield "model.architecture: keras needs model.layers and no other has them; jobs.import_keras writes both"

@@ -1,16 +1,17 @@
-"""The schema in words: what a job's --help shows, and what a key is when nobody says otherwise."""
+"""The schema in words, for a job's --help, and the default of each key."""
 
 import textwrap
 from dataclasses import dataclass
 from typing import Any
 
 from framework.config.experiment import Experiment
-from framework.config.faults import leaves
-from framework.config.words import wanted
+from framework.config.faults import leaves, sections
+from framework.config.renames import RENAMED
+from framework.config.words import allowed
 from framework.errors import ConfigError
 
 COLUMNS = 110
-MOST_PADDED = 36  # a longer `key=default` has its text begin further right or on the next line
+MOST_PADDED = 36  # the text after a longer `key=default` begins further right
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,11 @@ class KeyHelp:
     """One key of the configuration.
 
     Args:
-        key: Dotted.
-        default: What it is when nobody says otherwise.
-        unit: Of its number; empty where it has none.
-        allowed: What it may hold, in words.
-        text: Its line of help.
+        key: The dotted name.
+        default: The value if nothing sets it.
+        unit: The unit of a number; empty if it has none.
+        allowed: The values that it allows, in words.
+        text: The line of help.
     """
 
     key: str
@@ -33,45 +34,48 @@ class KeyHelp:
 
 
 def default_of(dotted: str) -> Any:
-    """A key's default; None for a key that the schema does not know.
+    """The default of a key; None for a key that the schema does not know.
 
     >>> default_of("optimizer.beta1"), default_of("optimizer.beta9")
     (0.5, None)
     """
-    field = dict(leaves()).get(dotted)
+    field = dict(leaves()).get(RENAMED.get(dotted, dotted))
     return field.get_default(call_default_factory=True) if field else None
 
 
-def describe_keys(sections: list[str] | None = None) -> list[KeyHelp]:
-    """Every key of some sections (or single keys, such as `seed`, `model.entry`), or of all, in the schema's order.
+def describe_keys(names: list[str] | None = None) -> list[KeyHelp]:
+    """The keys of some sections, or all keys, in the schema's order.
+
+    Args:
+        names: Sections (`model`, `latents.walks`) and single keys (`seed`, `model.entry`); None for all keys.
 
     Raises:
-        ConfigError: There is no such section.
+        ConfigError: No section or key has such a name.
     """
-    single = {key for key, _ in leaves()}
-    unknown = [name for name in sections or [] if name not in Experiment.model_fields and name not in single]
+    known = {*sections(), *(key for key, _ in leaves())}
+    unknown = [name for name in names or [] if name not in known]
     if unknown:
-        raise ConfigError(f"{unknown[0]}: no section; there are {', '.join(Experiment.model_fields)}")
+        raise ConfigError(f"{unknown[0]}: not a section; the sections are {', '.join(Experiment.model_fields)}")
     return [
         KeyHelp(
             key=key,
             default=field.get_default(call_default_factory=True),
             unit=field.json_schema_extra["unit"],
-            allowed=wanted(field.annotation, field.metadata),
+            allowed=allowed(field.annotation, field.metadata),
             text=field.description,
         )
         for key, field in leaves()
-        if sections is None or key in sections or key.partition(".")[0] in sections
+        if names is None or any(f"{key}.".startswith(f"{name}.") for name in names)
     ]
 
 
-def help_text(sections: list[str] | None = None) -> str:
-    """Aligned lines, `key=default  text [unit]`, at most 110 columns wide; a long text goes on below itself."""
-    return aligned(describe_keys(sections))
+def help_text(names: list[str] | None = None) -> str:
+    """Aligned lines, `key=default  text [unit]`, of `describe_keys`; at most 110 columns, longer text is wrapped."""
+    return aligned(describe_keys(names))
 
 
 def aligned(keys: list[KeyHelp]) -> str:
-    """As help_text, of any keys."""
+    """As help_text, for any keys."""
     heads = [f"{key.key}={_written(key.default)}" for key in keys]
     width = max((len(head) for head in heads if len(head) <= MOST_PADDED), default=0)
     lines: list[str] = []
@@ -84,7 +88,7 @@ def aligned(keys: list[KeyHelp]) -> str:
 
 
 def _written(default: Any) -> str:
-    """As it would be typed after the equals sign."""
+    """A default as it is typed after the equals sign."""
     if default is None or isinstance(default, bool):
         return {None: "null", True: "true", False: "false"}[default]
     return f'"{default}"' if isinstance(default, str) and " " in default else str(default)

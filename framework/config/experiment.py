@@ -1,4 +1,4 @@
-"""One run's configuration: the keys, checked against each other, and the digest of what they teach a network."""
+"""A run's configuration: its keys, checked against each other, and the digest of those that change what is learned."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from framework.config.schema import ExperimentKeys
 
 
 class Experiment(ExperimentKeys):
-    """Everything about one run. Frozen; `framework.config.with_overrides` makes a changed copy."""
+    """The configuration of one run. Frozen; `framework.config.with_overrides` makes a changed copy."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -21,18 +21,18 @@ class Experiment(ExperimentKeys):
         return self
 
     def learned(self) -> dict[str, Any]:
-        """Dotted key -> value of all that changes what is learned and is not at its default.
+        """Dotted key -> value of each key that changes what is learned and is not at its default.
 
-        The data's own keys are left out, but for the flip: its content digest stands for them.
+        The keys of `data` are left out, except `horizontal_flip`: the content digest of the images covers them.
         """
-        found: dict[str, Any] = {} if self.seed == 0 else {"seed": self.seed}
+        values: dict[str, Any] = {} if self.seed == 0 else {"seed": self.seed}
         for section in ("model", "objective", "optimizer", "training"):
-            found |= {f"{section}.{name}": value for name, value in getattr(self, section).changed().items()}
+            values |= {f"{section}.{name}": value for name, value in getattr(self, section).changed().items()}
         if self.data.horizontal_flip:
-            found["data.horizontal_flip"] = True
-        return found
+            values["data.horizontal_flip"] = True
+        return values
 
     def digest(self, data_digest: str) -> str:
-        """sha256 over what is learned: the images' content digest and `learned()`."""
+        """sha256 over the images' content digest and `learned()`."""
         document = {"data": data_digest, **self.learned()}
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Which keys mean something to which family of models."""
+"""Which keys have an effect for which model family."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ _OF_GANS = (
 )
 _OF_LIKELIHOODS = ("objective.likelihood", "objective.deviation")
 _OF_VAES = ("objective.beta", "objective.beta_warmup_images")
-_MEANINGLESS = {
+_WITHOUT_EFFECT = {
     "gan": (*_OF_LIKELIHOODS, *_OF_VAES),
     "autoencoder": (*_OF_GANS, *_OF_VAES),
     "vae": _OF_GANS,
@@ -19,13 +19,13 @@ _MEANINGLESS = {
 
 
 def family_faults(experiment: ExperimentKeys) -> Iterator[str]:
-    """A line for each key that was set and would do nothing."""
-    nothing_to = dict.fromkeys(_MEANINGLESS[experiment.model.family], f"model.family {experiment.model.family}")
+    """A line for each key that is not at its default and would have no effect."""
+    without_effect = dict.fromkeys(_WITHOUT_EFFECT[experiment.model.family], f"model.family={experiment.model.family}")
     if experiment.objective.likelihood == "bernoulli":
-        nothing_to.setdefault("objective.deviation", "a bernoulli likelihood")
-    for dotted, what in nothing_to.items():
+        without_effect.setdefault("objective.deviation", "objective.likelihood=bernoulli")
+    for dotted, setting in without_effect.items():
         section, _, name = dotted.partition(".")
         values = getattr(experiment, section)
         value = getattr(values, name)
         if value != type(values).model_fields[name].default:
-            yield f"{dotted}: {value} means nothing to {what}; leave it out"
+            yield f"{dotted}: {value} has no effect for {setting}; remove it"

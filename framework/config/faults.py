@@ -1,4 +1,4 @@
-"""What pydantic found, as lines for people: the dotted key, what it wants, what it was given."""
+"""Turns the errors that pydantic finds into one-line messages: the dotted key, what it must be, and what was given."""
 
 import difflib
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from framework.config.experiment import Experiment
-from framework.config.words import said, wanted
+from framework.config.words import allowed, shown
 
 Place = tuple[int | str, ...]
 
 
 def fault_lines(fault: ValidationError) -> list[str]:
-    """One line a fault, each beginning with its dotted key."""
-    found = list(_faults(fault))
-    # Where a type fits but for something within it, the types that do not fit at all need no word.
-    places = [place for place, _ in found]
+    """One line for each fault, beginning with its dotted key."""
+    faults = list(_faults(fault))
+    # Of a union's types pydantic reports each. If one fits except for something within it, the others are left out.
+    places = [place for place, _ in faults]
     within = {place for place in places for other in places if other.startswith((f"{place}.", f"{place}["))}
-    return list(dict.fromkeys(line for place, line in found if not place or place not in within))
+    return list(dict.fromkeys(line for place, line in faults if not place or place not in within))
 
 
 def _faults(fault: ValidationError) -> Iterator[tuple[str, str]]:
@@ -27,17 +27,17 @@ def _faults(fault: ValidationError) -> Iterator[tuple[str, str]]:
         if error["type"] == "value_error":
             yield from (("", line) for line in str(error.get("ctx", {}).get("error", error["msg"])).splitlines())
         elif error["type"] == "invalid_key":
-            yield place, f"{place}: keys are text, not {said(error['input'])}"
+            yield place, f"{place}: keys must be text, not {shown(error['input'])}"
         elif error["type"] == "extra_forbidden":
             close = nearest(place)
             yield place, f"{place}: unknown key" + (f"; did you mean {close}?" if close else "")
         else:
             place, rule = _rule(error["loc"])
-            yield place, f"{place}: wants {rule}, not {said(error['input'])}"
+            yield place, f"{place}: must be {rule}, not {shown(error['input'])}"
 
 
 def leaves(section: type[BaseModel] = Experiment, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each dotted key that the schema knows with its field, in the schema's order."""
+    """Each dotted key of a section with its field, in the schema's order."""
     for name, field in section.model_fields.items():
         below = section_of(field.annotation)
         if below is not None:
@@ -46,21 +46,30 @@ def leaves(section: type[BaseModel] = Experiment, prefix: str = "") -> Iterator[
             yield prefix + name, field
 
 
+def sections(section: type[BaseModel] = Experiment, prefix: str = "") -> Iterator[str]:
+    """The dotted name of each section, `latents` and `latents.walks` too, in the schema's order."""
+    for name, field in section.model_fields.items():
+        below = section_of(field.annotation)
+        if below is not None:
+            yield prefix + name
+            yield from sections(below, f"{prefix}{name}.")
+
+
 def section_of(kind: Any) -> type[BaseModel] | None:
-    """The section that a field holds; None where it holds a value."""
+    """The section that a field holds; None if it holds a value."""
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def nearest(dotted: str) -> str | None:
-    """The known key or section that someone may have meant.
+    """The known key or section that an unknown one was probably meant to be.
 
     >>> nearest("optimizer.lr"), nearest("generator_lr"), nearest("trainig"), nearest("foo")
     ('optimizer.generator_lr', 'optimizer.generator_lr', 'training', None)
     """
     section, _, name = dotted.rpartition(".")
-    sections = [known for known, field in Experiment.model_fields.items() if section_of(field.annotation)]
+    known_sections = [known for known in sections() if known.rpartition(".")[0] == section]
     best, best_score = None, 0.65
-    for known in [key for key, _ in leaves()] + ([] if section else sections):
+    for known in [key for key, _ in leaves()] + known_sections:
         known_section, _, known_name = known.rpartition(".")
         score = difflib.SequenceMatcher(None, name, known_name).ratio()
         if name in known_name.split("_"):
@@ -74,7 +83,7 @@ def nearest(dotted: str) -> str | None:
 
 
 def _rule(place: Place) -> tuple[str, str]:
-    """The key that a place in the document stands for, as a user would write it, and what it wants."""
+    """The key at a place in the document, as a user would write it, and what its value must be."""
     kind: Any = Experiment
     limits: list[Any] = []
     path = ""
@@ -86,13 +95,13 @@ def _rule(place: Place) -> tuple[str, str]:
             path = f"{path}.{step}" if path else str(step)
             continue
         containers = [member for member in (kind, *get_args(kind)) if get_origin(member) in (list, dict)]
-        wants = list if isinstance(step, int) else dict
-        below = [get_args(member)[-1] for member in containers if get_origin(member) is wants]
-        # Any other step is pydantic's name for the union's member that it tried.
+        container = list if isinstance(step, int) else dict
+        below = [get_args(member)[-1] for member in containers if get_origin(member) is container]
+        # Any other step is pydantic's name for the member of a union that it tried.
         if below and step not in ("[key]",) and not _names_a_member(step, kind):
             kind, limits = below[0], []
             path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return path, wanted(kind, limits)
+    return path, allowed(kind, limits)
 
 
 def _names_a_member(step: int | str, kind: Any) -> bool:

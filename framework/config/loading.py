@@ -1,11 +1,11 @@
-"""YAML and dotted overrides in, a frozen Experiment out, every fault in one go by its dotted key."""
+"""Reads YAML and dotted overrides into a frozen Experiment; all faults are reported together, by dotted key."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -13,90 +13,116 @@ from ruamel.yaml.representer import SafeRepresenter
 
 from framework.config.experiment import Experiment
 from framework.config.faults import fault_lines, leaves, section_of
+from framework.config.renames import Say, new_name, rename_document, rename_overrides
 from framework.config.words import is_text
 from framework.errors import ConfigError
 
 
-def load_experiment(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """The experiment in a YAML file, with overrides; `name` defaults to the file's stem.
+def load_experiment(
+    path: str | Path, overrides: Mapping[str, Any] | None = None, *, say: Say | None = None
+) -> Experiment:
+    """The experiment in a YAML file, with overrides; `name` defaults to the file's name without its ending.
+
+    Args:
+        path: The YAML file.
+        overrides: Dotted key -> value; they take precedence over the file.
+        say: Called with one line for each key that goes by its old name.
 
     Raises:
-        ConfigError: The file is missing or no YAML, or a key or value is refused; all faults together.
+        ConfigError: The file is missing or not YAML, or a key or value is not allowed; has all faults.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigError(f"{path}: cannot be read ({getattr(fault, 'strerror', None) or fault})") from None
-    return experiment_from_text(text, source=str(path), overrides=overrides, name=path.stem)
+    return experiment_from_text(text, source=str(path), overrides=overrides, name=path.stem, say=say)
 
 
 def experiment_from_text(
-    text: str, *, source: str, overrides: Mapping[str, Any] | None = None, name: str | None = None
+    text: str,
+    *,
+    source: str,
+    overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    say: Say | None = None,
 ) -> Experiment:
-    """As load_experiment, from the YAML itself; `source` is what faults call it."""
+    """As load_experiment, from the YAML text; `source` is the name of the text in error messages."""
     document = parse_yaml(text, source=source)
     if document is None:
         document = {}
     if not isinstance(document, dict):
-        raise ConfigError(f"{source}: wants a mapping of sections at its top, not {type(document).__name__}")
+        raise ConfigError(f"{source}: must be a mapping of sections, not {type(document).__name__}")
     if name is not None:
         document = {"name": name, **document}
-    return _validated(_overlaid(document, overrides or {}))
+    document, faults = rename_document(document, say)
+    overrides, more = rename_overrides(overrides or {}, say)
+    return _validated(_overlaid(document, overrides), [*faults, *more])
 
 
 def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     """A changed copy: `with_overrides(experiment, {"optimizer.generator_lr": 1e-4})`.
 
     Raises:
-        ConfigError: A key is unknown or a value refused; all faults together.
+        ConfigError: A key is unknown or a value is not allowed; has all faults.
     """
-    return _validated(_overlaid(experiment.model_dump(), overrides))
+    overrides, faults = rename_overrides(overrides)
+    return _validated(_overlaid(experiment.model_dump(), overrides), faults)
 
 
-def parse_overrides(arguments: list[str]) -> dict[str, Any]:
-    """`["a.b=2e-4", "c=[1, 2]"]` -> `{"a.b": 0.0002, "c": [1, 2]}`; values are YAML 1.2, those of text keys as typed.
+def parse_overrides(arguments: list[str], *, say: Say | None = None) -> dict[str, Any]:
+    """`["a.b=2e-4", "c=[1, 2]"]` -> `{"a.b": 0.0002, "c": [1, 2]}`, with new names for old ones.
+
+    Values are YAML 1.2; the value of a key that holds text is taken as typed.
 
     >>> parse_overrides(["optimizer.generator_lr=2e-4", "data.path=on", "name=2024", "data.labels=null"])
     {'optimizer.generator_lr': 0.0002, 'data.path': 'on', 'name': '2024', 'data.labels': None}
 
+    Args:
+        arguments: Each `key=value`.
+        say: Called with one line for each key that goes by its old name.
+
     Raises:
-        ConfigError: An argument is no `key=value`, or a value is no YAML.
+        ConfigError: An argument is not `key=value`, a value is not YAML, or a key has two different values, one of
+            them under its old name.
     """
     text_keys = {key for key, field in leaves() if is_text(field.annotation)}
     parsed = {}
     for argument in arguments:
         key, equals, value = (part.strip() for part in argument.partition("="))
         if not (key and equals):
-            raise ConfigError(f"{argument}: wants key=value")
-        # `- a + b` is a list in YAML, `2024` a number, `@x` nothing: where only text fits, it is the text.
-        as_typed = key in text_keys and value not in ("", "~", "null") and value[0] not in "\"'"
+            raise ConfigError(f"{argument}: must be key=value")
+        # In YAML `- a + b` is a list, `2024` a number and `@x` an error. If the key holds text, they are text.
+        as_typed = new_name(key) in text_keys and value not in ("", "~", "null") and value[0] not in "\"'"
         parsed[key] = value if as_typed else parse_yaml(value, source=key)
-    return parsed
+    renamed, faults = rename_overrides(parsed, say)
+    if faults:
+        raise ConfigError(*faults)
+    return renamed
 
 
 def parse_yaml(text: str, *, source: str) -> Any:
-    """YAML 1.2 as plain Python: 2e-4 is a number, `on` and `2024-01-31` are strings."""
+    """YAML 1.2 as plain Python values: 2e-4 is a number, `on` and `2024-01-31` are strings."""
     try:
         parser = YAML(typ="safe", pure=True)
         parser.Constructor = _Constructor
         return parser.load(text)
     except MarkedYAMLError as fault:
         line = f", line {fault.problem_mark.line + 1}" if fault.problem_mark and "\n" in text.strip() else ""
-        raise ConfigError(f"{source}{line}: no valid YAML: {fault.problem}") from None
+        raise ConfigError(f"{source}{line}: not valid YAML: {fault.problem}") from None
     except (YAMLError, ValueError, TypeError, LookupError, RecursionError) as fault:
-        raise ConfigError(f"{source}: no valid YAML: {' '.join(str(fault).split())[:200]}") from None
+        raise ConfigError(f"{source}: not valid YAML: {' '.join(str(fault).split())[:200]}") from None
 
 
 class _Constructor(SafeConstructor):
-    """Plain values only; dates, which YAML 1.2 does not know, stay text."""
+    """Plain values only; dates, which are not part of YAML 1.2, stay text."""
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
 def to_yaml(experiment: Experiment) -> str:
-    """The resolved experiment, every key, as YAML that load_experiment reads back."""
+    """All keys of an experiment as YAML, which load_experiment reads back."""
     stream = io.StringIO()
     writer = YAML(typ="safe", pure=True)
     writer.Representer = _Representer
@@ -108,7 +134,7 @@ def to_yaml(experiment: Experiment) -> str:
 
 
 class _Representer(SafeRepresenter):
-    """Plain values; text with line breaks or control characters is quoted, which alone keeps them as they are."""
+    """Plain values; text with line breaks or control characters is quoted, since only this preserves them."""
 
     def represent_text(self, data: str) -> Any:
         style = None if data.isprintable() else '"'
@@ -119,11 +145,12 @@ _Representer.add_representer(str, _Representer.represent_text)
 
 
 def known_keys() -> Iterator[str]:
-    """Each dotted key that the schema knows, in its order."""
+    """Each dotted key of the schema, in its order."""
     return (key for key, _ in leaves())
 
 
 def _overlaid(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a document of nested sections with overrides in their places."""
     result = {name: dict(value) if isinstance(value, dict) else value for name, value in document.items()}
     for dotted, value in overrides.items():
         *path, last = _steps(dotted)
@@ -137,36 +164,54 @@ def _overlaid(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict
 
 
 def _steps(dotted: str) -> list[str]:
-    """Where a key lies; below a key that holds a mapping the rest is one name: `search.space` has dotted ones."""
+    """The path to a key. Below a key that holds a mapping the rest is one name: `search.space` has dotted names."""
     for known in known_keys():
         if dotted.startswith(f"{known}."):
             return [*known.split("."), dotted.removeprefix(f"{known}.")]
     return dotted.split(".")
 
 
-def _validated(document: dict[str, Any]) -> Experiment:
-    # A section whose every key is commented out is null in YAML, and means its defaults.
-    sections = {name for name, field in Experiment.model_fields.items() if section_of(field.annotation)}
-    document = {name: {} if value is None and name in sections else value for name, value in document.items()}
+def _validated(document: dict[str, Any], faults: Iterable[str] = ()) -> Experiment:
+    """The experiment of a document; raises a ConfigError with the faults that were found before and its own."""
+    lines = list(faults)
+    document = _without_null_sections(document)
     try:
-        return Experiment.model_validate(document)
+        experiment = Experiment.model_validate(document)
     except ValidationError as fault:
-        faults = fault_lines(fault)
-        # Model-wide checks run only on a whole document: without the refused values they can speak too.
+        lines += fault_lines(fault)
+        # The checks between keys run only if every value is allowed, so they run again without the others.
         try:
             Experiment.model_validate(_without(document, [error["loc"] for error in fault.errors()]))
         except ValidationError as further:
-            faults += [line for line in fault_lines(further) if line not in faults]
-        raise ConfigError(*faults) from None
+            lines += [line for line in fault_lines(further) if line not in lines]
+        raise ConfigError(*lines) from None
+    if lines:
+        raise ConfigError(*lines)
+    return experiment
+
+
+def _without_null_sections(document: dict[str, Any], section: type[BaseModel] = Experiment) -> dict[str, Any]:
+    """In YAML a section whose every key is commented out is null; it means the defaults."""
+    result = dict(document)
+    for name, field in section.model_fields.items():
+        below = section_of(field.annotation)
+        if below is not None and name in result:
+            value = {} if result[name] is None else result[name]
+            result[name] = _without_null_sections(value, below) if isinstance(value, dict) else value
+    return result
 
 
 def _without(document: dict[str, Any], places: list[tuple[int | str, ...]]) -> dict[str, Any]:
-    result = _overlaid(document, {})
+    """A copy of a document without the keys at these places."""
+    result = _without_null_sections(document)
     for place in places:
-        section, key = [str(step) for step in (*place, "", "")][:2]
-        below = result.get(section)
-        if key and isinstance(below, dict):
-            below.pop(key, None)
-        else:
-            result.pop(section, None)
+        node: dict[Any, Any] = result
+        section: type[BaseModel] | None = Experiment
+        for step, below in zip(place, [*place, None][1:], strict=True):
+            field = section.model_fields.get(str(step)) if section else None
+            section = section_of(field.annotation) if field else None
+            if section is None or below is None or not isinstance(node.get(step), dict):
+                node.pop(step, None)
+                break
+            node = node[step]
     return result

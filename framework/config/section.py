@@ -1,4 +1,4 @@
-"""What a section of the configuration is, and what is said of each of its keys."""
+"""The base class of the configuration's sections, and the declaration of a key."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
 
     def changed(self) -> dict[str, Any]:
-        """Key -> value of all that changes what is learned and is not at its default."""
-        found = {}
+        """Key -> value of each key that changes what is learned and is not at its default."""
+        values = {}
         for name, field in type(self).model_fields.items():
             extra, value = field.json_schema_extra, getattr(self, name)
             if isinstance(extra, dict) and extra["learned"] and value != field.default:
-                found[name] = value
-        return found
+                values[name] = value
+        return values
 
 
 def key(default: Any, text: str, *, unit: str = "", learned: bool = True, **bounds: Any) -> Any:
-    """A field with its line of help, its unit, and whether it changes what is learned (and so the digest)."""
+    """A field with its line of help, its unit, and whether it changes what is learned, and with it the digest."""
     return Field(default, description=text, json_schema_extra={"unit": unit, "learned": learned}, **bounds)

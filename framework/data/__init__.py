@@ -1,6 +1,7 @@
-"""From a source of images to a packed uint8 store, and from the store to batches.
+"""Packs a source of images into a uint8 store, and reads batches from the store.
 
-Imported lazily: the decoding workers import from this package, and start in a tenth of a second without numpy.
+Names are imported lazily, because the decoding workers import this package and start in a tenth of a second without
+numpy.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Labels of a set of images. Values are float32, NaN where one is unknown."""
+"""The labels of a set of images."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels by name, and the classes that class labels' values count.
+    """Values of labels, and the classes of labels that have classes.
 
-    Args:
-        values: Label -> float32 [n].
-        classes: Class label -> its classes; value k means classes[k].
+    Attributes:
+        values: Label -> float32 [n], NaN where the value is unknown.
+        classes: Class label -> names of its classes; value k means classes[k].
     """
 
     values: dict[str, np.ndarray]

@@ -1,4 +1,4 @@
-"""One process at a time: an advisory lock that ends with its holder."""
+"""An advisory file lock, which the system releases when its process ends."""
 
 import fcntl
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock file; waits for who holds it.
+    """Holds a lock file, after waiting for the process that holds it.
 
-    Where the file system knows no locks, it goes on without: the atomic rename keeps the result whole even then.
+    On file systems without locks it continues without one; an atomic rename still keeps the result complete.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

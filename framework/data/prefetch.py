@@ -1,4 +1,4 @@
-"""Batches made ahead by a thread, so that a step need not wait for them."""
+"""Prepares batches in a thread, so that a training step does not wait for them."""
 
 import itertools
 import queue
@@ -17,14 +17,14 @@ class _Failed:
 
 
 class Prefetcher(Generic[Batch]):
-    """An endless iterator over `make(0)`, `make(1)`, …; a context, at whose end the thread ends.
+    """An endless iterator over `make(0)`, `make(1)`, …. Use it as a context manager, which ends the thread.
 
         with Prefetcher(lambda k: stream.batch(k * 64, 64)) as batches:
             (pixels, mirrored), waited_s = next(batches)
 
     Args:
-        make: Batch k. Runs in the thread, one at a time; what it raises is raised by `next`.
-        ahead: Batches kept ready.
+        make: Returns batch k. It runs in the thread, one call at a time; `next` raises its exceptions.
+        ahead: Number of batches that are kept ready.
     """
 
     def __init__(self, make: Callable[[int], Batch], *, ahead: int = 2) -> None:
@@ -44,7 +44,7 @@ class Prefetcher(Generic[Batch]):
         return self
 
     def __next__(self) -> tuple[Batch, float]:
-        """The next batch and the seconds that it was waited for."""
+        """The next batch, and the seconds spent waiting for it."""
         if self._ended.is_set():
             raise StopIteration
         began = time.perf_counter()
@@ -55,11 +55,11 @@ class Prefetcher(Generic[Batch]):
         return batch, time.perf_counter() - began
 
     def close(self) -> None:
-        """Ends the thread; it is safe to call it twice."""
+        """Ends the thread; may be called twice."""
         self._ended.set()
         while self._thread.is_alive():
             try:
-                self._ready.get_nowait()  # the thread may wait for room
+                self._ready.get_nowait()  # the thread may be waiting for a free place in the queue
             except queue.Empty:
                 self._thread.join(timeout=0.01)
 

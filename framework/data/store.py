@@ -1,4 +1,4 @@
-"""Packed images as they lie on disk: `images.npy`, read through memory mapping, and `manifest.json`."""
+"""Packed images on disk: `images.npy`, which is memory-mapped, and `manifest.json`."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ import numpy as np
 
 from framework.errors import DataError
 
-FORMAT = 1  # of the folder; another one is prepared anew
+FORMAT = 1  # of the folder; a store of another format is packed again
 IMAGES, MANIFEST, REJECTED = "images.npy", "manifest.json", "rejected.csv"
 
 
@@ -19,17 +19,17 @@ IMAGES, MANIFEST, REJECTED = "images.npy", "manifest.json", "rejected.csv"
 class PackedStore:
     """Square uint8 images with their names, labels and held-out marks.
 
-    Args:
+    Attributes:
         path: The store's folder.
-        source: What was packed, for people; no path.
+        source: The source's name for people, without its path.
         images: Read-only memory map [n, h, w, c] uint8.
-        names: Names within the source [n].
-        hashes: sha256 of each image's content [n]: of its file, or of a drawn face's recipe.
-        held_out: True where training never sees the image [n].
+        names: [n] names within the source.
+        hashes: [n] sha256 of each image's content: of its file, or of a drawn face's recipe.
+        held_out: [n] True for images that training never uses.
         labels: Label -> float32 [n], NaN where unknown.
-        label_classes: Class label -> its classes: value k means classes[k]. Binary and number labels are absent.
-        rejected: (name, reason) of each file that gave no image.
-        labels_matched: How many images the CSV of `data.labels` has a row for; None without one.
+        label_classes: Class label -> names of its classes; value k means classes[k]. Other labels are absent.
+        rejected: (name, reason) of each rejected file.
+        labels_matched: Number of images with a row in the CSV of `data.labels`; None without a CSV.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class PackedStore:
 
     @property
     def resolution(self) -> int:
-        """Side of the images in pixels."""
+        """Width and height of the images in pixels."""
         return self.images.shape[1]
 
     @property
@@ -55,14 +55,14 @@ class PackedStore:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of what training sees: the images' content, size, channels and held-out marks; no path, no label."""
+        """sha256 of the images' content, size, channels and held-out marks; independent of paths and labels."""
         about = f"{FORMAT} {self.resolution} {self.channels}"
         rows = sorted(f"{content} {int(mark)}" for content, mark in zip(self.hashes, self.held_out, strict=True))
         return hashlib.sha256("\n".join([about, *rows]).encode()).hexdigest()
 
     @cached_property
     def labels_digest(self) -> str:
-        """sha256 of every label of every image, whatever the images' names and order."""
+        """sha256 of all labels of all images, independent of the images' names and order."""
         names = sorted(self.labels)
         columns = [self.labels[name].astype("<f4") for name in names]
         rows = sorted((content, *map(str, row)) for content, *row in zip(self.hashes, *columns, strict=True))
@@ -71,12 +71,12 @@ class PackedStore:
 
     @cached_property
     def training_indices(self) -> np.ndarray:
-        """int64 [m] of the images that training may see, by content: the same images in the same order everywhere."""
+        """int64 [m] indices of the images for training, sorted by content, so that the order is the same everywhere."""
         return self._by_content[~self.held_out[self._by_content]]
 
     @cached_property
     def held_out_indices(self) -> np.ndarray:
-        """int64 [n - m] of the images that training never sees, by content."""
+        """int64 [n - m] indices of the held-out images, sorted by content."""
         return self._by_content[self.held_out[self._by_content]]
 
     @cached_property
@@ -88,25 +88,25 @@ class PackedStore:
 
 
 def open_store(path: Path) -> PackedStore:
-    """Opens what `prepare` made.
+    """Opens a store that `prepare` packed.
 
     Raises:
-        DataError: There is no whole store.
+        DataError: The store does not exist, is damaged, or has another format.
     """
     path = Path(path)
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
-            raise DataError(f"{path}: packed images of format {manifest['format']}, not {FORMAT}; prepare them anew")
+            raise DataError(f"{path}: packed images of format {manifest['format']}, not {FORMAT}; prepare them again")
         images = np.load(path / IMAGES, mmap_mode="r")
         store = _from_manifest(path, manifest, images)
     except FileNotFoundError:
         raise DataError(f"{path}: no packed images here; run prepare_data") from None
     except (OSError, ValueError, KeyError, TypeError) as fault:
-        raise DataError(f"{path}: damaged packed images ({fault}); delete the folder and prepare them anew") from None
+        raise DataError(f"{path}: damaged packed images ({fault}); delete the folder and prepare them again") from None
     counts = {len(images), len(store.names), len(store.hashes), len(store.held_out), *map(len, store.labels.values())}
     if len(counts) != 1 or images.ndim != 4 or images.dtype != np.uint8:
-        raise DataError(f"{path}: damaged packed images (counts differ); delete the folder and prepare them anew")
+        raise DataError(f"{path}: damaged packed images (counts differ); delete the folder and prepare them again")
     return store
 
 
@@ -126,7 +126,7 @@ def _from_manifest(path: Path, manifest: dict[str, Any], images: np.ndarray) -> 
 
 
 def is_held_out(content_hash: str, share: float) -> bool:
-    """Whether an image is held out: by its content alone, so the same one in every sample, size and order.
+    """Whether an image is held out. It depends only on the content, so it is the same in every sample, size and order.
 
     >>> is_held_out("00" * 32, 0.1), is_held_out("ff" * 32, 0.1)
     (True, False)

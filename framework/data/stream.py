@@ -1,4 +1,4 @@
-"""The endless training order: epoch after epoch, each a seeded permutation, all a pure function of the position."""
+"""The endless order of training images: seeded permutations, epoch by epoch, as a function of the position."""
 
 import hashlib
 
@@ -8,12 +8,13 @@ from framework.data.store import PackedStore
 
 
 class TrainingStream:
-    """Real images by position since training began, so that any worker can take any part, and a restart goes on.
+    """Training images by their position since the start of the training.
+
+    Any worker can read any part, and a resumed training continues at its position. Held-out images are never included.
 
     Args:
-        store: Where the images lie; those held out never come.
-        seed: Of the order and of the flips.
-        horizontal_flip: Mirrors each image with probability 0.5, decided anew each epoch.
+        seed: The seed of the order and of the flips.
+        horizontal_flip: Whether to mirror each image with probability 0.5, decided separately in each epoch.
     """
 
     def __init__(self, store: PackedStore, *, seed: int, horizontal_flip: bool) -> None:
@@ -22,37 +23,37 @@ class TrainingStream:
         self._epochs: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     def __len__(self) -> int:
-        """Images an epoch."""
+        """Number of images per epoch."""
         return len(self._indices)
 
     def indices(self, start: int, count: int) -> np.ndarray:
-        """int64 [count] into the store of the images at positions `start` to `start + count`."""
+        """int64 [count] indices in the store of the images at positions `start` … `start + count - 1`."""
         return self._taken(start, count)[0]
 
     def batch(self, start: int, count: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The images at positions `start` to `start + count`, and which of them are to be mirrored.
+        """The images at positions `start` … `start + count - 1`, and which of them to mirror.
 
-        Whoever trains mirrors them, on its device: NumPy takes ten times as long for that as for the images.
+        The training step mirrors them on its device; NumPy would take ten times as long for that as for reading them.
 
         Returns:
-            uint8 [count, h, w, c] as they lie in the store, and bool [count]; None where none is ever mirrored.
+            uint8 [count, h, w, c] as stored, and bool [count], True for images to mirror; None without flips.
         """
         indices, mirrored = self._taken(start, count)
         return np.ascontiguousarray(self._images[indices]), mirrored if self._horizontal_flip else None
 
     def _taken(self, start: int, count: int) -> tuple[np.ndarray, np.ndarray]:
         size, stop = len(self), start + count
-        found: list[tuple[np.ndarray, np.ndarray]] = []
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
         for number in range(start // size, -(-stop // size)):
             part = slice(max(start - number * size, 0), stop - number * size)
             order, mirrored = self._epoch(number)
-            found.append((order[part], mirrored[part]))
-        if not found:
+            parts.append((order[part], mirrored[part]))
+        if not parts:
             return np.empty(0, np.int64), np.empty(0, bool)
-        return np.concatenate([order for order, _ in found]), np.concatenate([mirrored for _, mirrored in found])
+        return np.concatenate([order for order, _ in parts]), np.concatenate([mirrored for _, mirrored in parts])
 
     def _epoch(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """An epoch's order and its flips. From raw bits: NumPy keeps those the same for ever, not its shuffles."""
+        """The order and the flips of an epoch, from raw bits, which NumPy guarantees to keep unlike its shuffles."""
         known = self._epochs.get(number)
         if known is None:
             order = self._indices[np.argsort(self._bits(number, "order"), kind="stable")]

@@ -1,14 +1,13 @@
-"""Scores: which features, from which images, under which protocol."""
+"""Scores of generated images: features, sources of images, protocols and values of metrics."""
 
 from framework.evaluation.features.extractor import Extractor, FeatureSpec, build_extractor
 from framework.evaluation.features.inception import CLASSES
 from framework.evaluation.features.resolving import resolve_features
 from framework.evaluation.features.weights import find_weights, how_to_get_weights
-from framework.evaluation.protocols.families import FAMILIES
-from framework.evaluation.protocols.protocol import FeatureSource, ImageSide, Protocol, make_score
-from framework.evaluation.requests.passes import Pass, Request, pair_passes, passes
+from framework.evaluation.protocols.protocol import FeatureSource, ImageSetSpec, Protocol, make_score
+from framework.evaluation.requests.passes import Request, ScoringPass, pair_passes, passes
 from framework.evaluation.requests.requested import requested
-from framework.evaluation.sources.shards import SHARD_IMAGES, merge_in_order, moments_of, shard_moments, shards
+from framework.evaluation.sources.shards import merge_in_order, moments_of, shard_moments
 from framework.evaluation.sources.source import (
     SourceSpec,
     drawn,
@@ -23,15 +22,13 @@ from framework.evaluation.values.reference import load_moments, real_statistics,
 
 __all__ = [
     "CLASSES",
-    "FAMILIES",
-    "SHARD_IMAGES",
     "Extractor",
     "FeatureSource",
     "FeatureSpec",
-    "ImageSide",
-    "Pass",
+    "ImageSetSpec",
     "Protocol",
     "Request",
+    "ScoringPass",
     "SourceSpec",
     "build_extractor",
     "drawn",
@@ -51,7 +48,6 @@ __all__ = [
     "save_moments",
     "save_statistics",
     "shard_moments",
-    "shards",
     "source_shard_moments",
     "statistics_moments",
     "store_spec",

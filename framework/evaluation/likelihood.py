@@ -1,4 +1,4 @@
-"""A VAE's likelihood of images: the ELBO of their grey values, and the importance-weighted bound of binarised ones."""
+"""The likelihood of images under a VAE: the ELBO, and the importance-weighted bound (Burda et al. 2016)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from framework.models.likelihood import Likelihood, build_likelihood
 
 
 @dataclass(frozen=True, eq=False)
-class Nats:
-    """Of images, [n] float64 each.
+class LikelihoodBounds:
+    """Bounds of the log likelihood of each image, [n] float64, in nats.
 
     Attributes:
-        reconstruction: log p(image | code), a code drawn from the posterior.
-        kl: Of the posterior from the prior.
-        weighted: The importance-weighted bound; of binarised images where the likelihood is Bernoulli's.
-        elbo_of_weighted: The ELBO of the very images that `weighted` is of, over the same draws.
+        reconstruction: log p(image | code), for one code drawn from the posterior.
+        kl: KL divergence of the posterior from the prior.
+        weighted: The importance-weighted bound; with a Bernoulli likelihood that of the binarised image.
+        elbo_of_weighted: The ELBO of the same image as in `weighted`, over the same draws.
     """
 
     reconstruction: np.ndarray
@@ -37,49 +37,49 @@ class Nats:
     elbo_of_weighted: np.ndarray
 
     @classmethod
-    def merged(cls, parts: Sequence["Nats"]) -> "Nats":
-        """Parts of the images, in their order, as one."""
+    def merged(cls, parts: Sequence["LikelihoodBounds"]) -> "LikelihoodBounds":
+        """The bounds of all images from those of parts, which are given in order."""
         return cls(*(np.concatenate(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
 
 
 def check_likelihood(generator: LoadedGenerator) -> None:
-    """Raises EvaluationError where it is no VAE's."""
+    """Raises EvaluationError if the generator is not that of a VAE."""
     if generator.encoder is None or generator.config.get("family") != "vae":
         family = generator.config.get("family", "gan")
-        raise EvaluationError(f"model.family: {family} has no likelihood that could be bounded; a vae has")
+        raise EvaluationError(f"model.family: {family} has no likelihood bound; only vae has one")
 
 
 def image_nats(
     generator: LoadedGenerator, experiment: Experiment, pixels: np.ndarray, *, start: int, draws: int, seed: int
-) -> Nats:
-    """Of images `start` … of a series that is the same whoever computes which part.
+) -> LikelihoodBounds:
+    """The bounds of some images of a series; each depends only on the image and its number in the series.
 
     Args:
         generator: A VAE's decoder with its encoder.
-        experiment: Says the likelihood.
+        experiment: Its `objective` defines the likelihood.
         pixels: [n,h,w,c] uint8.
-        start: The place of the first one, a multiple of 32.
-        draws: Of codes, for the weighted bound.
-        seed: Of codes and of the binarisation.
+        start: The number of the first image in the series, a multiple of 32.
+        draws: Codes drawn per image for the importance-weighted bound.
+        seed: Seed of the codes and of the binarisation.
     """
     likelihood = build_likelihood(experiment.objective)
     binarises = experiment.objective.likelihood == "bernoulli"
     parts = []
     for part, block in blocks_of(pixels):
-        place, count = start + part.start, part.stop - part.start
-        weighed = binarised(block, seed=seed, start=place) if binarises else block
-        nats = _block(generator, likelihood, block, weighed, place=place, draws=draws, seed=seed)
-        parts.append(Nats(*(values[:count] for values in vars(nats).values())))
-    return Nats.merged(parts)
+        number, count = start + part.start, part.stop - part.start
+        weighed = binarised(block, seed=seed, start=number) if binarises else block
+        nats = _block(generator, likelihood, block, weighed, number=number, draws=draws, seed=seed)
+        parts.append(LikelihoodBounds(*(values[:count] for values in vars(nats).values())))
+    return LikelihoodBounds.merged(parts)
 
 
 def binarised(pixels: np.ndarray, *, seed: int, start: int) -> np.ndarray:
-    """Each pixel 255 with the probability that its grey value says, else 0; image k depends on (seed, k) alone.
+    """Sets each pixel to 255 with probability value / 255, else to 0; image k depends only on (seed, k).
 
     Args:
         pixels: [n,h,w,c] uint8.
-        seed: Of the draw.
-        start: The first image's k.
+        seed: Seed of the draw.
+        start: The number k of the first image.
     """
     size = pixels[0].size
     numbers = uniforms(len(pixels), size, seed=derive_seed(seed, "binarise"), start=start)
@@ -94,29 +94,29 @@ def _block(
     grey: np.ndarray,
     weighed: np.ndarray,
     *,
-    place: int,
+    number: int,
     draws: int,
     seed: int,
-) -> Nats:
+) -> LikelihoodBounds:
     decoder, encoder, device = generator.network, generator.encoder, generator.device
     assert isinstance(decoder, Decoder)
     assert encoder is not None
 
     def noise(draw: int) -> np.ndarray:
-        return sample_latents(BLOCK_IMAGES, generator.latent_size, seed=derive_seed(seed, "codes", draw), start=place)
+        return sample_latents(BLOCK_IMAGES, generator.latent_size, seed=derive_seed(seed, "codes", draw), start=number)
 
     images = from_pixels(grey).to(device)
     posterior = Posterior.of(encoder(images))
     codes = posterior.at(torch.from_numpy(noise(0)).to(device))
     reconstruction = likelihood(images, decoder.body(codes)).double().cpu().numpy()
     kl = posterior.divergence().double().cpu().numpy()
-    white = from_pixels(weighed).to(device)
-    proposal = Posterior.of(encoder(white))
+    weighed_images = from_pixels(weighed).to(device)
+    proposal = Posterior.of(encoder(weighed_images))
 
     def log_likelihood(wide: np.ndarray) -> np.ndarray:
-        given = torch.from_numpy(wide.astype(np.float32)).to(device)
-        return likelihood(white, decoder.body(given)).double().cpu().numpy()
+        codes = torch.from_numpy(wide.astype(np.float32)).to(device)
+        return likelihood(weighed_images, decoder.body(codes)).double().cpu().numpy()
 
     mean, log_variance = (each.cpu().numpy() for each in (proposal.mean, proposal.log_variance))
     drawn = (noise(draw) for draw in range(1, draws + 1))
-    return Nats(reconstruction, kl, *importance_log_likelihood(log_likelihood, mean, log_variance, drawn))
+    return LikelihoodBounds(reconstruction, kl, *importance_log_likelihood(log_likelihood, mean, log_variance, drawn))

@@ -1,4 +1,4 @@
-"""Pictures: pixel ranges, grids, labelled sheets, strips and equations of pictures, PNG."""
+"""Pictures: pixel ranges, grids, labelled sheets, strips, equations of pictures, and PNG files."""
 
 from framework.images.equation import Term, equation
 from framework.images.grids import as_color, enlarge, grid

@@ -1,4 +1,4 @@
-"""Arithmetic as a picture: each group's members, the image of its mean, the operators, and the result large."""
+"""Latent arithmetic as a picture: the members of each group, the image of its mean, the operators, and the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ class Term:
     """One signed group of the expression.
 
     Attributes:
-        sign: How its mean is counted.
+        sign: Whether the mean is added or subtracted.
         name: The group's name.
-        members: [n, h, w, c] uint8, the images of its members.
-        member_captions: n captions; a line break makes a second line (the number, the assessor's score).
+        members: [n, h, w, c] uint8, the images of the members.
+        member_captions: n captions, such as number and score; a line break starts a second line.
         mean: [h, w, c] uint8, the image of the mean of the members' latents.
     """
 
@@ -45,17 +45,17 @@ def equation(
     title: str | None = None,
     note: str | None = None,
 ) -> np.ndarray:
-    """The whole equation from left to right, all on one line of sight.
+    """Draws the equation from left to right, with means and operators at one height.
 
     Args:
-        terms: At least one.
+        terms: At least one term.
         result: [h, w, c] uint8.
-        caption: Under the result; a line break makes a second line.
-        title: Above, wrapped.
-        note: Below, wrapped: how the members were chosen, what was measured.
+        caption: Text below the result; a line break starts a second line.
+        title: Text above the equation, wrapped.
+        note: Text below the equation, wrapped.
 
     Returns:
-        [H, W, 3] uint8; the same geometry for any resolution.
+        [H, W, 3] uint8; the layout does not depend on the resolution of the images.
     """
     return equation_scene(terms, result, caption, title=title, note=note).render(margin=MARGIN)
 
@@ -63,11 +63,11 @@ def equation(
 def equation_scene(
     terms: Sequence[Term], result: np.ndarray, caption: str, *, title: str | None, note: str | None
 ) -> Scene:
-    """The layout of `equation`."""
+    """The scene that `equation` renders."""
     scene = Scene()
     panels = [_Panel(term) for term in terms]
     large = at_side(result[None], RESULT)[0]
-    signs = len(terms) + (terms[0].sign == "-")  # a leading minus is drawn, a leading plus is not; one is the "="
+    signs = len(terms) + (terms[0].sign == "-")  # including the "="; a leading plus is not drawn
     total = sum(panel.width for panel in panels) + signs * MARK_SPACE + large.shape[1]
     top = MARGIN
     if title:
@@ -88,7 +88,7 @@ def equation_scene(
 
 
 class _Panel:
-    """A card with a group's members above and the image of their mean, named, below."""
+    """A card with the members of a group, and below them the image of their mean with the group's name."""
 
     def __init__(self, term: Term) -> None:
         self.term = term
@@ -100,10 +100,11 @@ class _Panel:
         lines = max(caption.count("\n") + 1 for caption in term.member_captions)
         self.row_height = side + 2 + lines * line_height(MEMBER_SIZE) + MEMBER_GAP
         rows = ceil(len(self.members) / self.columns)
-        self.eye = PADDING + rows * self.row_height + GAP // 2 + self.mean.shape[0] // 2  # from the card's top
+        # Distance of the mean's centre from the top of the card.
+        self.eye = PADDING + rows * self.row_height + GAP // 2 + self.mean.shape[0] // 2
 
     def draw(self, scene: Scene, *, left: int, top: int) -> int:
-        """Draws it with its upper left corner there; the first row below it."""
+        """Draws the card with its upper left corner at this position; returns the first row below it."""
         mean_top = top + self.eye - self.mean.shape[0] // 2
         name_top = mean_top + self.mean.shape[0] + GAP // 2
         card = Box(left, top, self.width, name_top + line_height(NAME_SIZE) + PADDING // 2 - top)
@@ -126,13 +127,13 @@ class _Panel:
 
 
 def _mark(scene: Scene, kind: Literal["+", "-", "="], *, left: int, eye: int) -> int:
-    """Draws an operator in the middle of its space; where the next thing begins."""
+    """Draws an operator in the middle of its space; returns the first column after it."""
     scene.items.append(Mark(Box(left + (MARK_SPACE - MARK) // 2, eye - MARK // 2, MARK, MARK), kind))
     return left + MARK_SPACE
 
 
 def _result(scene: Scene, large: np.ndarray, caption: str, *, left: int, rows: tuple[int, int], eye: int) -> None:
-    """Draws the result beside the cards, which take those rows, as near to the operators' height as it fits."""
+    """Draws the result next to the cards, within their rows and as close to the operators' height as possible."""
     first, *further = caption.split("\n")
     words = GAP // 2 + line_height(NAME_SIZE) + len(further) * line_height(NOTE_SIZE)
     lowest = rows[1] - words - large.shape[0]

@@ -1,4 +1,4 @@
-"""Sheets and strips with captions. Words stand under the tiles, never on them."""
+"""Sheets and strips with captions below the tiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from framework.images.text import line_height
 
 MARGIN = 24
 GAP = 12
-TILE = 128  # side at which tiles are shown where nothing else is asked for
+TILE = 128  # default side of a tile in pixels
 CAPTION_SIZE = 16
 TITLE_SIZE = 22
 CAPTION_GAP = 3
@@ -19,7 +19,7 @@ CAPTION_GAP = 3
 
 @dataclass(frozen=True)
 class Row:
-    """One strip of several: images [n, h, w, c] uint8, a caption each or none, and what the row is."""
+    """One row of `strips`: images [n, h, w, c] uint8, optionally a caption for each, and a label above the row."""
 
     images: np.ndarray
     captions: Sequence[str] | None = None
@@ -27,9 +27,9 @@ class Row:
 
 
 def at_side(images: np.ndarray, side: int) -> np.ndarray:
-    """Images at about `side` pixels: enlarged (nearest neighbour) or averaged down, by a whole number.
+    """Enlarges images (nearest neighbour) or averages them down by an integer factor, to about `side` pixels.
 
-    [n, h, w, c] uint8 -> [n, h', w', c] uint8; 32, 64, 128 and 256 reach a side of 64, 128 or 256 exactly.
+    [n, h, w, c] uint8 -> [n, h', w', c] uint8; the result is exact for powers of two.
     """
     count, height, width, channels = images.shape
     if height <= side:
@@ -50,33 +50,33 @@ def labelled_sheet(
     scale: int | None = None,
     side: int = TILE,
 ) -> np.ndarray:
-    """A contact sheet, read like text, a caption under each tile.
+    """Draws a contact sheet with a caption below each tile.
 
     Args:
         images: [n, h, w, c] uint8 with c 1 or 3.
-        captions: n captions, such as the numbers from 1; a line break makes a second line.
-        columns: Tiles a row.
-        title: A line or more above the tiles.
-        scale: Whole-number enlargement; none: tiles of `side` pixels, whatever their resolution.
-        side: Of a tile, where there is no scale.
+        captions: n captions; a line break starts a second line.
+        columns: Tiles per row.
+        title: Text above the tiles, wrapped.
+        scale: Integer factor by which tiles are enlarged; None for tiles of about `side` pixels.
+        side: Side of a tile in pixels if there is no scale.
 
     Returns:
-        [H, W, 3] uint8, the same geometry for any resolution where `scale` is none.
+        [H, W, 3] uint8; without a scale, the layout does not depend on the resolution of the images.
     """
     return sheet_scene(images, captions, columns=columns, title=title, scale=scale, side=side).render(margin=MARGIN)
 
 
 def corner_sheet(images: np.ndarray, captions: Sequence[str], *, columns: int, title: str | None = None) -> np.ndarray:
-    """Tiles edge to edge, read like text, with words outside at the four corners alone.
+    """Draws tiles without gaps, with captions outside the four corners.
 
     Args:
-        images: [n, h, w, c] uint8 with c 1 or 3, in whole rows.
-        captions: Of the first and the last tile of the first row, then of those of the last.
-        columns: Tiles a row.
-        title: A line or more above.
+        images: [n, h, w, c] uint8 with c 1 or 3, in complete rows.
+        captions: Captions of the first and the last tile of the first row, then of the last row.
+        columns: Tiles per row.
+        title: Text above the tiles, wrapped.
 
     Returns:
-        [H, W, 3] uint8, the same geometry for any resolution.
+        [H, W, 3] uint8; the layout does not depend on the resolution of the images.
     """
     return corner_scene(images, captions, columns=columns, title=title).render(margin=MARGIN)
 
@@ -84,12 +84,12 @@ def corner_sheet(images: np.ndarray, captions: Sequence[str], *, columns: int, t
 def strip(
     images: np.ndarray, captions: Sequence[str] | None = None, title: str | None = None, *, scale: int | None = None
 ) -> np.ndarray:
-    """One row of tiles, [n, h, w, c] uint8 -> [H, W, 3] uint8."""
+    """Draws one row of tiles: [n, h, w, c] uint8 -> [H, W, 3] uint8."""
     return strips([Row(images, captions)], title=title, scale=scale)
 
 
 def strips(rows: Sequence[Row], *, title: str | None = None, scale: int | None = None) -> np.ndarray:
-    """Rows one below the other, each with its label above it; tiles of 128 pixels or their own larger size."""
+    """Draws labelled rows of tiles below each other; tiles have about 128 pixels, larger images keep their size."""
     return strips_scene(rows, title=title, scale=scale).render(margin=MARGIN)
 
 
@@ -102,7 +102,7 @@ def sheet_scene(
     scale: int | None,
     side: int = TILE,
 ) -> Scene:
-    """The layout of `labelled_sheet`."""
+    """The scene that `labelled_sheet` renders."""
     tiles = enlarge(images, scale) if scale else at_side(images, side)
     scene = Scene()
     top = _title(scene, title, width=columns * (tiles.shape[2] + GAP) - GAP)
@@ -112,7 +112,7 @@ def sheet_scene(
 
 
 def corner_scene(images: np.ndarray, captions: Sequence[str], *, columns: int, title: str | None) -> Scene:
-    """The layout of `corner_sheet`."""
+    """The scene that `corner_sheet` renders."""
     whole = grid(at_side(images, TILE), columns=columns, padding=0)
     side = whole.shape[1] // columns
     scene = Scene()
@@ -126,7 +126,7 @@ def corner_scene(images: np.ndarray, captions: Sequence[str], *, columns: int, t
 
 
 def strips_scene(rows: Sequence[Row], *, title: str | None, scale: int | None) -> Scene:
-    """The layout of `strips`."""
+    """The scene that `strips` renders."""
     scene = Scene()
     shown = [enlarge(row.images, scale or max(1, TILE // row.images.shape[1])) for row in rows]
     top = _title(scene, title, width=max(len(tiles) * (tiles.shape[2] + GAP) - GAP for tiles in shown))
@@ -139,14 +139,14 @@ def strips_scene(rows: Sequence[Row], *, title: str | None, scale: int | None) -
 
 
 def _title(scene: Scene, title: str | None, *, width: int) -> int:
-    """Draws the title; the first row below it."""
+    """Draws the title; returns the first row below it."""
     if not title:
         return MARGIN
     return scene.paragraph(title, left=MARGIN, top=MARGIN, width=width, size=TITLE_SIZE, color=INK) + GAP
 
 
 def _row(scene: Scene, tiles: np.ndarray, captions: Sequence[str] | None, *, top: int) -> int:
-    """Draws one row of tiles with their captions; the first row below it."""
+    """Draws one row of tiles with their captions; returns the first row below it."""
     bottom = top + tiles.shape[1]
     for index, pixels in enumerate(tiles):
         box = scene.tile(pixels, left=MARGIN + index * (tiles.shape[2] + GAP), top=top)

@@ -1,4 +1,4 @@
-"""Arrays to PNG files in memory, and back."""
+"""PNG encoding of arrays."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def png_bytes(picture: np.ndarray) -> bytes:
-    """PNG of [h, w, 3], [h, w, 1] or [h, w] uint8: the same bytes for the same picture."""
+    """Encodes [h, w, 3], [h, w, 1] or [h, w] uint8 as PNG; equal pictures give equal bytes."""
     squeezed = picture[..., 0] if picture.ndim == 3 and picture.shape[-1] == 1 else picture
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(squeezed)).save(buffer, format="PNG")

@@ -1,4 +1,4 @@
-"""Where pixel ranges change: bytes for storage, [-1, 1] for networks, [0, 1] for likelihoods. Nowhere else."""
+"""All conversions of pixel ranges: uint8 for storage, [-1, 1] for networks, [0, 1] for likelihoods."""
 
 import math
 from typing import TYPE_CHECKING
@@ -10,32 +10,32 @@ if TYPE_CHECKING:
 
 
 def to_model_range(pixels: "Tensor") -> "Tensor":
-    """Bytes as stored -> what the networks take.
+    """Converts stored pixels to the range of the networks.
 
     Args:
-        pixels: [n, h, w, c] uint8, on any device; the conversion happens there.
+        pixels: [n, h, w, c] uint8; the conversion runs on their device.
 
     Returns:
         [n, c, h, w] float32 in [-1, 1], in channels_last memory.
     """
-    import torch  # not above: whoever only draws or packs pictures needs no torch
+    import torch  # imported here, because drawing and packing pictures does not need torch
 
     moved = pixels.permute(0, 3, 1, 2).to(torch.float32)
     return moved.div(127.5).sub(1.0).contiguous(memory_format=torch.channels_last)
 
 
 def to_intensities(images: "Tensor") -> "Tensor":
-    """What networks take, [-1, 1] -> the same from 0 (black) to 1 (white), of any shape."""
+    """Converts [-1, 1] to the range from 0 (black) to 1 (white), for tensors of any shape."""
     return images.add(1.0).div(2.0)
 
 
 def from_intensities(images: "Tensor") -> "Tensor":
-    """From 0 (black) to 1 (white) -> what networks take, of any shape; the inverse of `to_intensities`."""
+    """Converts the range from 0 (black) to 1 (white) to [-1, 1]; the inverse of `to_intensities`."""
     return images.mul(2.0).sub(1.0)
 
 
 def to_pixels(images: "Tensor") -> np.ndarray:
-    """What a generator gives -> bytes, rounded to the nearest and clipped; the inverse of `to_model_range`.
+    """Converts generated images to uint8, rounded and clipped; the inverse of `to_model_range`.
 
     Args:
         images: [n, c, h, w] floating point, on any device, nominally in [-1, 1].
@@ -47,7 +47,7 @@ def to_pixels(images: "Tensor") -> np.ndarray:
 
 
 def to_bytes(images: "Tensor") -> "Tensor":
-    """The same as `to_pixels`, still where the images are."""
+    """The same as `to_pixels`, but the result stays on the device of the images."""
     import torch
 
     scaled = images.detach().to(torch.float32).add(1.0).mul(127.5).round().clamp(0, 255)
@@ -55,14 +55,14 @@ def to_bytes(images: "Tensor") -> "Tensor":
 
 
 def from_pixels(images: np.ndarray) -> "Tensor":
-    """Images [n,h,w,c] uint8 as they lie in memory or in a mapped file -> [n,c,h,w] float32 in [-1,1]."""
+    """Converts images [n,h,w,c] uint8 in memory or in a mapped file to [n,c,h,w] float32 in [-1,1]."""
     import torch
 
     return to_model_range(torch.from_numpy(np.ascontiguousarray(images)))
 
 
 def in_levels(squared_error: float) -> float:
-    """A mean squared error of images in [-1,1] as the root of one of levels from 0 to 255.
+    """Converts a mean squared error of images in [-1,1] to a root mean squared error on the scale from 0 to 255.
 
     >>> in_levels(4.0)
     255.0

@@ -1,4 +1,4 @@
-"""A picture before it is drawn: boxes that hold tiles, words and marks. Layouts are checked here, not in pixels."""
+"""A picture before rendering: boxes with tiles, text and operators, so that tests can check layouts without pixels."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,21 +27,21 @@ class Box:
 
     @property
     def right(self) -> int:
-        """First column outside."""
+        """The first column to the right of the box."""
         return self.left + self.width
 
     @property
     def bottom(self) -> int:
-        """First row outside."""
+        """The first row below the box."""
         return self.top + self.height
 
     def overlaps(self, other: "Box") -> bool:
-        """Whether the two share a pixel."""
+        """Whether the two boxes share a pixel."""
         across = self.left < other.right and other.left < self.right
         return across and self.top < other.bottom and other.top < self.bottom
 
     def contains(self, other: "Box") -> bool:
-        """Whether the other lies wholly within."""
+        """Whether the other box lies completely within this one."""
         across = self.left <= other.left and other.right <= self.right
         return across and self.top <= other.top and other.bottom <= self.bottom
 
@@ -56,7 +56,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Label:
-    """One line of words; it shrinks or is cut to stay in its box."""
+    """One line of text, which is made smaller or cut to fit into its box."""
 
     box: Box
     text: str
@@ -67,7 +67,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Mark:
-    """An operator, drawn as bars: the font has no minus sign of its own."""
+    """An operator, drawn as bars because the font has no minus sign."""
 
     box: Box
     kind: Literal["+", "-", "="]
@@ -75,19 +75,19 @@ class Mark:
 
 @dataclass(frozen=True)
 class Card:
-    """A light panel behind what belongs together."""
+    """A light panel behind a group of items."""
 
     box: Box
 
 
 @dataclass
 class Scene:
-    """What is to be drawn, and where; later items lie over earlier ones."""
+    """The items of a picture; later items are drawn over earlier ones."""
 
     items: list[Tile | Label | Mark | Card] = field(default_factory=list)
 
     def tile(self, pixels: np.ndarray, *, left: int, top: int) -> Box:
-        """Place an image, already at its size."""
+        """Adds an image at its final size; returns its box."""
         box = Box(left, top, pixels.shape[1], pixels.shape[0])
         self.items.append(Tile(box, pixels))
         return box
@@ -103,19 +103,19 @@ class Scene:
         color: Color = INK,
         align: Literal["center", "left"] = "center",
     ) -> Box:
-        """Place one line of words."""
+        """Adds one line of text; returns its box."""
         box = Box(left, top, width, line_height(size))
         self.items.append(Label(box, text, size, color, align))
         return box
 
     def paragraph(self, text: str, *, left: int, top: int, width: int, size: int, color: Color = INK) -> int:
-        """Place lines of words, wrapped into `width`; the first row below them."""
+        """Adds text wrapped to `width`; returns the first row below it."""
         for line in wrap(text, size=size, width=width):
             top = self.label(line, left=left, top=top, width=width, size=size, color=color, align="left").bottom
         return top
 
     def render(self, *, margin: int) -> np.ndarray:
-        """[h, w, 3] uint8 on white, with `margin` pixels right of and below the last item."""
+        """Renders the scene as [h, w, 3] uint8 on white, with `margin` pixels to the right of and below the items."""
         width = max(item.box.right for item in self.items) + margin
         height = max(item.box.bottom for item in self.items) + margin
         canvas = Image.new("RGB", (width, height), PAPER)

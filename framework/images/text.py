@@ -1,35 +1,35 @@
-"""Words in pictures, in Pillow's own font, so that every machine draws the same."""
+"""Text in pictures, in Pillow's built-in font, so that all machines draw the same."""
 
 import unicodedata
 from functools import lru_cache
 
 from PIL import ImageFont
 
-SMALLEST = 11  # pixels; below this, text is cut short instead of made smaller
+SMALLEST = 11  # smallest size in pixels; text that is still too long is cut
 _SPELLED = str.maketrans({"−": "-", "–": "-", "—": "-", "…": "...", "×": "x", "’": "'", "→": "to"})
 
 
 @lru_cache(maxsize=64)
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Pillow's built-in scalable font at `size` pixels."""
-    found = ImageFont.load_default(size)
-    if not isinstance(found, ImageFont.FreeTypeFont):
-        raise RuntimeError("this Pillow was built without FreeType, so it cannot draw words at a size")
-    return found
+    built_in = ImageFont.load_default(size)
+    if not isinstance(built_in, ImageFont.FreeTypeFont):
+        raise RuntimeError("this Pillow was built without FreeType, which is needed for text of any size")
+    return built_in
 
 
 def line_height(size: int) -> int:
-    """Pixels from one line to the next."""
+    """Height of a line in pixels, including the space between lines."""
     return round(size * 1.3)
 
 
 def text_width(text: str, size: int) -> int:
-    """Pixels that a line takes."""
+    """Width of a line in pixels."""
     return round(font(size).getlength(text))
 
 
 def printable(text: str) -> str:
-    """The text in what the built-in font has, which is ASCII: accents go, other letters become '?'.
+    """The text in ASCII, which is all that the built-in font has: accents are removed, other letters become '?'.
 
     >>> printable("glasses − né")
     'glasses - ne'
@@ -39,7 +39,11 @@ def printable(text: str) -> str:
 
 
 def fit(text: str, *, size: int, width: int) -> tuple[str, int]:
-    """The line and the size at which it fits: first smaller, down to `SMALLEST`, then cut with three dots."""
+    """Fits a line into a width: it is made smaller, down to `SMALLEST`, then cut with three dots.
+
+    Returns:
+        The line and its size in pixels.
+    """
     line = printable(text)
     while size > SMALLEST and text_width(line, size) > width:
         size -= 1
@@ -51,7 +55,7 @@ def fit(text: str, *, size: int, width: int) -> tuple[str, int]:
 
 
 def wrap(text: str, *, size: int, width: int) -> list[str]:
-    """Lines of whole words that fit into `width`; its own line breaks are kept."""
+    """Wraps text at spaces into lines that fit into `width`; existing line breaks are kept."""
     lines: list[str] = []
     for paragraph in printable(text).split("\n"):
         line = ""

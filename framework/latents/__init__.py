@@ -1,1 +1,1 @@
-"""Studies of the latent space: walks between latents, and arithmetic with groups of them."""
+"""Studies of the latent space: walks, arithmetic, directions, projection of photographs and maps of codes."""

@@ -1,8 +1,8 @@
-"""Films of a walk: a GIF that loops and is small, an MP4 that every player opens.
+"""Films of a walk: a small looping GIF, and an MP4 that common players open.
 
-GIF by Pillow with one palette for all frames and pixels that stay as they are until they really change, so that
-nothing flickers; MP4 by PyAV: H.264 in 4:2:0 at even sizes with the index at the front, which browsers, phones and
-slides play.
+Pillow writes the GIF with one palette for all frames; a pixel keeps its colour until it changes noticeably, so that
+nothing flickers. PyAV writes the MP4 as H.264 in 4:2:0 at even sizes with the index at the front, a format that
+browsers, phones and presentation programs play.
 """
 
 import io
@@ -19,16 +19,17 @@ from PIL import Image
 from framework.errors import LatentsError
 from framework.images import labelled_sheet
 
-FRAMES_A_SECOND = 25  # of an MP4; a GIF shows every third, 0.12 seconds each, which its hundredths hold exactly
+# Frames of an MP4 per second. A GIF shows every third frame for 0.12 s, a duration that GIF's unit of 0.01 s can state.
+FRAMES_A_SECOND = 25
 _MOST_GIF_FRAMES_A_SECOND = 10
 _COLOURS = 128
-_STAYS = 8  # levels; a pixel that is no further from what is shown is not shown anew
-_TILE = 256  # side of the one picture of a frame
-_QUALITY = "20"  # x264's constant rate factor: visually clean
+_STAYS = 8  # levels of 255; a pixel that differs less from the shown colour is not redrawn
+_TILE = 256  # side in pixels of the image in a frame
+_QUALITY = "20"  # x264's constant rate factor, at which artefacts are not visible
 
 
 def there_and_back(frames: np.ndarray) -> np.ndarray:
-    """Frames [s,h,w,3] and then the same backwards, without either end twice: it loops without a jump.
+    """Frames [s,h,w,3] followed by the same in reverse, without repeating either end, so that they loop smoothly.
 
     >>> there_and_back(np.arange(4)).tolist()
     [0, 1, 2, 3, 2, 1]
@@ -37,11 +38,12 @@ def there_and_back(frames: np.ndarray) -> np.ndarray:
 
 
 def draw_frames(images: Iterable[np.ndarray], captions: Sequence[str]) -> np.ndarray:
-    """One large tile a frame, at one side whatever its resolution, its caption below: s of [h,w,c] -> [s,H,W,3]."""
+    """Draws each image [h,w,c] as a frame of fixed size with its caption below: [s,H,W,3]."""
     pairs = zip(images, captions, strict=True)
     drawn = (labelled_sheet(image[None], [caption], columns=1, side=_TILE) for image, caption in pairs)
     first = next(drawn)
-    frames = np.empty((len(captions), *first.shape), np.uint8)  # a long film would not fit into memory twice
+    # Filled frame by frame: collecting a list first would need the memory of a long film twice.
+    frames = np.empty((len(captions), *first.shape), np.uint8)
     frames[0] = first
     for number, frame in enumerate(drawn, start=1):
         frames[number] = frame
@@ -49,17 +51,17 @@ def draw_frames(images: Iterable[np.ndarray], captions: Sequence[str]) -> np.nda
 
 
 def gif_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND) -> bytes:
-    """Frames [s,h,w,3] uint8 as a GIF that loops for ever, at most 10 of them a second: every third of 25.
+    """Encodes frames [s,h,w,3] uint8 as an endless GIF of at most 10 frames per second: every third of 25.
 
     Raises:
         LatentsError: There are fewer than 2 frames.
     """
     _check(frames)
-    every = math.ceil(frames_a_second / _MOST_GIF_FRAMES_A_SECOND)
-    shown = frames[::every]
-    # The palette is that of all frames together: every fourth pixel both ways of some, below each other.
-    some = shown[:: max(1, len(shown) // 16), ::4, ::4]
-    palette = Image.fromarray(np.concatenate(list(some), axis=0)).quantize(_COLOURS, kmeans=1)
+    stride = math.ceil(frames_a_second / _MOST_GIF_FRAMES_A_SECOND)
+    shown = frames[::stride]
+    # One palette for all frames, computed from every fourth row and column of about 16 frames.
+    samples = shown[:: max(1, len(shown) // 16), ::4, ::4]
+    palette = Image.fromarray(np.concatenate(list(samples), axis=0)).quantize(_COLOURS, kmeans=1)
     pictures = _steady(shown, palette)
     file = io.BytesIO()
     pictures[0].save(
@@ -67,15 +69,15 @@ def gif_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND) -> 
         "GIF",
         save_all=True,
         append_images=pictures[1:],
-        duration=round(1000 * every / frames_a_second),
+        duration=round(1000 * stride / frames_a_second),
         loop=0,
-        optimize=True,  # what stays is transparent, which packs well
+        optimize=True,  # unchanged pixels become transparent, which compresses well
     )
     return file.getvalue()
 
 
 def mp4_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND, rounds: int = 1) -> bytes:
-    """Frames [s,h,w,3] uint8 as H.264, repeated so many rounds; an odd edge is doubled.
+    """Encodes frames [s,h,w,3] uint8 as H.264, repeated `rounds` times; a row or column is doubled if a size is odd.
 
     Raises:
         LatentsError: There are fewer than 2 frames.
@@ -83,7 +85,7 @@ def mp4_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND, rou
     _check(frames)
     height, width = frames.shape[1:3]
     with tempfile.TemporaryDirectory(prefix="latentscape-") as folder:
-        path = Path(folder) / "film.mp4"  # a file, for to move the index to the front it is read again
+        path = Path(folder) / "film.mp4"  # a real file, because faststart reads it again to move the index
         with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=Fraction(frames_a_second), options={"crf": _QUALITY})
             stream.height, stream.width = height + height % 2, width + width % 2
@@ -96,7 +98,7 @@ def mp4_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND, rou
 
 
 def _steady(frames: np.ndarray, palette: Image.Image) -> list[Image.Image]:
-    """Frames in the palette's colours; a pixel keeps its colour as long as that is near enough."""
+    """Quantises frames to the palette; a pixel keeps its colour while that is within `_STAYS` of the new one."""
     flat = palette.getpalette() or []
     colours = np.array(flat, np.int16).reshape(-1, 3)
     pictures, kept = [], None
@@ -115,4 +117,4 @@ def _steady(frames: np.ndarray, palette: Image.Image) -> list[Image.Image]:
 
 def _check(frames: Sequence[np.ndarray] | np.ndarray) -> None:
     if len(frames) < 2:
-        raise LatentsError(f"a film wants at least 2 frames, not {len(frames)}")
+        raise LatentsError(f"a film needs at least 2 frames, not {len(frames)}")

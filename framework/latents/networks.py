@@ -1,4 +1,4 @@
-"""Networks as studies descend through them: differentiable functions of torch tensors."""
+"""Types of the differentiable networks that studies optimise through."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a study works on: anything that makes images of latents, and anything that judges images."""
+"""Interfaces of the models that a study needs: a generator of images, and assessors of images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Protocol
 
 import numpy as np
 
-AT_A_TIME = 256  # images held in memory at once; a whole number of the blocks of 32 that generators compute in
+from framework.models.arithmetic.blocks import shards
 
 Scores = Mapping[str, np.ndarray]
-"""Attribute -> probabilities: [n] that it is there, or [n, classes]."""
+"""Attribute -> probabilities: [n] that a binary attribute is present, or [n, classes]."""
 
 
 class GeneratorLike(Protocol):
-    """Makes images; `framework.load_generator` and `as_generator` give one."""
+    """Generates images from latents; `framework.load_generator` and `as_generator` return one."""
 
     @property
     def latent_size(self) -> int:
@@ -23,108 +23,103 @@ class GeneratorLike(Protocol):
 
     @property
     def resolution(self) -> int:
-        """Side of its images, in pixels."""
+        """Width and height of its images in pixels."""
         ...
 
     @property
     def channels(self) -> int:
-        """1 or 3."""
+        """1 for grey images, 3 for colour."""
         ...
 
     def sample_latents(self, n: int, seed: int, *, start: int = 0) -> np.ndarray:
-        """[n, z] float32, the samples start … start + n of a seed."""
+        """Samples start … start + n - 1 of a seed, [n, z] float32."""
         ...
 
     def images(self, latents: np.ndarray) -> np.ndarray:
-        """[n, z] -> [n, h, w, c] uint8."""
+        """Generates images [n, h, w, c] uint8 from latents [n, z]."""
         ...
 
 
 class AttributeLike(Protocol):
-    """A label: binary, or one of several classes."""
+    """A label, binary or with several classes."""
 
     @property
     def name(self) -> str:
-        """As in the data."""
+        """The label's name in the data."""
         ...
 
     @property
     def classes(self) -> Sequence[str] | None:
-        """None for a binary one."""
+        """Names of the classes; None for a binary label."""
         ...
 
 
 class AssessorLike(Protocol):
-    """Judges images by their labels."""
+    """An attribute classifier."""
 
     @property
     def attributes(self) -> Sequence[AttributeLike]:
-        """What it judges."""
+        """The labels that it predicts."""
         ...
 
     @property
     def digest(self) -> str:
-        """Tells it from any other."""
+        """Identifies the assessor by its weights and labels."""
         ...
 
     def predict(self, images: np.ndarray) -> Scores:
-        """[n, h, w, c] uint8 -> probabilities of each attribute."""
+        """Probabilities of each attribute for images [n, h, w, c] uint8."""
         ...
 
 
-class Judges(Protocol):
-    """Two assessors trained on disjoint halves: one finds, the other measures what was found."""
+class Assessors(Protocol):
+    """Two assessors trained on disjoint halves of the data, so that results are not measured by what found them."""
 
     @property
     def finder(self) -> AssessorLike:
-        """Chooses samples."""
+        """The assessor by which samples are chosen and directions found."""
         ...
 
     @property
     def measurer(self) -> AssessorLike:
-        """Says what results show."""
+        """The assessor by which results are measured."""
         ...
 
 
 @dataclass(frozen=True)
 class Assessed:
-    """What both assessors say of the same images."""
+    """Both assessors' scores of the same images."""
 
     finder: Scores
     measurer: Scores
 
     def last(self) -> "Assessed":
-        """What they say of the last image alone."""
+        """The scores of the last image only."""
         return Assessed(
-            {name: found[-1:] for name, found in self.finder.items()},
-            {name: found[-1:] for name, found in self.measurer.items()},
+            {name: scores[-1:] for name, scores in self.finder.items()},
+            {name: scores[-1:] for name, scores in self.measurer.items()},
         )
 
 
 Assess = Callable[[np.ndarray], Assessed]
-"""Latents [n, z] -> what both assessors say of their images; whoever provides one may share the latents out."""
+"""Latents [n, z] -> both assessors' scores of their images; an implementation may distribute the latents."""
 
 
-def assess_latents(generator: GeneratorLike, judges: Judges, latents: np.ndarray) -> Assessed:
-    """Make the images of latents and have both assessors judge them; the images are not kept.
+def assess_latents(generator: GeneratorLike, assessors: Assessors, latents: np.ndarray) -> Assessed:
+    """Generates the images of latents [n, z] and has both assessors score them; n must be at least 1.
 
-    A pure function of each latent: parts of the latents, in slices of whole 256s, may be assessed anywhere, and
-    `merge_assessed` puts them together to the same result.
-
-    Args:
-        generator: Makes the images.
-        judges: The two assessors.
-        latents: [n, z], n at least 1.
+    The scores depend on each latent alone: slices whose sizes are multiples of 256 may be assessed anywhere, and
+    `merge_assessed` joins them to the same result.
     """
     parts = []
-    for start in range(0, len(latents), AT_A_TIME):
-        images = generator.images(latents[start : start + AT_A_TIME])
-        parts.append(Assessed(judges.finder.predict(images), judges.measurer.predict(images)))
+    for start, stop in shards(len(latents)):
+        images = generator.images(latents[start:stop])
+        parts.append(Assessed(assessors.finder.predict(images), assessors.measurer.predict(images)))
     return merge_assessed(parts)
 
 
 def merge_assessed(parts: Sequence[Assessed]) -> Assessed:
-    """Assessments of slices, in the latents' order, as one."""
+    """Joins the scores of slices, which must be in the order of the latents."""
     first = parts[0]
     return Assessed(
         {name: np.concatenate([part.finder[name] for part in parts]) for name in first.finder},

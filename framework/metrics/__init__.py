@@ -1,5 +1,6 @@
-"""Arrays in, numbers out: moments that merge, the distances between them, and which way a metric is better."""
+"""Metrics computed from arrays of features: moments, distances, neighbour counts, and which direction is better."""
 
+from framework.metrics.authenticity import authenticity
 from framework.metrics.direction import cost, higher_is_better
 from framework.metrics.diversity import relative_diversity
 from framework.metrics.extrapolation import Extrapolation, extrapolate
@@ -7,8 +8,8 @@ from framework.metrics.frechet import frechet_distance
 from framework.metrics.inception_score import inception_score
 from framework.metrics.kernel import KernelDistance, kernel_distance, subset_distance, subset_indices
 from framework.metrics.manifold import (
-    Cover,
-    Radii,
+    KnnRadii,
+    NeighbourCounts,
     blocks,
     cover,
     cover_bytes,
@@ -19,14 +20,16 @@ from framework.metrics.manifold import (
 )
 from framework.metrics.memorisation import Memorisation, memorisation
 from framework.metrics.moments import Moments
+from framework.metrics.vendi import normalised_products, vendi_of_products
 
 __all__ = [
-    "Cover",
     "Extrapolation",
     "KernelDistance",
+    "KnnRadii",
     "Memorisation",
     "Moments",
-    "Radii",
+    "NeighbourCounts",
+    "authenticity",
     "blocks",
     "cost",
     "cover",
@@ -39,9 +42,11 @@ __all__ = [
     "manifold_scores",
     "memorisation",
     "nearest",
+    "normalised_products",
     "radii",
     "radii_of",
     "relative_diversity",
     "subset_distance",
     "subset_indices",
+    "vendi_of_products",
 ]

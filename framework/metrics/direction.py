@@ -1,13 +1,16 @@
-"""Which way a metric is better."""
+"""Whether higher or lower values of a metric are better."""
 
 import re
 
-# Distances, losses and errors shrink as images get better; these grow.
-_GROWING = re.compile(r"(^|_)(precision|recall|density|coverage|diversity|accuracy|auroc|share|inception_score)(_|$)")
+from framework.config.metrics import METRICS
+
+# Metrics that grow as images get better; distances, losses and errors shrink.
+_NAMES = [*(metric.name for metric in METRICS.values() if metric.higher_is_better), "accuracy", "auroc", "share"]
+_GROWING = re.compile(rf"(^|_)({'|'.join(_NAMES)})(_|$)")
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether more of a metric is better; a name that is not known counts as a distance, of which less is.
+    """Whether higher values of a metric are better; unknown names count as distances, for which lower is better.
 
     >>> higher_is_better("fid5k_768"), higher_is_better("assessor_frechet_distance"), higher_is_better("kid5k_2048")
     (False, False, False)
@@ -20,7 +23,7 @@ def higher_is_better(metric: str) -> bool:
 
 
 def cost(metric: str, value: float) -> float:
-    """A score so that less is better, whatever its metric.
+    """A score with the sign that makes lower values better for every metric.
 
     >>> cost("fid5k_768", 2.0), cost("recall5k_768", 0.5)
     (2.0, -0.5)

@@ -1,4 +1,4 @@
-"""How far samples lie apart from each other."""
+"""The diversity of samples relative to real images."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from framework.metrics.moments import Moments
 
 
 def relative_diversity(real: Moments, fake: Moments) -> float:
-    """Mean squared distance between two generated images over that between two real ones, in feature space.
+    """Mean squared distance between two generated images divided by that between two real images, in feature space.
 
-    The mean over all pairs of different images is twice the trace of the covariance (by n − 1), so moments will do:
-    1 where samples are as diverse as the real images, 0 where they are all the same.
+    The value is 1 if samples are as diverse as real images, and 0 if they are all the same. The mean over all pairs of
+    different images is twice the trace of the covariance (with n − 1), so moments are sufficient.
 
     Raises:
         ValueError: The real images are all the same.

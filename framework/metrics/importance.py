@@ -1,11 +1,10 @@
-"""How much of the trials' ranking each searched key explains, and whether chance would do as well.
+"""How much of the ranking of trials each searched key explains, and whether that could be chance.
 
-Both the scores and the values of a key are replaced by their ranks, so that neither a logarithm nor one outlier
-matters. A key of numbers is fitted by a parabola over its ranks, since a learning rate has its best in the middle as
-often as at an end; a key of categories by the mean of each (then the share explained is Kruskal and Wallis's H over
-n - 1). The share is adjusted for what as many free parameters explain of nothing, and compared with that of the same
-scores shuffled (Good, Permutation Tests, 2000). Forests and fANOVA would find interactions, which so few trials
-cannot tell from noise.
+Scores and the values of a key are replaced by their ranks, so that neither a logarithmic scale nor a single outlier
+matters. Numeric keys are fitted by a parabola over their ranks, since the best learning rate is often in the middle;
+categories by the mean of each, for which the explained share is Kruskal and Wallis's H divided by n - 1. The share is
+adjusted for the number of free parameters, and compared with that of shuffled scores (Good, Permutation Tests, 2000).
+Forests and fANOVA could find interactions, but with so few trials these cannot be distinguished from noise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,12 +19,12 @@ _PERMUTATIONS = 9_999
 
 @dataclass(frozen=True)
 class Importance:
-    """What a key explains.
+    """The importance of one key.
 
     Attributes:
-        key: Dotted.
-        share: Of the variance of the scores' ranks, adjusted for its free parameters, in [0, 1].
-        p: How often shuffled scores are explained as well, corrected for the number of keys (Holm 1979).
+        key: The dotted key.
+        share: Share of the variance of the scores' ranks that it explains, adjusted for free parameters, in [0, 1].
+        p: Share of shuffles in which as much is explained, corrected for the number of keys (Holm 1979).
     """
 
     key: str
@@ -34,20 +33,20 @@ class Importance:
 
     @property
     def could_be_chance(self) -> bool:
-        """Whether shuffled scores are explained as well in more than one case of 20."""
+        """Whether shuffled scores are explained as well in more than one of 20 cases."""
         return self.p > LEVEL
 
 
 def importances(columns: Mapping[str, Sequence[float | str]], scores: Sequence[float]) -> list[Importance]:
-    """Each key's share, largest first.
+    """The importance of each key, the largest share first.
 
     Args:
         columns: Key -> its value in each trial, all numbers or all categories (text).
-        scores: Each trial's; whether more or less is better does not matter.
+        scores: The score of each trial; it does not matter whether higher or lower is better.
 
     Returns:
-        [] with fewer than FEWEST_TRIALS trials or scores that are all equal; without keys that have one value only,
-        and without those with too many categories for so many trials.
+        An empty list for fewer than `FEWEST_TRIALS` trials or equal scores. Keys with one value, or with too many
+        categories for the number of trials, are left out.
     """
     ranked = ranks(scores)
     centred = ranked - ranked.mean()
@@ -67,7 +66,7 @@ def importances(columns: Mapping[str, Sequence[float | str]], scores: Sequence[f
 
 
 def ranks(values: Sequence[float]) -> np.ndarray:
-    """Ranks from 1, equal values sharing their mean rank.
+    """Ranks starting at 1; equal values get their mean rank.
 
     >>> ranks([30.0, 10.0, 20.0, 10.0]).tolist()
     [4.0, 1.5, 3.0, 1.5]
@@ -78,24 +77,24 @@ def ranks(values: Sequence[float]) -> np.ndarray:
 
 
 def trend_basis(values: Sequence[float], *, degree: int = 2) -> np.ndarray:
-    """Orthonormal polynomials over the ranks, without the constant: [n, at most degree]."""
+    """Orthonormal polynomials of the ranks without the constant, [n, k] with k at most `degree`."""
     centred = ranks(values) - (len(values) + 1) / 2
     return _orthonormal(np.stack([centred**power for power in range(1, degree + 1)], axis=1))
 
 
 def group_basis(values: Sequence[float | str]) -> np.ndarray:
-    """Orthonormal contrasts between the categories: [n, categories - 1]."""
+    """Orthonormal contrasts between categories, [n, categories - 1]."""
     names = sorted(set(values), key=str)
     return _orthonormal(np.array([[value == name for name in names[1:]] for value in values], dtype=float))
 
 
 def explained(basis: np.ndarray, centred: np.ndarray) -> np.ndarray:
-    """Share of the variance of each row that the basis explains: [n, k], [m, n] -> [m]."""
+    """Share [m] of the variance of each row of `centred` [m, n] that the basis [n, k] explains."""
     return np.sum((centred @ basis) ** 2, axis=1) / np.sum(centred**2, axis=1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrected for their number: the chance that any of them is as small by chance.
+    """Corrects p-values for their number by Holm's method.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
@@ -123,7 +122,7 @@ def _adjusted(share: float, trials: int, freedom: int) -> float:
 
 
 def _orthonormal(columns: np.ndarray) -> np.ndarray:
-    """An orthonormal basis of what the columns span beside the constant."""
+    """An orthonormal basis of the span of the centred columns."""
     centred = columns - columns.mean(axis=0)
     left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
     return left[:, sizes > 1e-9 * sizes[0]]

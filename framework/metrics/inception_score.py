@@ -5,12 +5,12 @@ import torch
 
 
 def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 2020) -> tuple[float, float]:
-    """exp(E KL(p(y|x) ‖ p(y))), its mean and standard deviation (by n) over splits of the images.
+    """Mean and standard deviation (with n) of exp(E KL(p(y|x) ‖ p(y))) over splits of the images.
 
     Args:
         logits: [n,c], finite.
-        splits: Into how many parts the images are cut after a seeded shuffle, torch-fidelity's for the same seed.
-        seed: Of the shuffle.
+        splits: Number of parts into which the images are divided after a seeded shuffle.
+        seed: The seed of the shuffle, which is the same as torch-fidelity's for the same seed.
 
     Raises:
         ValueError: There are fewer images than splits, or logits are not finite.

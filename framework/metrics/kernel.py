@@ -10,14 +10,14 @@ import torch
 
 @dataclass(frozen=True)
 class KernelDistance:
-    """The mean over subsets, and their standard deviation (by n)."""
+    """The mean and the standard deviation (with n) of the distances of subsets."""
 
     mean: float
     sd: float
 
     @classmethod
     def of(cls, values: list[float]) -> "KernelDistance":
-        """From the distance of each subset."""
+        """Computes both from the distances of the subsets."""
         return cls(float(np.mean(values)), float(np.std(values)))
 
 
@@ -26,17 +26,17 @@ def kernel_distance(
 ) -> KernelDistance:
     """KID: the mean of the unbiased squared maximum mean discrepancy over random subsets.
 
-    Memory is that of one subset: features may lie in a file that is mapped into memory.
+    Only one subset is held in memory, so the features may be in a memory-mapped file.
 
     Args:
         real: [n,d], finite.
         fake: [m,d], finite.
-        subsets: How many.
-        subset_size: Images of each side in each, drawn without replacement.
-        seed: Of the draws, which are torch-fidelity's for the same seed and order of images.
+        subsets: Number of subsets.
+        subset_size: Images of each side in a subset, drawn without replacement.
+        seed: The seed of the draws, which equal torch-fidelity's for the same seed and order of images.
 
     Raises:
-        ValueError: A side is smaller than a subset, or the sides differ in their features.
+        ValueError: A side is smaller than a subset, or the numbers of features differ.
     """
     drawn = subset_indices(len(real), len(fake), subsets=subsets, subset_size=subset_size, seed=seed)
     return KernelDistance.of([subset_distance(real[ours], fake[theirs]) for ours, theirs in drawn])
@@ -45,7 +45,7 @@ def kernel_distance(
 def subset_indices(
     real: int, fake: int, *, subsets: int, subset_size: int, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each subset the images of either side.
+    """Yields for each subset the indices of the real and of the generated images.
 
     Raises:
         ValueError: A side is smaller than a subset.
@@ -59,10 +59,10 @@ def subset_indices(
 
 
 def subset_distance(real: np.ndarray, fake: np.ndarray) -> float:
-    """The unbiased MMD² with the kernel (x·y/d + 1)³ of real [m,d] and fake [m,d], in float64.
+    """The unbiased MMD² of real [m,d] and fake [m,d] with the kernel (x·y/d + 1)³, in float64.
 
     Raises:
-        ValueError: The sides differ in their features.
+        ValueError: The shapes differ.
     """
     if real.shape != fake.shape:
         raise ValueError(f"features {list(real.shape)} and {list(fake.shape)} cannot be compared")

@@ -1,4 +1,4 @@
-"""What a latent space is like: classes apart, holes, and how its codes lie against the prior."""
+"""Metrics of a latent space: separation of classes, holes, and distance of the codes from the prior."""
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -9,12 +9,12 @@ NEIGHBOURS = 10
 
 
 def knn_purity(codes: np.ndarray, labels: np.ndarray, *, neighbours: int = NEIGHBOURS) -> float:
-    """The share of a code's nearest others that are of its class, mean over codes; 1 where no classes meet.
+    """The mean share of a code's nearest neighbours that have its class; 1 if the classes are separated.
 
     Args:
         codes: [n, z].
-        labels: [n], a class each.
-        neighbours: How many others, by Euclidean distance; fewer where there are not so many.
+        labels: [n], the class of each code.
+        neighbours: Number of neighbours by Euclidean distance, at most n - 1.
     """
     count = min(neighbours, len(codes) - 1)
     nearest = NearestNeighbors(n_neighbors=count).fit(codes).kneighbors(return_distance=False)  # never itself
@@ -22,7 +22,7 @@ def knn_purity(codes: np.ndarray, labels: np.ndarray, *, neighbours: int = NEIGH
 
 
 def chance_purity(labels: np.ndarray) -> float:
-    """What `knn_purity` is, expected, where codes say nothing of classes.
+    """The expected value of `knn_purity` if the codes are independent of the classes.
 
     >>> chance_purity(np.array([0, 0, 1, 1]))
     0.3333333333333333
@@ -32,7 +32,7 @@ def chance_purity(labels: np.ndarray) -> float:
 
 
 def hole_share(confidence: np.ndarray, *, sure_from: float) -> float:
-    """The share of pictures of which a classifier is not sure: its surest class [n] has less than `sure_from`.
+    """The share of images for which the probability [n] of the most likely class is below `sure_from`.
 
     >>> hole_share(np.array([0.4, 0.9, 0.95, 1.0]), sure_from=0.9)
     0.25
@@ -41,15 +41,15 @@ def hole_share(confidence: np.ndarray, *, sure_from: float) -> float:
 
 
 def aggregate_kl(means: np.ndarray, variances: np.ndarray | None = None) -> float:
-    """KL(N(m, S) || N(0, I)) in nats, m and S the moments of the aggregate posterior; inf where S has no inverse.
+    """KL(N(m, S) || N(0, I)) in nats for the moments m and S of the aggregate posterior; inf if S is singular.
 
-    The aggregate posterior is the mixture of all images' posteriors: m is the mean of `means`, S their covariance
-    (over n - 1) and on its diagonal the mean of `variances` added. Its true KL from the prior is this and the
-    mixture's own KL from N(m, S), so this is a lower bound of it.
+    The aggregate posterior is the mixture of the posteriors of all images: m is the mean of `means`, and S is their
+    covariance (with n - 1) plus the mean of `variances` on the diagonal. The mixture's KL divergence from the prior is
+    this value plus its divergence from N(m, S), so this is a lower bound.
 
     Args:
-        means: [n, z], of posteriors; an autoencoder's codes.
-        variances: [n, z], theirs; none: 0.
+        means: [n, z], means of posteriors, or an autoencoder's codes.
+        variances: [n, z], variances of posteriors; None for 0.
     """
     given = np.asarray(means, np.float64)
     moments, size = Moments.of(given), given.shape[1]

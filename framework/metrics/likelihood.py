@@ -1,7 +1,7 @@
-"""How likely data is under a model with codes, in nats: by draws from an approximate posterior.
+"""Bounds of the log-likelihood of a model with latent codes, in nats, by draws from an approximate posterior.
 
 The bound of k draws, log 1/k sum p(x, z) / q(z | x) (Burda et al. 2016, "Importance weighted autoencoders"), grows with
-k from the ELBO at k = 1 towards log p(x), which it reaches at once where q is the posterior itself.
+k from the ELBO at k = 1 towards log p(x). If q is the exact posterior, it equals log p(x) for every k.
 """
 
 import math
@@ -18,19 +18,19 @@ def importance_log_likelihood(
     log_variance: np.ndarray,
     noise: Iterable[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The bound of as many draws as `noise` gives, and that of one draw (the ELBO) as its mean over the same draws.
+    """The bound with one draw per element of `noise`, and the ELBO as the mean of the one-draw bounds.
 
     Args:
-        log_likelihood: Codes [n, z], one a datum -> log p(datum | code) [n].
-        mean: Of each datum's proposal, [n, z].
-        log_variance: Of each datum's proposal, [n, z].
-        noise: Standard normal numbers, [n, z] a draw.
+        log_likelihood: Codes [n, z], one per datum -> log p(datum | code) [n].
+        mean: [n, z], the mean of each datum's proposal.
+        log_variance: [n, z], the log-variance of each datum's proposal.
+        noise: Standard normal numbers, [n, z] per draw.
 
     Returns:
         Both [n] float64.
 
     Raises:
-        ValueError: No draw.
+        ValueError: `noise` is empty.
     """
     mean, log_variance = mean.astype(np.float64), log_variance.astype(np.float64)
     deviation, draws = np.exp(0.5 * log_variance), 0
@@ -43,12 +43,12 @@ def importance_log_likelihood(
         plain += weights
         draws += 1
     if not draws:
-        raise ValueError("noise: wants a draw at least")
+        raise ValueError("noise: at least one draw is needed")
     return total - math.log(draws), plain / draws
 
 
 def standard_log_density(values: np.ndarray) -> np.ndarray:
-    """Of the standard normal distribution at [n, z] -> [n], in nats.
+    """Log-density [n] of the standard normal distribution at values [n, z], in nats.
 
     >>> standard_log_density(np.zeros((1, 2))).round(4).tolist()
     [-1.8379]

@@ -1,10 +1,12 @@
-"""How two sets of features cover each other: precision and recall, density and coverage, and who is nearest.
+"""Precision, recall, density and coverage of two sets of features, and nearest neighbours between them.
 
-Kynkäänniemi et al. 2019 ("Improved precision and recall") say how a set is surrounded by balls that reach to each
-point's k-th neighbour; Naeem et al. 2020 ("Reliable fidelity and diversity metrics") count them. Distances are float64
-and strictly smaller counts as within, as in the authors' package prdc, whose numbers these equal.
+Precision and recall follow Kynkäänniemi et al. 2019 ("Improved precision and recall"): each point has a ball that
+reaches to its k-th neighbour. Density and coverage follow Naeem et al. 2020 ("Reliable fidelity and diversity
+metrics"). Distances are float64, and a point is inside a ball if its distance is strictly smaller than the radius, so
+that the values equal those of the authors' package prdc.
 
-Everything goes by blocks of rows: memory is a block times a side, and who computes which block changes nothing.
+Everything is computed in blocks of rows: the memory is that of a block times one side, and the result does not depend
+on how the blocks are distributed over processes.
 """
 
 import functools
@@ -17,28 +19,28 @@ import numpy as np
 import torch
 
 BLOCK_ROWS = 256
-"""A product's rounding may depend on its number of rows: always so many, the last ones filled up."""
+"""Rows per matrix product. Its rounding may depend on the number of rows, so the last block is padded."""
 _CHUNK_COLUMNS = 4096
 
 
 def radii(points: Any, *, k: int, rows: tuple[int, int] | None = None) -> np.ndarray:
-    """The distance of each point to its k-th neighbour, itself left out: [n] float64. See `radii_of`."""
+    """The distance [n] float64 of each point to its k-th neighbour; see `radii_of`."""
     return radii_of(points, ks=(k,), rows=rows)[:, 0]
 
 
 def radii_of(points: Any, *, ks: Sequence[int], rows: tuple[int, int] | None = None) -> np.ndarray:
-    """The distances of each point to its k-th neighbours, itself left out, for several k in one pass.
+    """The distances of each point to its k-th neighbours, excluding the point, for several k in one pass.
 
     Args:
         points: [n,d].
-        ks: Which neighbours.
-        rows: Start, a multiple of BLOCK_ROWS, and stop, where not all are wanted.
+        ks: The values of k.
+        rows: Start and stop of a part of the points; start is a multiple of `BLOCK_ROWS`. None for all points.
 
     Returns:
         [n, len(ks)] float64, or those of the rows.
 
     Raises:
-        ValueError: There are as many points as the largest k or fewer, or something is not finite.
+        ValueError: There are not more points than the largest k, or a feature is not finite.
     """
     most = max(ks)
     if len(points) <= most:
@@ -55,10 +57,10 @@ def radii_of(points: Any, *, ks: Sequence[int], rows: tuple[int, int] | None = N
 
 
 def nearest(queries: Any, points: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest of points [n,d] to each of queries [m,d].
+    """The point among [n,d] that is nearest to each query [m,d].
 
     Returns:
-        Distances [m] float64 and numbers [m] int64; of equally near points the first.
+        Distances [m] float64 and indices [m] int64; among equally near points, the first.
     """
     distances, numbers = np.empty(len(queries)), np.empty(len(queries), np.int64)
     for at in range(0, len(queries), BLOCK_ROWS):
@@ -68,17 +70,17 @@ def nearest(queries: Any, points: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 @dataclass(frozen=True, eq=False)
-class Cover:
-    """What real images of some rows and all generated ones say of each other; parts merge with `+` in any order.
+class NeighbourCounts:
+    """Counts of neighbours between some real images and all generated ones; parts merge with `+` in any order.
 
     Attributes:
-        real: How many real images.
-        recalled: Of them, how many lie in a ball of a generated one.
-        covered: Of them, how many have a generated one in their own ball (of density's k).
-        precise: [m] int64, in how many real balls (of precision's k) each generated one lies.
-        dense: [m] int64, in how many of density's k.
-        nearest: [m] float64, each generated one's distance to the nearest real one.
-        nearest_index: [m] int64, which that is; of equally near ones the first.
+        real: Number of real images.
+        recalled: Number of real images that lie in a ball of a generated image.
+        covered: Number of real images with a generated image in their ball (density's k).
+        precise: [m] int64, number of real balls (precision's k) that contain each generated image.
+        dense: [m] int64, number of real balls (density's k) that contain each generated image.
+        nearest: [m] float64, distance of each generated image to the nearest real image.
+        nearest_index: [m] int64, index of that real image; among equally near ones, the first.
     """
 
     real: int
@@ -89,11 +91,11 @@ class Cover:
     nearest: np.ndarray
     nearest_index: np.ndarray
 
-    def __add__(self, other: "Cover") -> "Cover":
+    def __add__(self, other: "NeighbourCounts") -> "NeighbourCounts":
         nearer = (other.nearest < self.nearest) | (
             (other.nearest == self.nearest) & (other.nearest_index < self.nearest_index)
         )
-        return Cover(
+        return NeighbourCounts(
             self.real + other.real,
             self.recalled + other.recalled,
             self.covered + other.covered,
@@ -104,7 +106,7 @@ class Cover:
         )
 
     def scores(self, *, density_k: int) -> dict[str, float]:
-        """The four numbers: precision, recall, density, coverage."""
+        """Precision, recall, density and coverage."""
         return {
             "precision": float((self.precise > 0).mean()),
             "recall": self.recalled / self.real,
@@ -114,13 +116,13 @@ class Cover:
 
 
 @dataclass(frozen=True, eq=False)
-class Radii:
-    """The balls that a cover is made of.
+class KnnRadii:
+    """Radii of the balls around images: distances to their k-th neighbours.
 
     Attributes:
-        real_precision: [n] float64, real images' distances to their k-th neighbours, of precision's k.
-        real_density: [n], of density's k.
-        fake: [m], generated ones', of precision's k.
+        real_precision: [n] float64, radii of real images for precision's k.
+        real_density: [n] float64, radii of real images for density's k.
+        fake: [m] float64, radii of generated images for precision's k.
     """
 
     real_precision: np.ndarray
@@ -128,14 +130,12 @@ class Radii:
     fake: np.ndarray
 
 
-def cover(real: Any, fake: Any, balls: Radii, *, rows: tuple[int, int] | None = None) -> Cover:
-    """The cover of all rows, or of the real images start to stop.
+def cover(real: Any, fake: Any, balls: KnnRadii, *, rows: tuple[int, int] | None = None) -> NeighbourCounts:
+    """Counts neighbours between real images [n,d], or some rows of them, and generated images [m,d].
 
     Args:
-        real: [n,d].
-        fake: [m,d].
-        balls: Of all of them.
-        rows: Start, a multiple of BLOCK_ROWS, and stop.
+        balls: Radii of all images.
+        rows: Start and stop of a part of the real images; start is a multiple of `BLOCK_ROWS`. None for all.
     """
     start, stop = rows or (0, len(real))
     parts = [_cover_block(real, fake, balls, at, min(at + BLOCK_ROWS, stop)) for at in range(start, stop, BLOCK_ROWS)]
@@ -143,21 +143,21 @@ def cover(real: Any, fake: Any, balls: Radii, *, rows: tuple[int, int] | None = 
 
 
 def manifold_scores(real: Any, fake: Any, *, precision_k: int = 3, density_k: int = 5) -> dict[str, float]:
-    """Precision, recall, density and coverage of fake [m,d] for real [n,d], in this process.
+    """Precision, recall, density and coverage of fake [m,d] for real [n,d], computed in this process.
 
     Raises:
-        ValueError: A side has too few points for its neighbours, or something is not finite.
+        ValueError: A side has too few points for its neighbours, or a feature is not finite.
     """
     of_real = radii_of(real, ks=(precision_k, density_k))
-    balls = Radii(of_real[:, 0], of_real[:, 1], radii(fake, k=precision_k))
+    balls = KnnRadii(of_real[:, 0], of_real[:, 1], radii(fake, k=precision_k))
     return cover(real, fake, balls).scores(density_k=density_k)
 
 
 def pairwise_distances(block: np.ndarray, points: Any) -> torch.Tensor:
-    """Euclidean distances [b,n] float64 of a block's rows to all points, whose features may lie in a mapped file.
+    """Euclidean distances [b,n] float64 of a block's rows to all points, which may be in a memory-mapped file.
 
     Raises:
-        ValueError: Something is not finite, or the features differ.
+        ValueError: A feature is not finite, or the numbers of features differ.
     """
     if block.shape[1] != np.shape(points)[1]:
         raise ValueError(f"features of {block.shape[1]} and of {np.shape(points)[1]} cannot be compared")
@@ -177,7 +177,7 @@ def pairwise_distances(block: np.ndarray, points: Any) -> torch.Tensor:
 
 
 def cover_bytes(real: int, fake: int, size: int) -> int:
-    """What one process holds at most for a cover of so many images: a block of distances thrice, a chunk of features.
+    """Maximum memory of `cover` in one process: three blocks of distances, and chunks of features.
 
     >>> cover_bytes(50_000, 50_000, 2048) // 2**20
     424
@@ -185,11 +185,11 @@ def cover_bytes(real: int, fake: int, size: int) -> int:
     return 8 * (3 * BLOCK_ROWS * max(real, fake) + 2 * _CHUNK_COLUMNS * size + BLOCK_ROWS * size)
 
 
-def _cover_block(real: Any, fake: Any, balls: Radii, start: int, stop: int) -> Cover:
+def _cover_block(real: Any, fake: Any, balls: KnnRadii, start: int, stop: int) -> NeighbourCounts:
     distances = pairwise_distances(np.asarray(real[start:stop]), fake).numpy()
     wide = distances < balls.real_density[start:stop, None]
     nearest = distances.min(axis=0)
-    return Cover(
+    return NeighbourCounts(
         stop - start,
         int((distances < balls.fake[None, :]).any(axis=1).sum()),
         int((distances.min(axis=1) < balls.real_density[start:stop]).sum()),
@@ -201,7 +201,7 @@ def _cover_block(real: Any, fake: Any, balls: Radii, start: int, stop: int) -> C
 
 
 def blocks(count: int, *, rows: int = 4 * BLOCK_ROWS) -> Sequence[tuple[int, int]]:
-    """(start, stop) of shares of a side, whole blocks each.
+    """(start, stop) of parts of a side, each of complete blocks except the last.
 
     >>> blocks(2500)
     [(0, 1024), (1024, 2048), (2048, 2500)]

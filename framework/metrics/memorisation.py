@@ -1,4 +1,4 @@
-"""Whether samples lie nearer to the training images than new photographs do."""
+"""Memorisation: whether samples are nearer to training images than held-out images are."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Memorisation:
-    """What distances to the nearest training image say.
+    """A comparison of distances to the nearest training image.
 
     Attributes:
-        nearer_share: Share of the pairs (sample, held-out image) in which the sample is the nearer one, ties half:
-            0.5 where samples are as near as new photographs, towards 1 where they copy.
-        copy_share: Share of samples nearer than the nearest 1% of the held-out images are.
-        copy_distance: How near that is.
-        closest: [n] int64, numbers of the samples that are nearest, nearest first.
+        nearer_share: Share of the pairs (sample, held-out image) in which the sample is nearer, with ties counted half.
+            It is 0.5 if samples are as near as held-out images, and approaches 1 if they are copies.
+        copy_share: Share of samples that are nearer than `copy_distance`.
+        copy_distance: The 1% quantile of the distances of held-out images.
+        closest: [n] int64, indices of the nearest samples, the nearest first.
     """
 
     nearer_share: float
@@ -26,18 +26,18 @@ class Memorisation:
 def memorisation(samples: np.ndarray, held_out: np.ndarray, *, closest: int = 16) -> Memorisation:
     """Compares distances to the nearest training image (Meehan, Chaudhuri & Dasgupta 2020, "A non-parametric test").
 
-    The pairs are counted by ranks (Mann & Whitney 1947).
+    Pairs are counted by ranks (Mann & Whitney 1947).
 
     Args:
-        samples: [n], of generated images.
-        held_out: [m], of real images that training never saw.
-        closest: How many of the nearest samples to name.
+        samples: [n] distances of generated images.
+        held_out: [m] distances of real images that were not used for training.
+        closest: Number of nearest samples to return.
 
     Raises:
-        ValueError: A side is empty, or not finite.
+        ValueError: A side is empty, or a distance is not finite.
     """
     if not (len(samples) and len(held_out)):
-        raise ValueError(f"memorisation wants samples and held-out images, not {len(samples)} and {len(held_out)}")
+        raise ValueError(f"memorisation needs samples and held-out images, not {len(samples)} and {len(held_out)}")
     if not (np.isfinite(samples).all() and np.isfinite(held_out).all()):
         raise ValueError("distances that are not finite cannot be compared")
     ordered = np.sort(held_out)

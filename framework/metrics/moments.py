@@ -1,4 +1,4 @@
-"""Mean and covariance of features that come in parts: float64, merged with `+`."""
+"""Mean and covariance of features in float64, computed in parts that are merged with `+`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from torch import Tensor
 class Moments:
     """The first two moments of `count` feature vectors.
 
-    Two parts merge with `+` as Chan, Golub & LeVeque (1979) do it, which stays exact where the sum of squares
-    minus the square of the sum would cancel.
+    Parts merge with `+` by the method of Chan, Golub & LeVeque (1979), which avoids the cancellation of subtracting the
+    square of the sum from the sum of squares.
 
     Attributes:
-        count: How many vectors.
+        count: Number of vectors.
         mean: [d] float64.
         scatter: [d,d] float64, the sum of (x − mean)(x − mean)ᵀ.
     """
@@ -28,19 +28,19 @@ class Moments:
 
     @classmethod
     def zero(cls, size: int) -> Self:
-        """Of no vectors at all: the neutral element of `+`."""
+        """The moments of no vectors, the neutral element of `+`."""
         return cls(0, np.zeros(size), np.zeros((size, size)))
 
     @classmethod
     def of(cls, features: np.ndarray | Tensor) -> Self:
-        """Of features [n,d], any real type, computed in float64 on the device that they are on."""
+        """The moments of features [n,d] of any real type, computed in float64 on their device."""
         return cls.summed([features])
 
     @classmethod
     def summed(cls, parts: Iterable[np.ndarray | Tensor]) -> Self:
-        """Of features that come in parts [n,d], at least one: `of` each, merged in their order.
+        """The moments of features in at least one part [n,d]: those of each part, merged in order.
 
-        All of it is done on the device that they are on; the sum comes back in one copy.
+        They are computed on the device of the features, and copied to the CPU once.
         """
         found = iter(parts)
         whole = _Sums.of(next(found))
@@ -58,10 +58,10 @@ class Moments:
         """[d,d] float64, the scatter divided by n − 1.
 
         Raises:
-            ValueError: Where there are fewer than 2 vectors.
+            ValueError: There are fewer than 2 vectors.
         """
         if self.count < 2:
-            raise ValueError(f"a covariance wants at least 2 vectors, not {self.count}")
+            raise ValueError(f"a covariance needs at least 2 vectors, not {self.count}")
         return self.scatter / (self.count - 1)
 
     def __add__(self, other: "Moments") -> "Moments":
@@ -78,7 +78,7 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """The same where the features are: mean [d] and scatter [d,d], float64."""
+    """Moments on the device of the features: mean [d] and scatter [d,d], float64."""
 
     count: int
     mean: Tensor
@@ -87,9 +87,9 @@ class _Sums:
     @classmethod
     def of(cls, features: np.ndarray | Tensor) -> Self:
         if features.ndim != 2:
-            raise ValueError(f"features: wants [n,d], not {list(features.shape)}")
-        # Through torch, so that torch.set_num_threads governs this product as it does the features themselves,
-        # and in memory of torch's own alignment, on which the order of a sum may depend.
+            raise ValueError(f"features: must be [n,d], not {list(features.shape)}")
+        # Computed by torch, so that torch.set_num_threads applies as it does to the features, and in memory aligned by
+        # torch, because the order of a sum may depend on the alignment.
         is_tensor = isinstance(features, Tensor)
         values = features.to(torch.float64, copy=True) if is_tensor else torch.tensor(features, dtype=torch.float64)
         size = values.shape[1]
@@ -100,7 +100,7 @@ class _Sums:
         return cls(len(values), mean, values.T @ values)
 
     def with_more(self, other: Self) -> Self:
-        """As Moments.__add__, in the same order."""
+        """Merges like `Moments.__add__`, with operations in the same order; changes `self`."""
         if not self.count or not other.count:
             return self if self.count else other
         count = self.count + other.count

@@ -1,4 +1,4 @@
-"""Networks, their prior and their moving average; sizes and channels are arguments, never frozen in."""
+"""Networks, the prior of their latents, and moving averages of their weights."""
 
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.architectures.prior import derive_seed, sample_latents

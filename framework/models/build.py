@@ -1,4 +1,4 @@
-"""From the configuration to networks: every architecture by its name."""
+"""Builds networks from the configuration, by the name of their architecture."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Network = TypeVar("Network", bound=nn.Module)
 
-# Name in `model.architecture`, or in `model.family` but for gan -> the network and how it is initialised.
+# `model.architecture` for a GAN, else `model.family` -> network class and initialisation.
 GENERATORS = {
     "dcgan": (dcgan.Generator, dcgan.keras_initialise),
     "skip": (skip.Generator, skip.orthogonal_initialise),
@@ -26,14 +26,14 @@ GENERATORS = {
 DISCRIMINATORS = {
     "dcgan": (dcgan.Discriminator, dcgan.keras_initialise),
     "skip": (skip.Discriminator, skip.orthogonal_initialise),
-    "keras": (dcgan.Discriminator, dcgan.keras_initialise),  # where the import brought none of its own
+    "keras": (dcgan.Discriminator, dcgan.keras_initialise),  # if no discriminator was imported
 }
 
 
 def build_generator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> GeneratorNetwork:
-    """A freshly initialised generator, or decoder: `forward(latents [n, z]) -> images [n, c, h, w]` in [-1, 1].
+    """Builds and initialises a generator or decoder: latents [n, z] -> images [n, c, h, w] in [-1, 1].
 
-    Same arguments, same weights; it has `latent_size`, `resolution` and `channels`.
+    The same arguments give the same weights.
     """
     shape: dict[str, int] = {"latent_size": config.latent_size, "resolution": resolution, "channels": channels}
     if config.layers is not None:
@@ -45,10 +45,7 @@ def build_generator(config: "ModelConfig", *, resolution: int, channels: int, se
 
 
 def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> DiscriminatorNetwork:
-    """A freshly initialised discriminator: `forward(images [n, c, h, w], dropout_mask) -> logits [n]`.
-
-    `dropout_mask` is [n, features] bool or None; it has `features` and `dropout`.
-    """
+    """Builds and initialises a discriminator: images [n, c, h, w] and a dropout mask -> logits [n]."""
     shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "dropout": config.dropout}
     if config.discriminator_layers is not None:
         network, initialise = described.Discriminator(config.discriminator_layers, **shape), dcgan.keras_initialise
@@ -59,20 +56,20 @@ def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int
 
 
 def build_encoder(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> Encoder:
-    """A freshly initialised encoder: `forward(images [n, c, h, w]) -> [n, z]`, for a vae [n, 2 z] (`vae.Posterior`)."""
+    """Builds and initialises an encoder: images [n, c, h, w] -> [n, z], for a VAE [n, 2 z] (see `vae.Posterior`)."""
     outputs = (2 if config.family == "vae" else 1) * config.latent_size
     network = Encoder(outputs=outputs, resolution=resolution, channels=channels, width=config.width)
     return _placed(network, autoencoder.initialise, seed=derive_seed(seed, "encoder"))
 
 
 def build_partner(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> nn.Module:
-    """What the generator is trained with, and what takes its images: a gan's discriminator, else the encoder."""
+    """Builds the network that is trained with the generator: a GAN's discriminator, else the encoder."""
     build = build_discriminator if config.family == "gan" else build_encoder
     return build(config, resolution=resolution, channels=channels, seed=seed)
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many numbers the network learns."""
+    """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 

@@ -1,4 +1,4 @@
-"""The only importer of Ray: clusters, trials, the search over them, scores and latent artifacts as Ray work.
+"""The only package that imports Ray: clusters, trials, searches, scores and latent studies.
 
-Import from its modules: a trial's processes start with as few of them as they need.
+Import from its modules, not from here: the processes of a trial start faster if they import only what they need.
 """

@@ -1,4 +1,4 @@
-"""A run with all that its jobs need at hand: images, assessors, the cluster, and someone to tell."""
+"""The context of a job: run folder, images, assessors, cluster and progress output."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -13,10 +13,10 @@ from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.cluster.connect import Cluster
-from framework.orchestration.cluster.node_files import Depot, Needs
+from framework.orchestration.cluster.node_files import FileServer, NodeFiles
 from framework.orchestration.cluster.stop_flag import StopFlag
-from framework.orchestration.pool.tasks import TaskResources, Tasks, gpus_of_tasks, task_device, task_resources
-from framework.orchestration.progress import Watch
+from framework.orchestration.pool.tasks import TaskPool, TaskResources, gpus_of_tasks, task_device, task_resources
+from framework.orchestration.progress import Progress
 from framework.runs import RunFolder, cache_folder
 from framework.runs.folder import now, run_place
 from framework.runs.lease import lease
@@ -26,96 +26,96 @@ from framework.training.assessor.train import PARTS, train_half
 
 
 @dataclass(frozen=True)
-class Study:
-    """What crosses from step to step of a run.
+class RunContext:
+    """What the steps of a job share.
 
     Args:
-        run: Where results go.
+        run: The folder that results are written to.
         images: The packed images, training part and held-out part.
-        assessors: Two on disjoint halves of the labelled images, or None where the images have no labels.
-        cluster: What the work is shared over.
-        watch: Who is told.
+        assessors: Two, trained on disjoint halves of the labelled images; None if the images have no labels.
+        cluster: The cluster that computes.
+        progress: Shows messages and progress.
     """
 
     run: RunFolder
     images: PackedStore
     assessors: AssessorPair | None
     cluster: Cluster
-    watch: Watch
+    progress: Progress
 
     @property
     def experiment(self) -> Experiment:
-        """The run's."""
+        """The configuration of the run."""
         return self.run.experiment
 
     def made(self, name: str, about: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The artifact of this name, a document, where it is there and was made of the same; else None."""
+        """A JSON artifact of the run, if it exists and holds every key of `about` with the same value; else None."""
         artifacts = self.run.artifacts
         document = artifacts.read_json(name) if artifacts.exists(name) else {}
         return document if document and all(document.get(key) == value for key, value in about.items()) else None
 
     @property
     def cache(self) -> Path:
-        """Where what is kept between runs lies."""
+        """The cache folder, which all runs share."""
         return cache_folder(self.experiment.storage)
 
     @cached_property
-    def _depot(self) -> Depot:
-        return Depot.new()
+    def _file_server(self) -> FileServer:
+        return FileServer.new()
 
     @cached_property
     def stop(self) -> StopFlag:
-        """Raised where the job is interrupted; every trial of it reads this one."""
+        """The flag that is raised when the job is interrupted; all its trials read it."""
         return StopFlag.new(f"stop {self.run.folder.name}")
 
-    def needs(self, *places: Path | str) -> Needs | None:
-        """For work that reads these paths of this node: on a cluster they may have to be brought to others."""
+    def node_files(self, *places: Path | str) -> NodeFiles | None:
+        """Paths of this node that a piece of work reads and other nodes may lack; None on an embedded cluster."""
         if self.cluster.embedded:
             return None
-        return Needs(self._depot, tuple(str(place) for place in places))
+        return NodeFiles(self._file_server, tuple(str(place) for place in places))
 
     def task_resources(self, *, on_cpus: bool = False) -> TaskResources:
-        """For the tasks of a job that has the cluster to itself: a core each, or a GPU where there are any.
+        """Resources of tasks that may use the whole cluster: a GPU each if it has any, else a core each.
 
         Args:
-            on_cpus: For work that GPUs have no part in.
+            on_cpus: Whether the work computes on CPUs even if there are GPUs.
         """
         cluster = self.cluster.now()
         gpus = 0.0 if on_cpus else gpus_of_tasks(self.experiment, cluster)
         resources = task_resources(self.experiment.evaluation.workers, cluster, gpus=gpus)
-        say_wait(resources, cluster, self.watch)
+        say_wait(resources, cluster, self.progress)
         return resources
 
-    def trial_family(self) -> str:
-        """Which family of metrics trials are judged by: that of `search.metric`."""
+    def trial_metric(self) -> str:
+        """The metric that ranks trials, from `search.metric`."""
         metric = self.experiment.search.metric
         return "fid" if metric in ("auto", "assessor_frechet_distance") else metric
 
     def trial_features(self) -> FeatureSpec:
-        """Which features trials are judged by: those that `search.metric` says, else those of scores."""
+        """The features that trials are scored with: those that `search.metric` implies, else `evaluation.features`."""
         kinds = {"fid": "inception", "inception_score": "inception", "assessor_frechet_distance": "assessor"}
         settings, metric = self.experiment.evaluation, self.experiment.search.metric
-        asked = settings.model_copy(update={"features": kinds.get(metric, settings.features)})
-        return resolve_features(asked, assessor_folder=self.measurer)
+        trial_settings = settings.model_copy(update={"features": kinds.get(metric, settings.features)})
+        return resolve_features(trial_settings, assessor_folder=self.measurer)
 
     @property
     def measurer(self) -> Path | None:
-        """The folder of the assessor that measures; None where there is none."""
+        """The folder of the measurer; None if there are no assessors."""
         return self.assessors.folder / "measurer" if self.assessors is not None else None
 
 
-def say_wait(resources: TaskResources, cluster: Cluster, watch: Watch) -> None:
-    """Says it where work is for GPUs that are yet to come: until the first one is there nothing else would be seen."""
+def say_wait(resources: TaskResources, cluster: Cluster, progress: Progress) -> None:
+    """Says that the work waits for a GPU if the cluster has none yet; nothing else is shown until a node joins."""
     if resources.gpus and not cluster.gpus:
-        watch.say("waiting for a node with a GPU (evaluation.gpus_per_worker=0 does without)")
+        progress.say("Waiting for a node with a GPU; evaluation.gpus_per_worker=0 computes on CPUs instead.")
 
 
-def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
-    """The packed images of an experiment; made once, opened after that."""
+def prepare_images(experiment: Experiment, progress: Progress) -> PackedStore:
+    """The packed images of an experiment: packed on the first call, opened from the cache later."""
     cache = cache_folder(experiment.storage)
-    images = prepare(experiment.data, cache=cache, progress=watch.counter("images prepared"))
+    images = prepare(experiment.data, cache=cache, progress=progress.counter("images prepared"))
     rejected = f", {len(images.rejected)} rejected" if images.rejected else ""
-    watch.say(
+    progress.say(
         f"Images: {len(images.names):,} of {images.resolution}x{images.resolution} ({images.source}), "
         f"{len(images.training_indices):,} for training, {len(images.held_out_indices):,} held out{rejected}"
     )
@@ -123,25 +123,27 @@ def prepare_images(experiment: Experiment, watch: Watch) -> PackedStore:
 
 
 @contextlib.contextmanager
-def begin_run(experiment: Experiment, images: PackedStore, command: list[str], watch: Watch) -> Iterator[RunFolder]:
-    """RUN, begun or gone on with, and nobody else's for this block.
+def begin_run(
+    experiment: Experiment, images: PackedStore, command: list[str], progress: Progress
+) -> Iterator[RunFolder]:
+    """Starts or resumes RUN and locks it against other jobs for this block.
 
     Raises:
-        CheckpointError: Its checkpoints are of other images or settings.
+        CheckpointError: Its checkpoints were trained on other images or with other settings.
         LeaseError: Another job is writing to it.
     """
-    with lease(run_place(experiment), command, on_lost=watch.end):
+    with lease(run_place(experiment), command, on_lost=progress.end):
         yield RunFolder.create(experiment, command, data=about_images(images))
 
 
 def end_run(run: RunFolder) -> None:
-    """Notes the end, and what the trials warned of."""
+    """Records the end of the run and the warnings of its trials in run.json."""
     warned = [f"trial {row['trial']}: {row['warnings']}" for row in run.leaderboard() if row.get("warnings")]
     run.note(ended=now(), warnings=warned)
 
 
 def about_images(images: PackedStore) -> dict[str, Any]:
-    """What run.json says of the images; no path."""
+    """The description of the images in run.json; it contains no path."""
     return {
         "source": images.source,
         "images": len(images.names),
@@ -156,11 +158,11 @@ def about_images(images: PackedStore) -> dict[str, Any]:
 
 
 def train_assessors(
-    run: RunFolder, images: PackedStore, watch: Watch, cluster: Cluster | None = None
+    run: RunFolder, images: PackedStore, progress: Progress, cluster: Cluster | None = None
 ) -> AssessorPair | None:
-    """Both assessors, trained or from the cache; None, and a line that says why, where there are no labels.
+    """Both assessors, trained or from the cache; None, after a line that says why, if there are no labels.
 
-    They train on the cluster's GPUs where it has any, else in this process.
+    They train on GPUs of the cluster if it has any, else in this process.
     """
     experiment = run.experiment
     try:
@@ -168,39 +170,40 @@ def train_assessors(
             images,
             experiment.assessor,
             cache=cache_folder(experiment.storage),
-            progress=watch.counter("assessor images"),
-            elsewhere=_on_gpus(experiment, images, watch, cluster),
+            progress=progress.counter("assessor images"),
+            elsewhere=_on_gpus(experiment, images, progress, cluster),
         )
     except DataError as fault:
         if "assessor" in (experiment.evaluation.features, experiment.search.metric.partition("_")[0]):
             raise
-        watch.say(f"Assessor: none ({fault})")
+        progress.say(f"Assessor: none ({fault})")
         return None
     described = {name: describe_assessor(pair, name) for name in ("finder", "measurer")}
     run.note(assessors=described)
-    found = ", ".join(f"{label} {entry['value']:.3f}" for label, entry in described["measurer"]["accuracy"].items())
-    watch.say(f"Assessor: on held-out images {found} (AUROC, for classes accuracy)")
+    accuracies = described["measurer"]["accuracy"].items()
+    shown = ", ".join(f"{label} {entry['value']:.3f}" for label, entry in accuracies)
+    progress.say(f"Assessor: on held-out images {shown} (AUROC; accuracy for labels with several classes)")
     if pair.left_out:
-        watch.say(f"Assessor: left out {'; '.join(f'{label} ({why})' for label, why in pair.left_out.items())}")
+        progress.say(f"Assessor: left out {'; '.join(f'{label} ({why})' for label, why in pair.left_out.items())}")
     return pair
 
 
 def _on_gpus(
-    experiment: Experiment, images: PackedStore, watch: Watch, cluster: Cluster | None
+    experiment: Experiment, images: PackedStore, progress: Progress, cluster: Cluster | None
 ) -> Callable[[], list[Assessor]] | None:
-    """Trains both as tasks, each on a GPU; None where there are none to use."""
+    """A function that trains both assessors as tasks, each on a GPU; None without GPUs."""
     if cluster is None:
         return None
     resources = task_resources(len(PARTS), cluster, gpus=gpus_of_tasks(experiment, cluster))
     if not resources.gpus:
         return None
-    needs = None if cluster.embedded else Needs(Depot.new(), (str(images.path),))
+    node_files = None if cluster.embedded else NodeFiles(FileServer.new(), (str(images.path),))
 
     def train() -> list[Assessor]:
-        say_wait(resources, cluster, watch)
+        say_wait(resources, cluster, progress)
         work = [(str(images.path), experiment.assessor, half) for half in range(len(PARTS))]
-        done = watch.counter("assessors trained")
-        return list(Tasks(resources, needs).map(_train_half, work, name="train assessor", done=done))
+        done = progress.counter("assessors trained")
+        return list(TaskPool(resources, node_files).map(_train_half, work, name="train assessor", done=done))
 
     return train
 
@@ -210,6 +213,6 @@ def _train_half(images: str, config: AssessorConfig, half: int) -> Assessor:
 
 
 def describe_assessor(pair: AssessorPair, which: str) -> dict[str, Any]:
-    """Digest and held-out accuracies, for run.json and the report."""
+    """Digest and held-out accuracies of an assessor, for run.json and the report."""
     assessor = getattr(pair, which)
     return {"digest": assessor.digest, "accuracy": assessor.accuracy}

@@ -1,4 +1,4 @@
-"""Results of a run, read from its folder and laid out as one page that opens anywhere."""
+"""Reports: the results of a run, read from its folder and shown on one page that opens without a network."""
 
 from framework.report.read.run import Results, Trial, read_results
 from framework.report.run_page.page import render, write_report

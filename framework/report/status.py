@@ -1,4 +1,4 @@
-"""How a run stands: a row a trial, read from its folder again and again, also while it works."""
+"""The state of a run's trials, read from its folder repeatedly, also while a job works on it."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -12,33 +12,33 @@ from framework.runs import RunFolder, TrialFolder
 from framework.runs.lease import holder
 from framework.runs.trial import ENDED, METRICS, PARAMS, STATE
 
-SILENT = "silent"  # its state says running, yet no job works on it or nothing was heard of it for too long
+SILENT = "silent"  # the state is `running`, but no job works on the run, or the trial has not reported for too long
 OPEN = ("running", SILENT, "waiting", "interrupted", "pending")
-PATIENCE_SECONDS = 300.0  # a start, or a score between two reports, takes minutes
+PATIENCE_SECONDS = 300.0  # a start, or a score between two reports, may take minutes
 PATIENCE_REPORTS = 5
-# Storage that counts whole seconds can change a file as young as this and keep its stamp.
+# If the storage counts whole seconds, a file this young may change again without a new modification time.
 _YOUNG_SECONDS = 2.0
 _FILES = (PARAMS, STATE, METRICS)
-# Of each of a trial's files: bytes and time of the last change; None where there is none.
+# (size in bytes, modification time) of each of a trial's files; None for a file that does not exist.
 Stamps = tuple[tuple[int, float] | None, ...]
 
 
 @dataclass(frozen=True)
 class TrialStatus:
-    """One trial as its folder says; None for what is not there yet.
+    """One trial, read from its folder; values that do not exist yet are None.
 
     Attributes:
-        id: Its folder's name.
-        rank: In leaderboard.csv.
-        params: What the search set.
-        state: As state.json has it, or silent.
-        images_seen: At its last report.
-        total_images: Where it would end.
-        metric: What its scores are.
-        score: The best so far, made at score_images_seen.
-        last_score: The newest.
-        images_per_second: At its last report.
-        report_age_seconds: Since its last report.
+        id: The name of its folder.
+        rank: Its rank in leaderboard.csv.
+        params: Dotted key -> value, of the settings that the search chose.
+        state: The state in state.json, or `silent`.
+        images_seen: Training images seen at its last report.
+        total_images: Training images at which it will be finished.
+        metric: The metric of its scores.
+        score: The best score so far, measured at `score_images_seen` images.
+        last_score: The newest score.
+        images_per_second: Its speed at its last report.
+        report_age_seconds: Seconds since its last report.
         error: Why it failed.
     """
 
@@ -62,12 +62,12 @@ class RunStatus:
     """A run at one moment.
 
     Attributes:
-        run: Its location.
-        name: Its folder's name.
-        trials: As leaderboard.csv ranks them; then those it does not have yet.
-        quiet_seconds: Since the last report or change of state of any trial; None without trials.
-        working: Whether a job works on it: one holds its lease.
-        command: That wrote to it last, as typed.
+        run: The location of the run.
+        name: The name of its folder.
+        trials: The trials in the order of leaderboard.csv, then those without a rank.
+        quiet_seconds: Seconds since the last report or change of state of any trial; None without trials.
+        working: Whether a job works on the run, that is, holds its lease.
+        command: The command line of the job that wrote to the run last.
     """
 
     run: str
@@ -79,7 +79,7 @@ class RunStatus:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many trials there are, ended (failed among them), and in each state before that."""
+        """The number of all trials, of ended ones (including failed ones), and of trials in each other state."""
         states = [trial.state for trial in self.trials]
         named = {state: states.count(state) for state in ("failed", *OPEN)}
         return {"trials": len(states), "ended": sum(state in ENDED for state in states), **named}
@@ -93,15 +93,15 @@ class RunStatus:
         )
 
     def document(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The JSON document of `jobs.status --json`."""
         return {**dataclasses.asdict(self), "counts": self.counts, "best": self.best.id if self.best else None}
 
 
 class StatusReader:
-    """Reads a run as often as it is asked to: first all of it, then only the trials whose files changed.
+    """Reads a run repeatedly: the first time all of it, then only the trials whose files changed.
 
-    Measured at 200 trials of 234 reports each (39 MB with their samples) on a local disk: 0.4 s of a core the first
-    time, 11 ms after that, 2 ms more for each trial that reported meanwhile.
+    Measured with 200 trials of 234 reports each (39 MB with their samples) on a local disk: 0.4 s of a core for the
+    first time, then 11 ms, plus 2 ms for each trial with new reports.
     """
 
     def __init__(self, run: RunFolder) -> None:
@@ -109,17 +109,19 @@ class StatusReader:
         self._known: dict[str, tuple[Stamps, TrialStatus]] = {}
 
     def read(self, *, now: float) -> RunStatus:
-        """The run at this moment.
+        """Reads the current state of the run.
 
         Args:
-            now: Seconds since the epoch.
+            now: The current time in seconds since the epoch.
 
         Raises:
             StorageError: The run cannot be read.
         """
         job, folders = holder(self._run.folder), self._run.trials()
         working = job is not None and job.alive
-        stamps = self._stamps([folder.id for folder in folders])  # before what they stand for: late is harmless
+        stamps = self._stamps(
+            [folder.id for folder in folders]
+        )  # read before the files: a change in between is only seen later
         ranks = {str(row["trial"]): row["rank"] for row in self._run.leaderboard()}
         trials = [
             self._at(
@@ -140,12 +142,14 @@ class StatusReader:
     def _stamps(self, names: list[str]) -> dict[str, Stamps]:
         files, root = (self._run.folder / "trials").arrow()
         paths = [f"{root}/{name}/{file}" for name in names for file in _FILES]
-        # Here a look at a file is nothing; behind a URI it is a request, and a listing is one for a thousand files.
-        wanted: Any = (
+        # A local look at a file is cheap. Behind a URI it is a request, whereas a listing needs one per 1,000 files.
+        selection: Any = (
             paths if self._run.folder.is_local else fs.FileSelector(root, recursive=True, allow_not_found=True)
         )
         found = {
-            info.path: (info.size or 0, info.mtime.timestamp()) for info in files.get_file_info(wanted) if info.is_file
+            info.path: (info.size or 0, info.mtime.timestamp())
+            for info in files.get_file_info(selection)
+            if info.is_file
         }
         return {name: tuple(found.get(f"{root}/{name}/{file}") for file in _FILES) for name in names}
 
@@ -159,9 +163,9 @@ class StatusReader:
         return read
 
     def _at(self, now: float, trial: TrialStatus, stamps: Stamps, *, rank: Any, working: bool) -> TrialStatus:
-        """What depends on the moment: its rank among the others, its age, and whether it still works."""
+        """The trial with the values that change with time: its rank, the age of its report, and its state."""
         interval = self._run.experiment.training.report_every_images / (trial.images_per_second or float("inf"))
-        changed = _newest(stamps[1:])  # its state too: a trial that goes on begins with it
+        changed = _newest(stamps[1:])  # includes state.json, which a trial writes first when it resumes
         silent = not working or (
             changed is not None and now - changed > max(PATIENCE_SECONDS, PATIENCE_REPORTS * interval)
         )

@@ -1,4 +1,4 @@
-"""What lies in a run's folder: its experiment, its trials with their reports and scores, and who may write to it."""
+"""The folder of a run: its experiment, its trials with their reports and scores, and the lock for writers."""
 
 from framework.runs.folder import RunFolder, TrialFolder, cache_folder
 

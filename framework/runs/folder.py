@@ -1,4 +1,4 @@
-"""RUN: one experiment's folder. Paths inside its files are relative to it, so that it can be moved and zipped."""
+"""The folder of a run. Paths in its files are relative to it, so that it can be moved and zipped."""
 
 import csv
 import io
@@ -21,14 +21,20 @@ BEST = "best.json"
 SCORES = "scores.json"
 TEXT_COLUMNS = ("trial", "state", "warnings", "error", "within_noise", "lineage")
 FIRST_COLUMNS = ("rank", "trial")
-MORE_COLUMNS = ("seeds", "score_mean", "score_sd", "within_noise", "lineage")  # where repeated, or copied from others
+MORE_COLUMNS = (
+    "seeds",
+    "score_mean",
+    "score_sd",
+    "within_noise",
+    "lineage",
+)  # only with repeats, or in population based training
 LAST_COLUMNS = (
     *("score", "score_images_seen", "last_score", "images_seen", "images_per_second", "state", "warnings", "error"),
 )
 
 
 class RunFolder:
-    """The folder `<storage.path>/<name>` and every file in it that is not a trial's."""
+    """The folder `<storage.path>/<name>`, and all files in it that do not belong to a trial."""
 
     def __init__(self, folder: Folder, experiment: Experiment) -> None:
         self.folder = folder
@@ -39,16 +45,16 @@ class RunFolder:
 
     @classmethod
     def create(cls, experiment: Experiment, command: list[str], *, data: dict[str, Any] | None = None) -> Self:
-        """The run of an experiment, begun or gone on with.
+        """Creates the run of an experiment, or opens it to resume it.
 
         Args:
-            experiment: Resolved; becomes experiment.yaml.
-            command: As typed.
-            data: What run.json says of the images; its `digest` is compared with that of the run's beginning.
+            experiment: The resolved experiment, which is written to experiment.yaml.
+            command: The command line.
+            data: Facts about the images for run.json; their `digest` must be that of the existing run.
 
         Raises:
-            ConfigError: A relative storage.path within a submitted job.
-            CheckpointError: The run has checkpoints of other settings or other images; nothing was changed.
+            ConfigError: storage.path is relative within a submitted job.
+            CheckpointError: The run has checkpoints of different settings or images; nothing is changed then.
             StorageError: The storage cannot be reached or written.
         """
         run = cls(run_place(experiment), experiment)
@@ -68,41 +74,41 @@ class RunFolder:
 
     @classmethod
     def open(cls, location: str | Path) -> Self:
-        """The run at a path or URI, wherever it was moved to: its experiment's storage.path and name follow.
+        """Opens the run at a path or URI; storage.path and name of its experiment are set to its current location.
 
         Raises:
-            CheckpointError: There is no run.
+            CheckpointError: There is no run at this location.
         """
         folder = open_folder(location)
         if not folder.exists(EXPERIMENT):
-            raise CheckpointError(f"{folder.location}: is no run (it has no {EXPERIMENT})")
+            raise CheckpointError(f"{folder.location}: is not a run (it has no {EXPERIMENT})")
         text, source = folder.read_text(EXPERIMENT), f"{folder.location}/{EXPERIMENT}"
         experiment = experiment_from_text(text, source=source)
         moved = {"storage.path": folder.parent.location, "name": folder.name}
         try:
             return cls(folder, with_overrides(experiment, moved))
-        except ConfigError:  # a name that only a person would give; the run is readable all the same
+        except ConfigError:  # the folder was renamed to a name that is not allowed; the run can still be read
             return cls(folder, with_overrides(experiment, {"storage.path": folder.parent.location}))
 
     @property
     def about(self) -> dict[str, Any]:
-        """What run.json holds: command, machine, versions, data, started, ended, warnings and what was noted."""
+        """The content of run.json: command, machine, versions, data, started, ended, warnings and noted keys."""
         return self.folder.read_json(RUN) if self.folder.exists(RUN) else {}
 
     def note(self, **about: Any) -> None:
-        """Set keys of run.json, the others stay: `run.note(ended=now(), warnings=[…])`."""
+        """Sets keys of run.json and keeps the others: `run.note(ended=now(), warnings=[…])`."""
         self.folder.write_json(RUN, plain({**self.about, **about}))
 
     def trial(self, name: str) -> TrialFolder:
-        """A trial's folder; need not be there yet."""
+        """The folder of a trial, which need not exist yet."""
         return TrialFolder(self.folder / "trials" / name)
 
     def trained_by(self, checkpoint: str) -> Experiment:
-        """Its experiment with what the search set for the trial of a checkpoint: `trials/<id>/checkpoints/<name>`."""
+        """The experiment with the searched settings of a checkpoint's trial (`trials/<id>/checkpoints/<name>`)."""
         return with_overrides(self.experiment, self.trial(PurePosixPath(checkpoint).parts[1]).params)
 
     def trials(self) -> list[TrialFolder]:
-        """All trials that have a folder, by name."""
+        """All trials with a folder, sorted by name."""
         return [self.trial(name) for name in (self.folder / "trials").list()]
 
     def best(self) -> dict[str, Any] | None:
@@ -110,22 +116,22 @@ class RunFolder:
         return self.folder.read_json(BEST) if self.folder.exists(BEST) else None
 
     def write_best(self, best: dict[str, Any]) -> None:
-        """Replace best.json."""
+        """Replaces best.json."""
         self.folder.write_json(BEST, best)
 
     def leaderboard(self) -> list[dict[str, Any]]:
-        """Rows of leaderboard.csv, best first: numbers as numbers, an empty cell as None."""
+        """The rows of leaderboard.csv, best first, with numbers as numbers and empty cells as None."""
         if not self.folder.exists(LEADERBOARD):
             return []
         rows = csv.DictReader(io.StringIO(self.folder.read_text(LEADERBOARD), newline=""))
         return [{key: _cell(value, text=key in TEXT_COLUMNS) for key, value in row.items()} for row in rows]
 
     def write_leaderboard(self, rows: list[dict[str, Any]]) -> None:
-        """Replace leaderboard.csv; what is no known column is a searched key and stands after the trial."""
-        every = dict.fromkeys(key for row in rows for key in row)
+        """Replaces leaderboard.csv; unknown columns are searched keys and come after the trial."""
+        keys = dict.fromkeys(key for row in rows for key in row)
         known = (*FIRST_COLUMNS, *MORE_COLUMNS, *LAST_COLUMNS)
-        searched = [key for key in every if key not in known]
-        more = [key for key in MORE_COLUMNS if key in every]
+        searched = [key for key in keys if key not in known]
+        more = [key for key in MORE_COLUMNS if key in keys]
         stream = io.StringIO(newline="")
         writer = csv.DictWriter(stream, [*FIRST_COLUMNS, *searched, *more, *LAST_COLUMNS], lineterminator="\n")
         writer.writeheader()
@@ -133,11 +139,11 @@ class RunFolder:
         self.folder.write_text(LEADERBOARD, stream.getvalue())
 
     def scores(self) -> list[dict[str, Any]]:
-        """scores.json: `metric`, `value`, `protocol` and the `checkpoint` (path within the run) of each."""
+        """The scores in scores.json: `metric`, `value`, `protocol`, `checkpoint` (a path within the run)."""
         return list(self.folder.read_json(SCORES)["scores"]) if self.folder.exists(SCORES) else []
 
     def add_scores(self, scores: list[dict[str, Any]]) -> None:
-        """Add scores; one of the same metric, protocol and checkpoint is replaced."""
+        """Adds scores to scores.json; a score of the same metric, protocol and checkpoint is replaced."""
         known = self.scores()
         for score in scores:
             places = [index for index, old in enumerate(known) if _subject(old) == _subject(score)]
@@ -150,38 +156,39 @@ class RunFolder:
     def _refuse_other_settings(self, experiment: Experiment, data: dict[str, Any], before: dict[str, Any]) -> None:
         if not self.folder.exists(EXPERIMENT) or not any(trial.checkpoints.list() for trial in self.trials()):
             return
-        there = {**RunFolder.open(self.folder.location).experiment.learned()}
-        here = {**experiment.learned()}
+        saved = {**RunFolder.open(self.folder.location).experiment.learned()}
+        current = {**experiment.learned()}
         old, new = (before.get("data") or {}).get("digest"), data.get("digest")
         if old and new:
-            there["data"], here["data"] = old, new
-        searched = set(experiment.search.space)  # each trial has its own
-        found = [line for key, line in differences(there, here).items() if key not in searched]
-        if found:
+            saved["data"], current["data"] = old, new
+        searched = set(experiment.search.space)  # each trial has its own values
+        changed = [line for key, line in differences(saved, current).items() if key not in searched]
+        if changed:
             raise CheckpointError(
-                f"{self.folder.location}: has checkpoints made with other settings ({'; '.join(found)}); "
-                "give back its settings, or another name to begin anew"
+                f"{self.folder.location}: has checkpoints made with different settings ({'; '.join(changed)}); "
+                "restore them, or use another name to start a new run"
             )
 
 
 def run_place(experiment: Experiment) -> Folder:
-    """Where an experiment's run lies; nothing is made.
+    """The folder of an experiment's run; nothing is created.
 
     Raises:
-        ConfigError: A relative storage.path within a submitted job.
+        ConfigError: storage.path is relative within a submitted job.
     """
     refuse_vanishing_storage(experiment.storage)
     return open_folder(experiment.storage.path) / experiment.name
 
 
 def cache_folder(storage: StorageConfig) -> Path:
-    """Where packed images, statistics and assessors are kept between runs, on this machine.
+    """The folder on this machine where packed images, statistics and assessors are kept between runs.
 
-    storage.cache_path, else $LATENTSCAPE_CACHE, else <storage.path>/.cache; for a URI ~/.cache/latentscape.
+    It is storage.cache_path, else $LATENTSCAPE_CACHE, else <storage.path>/.cache, or ~/.cache/latentscape if
+    storage.path is a URI.
     """
     chosen = storage.cache_path or os.environ.get("LATENTSCAPE_CACHE")
     if chosen and _is_elsewhere(chosen):
-        raise ConfigError(f"storage.cache_path: wants a folder on this machine or a mount, not {chosen}")
+        raise ConfigError(f"storage.cache_path: must be a local or mounted folder, not {chosen}")
     if not chosen:
         elsewhere = _is_elsewhere(storage.path)
         chosen = "~/.cache/latentscape" if elsewhere else (open_folder(storage.path) / ".cache").location
@@ -189,22 +196,22 @@ def cache_folder(storage: StorageConfig) -> Path:
 
 
 def refuse_vanishing_storage(storage: StorageConfig) -> None:
-    """Within a job that `ray job submit` started, a relative folder would vanish with the job's copy of the code.
+    """Refuses a relative storage.path in a job of `ray job submit`: it would be deleted with the job's code.
 
     Raises:
         ConfigError: storage.path is such a folder.
     """
-    # Ray sets this variable for the entry point of a submitted job and nowhere else.
+    # Ray sets this variable only for the entry point of a submitted job.
     submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
     if submitted and not is_uri(storage.path) and not Path(storage.path).expanduser().is_absolute():
         raise ConfigError(
-            f"storage.path: {storage.path} would vanish with this submitted job; "
-            "name a folder that stays (an absolute path on shared storage) or a URI"
+            f"storage.path: {storage.path} would be deleted with this submitted job; "
+            "use an absolute path on shared storage, or a URI"
         )
 
 
 def now() -> str:
-    """This moment, ISO 8601 in UTC."""
+    """The current time in UTC, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -1,8 +1,8 @@
-"""One writer a run: a lease with signs of life, since object stores have no locks.
+"""Ensures that only one job writes to a run, with a lease that is renewed, because object stores have no locks.
 
-The holder writes `lease.json` and renews it; who finds it renewed less than STALE_SECONDS ago leaves the run alone. A
-holder that died on this machine is seen at once by its process, one elsewhere when its signs of life have stopped for
-that long (so the clocks of the machines should agree within some seconds).
+The holder writes `lease.json` and renews it regularly. Another job that finds it renewed less than STALE_SECONDS ago
+does not touch the run. If the holder ran on this machine, its death is detected at once by its process id; if it ran
+elsewhere, after STALE_SECONDS without renewal (so the clocks of the machines should agree within some seconds).
 """
 
 import contextlib
@@ -23,18 +23,18 @@ from framework.storage import Folder
 LEASE = "lease.json"
 HEARTBEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
-_SETTLE_SECONDS = 0.5  # two who begin at the same moment both write; after this the later one is seen by both
+_SETTLE_SECONDS = 0.5  # two jobs that start at once both write; after this time both see the later lease
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who writes to a run.
+    """The job that writes to a run.
 
     Attributes:
-        command: As typed.
-        host: Its machine's name.
-        pid: Its process there.
-        age_seconds: Since its last sign of life.
+        command: The command line.
+        host: The name of its machine.
+        pid: Its process id on that machine.
+        age_seconds: Seconds since it last renewed the lease.
         alive: Whether it still holds the run.
     """
 
@@ -45,17 +45,17 @@ class Holder:
     alive: bool
 
     def __str__(self) -> str:
-        return f"{self.command} (process {self.pid} on {self.host}, last sign of life {self.age_seconds:.0f} s ago)"
+        return f"{self.command} (process {self.pid} on {self.host}, last active {self.age_seconds:.0f} s ago)"
 
 
 def holder(folder: Folder) -> Holder | None:
-    """Who holds the run in a folder, or held it last without giving it back; None where nobody does."""
-    found = _read(folder)
-    if found is None:
+    """The job that holds the run in a folder, or that died without releasing it; None if there is no lease."""
+    document = _read(folder)
+    if document is None:
         return None
-    age = max(0.0, time.time() - found["renewed_unix_seconds"])
-    alive = age < STALE_SECONDS and not _is_dead_here(found)
-    return Holder(found["command"], found["host"], found["pid"], age, alive)
+    age = max(0.0, time.time() - document["renewed_unix_seconds"])
+    alive = age < STALE_SECONDS and not _is_dead_here(document)
+    return Holder(document["command"], document["host"], document["pid"], age, alive)
 
 
 @contextlib.contextmanager
@@ -66,16 +66,16 @@ def lease(
     on_lost: Callable[[str], None],
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> Iterator[None]:
-    """Holds a run's folder for this block.
+    """Holds the lease of a run's folder for this block.
 
     Args:
-        folder: RUN; need not be there yet.
-        command: As typed; whoever is refused is told it.
-        on_lost: Called once, on another thread, with a line that says who took the run over.
-        heartbeat_seconds: Between two signs of life.
+        folder: The folder of the run, which need not exist yet.
+        command: The command line, which is shown to other jobs that are refused.
+        on_lost: Called once, on another thread, with a line that says which job has taken over the run.
+        heartbeat_seconds: Seconds between two renewals of the lease.
 
     Raises:
-        LeaseError: Another job holds it.
+        LeaseError: Another job holds the run.
     """
     before = holder(folder)
     if before is not None and before.alive:
@@ -85,7 +85,11 @@ def lease(
     time.sleep(_SETTLE_SECONDS)
     if not mine.is_held():
         other = holder(folder)
-        raise LeaseError(_refusal(folder, other) if other else f"{folder.location}: another job has just ended here")
+        raise LeaseError(
+            _refusal(folder, other)
+            if other
+            else f"{folder.location}: another job has just ended on this run; try again"
+        )
     ended = threading.Event()
     thread = threading.Thread(target=_renew, args=(mine, ended, heartbeat_seconds, on_lost), name="lease", daemon=True)
     thread.start()
@@ -115,11 +119,11 @@ class _Lease:
         self.folder.write_json(LEASE, {**self._about, "renewed": renewed, "renewed_unix_seconds": now})
 
     def is_held(self) -> bool:
-        found = _read(self.folder)
-        return found is not None and found["token"] == self._about["token"]
+        document = _read(self.folder)
+        return document is not None and document["token"] == self._about["token"]
 
     def give_back(self) -> None:
-        with contextlib.suppress(StorageError):  # it becomes stale by itself
+        with contextlib.suppress(StorageError):  # a lease that stays behind becomes stale
             if self.is_held():
                 self.folder.delete(LEASE)
 
@@ -131,46 +135,46 @@ def _renew(mine: _Lease, ended: threading.Event, heartbeat_seconds: float, on_lo
             if held:
                 mine.write()
         except StorageError:
-            continue  # a storage that is away for long stops the job's own writing too
+            continue  # if the storage stays unreachable, the job's own writes fail too
         if not held:
             other = holder(mine.folder)
-            on_lost(f"{mine.folder.location}: taken over by {other or 'another job'}; this one ends")
+            on_lost(f"{mine.folder.location}: taken over by {other or 'another job'}; this job ends")
             return
 
 
 def _refusal(folder: Folder, other: Holder) -> str:
     return (
-        f"{folder.location}: is written by another job, {other}; stop that one first "
-        f"(after a machine was lost the run is free {STALE_SECONDS:.0f} s after the last sign of life)"
+        f"{folder.location}: another job is writing to this run, {other}; stop it first "
+        f"(if its machine was lost, the run is free {STALE_SECONDS:.0f} s after it was last active)"
     )
 
 
 def _read(folder: Folder) -> dict[str, Any] | None:
-    """The lease that lies there; one that is damaged counts as none."""
+    """The content of lease.json; None if it does not exist or is damaged."""
     try:
-        found = folder.read_json(LEASE)
+        document = folder.read_json(LEASE)
         return {
-            "token": str(found["token"]),
-            "command": str(found["command"]),
-            "host": str(found["host"]),
-            "boot": str(found["boot"]),
-            "pid": int(found["pid"]),
-            "pid_started": found["pid_started"],
-            "renewed_unix_seconds": float(found["renewed_unix_seconds"]),
+            "token": str(document["token"]),
+            "command": str(document["command"]),
+            "host": str(document["host"]),
+            "boot": str(document["boot"]),
+            "pid": int(document["pid"]),
+            "pid_started": document["pid_started"],
+            "renewed_unix_seconds": float(document["renewed_unix_seconds"]),
         }
     except (StorageError, KeyError, TypeError, ValueError):
         return None
 
 
-def _is_dead_here(found: dict[str, Any]) -> bool:
-    """Whether its process can be seen to be gone: it ran on this machine, and its number is free or another's."""
-    if (found["host"], found["boot"]) != (socket.gethostname(), _boot()):
+def _is_dead_here(document: dict[str, Any]) -> bool:
+    """Whether the holder ran on this machine and its process is gone: its id is free, or belongs to a newer process."""
+    if (document["host"], document["boot"]) != (socket.gethostname(), _boot()):
         return False
-    return _started(found["pid"]) != found["pid_started"]
+    return _started(document["pid"]) != document["pid_started"]
 
 
 def _boot() -> str:
-    """Tells one life of a machine, or container, from the next."""
+    """Identifies the current boot of the machine, or the current container."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -179,16 +183,16 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> float | None:
-    """When a process of this machine started, in clock ticks since boot; None where it is not there, or a zombie."""
+    """The start of a local process in clock ticks since boot; None if it does not exist or is a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None if Path("/proc/self").exists() or not _is_there(pid) else 0.0
+        return None if Path("/proc/self").exists() or not _exists(pid) else 0.0
     return None if fields[0] in "ZX" else float(fields[19])
 
 
-def _is_there(pid: int) -> bool:
-    """For machines without /proc."""
+def _exists(pid: int) -> bool:
+    """Whether a process exists, for machines without /proc."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

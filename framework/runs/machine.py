@@ -1,4 +1,4 @@
-"""Where a run runs and with what, for its run.json. Imports neither torch nor ray."""
+"""Facts about the machine and the installed packages, for run.json. Imports neither torch nor ray."""
 
 import importlib.metadata
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """Platform, processor, cores this process may use, memory in GiB, names of the GPUs."""
+    """The platform, the processor, the cores that this process may use, memory in GiB, and names of the GPUs."""
     return {
         "platform": platform.platform(),
         "processor": _processor(),
@@ -21,14 +21,14 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide what is computed; a missing one is left out."""
-    found = {"python": platform.python_version()}
+    """The versions of Python and of the packages that affect results; missing packages are left out."""
+    installed = {"python": platform.python_version()}
     for package in ("latentscape", "torch", "ray", "numpy"):
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _processor() -> str:
@@ -48,7 +48,7 @@ def _memory_gib() -> float | None:
 
 
 def _gpus() -> list[str]:
-    # Asking torch would start CUDA in this process, which then can no longer fork.
+    # Asking torch would initialise CUDA in this process, which could then no longer fork.
     program = shutil.which("nvidia-smi")
     if program is None:
         return []

@@ -1,4 +1,4 @@
-"""Which settings differ between a checkpoint and what is asked for, in words."""
+"""Describes how the settings of a checkpoint differ from the current ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 from framework.config.describe import default_of
 
 
-def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, str]:
-    """Dotted key -> `key: 0.0002 there, 0.001 here` for each that differs; one that is not named is at its default.
+def differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, str]:
+    """Dotted key -> `key: was 0.0002, is now 0.001` for each key that differs; missing keys have their defaults.
 
     >>> differences({}, {"optimizer.beta1": 0.0})
-    {'optimizer.beta1': 'optimizer.beta1: 0.5 there, 0.0 here'}
+    {'optimizer.beta1': 'optimizer.beta1: was 0.5, is now 0.0'}
     """
     lines = {}
-    for key in sorted({*there, *here}):
-        old, new = (learned.get(key, default_of(key)) for learned in (there, here))
+    for key in sorted({*saved, *current}):
+        old, new = (settings.get(key, default_of(key)) for settings in (saved, current))
         if old != new:
-            lines[key] = f"{key}: {_shown(old)} there, {_shown(new)} here"
+            lines[key] = f"{key}: was {_shown(old)}, is now {_shown(new)}"
     return lines
 
 

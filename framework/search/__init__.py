@@ -1,1 +1,1 @@
-"""What decides a search, from files and without Ray: the space, the sampler, early stopping and the leaderboard."""
+"""The decisions of a search, made from files and without Ray: space, sampler, early stopping, repeats, leaderboard."""

@@ -1,7 +1,7 @@
-"""Which trials are not worth going on with: asynchronous successive halving, and the median rule, by images seen.
+"""Rules that stop bad trials early: asynchronous successive halving and the median rule.
 
-Ray's own schedulers keep what they have seen in memory and count reports; these ask the ledger, so that a search that
-was killed goes on deciding as before, and count images. The tests hold them to Ray's decisions.
+Ray's own schedulers keep scores in memory and count reports. These rules read the trial registry, so a search that was
+killed decides as before when it resumes, and they count images seen. Tests check that they decide as Ray's do.
 """
 
 from collections.abc import Mapping
@@ -16,23 +16,24 @@ _MEDIAN_LEAST_TRIALS = 3
 
 
 class Rule(Protocol):
-    """Decides at an evaluation of a trial, which is the newest of its curve, whether that was its last."""
+    """Decides after each evaluation of a trial whether the trial is stopped."""
 
     def ends(self, trial: str, curves: Mapping[str, Curve]) -> bool:
-        """Whether the trial ends here; a pure function of all curves."""
+        """Whether to stop the trial at the last point of its curve; a pure function of all curves."""
         ...
 
 
 class SuccessiveHalving:
     """ASHA's stopping variant (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning").
 
-    At each rung, `grace_images` times a power of `reduction_factor`, a trial goes on if its best score so far is
-    within the best 1/`reduction_factor` of those that other trials had there; the first to come always does.
+    Rungs are at `grace_images` times the powers of `reduction_factor`. At each rung a trial continues if its best score
+    so far is within the best 1/`reduction_factor` of those that other trials had there. The first trial to reach a rung
+    always continues.
 
     Args:
-        grace_images: The first rung.
-        reduction_factor: One in so many goes on.
-        total_images: No rung lies at or past the end.
+        grace_images: Images seen at the first rung.
+        reduction_factor: One in this many trials continues.
+        total_images: Length of the training; all rungs are below it.
     """
 
     def __init__(self, *, grace_images: int, reduction_factor: int, total_images: int) -> None:
@@ -44,7 +45,7 @@ class SuccessiveHalving:
             rung *= reduction_factor
 
     def ends(self, trial: str, curves: Mapping[str, Curve]) -> bool:
-        """See Rule."""
+        """Whether the trial is stopped at the rung that it has just reached, if any."""
         curve = curves[trial]
         now, before = curve[-1][0], curve[-2][0] if len(curve) > 1 else 0
         rung = max((rung for rung in self._rungs if before < rung <= now), default=None)
@@ -52,28 +53,28 @@ class SuccessiveHalving:
             return False
         mine = _best_at(curve, rung)
         others = [_best_at(other, rung) for name, other in curves.items() if name != trial]
-        there = [score for score in others if score is not None]
-        if mine is None or not there:
+        scores = [score for score in others if score is not None]
+        if mine is None or not scores:
             return False
-        # of negated scores, as Ray's: a trial that ties with the cutoff is rounded the same way
-        return -mine < np.percentile(np.negative(there), (1 - 1 / self._factor) * 100)
+        # Scores are negated as in Ray, so that the percentile is rounded in the same way for a trial at the cutoff.
+        return -mine < np.percentile(np.negative(scores), (1 - 1 / self._factor) * 100)
 
 
 class MedianStopping:
     """The median rule (Golovin et al. 2017, "Google Vizier", 3.2.2).
 
-    A trial ends where its best score is worse than the median, over the other trials that have come as far, of the
-    mean of their scores up to there.
+    A trial is stopped if its best score is worse than the median of the mean scores of the other trials. Each mean is
+    taken over the scores up to the same number of images seen; trials that have not reached it do not count.
 
     Args:
-        grace_images: No trial ends before, and no earlier score counts.
+        grace_images: Trials are not stopped before this many images seen, and earlier scores of others do not count.
     """
 
     def __init__(self, *, grace_images: int) -> None:
         self._grace = grace_images
 
     def ends(self, trial: str, curves: Mapping[str, Curve]) -> bool:
-        """See Rule."""
+        """Whether the trial is worse than the median of the others."""
         now = curves[trial][-1][0]
         if now < self._grace:
             return False
@@ -88,7 +89,7 @@ class MedianStopping:
 
 
 def rule_of(experiment: Experiment) -> Rule | None:
-    """The rule that an experiment's `search.scheduler` names."""
+    """The rule that `search.scheduler` selects; None if trials are not stopped early."""
     search, total = experiment.search, experiment.training.total_images
     grace = search.grace_images or experiment.evaluation.every_images
     if search.scheduler == "median":
@@ -99,7 +100,7 @@ def rule_of(experiment: Experiment) -> Rule | None:
 
 
 def _best_at(curve: Curve, rung: int) -> float | None:
-    """The best score up to the first evaluation at or past a rung; None for a trial that has not come so far."""
+    """The best score up to the first evaluation at or after a rung; None if the trial has not reached it."""
     best = None
     for seen, score in curve:
         best = score if best is None else min(best, score)

@@ -1,4 +1,4 @@
-"""Ranks a run's trials from what lies in their folders, and says which checkpoint is the best of all."""
+"""Ranks the trials of a run from the files in their folders, and finds the best checkpoint of all."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from framework.search.repeats import rank
 
 
 def update_results(run: RunFolder) -> list[dict[str, Any]]:
-    """Writes leaderboard.csv and best.json, the best score of all trials; trials without a score come last.
+    """Writes leaderboard.csv, with trials without a score last, and best.json, the best score of all trials.
 
     Returns:
         The rows, best first.
@@ -35,7 +35,7 @@ def update_results(run: RunFolder) -> list[dict[str, Any]]:
 
 
 def _best(trial: TrialFolder) -> dict[str, Any]:
-    """The trial's best checkpoint as its store notes it: checkpoint, images_seen, value, score; {} before the first."""
+    """The content of the trial's best.json: checkpoint, images_seen, value, score; {} before the first score."""
     if not trial.checkpoints.exists("best.json"):
         return {}
     best = trial.checkpoints.read_json("best.json")

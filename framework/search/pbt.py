@@ -1,9 +1,9 @@
-"""Population based training (Jaderberg et al. 2017): weak trials go on from the checkpoints of strong ones.
+"""Population based training (Jaderberg et al. 2017): weak trials continue from the checkpoints of strong ones.
 
-All trials train to a common clock, the generation's end, and are scored there. Then each of the worst quarter takes
-the checkpoint of one of the best quarter and that one's learning rates, each times 0.8 or 1.25. What is decided
-follows from the scores and the seed alone, and is written down before it is done: a search that was killed half-way
-does the same.
+All trials train until the same number of images seen, the end of the generation, and are scored there. Then each of
+the worst trials (a quarter by default) takes the checkpoint and the learning rates of one of the best trials, with
+each learning rate multiplied by 0.8 or 1.25. The decisions depend only on the scores and the seed, and are written
+to a file before they are carried out, so a search that was killed in between does the same again.
 """
 
 import dataclasses
@@ -18,23 +18,23 @@ from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.saved import name_at
 from framework.config import Experiment
 from framework.runs import RunFolder
-from framework.search.registry import Entry, Ledger
+from framework.search.registry import TrialRecord, TrialRegistry
 
 POPULATION = "population.json"
-INTENT = "population-exploits.json"  # there only while a generation's exploits are being done
+INTENT = "population-exploits.json"  # exists only while the exploits of a generation are carried out
 _FACTORS = (0.8, 1.25)
 
 
 @dataclass(frozen=True)
 class Exploit:
-    """One trial takes over another's checkpoint.
+    """One trial continues from the checkpoint of another trial.
 
     Attributes:
-        trial: Who takes.
-        donor: From whom.
-        images_seen: The clock of both.
-        parameters: What the taker trains with from here on.
-        changed: Dotted key -> [before, after], of what the taker trained with.
+        trial: The trial that gets the checkpoint.
+        donor: The trial whose checkpoint is copied.
+        images_seen: Images seen at that checkpoint.
+        parameters: The new parameters of the trial.
+        changed: Dotted key -> [before, after] for each parameter of the trial that changes.
     """
 
     trial: str
@@ -45,31 +45,31 @@ class Exploit:
 
 
 def generation_ends(experiment: Experiment) -> list[int]:
-    """The clocks at which the population is compared, the last one being the end of the training."""
+    """Images seen at which the population is compared; the last one is the end of the training."""
     total = experiment.training.total_images
-    every = experiment.search.generation_images or experiment.evaluation.every_images
-    return [*range(every, total, every), total]
+    interval = experiment.search.generation_images or experiment.evaluation.every_images
+    return [*range(interval, total, interval), total]
 
 
 def decide(
-    entries: Sequence[Entry], *, end: int, space: Mapping[str, Mapping[str, Any]], quantile: float, seed: int
+    records: Sequence[TrialRecord], *, end: int, space: Mapping[str, Mapping[str, Any]], quantile: float, seed: int
 ) -> list[Exploit]:
-    """Who takes over from whom at a generation's end.
+    """Decides at the end of a generation which trials continue from the checkpoints of which others.
 
     Args:
-        entries: The population; each is judged by its newest score, one without any comes last.
-        end: The generation's.
-        space: `search.space`: a learning rate stays within its range.
-        quantile: Share of the population that is replaced, and share that is copied from.
-        seed: Of the choice of donors and factors; each trial and generation draws its own.
+        entries: The population, ranked by newest scores; trials without a score come last.
+        end: Images seen at the end of the generation.
+        space: `search.space`; a learning rate stays within its range.
+        quantile: The share of trials that are replaced, and the share that are copied from.
+        seed: Seed of the choice of donors and factors; each trial and generation has an independent draw.
     """
-    ranked = sorted(entries, key=lambda entry: (_newest_score(entry), entry.trial))
+    ranked = sorted(records, key=lambda record: (_newest_score(record), record.trial))
     count = min(math.ceil(len(ranked) * quantile), len(ranked) // 2)
     best, worst = ranked[:count], ranked[len(ranked) - count :]
-    numbers = {entry.trial: number for number, entry in enumerate(sorted(entries, key=lambda entry: entry.trial))}
-    found = []
-    for entry in sorted(worst, key=lambda entry: entry.trial):
-        random = np.random.default_rng([seed, end, numbers[entry.trial]])
+    numbers = {record.trial: number for number, record in enumerate(sorted(records, key=lambda record: record.trial))}
+    exploits = []
+    for record in sorted(worst, key=lambda record: record.trial):
+        random = np.random.default_rng([seed, end, numbers[record.trial]])
         donor = best[int(random.integers(len(best)))]
         if _newest_score(donor) == math.inf:
             continue
@@ -78,60 +78,60 @@ def decide(
             for key, value in donor.parameters.items()
         }
         changed = {
-            key: [entry.parameters[key], value] for key, value in parameters.items() if entry.parameters[key] != value
+            key: [record.parameters[key], value] for key, value in parameters.items() if record.parameters[key] != value
         }
-        found.append(Exploit(entry.trial, donor.trial, donor.images_seen, parameters, changed))
-    return found
+        exploits.append(Exploit(record.trial, donor.trial, donor.images_seen, parameters, changed))
+    return exploits
 
 
-def exploit(run: RunFolder, ledger: Ledger, *, end: int) -> list[Exploit]:
-    """Decides and does what a generation's end asks for; begun anew after a kill, it does the same.
+def exploit(run: RunFolder, registry: TrialRegistry, *, end: int) -> list[Exploit]:
+    """Decides and carries out the exploits at the end of a generation. Started again after a kill, it does the same.
 
     Returns:
-        What was done, for whoever tells it.
+        The exploits.
     """
     search = run.experiment.search
-    alive = [entry for entry in ledger.settings() if not entry.ended]
+    alive = [record for record in registry.settings() if not record.ended]
     intent = run.folder.read_json(INTENT) if run.folder.exists(INTENT) else {}
     if intent.get("end") != end:
-        made = decide(alive, end=end, space=search.space, quantile=search.quantile, seed=search.seed)
-        intent = {"end": end, "exploits": [dataclasses.asdict(one) for one in made]}
+        decided = decide(alive, end=end, space=search.space, quantile=search.quantile, seed=search.seed)
+        intent = {"end": end, "exploits": [dataclasses.asdict(each) for each in decided]}
         run.folder.write_json(INTENT, intent)
-    made = [Exploit(**one) for one in intent["exploits"]]
-    for one in made:
-        _take_over(run, one)
+    exploits = [Exploit(**each) for each in intent["exploits"]]
+    for each in exploits:
+        _carry_out(run, each)
     run.folder.write_json(POPULATION, {"images_seen": end})
     run.folder.delete(INTENT)
-    return made
+    return exploits
 
 
-def _take_over(run: RunFolder, one: Exploit) -> None:
-    """Checkpoint, then the line that tells of it, then the settings; each may have been done before."""
-    trial = run.trial(one.trial)
-    source = Checkpoint(run.trial(one.donor).checkpoints / name_at(one.images_seen))
-    CheckpointStore.adopt(trial.checkpoints, source, origin=f"trials/{one.donor}/checkpoints/{source.name}")
-    if one.images_seen not in [line["images_seen"] for line in trial.lineage()]:
+def _carry_out(run: RunFolder, exploit: Exploit) -> None:
+    """Copies the checkpoint, then adds the lineage line, then writes the parameters; skips steps already done."""
+    trial = run.trial(exploit.trial)
+    source = Checkpoint(run.trial(exploit.donor).checkpoints / name_at(exploit.images_seen))
+    CheckpointStore.adopt(trial.checkpoints, source, origin=f"trials/{exploit.donor}/checkpoints/{source.name}")
+    if exploit.images_seen not in [line["images_seen"] for line in trial.lineage()]:
         line = {
-            "images_seen": one.images_seen,
-            "from_trial": one.donor,
-            "from_images_seen": one.images_seen,
-            "changed": one.changed,
+            "images_seen": exploit.images_seen,
+            "from_trial": exploit.donor,
+            "from_images_seen": exploit.images_seen,
+            "changed": exploit.changed,
         }
         trial.append_lineage(line)
-    trial.write_params(one.parameters)
+    trial.write_params(exploit.parameters)
 
 
 def compared_until(run: RunFolder) -> int:
-    """The clock of the last generation's end whose exploits were all done; 0 before the first."""
+    """Images seen at the end of the last generation whose exploits were all carried out; 0 before the first."""
     return int(run.folder.read_json(POPULATION)["images_seen"]) if run.folder.exists(POPULATION) else 0
 
 
-def _newest_score(entry: Entry) -> float:
-    return entry.curve[-1][1] if entry.curve and math.isfinite(entry.curve[-1][1]) else math.inf
+def _newest_score(record: TrialRecord) -> float:
+    return record.curve[-1][1] if record.curve and math.isfinite(record.curve[-1][1]) else math.inf
 
 
 def _mutated(value: Any, spec: Mapping[str, Any], *, factor: float) -> Any:
-    """A learning rate times a factor within the range of its key; of a choice, the neighbour on that side."""
+    """A learning rate times a factor, limited to the range of its key; for a choice, the next value up or down."""
     name, arguments = next(iter(spec.items()))
     if name in ("choice", "grid"):
         ordered = sorted(arguments)

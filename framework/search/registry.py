@@ -1,7 +1,7 @@
-"""What a search knows of its trials: their settings, states and scores, read from RUN and kept up while it runs.
+"""The trial registry of a search: settings, states and scores of trials, read from RUN and updated while it runs.
 
-RUN is the truth. Whatever decides (samplers, early ending, repeats) asks the ledger, so a search that was killed
-decides after its restart as if it had never stopped.
+All decisions (samplers, early stopping, repeats) are made from the registry, and RUN has everything that it holds. So a
+search that was killed decides after a restart as if it had never stopped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,21 @@ from framework.runs import RunFolder, TrialFolder
 from framework.runs.trial import ENDED
 
 Curve = Sequence[tuple[int, float]]
-"""(images seen, score) of each evaluation of a trial, oldest first; as a cost, so that lower is better."""
+"""(images seen, cost) of each evaluation of a trial, oldest first. A cost is the score, negated if higher is better."""
 
 
 @dataclass
-class Entry:
+class TrialRecord:
     """One trial.
 
     Attributes:
-        trial: Its name, the folder in RUN/trials.
+        trial: Its name, which is its folder in RUN/trials.
         parameters: The searched keys with their values.
-        state: pending, running, interrupted, waiting (for the others of its population), finished, stopped, failed.
-        curve: Its scores so far.
-        images_seen: Its clock at its newest report.
+        state: pending, running, interrupted, waiting (for the others of its population), finished, stopped or failed.
+        curve: Its scores so far, as costs.
+        images_seen: Images seen at its newest report.
         repeat_of: For a repeat with another seed, the trial whose setting it repeats.
-        total_images: Where it ends, if not at `training.total_images`.
+        total_images: Its length, if it differs from `training.total_images`.
     """
 
     trial: str
@@ -40,65 +40,65 @@ class Entry:
 
     @property
     def ended(self) -> bool:
-        """Whether it is not gone on with."""
+        """Whether it will not be resumed: it has finished, was stopped or has failed."""
         return self.state in ENDED
 
     @property
     def best(self) -> float | None:
-        """Its best evaluation, which is what it is judged by."""
+        """The cost of its best evaluation, by which trials are ranked; None without one."""
         return min((score for _, score in self.curve), default=None)
 
 
-class Ledger:
+class TrialRegistry:
     """The trials of a run, in the order of their numbers."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._entries = {entry.trial: entry for entry in entries}
+    def __init__(self, records: Sequence[TrialRecord]) -> None:
+        self._records = {record.trial: record for record in records}
 
     @classmethod
-    def of(cls, run: RunFolder) -> "Ledger":
-        """As the run's folder has it."""
-        return cls([_entry(trial) for trial in run.trials()])
+    def of(cls, run: RunFolder) -> "TrialRegistry":
+        """The registry of a run, read from its folder."""
+        return cls([_record_of(trial) for trial in run.trials()])
 
-    def __getitem__(self, trial: str) -> Entry:
-        return self._entries[trial]
+    def __getitem__(self, trial: str) -> TrialRecord:
+        return self._records[trial]
 
-    def settings(self) -> list[Entry]:
-        """One entry a setting: trials that repeat none."""
-        return [entry for entry in self._entries.values() if entry.repeat_of is None]
+    def settings(self) -> list[TrialRecord]:
+        """One record per setting: all trials except repeats."""
+        return [record for record in self._records.values() if record.repeat_of is None]
 
-    def repeats(self, of: str) -> list[Entry]:
+    def repeats(self, of: str) -> list[TrialRecord]:
         """The repeats of a trial's setting."""
-        return [entry for entry in self._entries.values() if entry.repeat_of == of]
+        return [record for record in self._records.values() if record.repeat_of == of]
 
-    def open_ones(self) -> list[Entry]:
-        """Trials that have not ended, repeats too."""
-        return [entry for entry in self._entries.values() if not entry.ended]
+    def unfinished(self) -> list[TrialRecord]:
+        """All trials that have not ended, including repeats."""
+        return [record for record in self._records.values() if not record.ended]
 
     def curves(self) -> Mapping[str, Curve]:
-        """The scores of every setting's first trial; repeats are not part of the search."""
-        return {entry.trial: entry.curve for entry in self.settings()}
+        """The curves of all settings; repeats take no part in the search."""
+        return {record.trial: record.curve for record in self.settings()}
 
-    def add(self, entry: Entry) -> None:
-        """A trial that is new."""
-        self._entries[entry.trial] = entry
+    def add(self, record: TrialRecord) -> None:
+        """Adds a new trial."""
+        self._records[record.trial] = record
 
     def note_score(self, trial: str, images_seen: int, score: float) -> None:
-        """An evaluation, as a cost; what a life that was lost had scored from this clock on is forgotten."""
-        entry = self._entries[trial]
-        entry.images_seen = images_seen
-        entry.curve[:] = [point for point in entry.curve if point[0] < images_seen]
-        entry.curve.append((images_seen, score))
+        """Adds an evaluation, as a cost. Later ones, which an interrupted training had made, are removed."""
+        record = self._records[trial]
+        record.images_seen = images_seen
+        record.curve[:] = [point for point in record.curve if point[0] < images_seen]
+        record.curve.append((images_seen, score))
 
 
-def _entry(folder: TrialFolder) -> Entry:
+def _record_of(folder: TrialFolder) -> TrialRecord:
     metrics = folder.metrics()
     curve = [
         (int(row["images_seen"]), cost(row["score"]["metric"], float(row["score"]["value"])))
         for row in metrics
         if row.get("score") and row["score"].get("value") is not None
     ]
-    return Entry(
+    return TrialRecord(
         folder.id,
         folder.params,
         state=str(folder.state.get("state", "pending")),
@@ -109,7 +109,7 @@ def _entry(folder: TrialFolder) -> Entry:
 
 
 def repeated_by(trial: str) -> str | None:
-    """The trial whose setting a repeat repeats, as its name says; None for a trial that is no repeat.
+    """The trial whose setting a repeat repeats, from its name; None for a trial that is not a repeat.
 
     >>> repeated_by("003-4a79-seed1"), repeated_by("003-4a79")
     ('003-4a79', None)

@@ -1,4 +1,4 @@
-"""Repeats: the settings that ended best, trained again with other seeds, and what of their differences is noise."""
+"""Repeats: the best settings trained again with other seeds, and which differences between settings are noise."""
 
 import dataclasses
 import math
@@ -10,27 +10,27 @@ from scipy import stats
 
 from framework.config import Experiment
 from framework.metrics import cost
-from framework.search.registry import Entry, Ledger
+from framework.search.registry import TrialRecord, TrialRegistry
 
 NOISE_LEVEL = 0.05
-"""A difference is within the noise where a t test at this level does not tell it from none."""
+"""Level of the t test. A difference that is not significant at this level counts as noise."""
 
 
-def repeats_due(experiment: Experiment, ledger: Ledger) -> list[Entry]:
-    """The repeats that the settings ended best still want, one for each further seed, to the same images seen."""
+def repeats_due(experiment: Experiment, registry: TrialRegistry) -> list[TrialRecord]:
+    """The repeats of the best settings that have not ended, one for each further seed and of the same length."""
     search = experiment.search
     ranked = sorted(
-        (entry for entry in ledger.settings() if entry.ended and entry.best is not None),
-        key=lambda entry: (entry.best, entry.trial),
+        (record for record in registry.settings() if record.ended and record.best is not None),
+        key=lambda record: (record.best, record.trial),
     )
     due = []
-    for entry in ranked[: search.repeat_best] if search.seeds > 1 else []:
-        known = {repeat.trial: repeat for repeat in ledger.repeats(entry.trial)}
+    for record in ranked[: search.repeat_best] if search.seeds > 1 else []:
+        known = {repeat.trial: repeat for repeat in registry.repeats(record.trial)}
         for seed in range(experiment.seed + 1, experiment.seed + search.seeds):
-            name = f"{entry.trial}-seed{seed}"
-            repeat = known.get(name) or Entry(name, {**entry.parameters, "seed": seed}, repeat_of=entry.trial)
+            name = f"{record.trial}-seed{seed}"
+            repeat = known.get(name) or TrialRecord(name, {**record.parameters, "seed": seed}, repeat_of=record.trial)
             if not repeat.ended:
-                due.append(dataclasses.replace(repeat, total_images=entry.images_seen))
+                due.append(dataclasses.replace(repeat, total_images=record.images_seen))
     return due
 
 
@@ -42,25 +42,25 @@ class Spread:
 
     @property
     def mean(self) -> float:
-        """Their mean."""
+        """The mean of the scores."""
         return math.fsum(self.scores) / len(self.scores)
 
     @property
     def sd(self) -> float | None:
-        """Their standard deviation, by n − 1; None for one score."""
+        """The standard deviation of the scores (divisor n − 1); None for a single score."""
         if len(self.scores) < 2:
             return None
         return math.sqrt(math.fsum((score - self.mean) ** 2 for score in self.scores) / (len(self.scores) - 1))
 
 
 def within_noise(first: Spread, spreads: Mapping[str, Spread]) -> dict[str, bool]:
-    """Which settings' means cannot be told from the first one's.
+    """Which settings do not differ significantly from the first one in their means.
 
-    The noise is the standard deviation pooled over all settings that were repeated, and the test is Student's, at
-    NOISE_LEVEL, two-sided (Fisher's least significant difference). A setting with one seed is held to it too.
+    The noise is the standard deviation pooled over all repeated settings. The test is a two-sided t test at NOISE_LEVEL
+    (Fisher's least significant difference). It is also applied to settings with a single seed.
 
     Returns:
-        One entry a setting; {} where nothing was repeated.
+        One entry per setting; {} if no setting was repeated.
     """
     freedom = sum(len(spread.scores) - 1 for spread in spreads.values())
     if freedom == 0:
@@ -77,16 +77,16 @@ def within_noise(first: Spread, spreads: Mapping[str, Spread]) -> dict[str, bool
 
 
 def rank(rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str], *, metric: str) -> list[dict[str, Any]]:
-    """Ranks the rows of a leaderboard, in place, and gives them in order.
+    """Sets the rank of each row of a leaderboard, in place, and returns the rows in order.
 
-    Repeated settings come first, by the mean over their seeds, each with its repeats under it; the rest follows by
-    its own score, trials without one last. Where there are repeats, a setting's row says `seeds`, `score_mean`,
-    `score_sd` and whether it is `within_noise` of the first.
+    Repeated settings come first, ordered by the mean over their seeds, each followed by its repeats. The other settings
+    follow, ordered by their score, with those without a score last. If there are repeats, the row of a setting gets the
+    keys `seeds`, `score_mean`, `score_sd` and `within_noise`, which compares it with the first.
 
     Args:
-        rows: With `trial` and `score` each.
+        rows: The rows; each has `trial` and `score`.
         repeat_of: Repeat -> the trial whose setting it repeats.
-        metric: What the score is.
+        metric: The metric of the scores.
     """
     by_trial = {row["trial"]: row for row in rows}
     members = {row["trial"]: [row] for row in rows if row["trial"] not in repeat_of}
@@ -99,12 +99,12 @@ def rank(rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str], *, metric
     }
     repeated = {trial for trial, spread in spreads.items() if len(spread.scores) > 1}
 
-    def place(trial: str) -> tuple:
+    def order(trial: str) -> tuple:
         spread = spreads[trial]
         mean = cost(metric, spread.mean) if spread.scores else 0.0
         return (trial not in repeated, not spread.scores, mean, trial)
 
-    ordered = sorted(members, key=place)
+    ordered = sorted(members, key=order)
     if repeated:
         scored = {trial: spread for trial, spread in spreads.items() if spread.scores}
         noise = within_noise(spreads[ordered[0]], scored)
@@ -116,9 +116,9 @@ def rank(rows: Sequence[dict[str, Any]], repeat_of: Mapping[str, str], *, metric
                 "score_sd": spread.sd,
                 "within_noise": "yes" if noise.get(trial) else "no" if spread.scores else None,
             }
-    found = []
-    for place_number, trial in enumerate(ordered, start=1):
+    ranked = []
+    for number, trial in enumerate(ordered, start=1):
         for row in sorted(members[trial], key=lambda row: (row["trial"] != trial, row["trial"])):
-            row["rank"] = place_number
-            found.append(row)
-    return found
+            row["rank"] = number
+            ranked.append(row)
+    return ranked

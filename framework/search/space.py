@@ -1,4 +1,4 @@
-"""The settings a search tries: drawn from `search.space`, each a pure function of the seed and its number."""
+"""The settings of a search, drawn from `search.space`; each is a pure function of the seed and its number."""
 
 import hashlib
 import itertools
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from framework.config import Experiment, known_keys, with_overrides
+from framework.config import RENAMED, Experiment, known_keys, with_overrides
 from framework.errors import ConfigError
 
 MUTABLE = ("optimizer.generator_lr", "optimizer.discriminator_lr")
-"""What may change within a training: nothing that the shapes of a checkpoint hang on."""
+"""The keys that may change during a training, because no shape in a checkpoint depends on them."""
 
 _DISTRIBUTIONS = ("loguniform", "uniform", "randint", "choice", "grid")
 _SEARCHABLE = ("model.", "objective.", "optimizer.", "training.", "data.horizontal_flip", "seed")
@@ -22,46 +22,46 @@ _SEARCHABLE = ("model.", "objective.", "optimizer.", "training.", "data.horizont
 
 @dataclass(frozen=True)
 class Setting:
-    """One trial to run: its identity and the dotted overrides that make it."""
+    """The setting of one trial: the trial's name, and the dotted keys with their values."""
 
     trial: str
     parameters: dict[str, Any]
 
 
 def settings(experiment: Experiment) -> list[Setting]:
-    """Every setting of the search, in order; raising `search.trials` later only adds to the end.
+    """All settings of the search, in order. A higher `search.trials` only adds settings at the end.
 
-    Grid values are crossed with `search.trials` draws of the rest, as Ray Tune does it.
+    Each combination of grid values is tried with `search.trials` draws of the other keys, as in Ray Tune.
 
     Raises:
-        ConfigError: The space has an unknown key, a range upside down or a value that the schema refuses.
+        ConfigError: The space has an unknown key, an empty range or a value that the schema refuses.
     """
     check_space(experiment)
     space = experiment.search.space
     grids = {key: spec["grid"] for key, spec in space.items() if "grid" in spec}
     drawn = {key: spec for key, spec in space.items() if "grid" not in spec}
-    found = []
+    result: list[Setting] = []
     for draw in range(experiment.search.trials):
         sampled = {key: _draw(spec, experiment.search.seed, draw, key) for key, spec in drawn.items()}
         for combination in itertools.product(*grids.values()):
             parameters = {key: (sampled | dict(zip(grids, combination, strict=True)))[key] for key in space}
-            found.append(Setting(identity(len(found), parameters), parameters))
-    return found
+            result.append(Setting(identity(len(result), parameters), parameters))
+    return result
 
 
 def number_of_settings(experiment: Experiment) -> int:
-    """How many settings a search tries: `search.trials` for each combination of grid values."""
+    """The number of settings: `search.trials` for each combination of grid values."""
     grids = [len(spec["grid"]) for spec in experiment.search.space.values() if "grid" in spec]
     return experiment.search.trials * math.prod(grids)
 
 
 def check_space(experiment: Experiment) -> None:
-    """Refuses a space that could yield a setting the schema refuses; all faults together."""
+    """Raises a ConfigError with all faults if the space could give an invalid setting."""
     search = experiment.search
     faults = [fault for key, spec in search.space.items() for fault in _faults(experiment, key, spec)]
     if search.sampler == "optuna":
         grids = [key for key, spec in search.space.items() if "grid" in spec]
-        faults += [f"search.space.{key}: optuna takes no grid, say choice" for key in grids]
+        faults += [f"search.space.{key}: optuna does not support grid; use choice" for key in grids]
         if not search.space:
             faults.append("search.sampler: optuna has nothing to sample; search.space is empty")
     if search.scheduler == "pbt":
@@ -71,9 +71,9 @@ def check_space(experiment: Experiment) -> None:
             if key not in MUTABLE
         ]
         if not search.space or number_of_settings(experiment) < 2:
-            faults.append("search.scheduler: pbt wants a population: two trials at least, and learning rates to vary")
+            faults.append("search.scheduler: pbt needs at least two trials, and learning rates to vary")
         if search.seeds > 1:
-            faults.append("search.seeds: pbt's trials change their settings on the way, so none can be repeated")
+            faults.append("search.seeds: pbt changes the settings of its trials, so they cannot be repeated")
     if search.seeds > 1 and "seed" in search.space:
         faults.append("search.space.seed: cannot be searched while search.seeds repeats trials with other seeds")
     if faults:
@@ -82,19 +82,19 @@ def check_space(experiment: Experiment) -> None:
 
 def _faults(experiment: Experiment, key: str, spec: dict[str, Any]) -> Iterator[str]:
     where = f"search.space.{key}"
-    if key not in set(known_keys()):
+    if key not in {*known_keys(), *RENAMED}:
         try:
             with_overrides(experiment, {key: None})
-        except ConfigError as fault:  # says the nearest known key
+        except ConfigError as fault:  # its message suggests the nearest known key
             yield f"search.space.{fault.faults[0]}"
         else:
             yield f"{where}: unknown key"
         return
     if not key.startswith(_SEARCHABLE):
-        yield f"{where}: cannot be searched; what is learned can: {', '.join(name.rstrip('.') for name in _SEARCHABLE)}"
+        yield f"{where}: cannot be searched; allowed are {', '.join(name.rstrip('.') for name in _SEARCHABLE)}"
         return
     if len(spec) != 1 or next(iter(spec)) not in _DISTRIBUTIONS:
-        yield f"{where}: wants one of {', '.join(_DISTRIBUTIONS)}, not {json.dumps(spec, default=str)}"
+        yield f"{where}: must be one of {', '.join(_DISTRIBUTIONS)}, not {json.dumps(spec, default=str)}"
         return
     name, arguments = next(iter(spec.items()))
     fault = _shape_fault(name, arguments)
@@ -111,20 +111,20 @@ def _faults(experiment: Experiment, key: str, spec: dict[str, Any]) -> Iterator[
 
 def _shape_fault(name: str, arguments: Any) -> str | None:
     if not isinstance(arguments, list) or not arguments:
-        return "wants a list"
+        return "must be a list"
     if name in ("choice", "grid"):
         return None
     kinds = int if name == "randint" else (int, float)
     if len(arguments) != 2 or not all(isinstance(end, kinds) and not isinstance(end, bool) for end in arguments):
-        return f"wants [low, high] of {'whole ' if name == 'randint' else ''}numbers"
+        return f"must be [low, high], two {'whole ' if name == 'randint' else ''}numbers"
     low, high = arguments
     if low >= high:
-        return "wants low below high"
-    return "wants low above 0" if name == "loguniform" and low <= 0 else None
+        return "must have low below high"
+    return "must have low above 0" if name == "loguniform" and low <= 0 else None
 
 
 def _draw(spec: dict[str, Any], seed: int, draw: int, key: str) -> Any:
-    """A value; depends on the seed, the draw's number and the key alone, so keys can be added without moving others."""
+    """A value that depends only on seed, draw and key, so adding a key does not change the values of others."""
     word = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big")
     random = np.random.default_rng([seed, draw, word])
     name, arguments = next(iter(spec.items()))
@@ -138,7 +138,7 @@ def _draw(spec: dict[str, Any], seed: int, draw: int, key: str) -> Any:
 
 
 def rounded(value: float) -> float:
-    """Four digits say all there is to say of a learning rate.
+    """Rounds to four significant digits, which are enough for a learning rate.
 
     >>> rounded(0.000123456)
     0.0001235
@@ -147,7 +147,7 @@ def rounded(value: float) -> float:
 
 
 def identity(number: int, parameters: dict[str, Any]) -> str:
-    """A trial's name: its number, and four digits that tell its settings.
+    """A trial's name: its number, and four digits of a digest of its settings.
 
     >>> identity(3, {"model.latent_size": 64})
     '003-f08a'

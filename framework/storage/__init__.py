@@ -1,4 +1,4 @@
-"""The one door to files that last: a folder here, or one that `pyarrow.fs` opens by its URI."""
+"""Access to persistent files: local folders, and folders that `pyarrow.fs` opens by their URI."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ from framework.storage.local import LocalFolder
 
 
 def open_folder(location: str | Path) -> Folder:
-    """The folder at a local path or a URI; it need not be there yet.
+    """Opens the folder at a local path or a URI; it need not exist yet.
 
     Args:
-        location: A path (`~` is the home folder), `file://…`, or what pyarrow opens:
-            `s3://bucket/key?endpoint_override=host:port&scheme=http`, `gs://bucket/key`, …
+        location: A path (`~` is the home folder), `file://…`, or a URI that pyarrow supports, such as
+            `s3://bucket/key?endpoint_override=host:port&scheme=http` or `gs://bucket/key`.
 
     Raises:
-        StorageError: The URI is none that pyarrow opens, or its storage cannot be reached.
+        StorageError: pyarrow does not support the URI, or its storage cannot be reached.
     """
     text = str(location)
     if is_uri(text) and not text.startswith("file://"):
-        from framework.storage.remote import RemoteFolder  # pyarrow, only where it is needed
+        from framework.storage.remote import RemoteFolder  # imported here, because pyarrow is slow to import
 
         return RemoteFolder(text)
     return LocalFolder.at(text)

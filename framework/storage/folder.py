@@ -1,4 +1,4 @@
-"""What every folder can do, wherever it lies."""
+"""The interface of local and remote folders."""
 
 import json
 import re
@@ -14,15 +14,15 @@ from framework.errors import StorageError
 if TYPE_CHECKING:
     from pyarrow import fs
 
-# Whatever is being written bears this name first; `list` and `files` never show it.
+# Prefix of files that are being written; `list` and `files` do not show them.
 TEMPORARY = ".tmp-"
 
-# The method `list` hides the type of that name within the class.
+# Within the class, the method `list` hides the type of that name.
 Names = list[str]
 
 
 def is_uri(location: str) -> bool:
-    """Whether a location names its scheme.
+    """Whether a location starts with a scheme.
 
     >>> is_uri("s3://bucket/runs"), is_uri("./runs"), is_uri("~/a:b")
     (True, False, False)
@@ -31,9 +31,9 @@ def is_uri(location: str) -> bool:
 
 
 class Folder(ABC):
-    """A place for files, told by its `location`: an absolute path, or the URI.
+    """A folder for files, identified by its `location`: an absolute path or a URI.
 
-    Names are relative and may contain "/". Writing a file is atomic: it is there whole or not at all.
+    Names are relative and may contain "/". Writing a file is atomic: the file is complete or does not exist.
     """
 
     location: str
@@ -42,91 +42,103 @@ class Folder(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """The last step of the location."""
+        """The last part of the location."""
 
     @property
     @abstractmethod
     def parent(self) -> "Folder":
-        """The folder that holds this one."""
+        """The folder that contains this one."""
 
     @abstractmethod
     def arrow(self) -> "tuple[fs.FileSystem, str]":
-        """What pyarrow calls this folder, for libraries that want it so: a file system and a path in it."""
+        """This folder for libraries that use pyarrow: a file system and a path in it."""
 
     @abstractmethod
     def __truediv__(self, name: str) -> "Folder":
-        """The folder `name` within this one."""
+        """The folder `name` in this one."""
 
     @abstractmethod
     def exists(self, name: str = "") -> bool:
-        """Whether there is such a file or folder."""
+        """Whether the file or folder exists."""
 
     @abstractmethod
     def read_bytes(self, name: str) -> bytes:
-        """A file's content; StorageError where it is missing or cannot be read."""
+        """The content of a file.
+
+        Raises:
+            StorageError: The file is missing or cannot be read.
+        """
 
     @abstractmethod
     def write_bytes(self, name: str, data: bytes) -> None:
-        """Put a whole file there at once, with the folders above it."""
+        """Writes a file atomically, and creates missing folders."""
 
     @abstractmethod
     def append_text(self, name: str, text: str) -> None:
-        """Add to a file's end; for one writer (remotely the file is written anew)."""
+        """Appends text to a file, for a single writer; a remote file is written again as a whole."""
 
     @abstractmethod
     def list(self) -> Names:
-        """Sorted names of what lies directly in it; empty where the folder is not there."""
+        """Sorted names of the files and folders directly in this folder; empty if it does not exist."""
 
     @abstractmethod
     def files(self) -> Names:
-        """Sorted relative paths of all files below it."""
+        """Sorted relative paths of all files in this folder and its subfolders."""
 
     @abstractmethod
     def delete(self, name: str = "") -> None:
-        """Remove a file or a tree; nothing happens where there is none."""
+        """Deletes a file or a folder with its content, if it exists."""
 
     @abstractmethod
     def sweep(self) -> None:
-        """Remove what killed writers left half-written directly in it. Only for its one writer."""
+        """Deletes incomplete files of killed writers directly in this folder; call it only from its single writer."""
 
     @abstractmethod
     def local_copy(self) -> Path:
-        """Itself where it is local, else a copy that lives as long as this process (only changes are fetched)."""
+        """The path of this folder, or of a local copy that exists until the process ends; only changes are fetched."""
 
     @abstractmethod
     def staged(self, *, last: str | None = None) -> AbstractContextManager[Path]:
-        """An empty local folder to fill; when the block ends well, this folder is what was put there.
+        """Yields an empty local folder, whose content replaces this folder when the block ends without an exception.
 
-        Locally all of it appears by one rename. Remotely the files are sent one by one, the one called `last`
-        at the end, so that it says that the others are there. A block that raises changes nothing.
+        A local folder is replaced by one rename. To a remote folder the files are sent one by one, the file `last` at
+        the end, so that its presence shows that the others are complete.
         """
 
     @abstractmethod
     def upload(self, source: Path, *, last: str | None = None) -> None:
-        """Make this folder a copy of a local one, as `staged` does."""
+        """Replaces this folder by a copy of a local one, as `staged` does."""
 
     def read_text(self, name: str) -> str:
-        """A file's content as UTF-8."""
+        """The content of a UTF-8 text file.
+
+        Raises:
+            StorageError: The file is missing, cannot be read, or is not UTF-8.
+        """
         data = self.read_bytes(name)
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as fault:
-            raise StorageError(f"{self._place(name)}: is no UTF-8 text ({fault})") from None
+            raise StorageError(f"{self._place(name)}: is not UTF-8 text ({fault})") from None
 
     def read_json(self, name: str) -> Any:
-        """A JSON file's content."""
+        """The content of a JSON file.
+
+        Raises:
+            StorageError: The file is missing, cannot be read, or is not JSON.
+        """
         text = self.read_text(name)
         try:
             return json.loads(text)
         except ValueError as fault:
-            raise StorageError(f"{self._place(name)}: is no JSON ({fault})") from None
+            raise StorageError(f"{self._place(name)}: is not JSON ({fault})") from None
 
     def write_text(self, name: str, text: str) -> None:
-        """As write_bytes, in UTF-8."""
+        """Writes a UTF-8 text file atomically."""
         self.write_bytes(name, text.encode("utf-8"))
 
     def write_json(self, name: str, value: Any) -> None:
-        """As write_text; NaN is refused, since it is no JSON."""
+        """Writes a JSON file atomically; raises ValueError for NaN, which JSON does not have."""
         self.write_text(name, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def __eq__(self, other: object) -> bool:
@@ -146,25 +158,30 @@ class Folder(ABC):
 
 
 def checked(name: str) -> str:
-    """A relative name that stays within its folder.
+    """Checks that a name is relative and stays within its folder.
 
     Raises:
-        StorageError: It is empty, absolute, or leads out of the folder.
+        StorageError: The name is empty, absolute, or contains "..".
     """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise StorageError(f"{name!r}: wants a relative name without '..'")
+        raise StorageError(f"{name!r}: must be a relative name without '..'")
     return str(path)
 
 
 def temporary_name(name: str) -> str:
-    """A name beside `name` that nobody else has."""
+    """A unique temporary name for a file that will be renamed to `name`."""
     return f"{TEMPORARY}{name}-{secrets.token_hex(4)}"
 
 
 @contextmanager
 def told(location: str, action: str, *faults: type[Exception]) -> Iterator[None]:
-    """Turn the storage's own exceptions into one line that names the location."""
+    """Turns exceptions of the storage into a `StorageError` of one line with the location.
+
+    Args:
+        action: What cannot be done, as a participle: "read", "written".
+        faults: Exceptions to convert, in addition to OSError.
+    """
     try:
         yield
     except (OSError, *faults) as fault:

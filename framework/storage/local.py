@@ -1,4 +1,4 @@
-"""A folder of this machine, or of a mount that several share."""
+"""A folder on this machine or on a shared mount."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LocalFolder(Folder):
-    """Files under one path. A file appears by `os.replace` after its content has reached the disk."""
+    """A folder at a path. A file is renamed to its name after its content has been written to the disk."""
 
     is_local = True
 
@@ -26,44 +26,44 @@ class LocalFolder(Folder):
 
     @classmethod
     def at(cls, location: str) -> "LocalFolder":
-        """From a path or a `file://` URI; `~` is expanded, symbolic links stay as they are."""
+        """Opens a path or a `file://` URI; `~` is expanded, and symbolic links are not resolved."""
         if location.startswith("file://"):
             location = unquote(urlsplit(location).path)
-        with told(location, "used as a folder", RuntimeError):  # RuntimeError: ~name without such a user
+        with told(location, "used as a folder", RuntimeError):  # expanduser raises it for the ~name of no user
             return cls(Path(os.path.abspath(Path(location).expanduser())))  # noqa: PTH100 - resolve() would follow links
 
     @property
     def name(self) -> str:
-        """See Folder."""
+        """The last part of the path."""
         return self._path.name
 
     @property
     def parent(self) -> "LocalFolder":
-        """See Folder."""
+        """The folder that contains this one."""
         return LocalFolder(self._path.parent)
 
     def arrow(self) -> "tuple[fs.FileSystem, str]":
-        """See Folder."""
+        """The local file system of pyarrow and the path."""
         from pyarrow import fs
 
         return fs.LocalFileSystem(), self.location
 
     def __truediv__(self, name: str) -> "LocalFolder":
-        """See Folder."""
+        """The folder `name` in this one."""
         return LocalFolder(self._path / checked(name))
 
     def exists(self, name: str = "") -> bool:
-        """See Folder."""
+        """Whether the file or folder exists."""
         return self._at(name).exists()
 
     def read_bytes(self, name: str) -> bytes:
-        """See Folder."""
+        """The content of a file."""
         path = self._at(name)
         with told(str(path), "read"):
             return path.read_bytes()
 
     def write_bytes(self, name: str, data: bytes) -> None:
-        """See Folder."""
+        """Writes a temporary file, syncs it to the disk, and renames it."""
         path = self._at(name)
         temporary = path.with_name(temporary_name(path.name))
         with told(str(path), "written"):
@@ -80,7 +80,7 @@ class LocalFolder(Folder):
             _sync(path.parent)
 
     def append_text(self, name: str, text: str) -> None:
-        """See Folder. One write, so that lines of several writers do not mix."""
+        """Appends text with a single write, so that lines of several writers do not mix."""
         path = self._at(name)
         with told(str(path), "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,25 +88,25 @@ class LocalFolder(Folder):
                 file.write(text.encode("utf-8"))
 
     def list(self) -> Names:
-        """See Folder."""
+        """Sorted names of the files and folders directly in this folder."""
         return sorted(entry.name for entry in self._entries() if not entry.name.startswith(TEMPORARY))
 
     def files(self) -> Names:
-        """See Folder."""
-        found = []
+        """Sorted relative paths of all files in this folder and its subfolders."""
+        paths = []
         with told(self.location, "listed"):
             for folder, folders, names in os.walk(self._path):
                 folders[:] = [name for name in folders if not name.startswith(TEMPORARY)]
-                here = Path(folder).relative_to(self._path)
-                found += [(here / name).as_posix() for name in names if not name.startswith(TEMPORARY)]
-        return sorted(found)
+                relative = Path(folder).relative_to(self._path)
+                paths += [(relative / name).as_posix() for name in names if not name.startswith(TEMPORARY)]
+        return sorted(paths)
 
     def delete(self, name: str = "") -> None:
-        """See Folder."""
+        """Deletes a file or a folder with its content, if it exists."""
         path = self._at(name)
         with told(str(path), "deleted"):
             if path.is_dir() and not path.is_symlink():
-                # Out of sight by one rename first: who is killed half-way leaves no half folder behind.
+                # Renamed first, so that a process killed in between does not leave an incomplete folder.
                 doomed = path.with_name(temporary_name(path.name))
                 path.rename(doomed)
                 shutil.rmtree(doomed)
@@ -114,18 +114,18 @@ class LocalFolder(Folder):
                 path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """See Folder."""
+        """Deletes temporary files and folders directly in this folder."""
         for entry in self._entries():
             if entry.name.startswith(TEMPORARY):
                 shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
 
     def local_copy(self) -> Path:
-        """See Folder."""
+        """The path itself."""
         return self._path
 
     @contextmanager
     def staged(self, *, last: str | None = None) -> Iterator[Path]:  # noqa: ARG002 - one rename needs no order
-        """See Folder."""
+        """Yields an empty folder next to this one, and renames it when the block ends without an exception."""
         temporary = self._path.with_name(temporary_name(self._path.name))
         with told(self.location, "written"):
             temporary.mkdir(parents=True)
@@ -146,7 +146,7 @@ class LocalFolder(Folder):
             raise
 
     def upload(self, source: Path, *, last: str | None = None) -> None:
-        """See Folder."""
+        """Replaces this folder by a copy of another local folder."""
         with self.staged(last=last) as temporary, told(str(source), "copied", shutil.Error):
             shutil.copytree(source, temporary, dirs_exist_ok=True)
 
@@ -162,12 +162,12 @@ class LocalFolder(Folder):
 
 
 def _sync(path: Path) -> None:
-    """Bring a file's content, or a folder's entries, to the disk."""
+    """Writes the content of a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as fault:
-        if fault.errno != errno.EINVAL:  # some mounts cannot do it for folders
+        if fault.errno != errno.EINVAL:  # some mounts do not support it for folders
             raise
     finally:
         os.close(descriptor)

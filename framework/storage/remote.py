@@ -1,4 +1,4 @@
-"""A folder behind a URI: S3 and what speaks like it, Google Cloud Storage, whatever pyarrow opens."""
+"""A folder at a URI that pyarrow supports, such as S3 and compatible storage or Google Cloud Storage."""
 
 import functools
 import os
@@ -17,9 +17,9 @@ from pyarrow import fs
 from framework.errors import StorageError
 from framework.storage.folder import Folder, Names, checked, told
 
-# An endpoint that does not answer is said within half a minute; by pyarrow's own defaults it takes up to 15 minutes.
+# An endpoint that does not answer is reported within half a minute; with pyarrow's defaults it takes up to 15 minutes.
 CONNECT_TIMEOUT_SECONDS = 5.0
-REQUEST_TIMEOUT_SECONDS = 10.0  # without a byte
+REQUEST_TIMEOUT_SECONDS = 10.0  # without receiving a byte
 ATTEMPTS = 3
 GCS_RETRY_SECONDS = 20
 S3_OPTIONS = ("endpoint_override", "region", "scheme")
@@ -29,15 +29,15 @@ UNTRUSTED = (-1, -1)
 
 
 class RemoteFolder(Folder):
-    """Objects under one URI; a query part (`?endpoint_override=…`) goes with every folder below."""
+    """Objects under one URI; subfolders keep its query part (`?endpoint_override=…`)."""
 
     is_local = False
 
     def __init__(self, location: str) -> None:
         self._parts = urlsplit(location.strip())
         if self._parts.scheme == "s3" and "@" in self._parts.netloc:
-            # A location is printed, and written into a run's files.
-            raise StorageError("s3 URI: wants no keys in it; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY name them")
+            # Locations are printed, and written to the files of a run.
+            raise StorageError("s3 URI: must not contain keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead")
         path = self._parts.path.rstrip("/")
         self.location = urlunsplit(self._parts._replace(path=path))
         with _told(self.location, "opened"):
@@ -47,52 +47,52 @@ class RemoteFolder(Folder):
 
     @property
     def name(self) -> str:
-        """See Folder."""
+        """The last part of the path."""
         return self._root.rsplit("/", 1)[-1]
 
     @property
     def parent(self) -> "RemoteFolder":
-        """See Folder."""
+        """The folder that contains this one."""
         return RemoteFolder(urlunsplit(self._parts._replace(path=self._parts.path.rstrip("/").rpartition("/")[0])))
 
     def arrow(self) -> tuple[fs.FileSystem, str]:
-        """See Folder."""
+        """The file system of pyarrow and the path in it."""
         return self._files, self._root
 
     def __truediv__(self, name: str) -> "RemoteFolder":
-        """See Folder."""
+        """The folder `name` in this one."""
         path = f"{self._parts.path.rstrip('/')}/{quote(checked(name))}"
         return RemoteFolder(urlunsplit(self._parts._replace(path=path)))
 
     def exists(self, name: str = "") -> bool:
-        """See Folder."""
+        """Whether the object or folder exists."""
         return self._info(self._at(name)).type != fs.FileType.NotFound
 
     def read_bytes(self, name: str) -> bytes:
-        """See Folder."""
+        """The content of an object."""
         with _told(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:
             return stream.read()
 
     def write_bytes(self, name: str, data: bytes) -> None:
-        """See Folder. An object is visible when its upload is complete."""
+        """Writes an object, which becomes visible when its upload is complete."""
         with _told(self._place(name), "written"), self._output(self._at(name)) as stream:
             stream.write(data)
 
     def append_text(self, name: str, text: str) -> None:
-        """See Folder."""
+        """Appends text by reading the object and writing it again."""
         before = self.read_bytes(name) if self.exists(name) else b""
         self.write_bytes(name, before + text.encode("utf-8"))
 
     def list(self) -> Names:
-        """See Folder."""
+        """Sorted names of the objects and folders directly in this folder."""
         return sorted(info.base_name for info in self._below(recursive=False))
 
     def files(self) -> Names:
-        """See Folder."""
+        """Sorted relative paths of all objects in this folder and its subfolders."""
         return sorted(self._relative(info) for info in self._below(recursive=True) if info.is_file)
 
     def delete(self, name: str = "") -> None:
-        """See Folder."""
+        """Deletes an object or a folder with its content, if it exists."""
         path = self._at(name)
         kind = self._info(path).type
         with _told(self._place(name), "deleted"):
@@ -102,35 +102,35 @@ class RemoteFolder(Folder):
                 self._files.delete_file(path)
 
     def sweep(self) -> None:
-        """See Folder. Objects are whole or not there: nothing is left to sweep."""
+        """Does nothing, because objects are never incomplete."""
 
     def local_copy(self) -> Path:
-        """See Folder."""
+        """The path of a local copy that exists until the process ends; only changed objects are fetched again."""
         target = _download_root() / quote(self.location, safe="")
-        wanted = {self._relative(info): info for info in self._below(recursive=True) if info.is_file}
+        objects = {self._relative(info): info for info in self._below(recursive=True) if info.is_file}
         known = _downloaded.setdefault(self.location, {})
         target.mkdir(parents=True, exist_ok=True)
-        for name in [name for name in known if name not in wanted]:
+        for name in [name for name in known if name not in objects]:
             (target / name).unlink(missing_ok=True)
             del known[name]
-        for name, info in wanted.items():
+        for name, info in objects.items():
             stamp = (info.size, info.mtime_ns)
             if known.get(name) != stamp:
                 self._fetch(name, target / name)
-                # S3's clock counts whole seconds: a file as young as this may change and keep its stamp.
+                # S3's times have whole seconds, so an object this young may change without changing its time.
                 young = time.time_ns() - info.mtime_ns < RACY_NANOSECONDS
                 known[name] = UNTRUSTED if young else stamp
         return target
 
     @contextmanager
     def staged(self, *, last: str | None = None) -> Iterator[Path]:
-        """See Folder."""
+        """Yields an empty temporary folder, and uploads it when the block ends without an exception."""
         with tempfile.TemporaryDirectory(prefix="latentscape-") as temporary:
             yield Path(temporary)
             self.upload(Path(temporary), last=last)
 
     def upload(self, source: Path, *, last: str | None = None) -> None:
-        """See Folder. What is there already goes first, so that old and new files never mix."""
+        """Replaces this folder by a copy of a local one; old objects are deleted first, so that the two never mix."""
         names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
         self.delete()
         for name in sorted(names, key=lambda name: name == last):
@@ -155,7 +155,7 @@ class RemoteFolder(Folder):
         return info.path.removeprefix(self._root).lstrip("/")
 
     def _output(self, path: str) -> Any:
-        if self._parts.scheme not in ("s3", "gs", "gcs"):  # object stores have no folders to make
+        if self._parts.scheme not in ("s3", "gs", "gcs"):  # object stores have no folders
             self._files.create_dir(path.rsplit("/", 1)[0], recursive=True)
         return self._files.open_output_stream(path)
 
@@ -183,7 +183,7 @@ def _told(location: str, action: str) -> AbstractContextManager[None]:
 
 @functools.cache
 def _download_root() -> Path:
-    # Kept by the cache until the process ends, which removes it.
+    # The cache keeps the folder until the process ends, which deletes it.
     return Path(_lasting_folder().name)
 
 
@@ -203,11 +203,11 @@ def _file_system(scheme: str, netloc: str, query: str) -> fs.FileSystem:
 
 
 def _s3(netloc: str, query: str) -> fs.S3FileSystem:
-    """As FileSystem.from_uri, but with timeouts, which a URI cannot say."""
+    """Like FileSystem.from_uri, but with timeouts, which a URI cannot contain."""
     options = dict(parse_qsl(query, keep_blank_values=True))
     unknown = [name for name in options if name not in S3_OPTIONS]
     if unknown:
-        raise StorageError(f"s3://{netloc}: unknown option {unknown[0]!r}, wants {', '.join(S3_OPTIONS)}")
+        raise StorageError(f"s3://{netloc}: unknown option {unknown[0]!r}; allowed: {', '.join(S3_OPTIONS)}")
     if not ("region" in options or "endpoint_override" in options):
         known = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         options["region"] = known or fs.resolve_s3_region(netloc)

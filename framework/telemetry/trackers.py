@@ -1,7 +1,7 @@
-"""MLflow and Weights & Biases, for those who keep their trainings there: what each report says, too.
+"""Sends the reports of a training to MLflow and Weights & Biases as well.
 
-Both are optional (`pip install -e '.[mlflow]'`, `'.[wandb]'`), and neither may cost a training: one that does not
-answer is said once and left out.
+Both are optional (`pip install -e '.[mlflow]'`, `'.[wandb]'`), and neither may make a training fail: a tracker that
+does not respond is reported once and then left out.
 """
 
 import os
@@ -18,24 +18,24 @@ _WANDB_QUIET = {"WANDB_SILENT": "true", "WANDB_CONSOLE": "off"}
 
 
 class Tracker(Protocol):
-    """Takes a trial's figures."""
+    """Receives the measurements of a trial."""
 
     def write(self, figures: dict[str, float], *, images_seen: int) -> None:
-        """The numbers of one report."""
+        """Logs the numbers of one report."""
         ...
 
     def close(self) -> None:
-        """The trial has ended, or this life of it."""
+        """Called when the trial ends or is interrupted."""
         ...
 
 
 class MlflowTracker:
-    """A run of MLflow a trial, in the MLflow experiment that bears our experiment's name; a restart goes on in it.
+    """Logs each trial as an MLflow run, in an MLflow experiment with the name of our run; a resumed trial reuses it.
 
     Args:
-        uri: Of the tracking server, or of a local store.
-        experiment: The run's name.
-        trial: The trial's.
+        uri: The address of the tracking server, or of a local store.
+        experiment: The name of our run.
+        trial: The id of the trial.
         parameters: The searched keys with their values.
     """
 
@@ -44,15 +44,14 @@ class MlflowTracker:
         from mlflow.tracking import MlflowClient
 
         self._client = MlflowClient(tracking_uri=uri)
-        found = self._client.get_experiment_by_name(experiment)
-        where = found.experiment_id if found else self._client.create_experiment(experiment)
-        known = self._client.search_runs([where], filter_string=f"tags.`latentscape.trial` = '{trial}'", max_results=1)
-        if known:
-            self._run = known[0].info.run_id
+        existing = self._client.get_experiment_by_name(experiment)
+        id_ = existing.experiment_id if existing else self._client.create_experiment(experiment)
+        runs = self._client.search_runs([id_], filter_string=f"tags.`latentscape.trial` = '{trial}'", max_results=1)
+        if runs:
+            self._run = runs[0].info.run_id
             self._client.update_run(self._run, status="RUNNING")
             return
-        made = self._client.create_run(where, run_name=trial, tags={"latentscape.trial": trial})
-        self._run = made.info.run_id
+        self._run = self._client.create_run(id_, run_name=trial, tags={"latentscape.trial": trial}).info.run_id
         self._client.log_batch(self._run, params=[Param(key, str(value)) for key, value in parameters.items()])
 
     def write(self, figures: dict[str, float], *, images_seen: int) -> None:
@@ -69,13 +68,13 @@ class MlflowTracker:
 
 
 class WandbTracker:
-    """A run of Weights & Biases a trial, grouped by experiment; offline it lies in `trials/<id>/wandb`.
+    """Logs each trial as a run of Weights & Biases, grouped by experiment; offline runs are in `trials/<id>/wandb`.
 
     Args:
-        mode: "offline" (`wandb sync` sends it later) or "online".
+        mode: "offline" (`wandb sync` uploads it later) or "online".
         folder: Local folder for its files.
-        experiment: The run's name, W&B's project and group.
-        trial: The trial's.
+        experiment: The name of our run, used as project and group.
+        trial: The id of the trial.
         parameters: The searched keys with their values.
     """
 
@@ -93,7 +92,7 @@ class WandbTracker:
             resume="allow",
             config=parameters,
         )
-        # A score belongs to a clock that has passed when it comes, and W&B's own steps may not go back.
+        # A score arrives after later reports, and W&B's own step counter cannot go back.
         self._run.define_metric("*", step_metric="images_seen")
 
     def write(self, figures: dict[str, float], *, images_seen: int) -> None:
@@ -105,18 +104,18 @@ class WandbTracker:
         import wandb
 
         self._run.finish()
-        wandb.teardown()  # waits until its service has written all, and ends it
+        wandb.teardown()  # waits until its service has written everything, and stops it
 
 
 class Trackers:
-    """Those that `telemetry` asks for, none of which may cost a training.
+    """The trackers of the section `telemetry`; if one fails, the training continues without it.
 
     Args:
-        experiment: Whose `telemetry` names them.
-        trial: The trial.
+        experiment: The experiment, whose section `telemetry` names the trackers.
+        trial: The folder of the trial.
         parameters: The searched keys with their values.
-        folder: Local folder for files of theirs.
-        log: Told once of one that does not answer.
+        folder: Local folder for the trackers' files.
+        log: Called once for a tracker that fails.
     """
 
     def __init__(
@@ -130,24 +129,24 @@ class Trackers:
     ) -> None:
         self._log = log
         self._trackers: dict[str, Tracker] = {}
-        wanted, about = experiment.telemetry, {"experiment": experiment.name, "trial": trial.id}
-        if wanted.mlflow:
-            uri = wanted.mlflow
+        telemetry, about = experiment.telemetry, {"experiment": experiment.name, "trial": trial.id}
+        if telemetry.mlflow:
+            uri = telemetry.mlflow
             self._try("mlflow", lambda: self._add("mlflow", MlflowTracker(uri, parameters=parameters, **about)))
-        if wanted.wandb:
-            mode = wanted.wandb
+        if telemetry.wandb:
+            mode = telemetry.wandb
             self._try(
                 "wandb",
                 lambda: self._add("wandb", WandbTracker(mode, folder=folder, parameters=parameters, **about)),
             )
 
     def write(self, figures: dict[str, float], *, images_seen: int) -> None:
-        """The numbers of one report."""
+        """Sends the numbers of one report to all trackers."""
         for name, tracker in list(self._trackers.items()):
             self._try(name, lambda tracker=tracker: tracker.write(figures, images_seen=images_seen))
 
     def close(self) -> None:
-        """Ends them."""
+        """Closes all trackers."""
         for name, tracker in list(self._trackers.items()):
             self._try(name, tracker.close)
 
@@ -157,21 +156,23 @@ class Trackers:
     def _try(self, name: str, act: Callable[[], None]) -> None:
         try:
             act()
-        except Exception as fault:  # whatever another's library or server raises
+        except Exception as fault:  # their libraries and servers may raise anything
             self._trackers.pop(name, None)
-            self._log(f"telemetry.{name}: left out from here on ({type(fault).__name__}: {str(fault).strip()[:200]})")
+            self._log(
+                f"telemetry.{name}: failed, not used any more ({type(fault).__name__}: {str(fault).strip()[:200]})"
+            )
 
 
 def check_trackers(experiment: Experiment) -> None:
-    """Refuses a tracker whose package is not there, before anything starts.
+    """Checks that the packages of the trackers are installed, before anything starts.
 
     Raises:
-        ConfigError: It is not installed; says how to.
+        ConfigError: A package is not installed; the message has the command to install it.
     """
     from importlib.util import find_spec
 
     missing = [name for name in ("mlflow", "wandb") if getattr(experiment.telemetry, name) and not find_spec(name)]
     if missing:
         raise ConfigError(
-            *(f"telemetry.{name}: wants a package that is not here: pip install -e '.[{name}]'" for name in missing)
+            *(f"telemetry.{name}: its package is not installed; run pip install -e '.[{name}]'" for name in missing)
         )

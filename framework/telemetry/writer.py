@@ -1,4 +1,4 @@
-"""Where a training's reports go: its trial's folder (metrics.jsonl, sample grids, TensorBoard) and Ray's metrics."""
+"""Writes a training's reports to its trial's folder (metrics.jsonl, sample grids, TensorBoard) and Ray's metrics."""
 
 import dataclasses
 import math
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
 _SAMPLE_COLUMNS = 8
-_JUDGED = ("score", "best_score")  # TensorBoard's HParams compare trials by these, and write them as scalars too
+_JUDGED = ("score", "best_score")  # TensorBoard's HParams tab compares trials by these, and logs them as scalars too
 
 
 class Gauges(Protocol):
-    """Whatever shows the newest figures of a trial while it trains."""
+    """Shows the newest measurements of a trial while it trains."""
 
     def set(self, figures: dict[str, float]) -> None:
-        """Those of one report; a name that is not known is left out."""
+        """Shows the measurements of one report; unknown names are ignored."""
         ...
 
 
 class Telemetry:
-    """Writes what rank 0 reports into a trial's folder.
+    """Writes the reports of rank 0 to a trial's folder.
 
     Args:
-        trial: The trial.
-        experiment: What is trained; its name, and its `telemetry`.
-        parameters: The searched keys: TensorBoard's HParams, and what trackers are told.
-        gauges: Show the figures while the trial runs.
-        log: Told in a line what should be known.
+        trial: The folder of the trial.
+        experiment: The experiment, for its name and its section `telemetry`.
+        parameters: The searched keys with their values, for TensorBoard's HParams and for the trackers.
+        gauges: Show the newest measurements while the trial runs.
+        log: Called with one-line messages for the user.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Telemetry:
         self._before = trial.last_report()
         self._gauges = gauges
         self._best: float | None = None
-        for row in trial.metrics():  # of the lives before this one
+        for row in trial.metrics():  # reports from before this training was resumed
             if "score" in row:
                 self._gauges.set(numbers({**row, "best_score": self._better(row["score"])}))
         self._parameters = {key: _plain(value) for key, value in parameters.items()}
-        # TensorBoard's writer wants a local folder; where the trial is behind a URI its files follow each report.
+        # TensorBoard's writer needs a local folder; for a trial behind a URI, its files are uploaded after each report.
         self._events = Path(trial.folder.location if trial.folder.is_local else tempfile.mkdtemp(prefix="latentscape-"))
         self._writer: SummaryWriter | None = None
         self._trackers = Trackers(experiment, trial, parameters=self._parameters, folder=self._events, log=log)
 
     def write(self, report: Report) -> None:
-        """Appends the report and its scores; a sample grid, where it has one, becomes samples/<images_seen>.png."""
+        """Appends the report and its scores; its sample grid, if any, is written to samples/<images_seen>.png."""
         row = dict(report.metrics)
         if report.checkpoint is not None:
             row["checkpoint"] = report.checkpoint
@@ -88,14 +88,14 @@ class Telemetry:
         self._upload_events()
 
     def close(self) -> None:
-        """Flushes what TensorBoard's writer and the trackers still hold."""
+        """Flushes and closes TensorBoard's writer and the trackers."""
         self._trackers.close()
         if self._writer is not None:
             self._writer.close()
             self._upload_events()
 
     def _write_score(self, scored: Scored) -> None:
-        """At the clock of its checkpoint, whatever the clock is by now."""
+        """Writes a score at the images_seen of its checkpoint, even if the training has continued since."""
         line = dataclasses.asdict(scored)
         line["score"] = line.pop("document")
         line["best_score"] = self._better(scored.document)
@@ -109,13 +109,13 @@ class Telemetry:
         )
 
     def _trained_twice(self, began_at: int) -> int:
-        """What lives that were lost had reported past the checkpoint that the next one began at, all together."""
+        """The images that were trained twice, because an interrupted training resumed from an earlier checkpoint."""
         before = self._before
         lost = max(0, int(before.get("images_seen", 0)) - began_at)
         return int(before.get("images_trained_twice", 0)) + lost
 
     def _better(self, score: dict[str, Any]) -> float:
-        """The best value so far, this one with it."""
+        """The best value so far, including this one."""
         metric, value = score["metric"], float(score["value"])
         self._best = value if self._best is None else min(self._best, value, key=lambda each: cost(metric, each))
         return self._best
@@ -144,14 +144,14 @@ class Telemetry:
 
 
 def numbers(row: dict[str, Any]) -> dict[str, float]:
-    """The finite numbers of a row of metrics.jsonl, its score as `score` and under its metric's name.
+    """The finite numbers of a row of metrics.jsonl; its score appears as `score` and under its metric's name.
 
     >>> numbers({"step": 2, "generator_loss": None, "score": {"metric": "fid1k_768", "value": 3.0}, "warnings": []})
     {'step': 2, 'score': 3.0, 'fid1k_768': 3.0}
     """
     score = row.get("score") or {}
-    every = {**row, "score": score.get("value"), score.get("metric", "score"): score.get("value")}
-    return {name: value for name, value in every.items() if isinstance(value, (int, float)) and math.isfinite(value)}
+    values = {**row, "score": score.get("value"), score.get("metric", "score"): score.get("value")}
+    return {name: value for name, value in values.items() if isinstance(value, (int, float)) and math.isfinite(value)}
 
 
 def _plain(value: Any) -> Any:

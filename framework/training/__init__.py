@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from framework.training.loop import train
+from framework.training.loop import Trainer
 from framework.training.reports.report import Outcome, Report, Scored, ScoreHandle
 from framework.training.workers import WorkerGroup
 
@@ -15,9 +15,9 @@ __all__ = [
     "Report",
     "ScoreHandle",
     "Scored",
+    "Trainer",
     "WorkerGroup",
     "find_assessors",
-    "train",
     "train_assessors",
 ]
 

@@ -1,4 +1,4 @@
-"""Which of their algorithms the GPU's libraries may take while a training runs: the fastest, or such as repeat."""
+"""Selects the algorithms of GPU libraries during training: the fastest ones, or only deterministic ones."""
 
 import contextlib
 import os
@@ -8,24 +8,24 @@ from typing import Any
 import torch
 
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-_REPEATABLE = ":4096:8"  # one of the two settings with which cuBLAS repeats itself
+_REPEATABLE = ":4096:8"  # one of the two settings with which cuBLAS is deterministic
 
 
 @contextlib.contextmanager
 def algorithms(device: torch.device | str, *, deterministic: bool) -> Iterator[None]:
-    """For this block; on a CPU, whose algorithms are always the same, nothing is set.
+    """Selects algorithms within the block. On a CPU it does nothing, since CPU algorithms are always deterministic.
 
-    Where not deterministic, cuDNN tries its algorithms at the first step and takes the fastest: all shapes are fixed,
-    so each is tried once. The weights' gradients of some add up in whatever order threads come, so that two runs
-    differ by their rounding.
+    Without `deterministic`, cuDNN measures its algorithms in the first step and uses the fastest; all shapes are fixed,
+    so this happens once. Some of them sum the gradients of weights in the order in which threads arrive, so that two
+    runs differ by rounding.
 
     Args:
-        device: Where it is computed.
-        deterministic: Only algorithms that give the same bits each time on one kind of GPU. cuBLAS reads its setting
-            when it is first used, so enter this before anything is computed.
+        deterministic: Whether to use only algorithms with bit-identical results on the same GPU model. cuBLAS reads its
+            setting when it is first used, so enter the block before computing anything.
 
     Raises:
-        RuntimeError: Within the block, by an operation that has no such algorithm; the networks and losses use none.
+        RuntimeError: Raised within the block by operations without a deterministic algorithm, which the networks and
+            losses do not use.
     """
     if torch.device(device).type == "cpu":
         yield
@@ -36,7 +36,7 @@ def algorithms(device: torch.device | str, *, deterministic: bool) -> Iterator[N
     before = torch.are_deterministic_algorithms_enabled(), filling.fill_uninitialized_memory, cudnn.benchmark
     if deterministic:
         os.environ.setdefault(_WORKSPACE, _REPEATABLE)
-        filling.fill_uninitialized_memory = False  # nothing here reads what it has not written
+        filling.fill_uninitialized_memory = False  # not needed, because no code reads memory before writing it
     torch.use_deterministic_algorithms(deterministic)
     cudnn.benchmark = not deterministic
     try:

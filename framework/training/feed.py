@@ -1,4 +1,4 @@
-"""What each step takes, made ahead by a thread and laid where a GPU copies it from without a wait."""
+"""Prepares the input of each training step in a thread, in pinned memory if it is copied to a GPU."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from framework.training.workers import WorkerGroup, numbered
 
 @dataclass(frozen=True)
 class Batch:
-    """One worker's part of what a step takes.
+    """One worker's part of the input of a step.
 
     Attributes:
         pixels: [n, h, w, c] uint8, real images.
-        mirrored: [n] bool, which of them are turned left to right first; None where none ever is.
-        numbers: The step's random numbers.
+        mirrored: [n] bool, True for images to mirror; None without flips.
+        numbers: The random numbers of the step.
     """
 
     pixels: Tensor
@@ -27,19 +27,18 @@ class Batch:
     numbers: Numbers
 
     def pinned(self) -> "Batch":
-        """In memory that a GPU copies from while the CPU goes on."""
+        """A copy in pinned memory, from which a GPU can copy asynchronously."""
         mirrored = None if self.mirrored is None else self.mirrored.pin_memory()
         return Batch(self.pixels.pin_memory(), mirrored, self.numbers.pinned())
 
 
 class Feed:
-    """Batches for the steps of one worker.
+    """The batches for the steps of one worker.
 
     Args:
-        images: The store of training images.
-        experiment: Its seed, its flips and its batch size.
-        step: Draws the numbers.
-        workers: Who shares a batch.
+        experiment: Provides seed, flips and batch size.
+        step: The step that draws the random numbers.
+        workers: The group of workers that share a batch.
     """
 
     def __init__(self, images: PackedStore, experiment: Experiment, *, step: Step, workers: WorkerGroup) -> None:
@@ -49,11 +48,11 @@ class Feed:
         self._shard = workers.shard(self._count)
 
     def batches(self, *, step: int, position: int) -> Prefetcher[Batch]:
-        """The batches from a step on; a context (see Prefetcher).
+        """The batches starting at a step, as a context manager (see `Prefetcher`).
 
         Args:
-            step: The number of the first.
-            position: Of its first real image in the training order.
+            step: The index of the first step.
+            position: The position of its first real image in the training order.
         """
         return Prefetcher(lambda k: self._batch(step + k, position + k * self._count))
 
@@ -66,5 +65,5 @@ class Feed:
         )
         if self._device.type != "cuda":
             return batch
-        torch.cuda.set_device(self._device)  # of this thread; else it would open the first GPU beside its own
+        torch.cuda.set_device(self._device)  # per thread; otherwise pinning would create a context on the first GPU
         return batch.pinned()

@@ -1,8 +1,9 @@
-"""The training loop: steps, and between them reports, samples, checkpoints and scores, by the clock of images seen."""
+"""The training loop: steps, and reports, samples, checkpoints and scores at given numbers of images seen."""
 
 import gc
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.precision import Precision, settle_precision
 from framework.training.reports.checkpoints import Keeper
 from framework.training.reports.health import Health, mutual_distance
-from framework.training.reports.report import Outcome, Report, Scored, ScoreHandle, Tally
+from framework.training.reports.report import MetricAccumulator, Outcome, Report, Scored, ScoreHandle
 from framework.training.reports.scores import PendingScores
 from framework.training.state import State, TrainState
 from framework.training.steps.families import family_of
@@ -31,86 +32,84 @@ _REAL_IMAGES = 256
 _CHUNK_IMAGES = 16
 
 
-def train(
-    experiment: Experiment,
-    images: PackedStore,
-    *,
-    store: CheckpointStore,
-    workers: WorkerGroup,
-    report: Callable[[Report], None],
-    score: Callable[[Checkpoint], ScoreHandle] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-    log: Callable[[str], None],
-) -> Outcome:
-    """Trains until `training.total_images`, from the store's newest checkpoint where it has one.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trainer:
+    """Trains one experiment to `training.total_images`, from the store's newest checkpoint if it has one.
 
-    Args:
-        experiment: What to train.
-        images: On what.
+    Attributes:
+        experiment: The configuration of the training.
+        images: The packed training images.
         store: Checkpoints; rank 0 alone writes.
-        workers: This worker's place among those who share the training.
+        workers: This worker's place among those that share the training.
         report: Called with the same report on every rank.
-        score: Called on rank 0, at `evaluation.every_images` and at the end, to begin a score; the training goes on
-            meanwhile, for one interval at most, and a score comes with the next report after it is there.
-        should_stop: Asked before each step; True on any rank saves a checkpoint and ends the training on all.
+        score: Called on rank 0, at `evaluation.every_images` and at the end, to start a score. The training continues
+            for one interval at most; the score is part of the next report after it is ready.
+        should_stop: Asked before each step; True on any rank saves a checkpoint and ends the training on all ranks.
             Given on every rank or on none.
-        log: Told in a line what should be known, on rank 0.
-
-    Raises:
-        CheckpointError: The store's checkpoints are of another experiment.
-        TrainingError: Something is no longer finite; the last checkpoint is untouched.
-        OutOfMemoryError: A batch does not fit. Raised where that is so: other ranks may wait for this one for ever.
+        log: Called with one-line messages for the user; rank 0 only.
     """
-    deterministic = experiment.compute.deterministic
-    try:
-        with algorithms(workers.device, deterministic=deterministic):
-            training = _Training(experiment, images, store, workers, report, score, should_stop, log)
-            try:
-                return training.run()
-            finally:
-                training.close()
-                del training
-    except (MemoryError, RuntimeError) as fault:
-        if not is_out_of_memory(fault):
-            raise
-        raise out_of_memory(experiment, workers) from fault
-    finally:
-        # DDP's wrappers refer to themselves in a ring, and to the process group, whose threads must end before Python.
-        gc.collect()
+
+    experiment: Experiment
+    images: PackedStore
+    store: CheckpointStore
+    workers: WorkerGroup
+    report: Callable[[Report], None]
+    score: Callable[[Checkpoint], ScoreHandle] | None = None
+    should_stop: Callable[[], bool] | None = None
+    log: Callable[[str], None]
+
+    def run(self) -> Outcome:
+        """Trains.
+
+        Raises:
+            CheckpointError: The store holds checkpoints of another experiment.
+            TrainingError: A loss or a weight is no longer finite; the last checkpoint is kept.
+            OutOfMemoryError: A batch does not fit into memory. Raised only on the rank that ran out of memory; the
+                other ranks may wait for it forever.
+        """
+        experiment, workers = self.experiment, self.workers
+        try:
+            with algorithms(workers.device, deterministic=experiment.compute.deterministic):
+                life = _Life(self)
+                try:
+                    return life.train()
+                finally:
+                    life.close()
+                    del life
+        except (MemoryError, RuntimeError) as fault:
+            if not is_out_of_memory(fault):
+                raise
+            raise out_of_memory(experiment, workers) from fault
+        finally:
+            # DDP modules form reference cycles that keep the process group alive. They are collected here, so that its
+            # threads stop before the interpreter exits.
+            gc.collect()
 
 
-class _Training:
-    """One life of a training: from a start or a checkpoint to the end or a stop."""
+class _Life:
+    """One run of the loop, from the start or a checkpoint until the end or a stop; a training may need several."""
 
-    def __init__(
-        self,
-        experiment: Experiment,
-        images: PackedStore,
-        store: CheckpointStore,
-        workers: WorkerGroup,
-        report: Callable[[Report], None],
-        score: Callable[[Checkpoint], ScoreHandle] | None,
-        should_stop: Callable[[], bool] | None,
-        log: Callable[[str], None],
-    ) -> None:
-        self._experiment, self._images, self._store, self._workers = experiment, images, store, workers
-        self._report, self._stop_asked = report, None if should_stop is None else workers.agreed(should_stop)
-        self._scores = None if score is None else PendingScores(score, store)
+    def __init__(self, trainer: Trainer) -> None:
+        experiment, images, workers = trainer.experiment, trainer.images, trainer.workers
+        self._experiment, self._images, self._store, self._workers = experiment, images, trainer.store, workers
+        self._report = trainer.report
+        self._stop_asked = None if trainer.should_stop is None else workers.agreed(trainer.should_stop)
+        self._scores = None if trainer.score is None else PendingScores(trainer.score, trainer.store)
         self._device = torch.device(workers.device)
-        self._log = log if workers.rank == 0 else _say_nothing
+        self._log = trainer.log if workers.rank == 0 else _say_nothing
         self._family = family_of(experiment)
-        self._kept = Keeper(store, workers, log=self._log)
+        self._kept = Keeper(trainer.store, workers, log=self._log)
         self._precision = self._choose_precision()
         self._state = self._make_state()
         step = self._family.step
         self._step = step(self._state, experiment=experiment, workers=workers, precision=self._precision)
-        self._tally = Tally(workers, figures=step.FIGURES, advice=step.ADVICE)
+        self._tally = MetricAccumulator(workers, figures=step.METRIC_NAMES, advice=step.NAN_HINT)
         self._health = Health(total_images=experiment.training.total_images, notes=self._state.notes)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
         self._life_began_at = self._reported_at = self._state.images_seen
         self._born = time.perf_counter() - self._state.wall_seconds
 
-    def run(self) -> Outcome:
+    def train(self) -> Outcome:
         state, training = self._state, self._experiment.training
         if state.images_seen == 0:
             self._pause(samples=True)
@@ -136,7 +135,7 @@ class _Training:
         return self._outcome("finished")
 
     def close(self) -> None:
-        """However it ended."""
+        """Releases resources; called however the training ended."""
         self._kept.close()
 
     @property
@@ -144,7 +143,7 @@ class _Training:
         return self._kept.newest
 
     def _after_step(self, before: int) -> None:
-        """Whatever the clock says is due, `before` being where it stood before the step."""
+        """Saves, scores, samples and reports what is due; `before` is the number of images seen before the step."""
         experiment, now = self._experiment, self._state.images_seen
         last = now >= experiment.training.total_images
         scored = self._scores is not None and (last or _crossed(before, now, experiment.evaluation.every_images))
@@ -159,7 +158,10 @@ class _Training:
             self._tally.start_clock()
 
     def _stop(self) -> None:
-        """Saves, and reports what no report has said yet: another one of the same clock would take its score away."""
+        """Saves a checkpoint and reports it, unless this step was already reported.
+
+        A second report for the same number of images seen would overwrite the score of the first.
+        """
         if self._reported_at < self._state.images_seen:
             self._pause(saved=True, stopping=True)
         elif self._state.steps > 0:
@@ -175,7 +177,7 @@ class _Training:
         last: bool = False,
         stopping: bool = False,
     ) -> None:
-        """A report, with what else is due: a checkpoint, the beginning of its score, samples; and scores that came."""
+        """Reports, after saving, starting a score and drawing samples as asked; includes scores that are ready."""
         state = self._state
         state.wall_seconds = time.perf_counter() - self._born
         row = self._tally.row(state) | {"life_began_at_images_seen": self._life_began_at}
@@ -209,7 +211,7 @@ class _Training:
             self._workers.from_first(lambda: scores.add(checkpoint, self._kept.writing))
 
     def _arrived(self, *, leave: int | None) -> list[Scored]:
-        """On every rank: the scores that have come; waits until at most `leave` are in the making."""
+        """The scores that are ready, on every rank. Waits until at most `leave` scores are pending, if it is given."""
         scores = self._scores
         if scores is None:
             return []
@@ -219,7 +221,7 @@ class _Training:
         return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)
 
     def _choose_precision(self) -> Precision:
-        """As configured; where that is auto, as the checkpoint has it, else as rank 0 finds out."""
+        """The configured precision; auto uses that of the checkpoint, or else the one that rank 0 chooses."""
         images = self._images
         name, lines = self._workers.from_first(
             lambda: settle_precision(
@@ -244,21 +246,21 @@ class _Training:
         )
         if self._newest is not None:
             state.load(self._newest)
-            self._log(f"goes on from checkpoint {self._newest.name}: {state.images_seen:,} images seen")
+            self._log(f"resumes from checkpoint {self._newest.name}: {state.images_seen:,} images seen")
         elif self._experiment.training.start_from is not None:
-            assert isinstance(state, TrainState), "training.start_from means nothing to the other families"
+            assert isinstance(state, TrainState), "training.start_from is only for GANs"
             self._begin(state, self._experiment.training.start_from)
         return state
 
     def _begin(self, state: TrainState, location: str) -> None:
         start = open_start(location)
         if start.digest != self._experiment.training.start_digest:
-            raise TrainingError(f"training.start_from: {location} has changed since this training was begun")
+            raise TrainingError(f"training.start_from: {location} has changed since this training started")
         state.begin_with(start)
-        self._log(f"begins with the networks of {location}")
+        self._log(f"starts with the networks of {location}")
 
     def _owed(self) -> list[Checkpoint]:
-        """Checkpoints whose scores were due and had not come when the last life ended, oldest first."""
+        """Checkpoints whose scores were due but not ready when the training was interrupted, oldest first."""
         training = self._experiment.training
         if self._scores is None:
             return []
@@ -271,8 +273,8 @@ class _Training:
 
     @torch.no_grad()
     def _samples(self) -> tuple[np.ndarray, float]:
-        """Rank 0's: the moving average's pictures of the same latents each time, and their relative spread."""
-        self._state.settle(self._images)
+        """Images of fixed latents by the averaged network, and their relative spread; computed on rank 0."""
+        self._state.prepare_for_sampling(self._images)
         seed = derive_seed(self._experiment.seed, "samples")
         latents = torch.from_numpy(sample_latents(SAMPLES, self._experiment.model.latent_size, seed=seed))
         latents = latents.to(self._device, self._precision.dtype)
@@ -282,13 +284,13 @@ class _Training:
 
 
 def _spread_out(images: PackedStore, count: int) -> np.ndarray:
-    """About `count` training images from all over the store, which may be sorted by what they show."""
+    """About `count` evenly spaced training images, since the store may be sorted by content."""
     indices = images.training_indices
     return images.images[indices[:: max(1, len(indices) // count)]]
 
 
 def _crossed(before: int, now: int, every: int) -> bool:
-    """Whether the clock has passed a multiple of `every`.
+    """Whether the number of images seen has reached or passed a multiple of `every`.
 
     >>> _crossed(60, 124, 64), _crossed(64, 127, 64)
     (True, False)
@@ -297,4 +299,4 @@ def _crossed(before: int, now: int, every: int) -> bool:
 
 
 def _say_nothing(_: str) -> None:
-    """What other ranks than the first say."""
+    """The log of all ranks except rank 0, which shows nothing."""

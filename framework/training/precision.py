@@ -1,4 +1,4 @@
-"""The numbers a step computes with: float32, bfloat16 where the device is fast at it, float64 for tests."""
+"""The precision of a training: float32, bfloat16 if the device computes it fast, or float64 for tests."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -22,11 +22,11 @@ _PROBED_PIXELS = 32_768
 
 @dataclass(frozen=True)
 class Precision:
-    """A precision by its name in `compute.precision`, but for auto.
+    """A precision of `compute.precision`, except auto.
 
-    Args:
+    Attributes:
         name: float32, bfloat16 or float64.
-        device: Where it is computed.
+        device: The device of the training.
     """
 
     name: str
@@ -34,28 +34,28 @@ class Precision:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of weights, latents and images; bfloat16 is only what convolutions and products compute with."""
+        """The type of weights, latents and images; bfloat16 is used only within convolutions and matrix products."""
         return torch.float64 if self.name == "float64" else torch.float32
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Around one network's forward; not around two, or the second could take the first's rounded weights."""
+        """Context for the forward pass of one network. A second pass within it could use outdated cached weights."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.name == "bfloat16" else nullcontext()
 
 
 def settle_precision(
     experiment: Experiment, *, kept: str | None, resolution: int, channels: int, device: torch.device
 ) -> tuple[str, list[str]]:
-    """The precision that a training computes in, and what is to be told of it.
+    """Chooses the precision of a training.
 
     Args:
-        experiment: What is trained; a precision that it names counts before all else.
-        kept: That of the checkpoint that is gone on from, if there is one: what auto comes to then.
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
-        device: Where it is computed.
+        experiment: The experiment; a precision other than auto is used as configured.
+        kept: The precision of the checkpoint from which the training resumes, which auto keeps; None for a new one.
+        resolution: Width and height of the images in pixels.
+        channels: 1 for grey images, 3 for colour.
 
     Returns:
-        Its name, and lines: the choice with its reason; a warning where the device only imitates it.
+        The name of the precision, and lines for the user: the choice with its reason, and a warning if the device
+        emulates it.
     """
     return settled(
         experiment.compute.precision,
@@ -74,7 +74,9 @@ def settled(
     has_bfloat16: Callable[[], bool],
     what: str,
 ) -> tuple[str, list[str]]:
-    """The same of what the device can do; it is asked only where that matters.
+    """Chooses the precision like `settle_precision`, but gets the device's abilities as functions.
+
+    The functions are called only if their results matter.
 
     >>> settled("auto", kept="bfloat16", auto=lambda: ("float32", ""), has_bfloat16=lambda: True, what="GPU")
     ('bfloat16', ['precision: bfloat16 (kept from the checkpoint)'])
@@ -83,11 +85,11 @@ def settled(
     if configured == "auto":
         name, reason = auto() if kept is None else (kept, "kept from the checkpoint")
     lines = [f"precision: {name} ({reason})"]
-    chosen_for_it = configured == "auto" and kept is None
-    if name == "bfloat16" and not chosen_for_it and not has_bfloat16():
+    was_measured = configured == "auto" and kept is None
+    if name == "bfloat16" and not was_measured and not has_bfloat16():
         lines.append(
-            f"warning: this {what} only imitates bfloat16, many times slower than float32; "
-            "compute.precision=float32 computes in that"
+            f"warning: this {what} only emulates bfloat16, which is many times slower than float32; "
+            "set compute.precision=float32 to avoid that"
         )
     return name, lines
 
@@ -95,10 +97,10 @@ def settled(
 def choose_precision(
     experiment: Experiment, *, resolution: int, channels: int, device: torch.device
 ) -> tuple[str, str]:
-    """What `compute.precision: auto` comes to here, and the reason in a few words.
+    """The precision that `compute.precision: auto` means on this device, and the reason in a few words.
 
-    A GPU is asked what it has. On a CPU it is tried: a small convolution first, for a device without bfloat16 emulates
-    it a hundred times slower; then a forward and backward of the experiment's own networks.
+    For a GPU, CUDA reports whether it has bfloat16. On a CPU it is measured: first with a small convolution, because
+    emulation can be a hundred times slower, then with a forward and backward pass of the experiment's networks.
     """
     if device.type != "cpu":
         return precision_of_gpu(has_bfloat16=has_bfloat16(device))
@@ -110,13 +112,13 @@ def choose_precision(
         ]
         gain = bfloat16_gain(*tries, device=device)
     name = "bfloat16" if gain >= LEAST_GAIN else "float32"
-    return name, f"bfloat16 was tried and takes {1 / gain:.2f} of float32's time here"
+    return name, f"bfloat16 was measured to take {1 / gain:.2f} of float32's time"
 
 
 def precision_of_gpu(*, has_bfloat16: bool) -> tuple[str, str]:
-    """Auto's choice on a GPU and the reason.
+    """The choice of auto on a GPU, and the reason.
 
-    No trial: one that is short enough times the launching of kernels, of which bfloat16 has more.
+    Nothing is measured, because a short measurement would be dominated by kernel launches, of which bfloat16 has more.
 
     >>> precision_of_gpu(has_bfloat16=True)
     ('bfloat16', 'this GPU has it')
@@ -129,12 +131,12 @@ def _forward_and_backward(
 ) -> Callable[[], None]:
     shape, device = {"resolution": resolution, "channels": channels, "seed": 0}, precision.device
     generator = build_generator(experiment.model, **shape).to(device)
-    partner = build_partner(experiment.model, **shape).to(device)
+    companion = build_partner(experiment.model, **shape).to(device)
     count = max(2, _PROBED_PIXELS // resolution**2)
     latents = torch.from_numpy(sample_latents(count, experiment.model.latent_size, seed=0)).to(device)
 
     def work() -> None:
         with precision.autocast():
-            partner(generator(latents)).float().sum().backward()
+            companion(generator(latents)).float().sum().backward()
 
     return work

@@ -1,4 +1,4 @@
-"""All of a training that survives a restart."""
+"""The state of a training, which checkpoints save and restore."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -23,17 +23,17 @@ from framework.models.build import build_partner
 
 @dataclass(kw_only=True)
 class State(ABC):
-    """The networks of any family, the generator's moving average, the optimizers, and the clock.
+    """The networks of a family, the generator's moving average, the optimizers, and the progress.
 
-    There is no generator of random numbers among it: latents, masks, augmentation and the order of the images are
-    functions of the seed and the position, so the seed and the position are their state.
+    There is no random generator in the state: latents, masks, augmentation and the order of the images are functions of
+    the seed and the position.
 
     Attributes:
-        steps: Done so far.
-        images_seen: The clock, in images.
-        real_images_seen: The position in the endless order of training images.
-        wall_seconds: Spent in training, over all its lives.
-        notes: Small things that others want back after a restart, by name.
+        steps: Number of completed steps.
+        images_seen: Number of images seen, by which all schedules count.
+        real_images_seen: Position in the endless order of training images.
+        wall_seconds: Time spent in training, including earlier runs of the same training.
+        notes: Small values by name that other code saves across restarts.
     """
 
     experiment: Experiment
@@ -57,7 +57,7 @@ class State(ABC):
         dtype = torch.float64 if precision == "float64" else torch.float32
         shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
         generator = build_generator(experiment.model, **shape).to(device, dtype)
-        partner = build_partner(experiment.model, **shape).to(device, dtype)
+        companion = build_partner(experiment.model, **shape).to(device, dtype)
         return cls(
             experiment=experiment,
             resolution=resolution,
@@ -66,37 +66,37 @@ class State(ABC):
             generator=generator,
             ema=Ema(generator, half_life_images=experiment.training.ema_half_life_images),
             generator_optimizer=adam(generator, experiment.optimizer, lr=experiment.optimizer.generator_lr),
-            **cls.beside(partner, experiment),
+            **cls.companion_fields(companion, experiment),
         )
 
     @classmethod
     @abstractmethod
-    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
-        """The fields that a family adds: what the generator is trained with, and what goes with that."""
+    def companion_fields(cls, companion: nn.Module, experiment: Experiment) -> dict[str, Any]:
+        """The fields that a family adds for the companion, the network with which the generator is trained."""
 
     @abstractmethod
-    def partner(self) -> tuple[str, nn.Module, Optimizer]:
-        """What the generator is trained with: its name, itself and its optimizer."""
+    def companion(self) -> tuple[str, nn.Module, Optimizer]:
+        """The name, the network and the optimizer of the companion."""
 
-    def averages(self) -> dict[str, Ema]:
-        """Moving averages by the name of their part of a checkpoint."""
+    def ema_networks(self) -> dict[str, Ema]:
+        """Moving averages by their name in a checkpoint."""
         return {"ema": self.ema}
 
-    def settle(self, images: PackedStore) -> None:  # noqa: B027  most families have nothing to do
-        """What has to be known of the training images before the averages are shown or saved; of most nothing."""
+    def prepare_for_sampling(self, images: PackedStore) -> None:  # noqa: B027  most families have nothing to do
+        """Computes statistics that the averaged networks need before sampling or saving. Most families need none."""
 
     def save(self, store: CheckpointStore) -> Checkpoint:
         """Writes a checkpoint.
 
         Raises:
-            TrainingError: A weight is not finite; nothing is written.
+            TrainingError: A weight is not finite; then nothing is written.
         """
         return self.snapshot()(store)
 
     def snapshot(self) -> Callable[[CheckpointStore], Checkpoint]:
-        """The state as it is now, on the CPU; what it gives writes it into a store, whenever that is.
+        """Copies the state to the CPU, and returns a function that writes it to a store later.
 
-        On a CPU nothing is copied: there it has to be written before the next step.
+        If the training runs on a CPU nothing is copied, so the state must be written before the next step.
 
         Raises:
             TrainingError: A weight is not finite.
@@ -129,7 +129,7 @@ class State(ABC):
         return write
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Takes everything back from a checkpoint; learning rates stay those of the experiment."""
+        """Restores the state from a checkpoint, except the learning rates, which stay those of the experiment."""
         for name, network in self._parts().items():
             network.load_state_dict(checkpoint.tensors(name))
         for name, pair in self._optimizers().items():
@@ -140,7 +140,7 @@ class State(ABC):
         self.notes = info["notes"]
 
     def _check_finite(self, parts: Parts) -> None:
-        """TrainingError naming the first weight that is not finite, if there is one."""
+        """Raises `TrainingError` with the name of the first weight that is not finite, if there is one."""
         for network, tensors in parts.items():
             for name, value in tensors.items():
                 if value.is_floating_point() and not bool(torch.isfinite(value).all()):
@@ -150,41 +150,41 @@ class State(ABC):
                     )
 
     def networks(self) -> dict[str, nn.Module]:
-        """Those that are trained, by name."""
-        name, network, _ = self.partner()
+        """The trained networks by name."""
+        name, network, _ = self.companion()
         return {"generator": self.generator, name: network}
 
     def optimizers(self) -> dict[str, Optimizer]:
-        """Each network's, by the network's name."""
+        """The optimizers by the name of their network."""
         return {name: optimizer for name, (_, optimizer) in self._optimizers().items()}
 
     def _parts(self) -> dict[str, nn.Module]:
-        return self.networks() | {name: average.network for name, average in self.averages().items()}
+        return self.networks() | {name: average.network for name, average in self.ema_networks().items()}
 
     def _optimizers(self) -> dict[str, tuple[nn.Module, Optimizer]]:
-        name, network, optimizer = self.partner()
+        name, network, optimizer = self.companion()
         return {"generator": (self.generator, self.generator_optimizer), name: (network, optimizer)}
 
 
 @dataclass(kw_only=True)
 class TrainState(State):
-    """A GAN's: generator and discriminator."""
+    """The state of a GAN, whose companion network is the discriminator."""
 
     discriminator: DiscriminatorNetwork
     discriminator_optimizer: Optimizer
 
     @classmethod
-    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
-        """The discriminator's."""
-        optimizer = adam(partner, experiment.optimizer, lr=experiment.optimizer.discriminator_lr)
-        return {"discriminator": partner, "discriminator_optimizer": optimizer}
+    def companion_fields(cls, companion: nn.Module, experiment: Experiment) -> dict[str, Any]:
+        """The fields of the discriminator."""
+        optimizer = adam(companion, experiment.optimizer, lr=experiment.optimizer.discriminator_lr)
+        return {"discriminator": companion, "discriminator_optimizer": optimizer}
 
-    def partner(self) -> tuple[str, nn.Module, Optimizer]:
-        """The discriminator."""
+    def companion(self) -> tuple[str, nn.Module, Optimizer]:
+        """The name, the network and the optimizer of the discriminator."""
         return "discriminator", self.discriminator, self.discriminator_optimizer
 
     def begin_with(self, start: Start) -> None:
-        """Takes networks that others trained; the clock and both optimizers begin anew."""
+        """Loads already trained networks; the number of images seen and both optimizers start from zero."""
         self.generator.load_state_dict(start.generator)
         self.ema.network.load_state_dict(start.averaged)
         if start.discriminator is not None:
@@ -192,12 +192,12 @@ class TrainState(State):
 
 
 def adam(network: nn.Module, config: OptimizerConfig, *, lr: float) -> Optimizer:
-    """A network's Adam."""
+    """Builds the Adam optimizer of a network."""
     return Adam(network.parameters(), lr=lr, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True)
 
 
 def single(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The same with floating point numbers in float32."""
+    """The tensors with floating point numbers converted to float32."""
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
@@ -215,7 +215,7 @@ def _restore(network: nn.Module, optimizer: Optimizer, tensors: dict[str, Tensor
     for name, parameter in network.named_parameters():
         moments = {kind: tensors[f"{name}.{kind}"] for kind in ("exp_avg", "exp_avg_sq") if f"{name}.{kind}" in tensors}
         if moments:
-            # In the parameter's own memory layout, as Adam itself makes them.
+            # In the memory layout of the parameter, as Adam creates them.
             state = {kind: torch.empty_like(parameter).copy_(value) for kind, value in moments.items()}
             state["step"] = tensors[f"{name}.step"].to(parameter.device)
             optimizer.state[parameter] = {"step": state.pop("step"), **state}

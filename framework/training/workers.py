@@ -1,4 +1,4 @@
-"""The group of workers that share one training: who one is, and how they agree."""
+"""The group of workers that share one training: shards of a batch, and communication between workers."""
 
 import datetime
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ from framework.errors import LatentscapeError, TrainingError
 
 T = TypeVar("T")
 
-# All meet within minutes, or never. Later rank 0 may wait for a score, which takes as long as it takes; a rank that is
-# lost closes its connection at once.
+# The workers connect within minutes or not at all. Afterwards they may wait much longer, for example for a score on
+# rank 0; a lost rank is noticed at once, because its connection closes.
 _MEETING_TIMEOUT = datetime.timedelta(minutes=5)
 _HOST_TIMEOUT = datetime.timedelta(days=7)
 
@@ -31,7 +31,7 @@ class Shard:
     total: int
 
     def passes(self, images_per_pass: int | None) -> list["Shard"]:
-        """Itself in parts of at most so many samples, as even as can be; None: in one.
+        """Divides the shard into parts of similar size with at most `images_per_pass` samples; None for one part.
 
         >>> [part.count for part in Shard(4, 10, 32).passes(4)]
         [3, 3, 4]
@@ -41,20 +41,20 @@ class Shard:
         return [Shard(start, end - start, self.total) for start, end in pairwise(ends)]
 
     def of(self, samples: Tensor, part: "Shard") -> Tensor:
-        """Of this shard's samples [count, …] those of a part of it."""
+        """Selects the samples of a part from the samples [count, …] of this shard."""
         first = part.start - self.start
         return samples if part.count == self.count else samples[first : first + part.count]
 
 
 @dataclass(frozen=True)
 class WorkerGroup:
-    """This worker's place. `torch.distributed` is initialised by the caller where `world_size` is over 1.
+    """This worker's position in the group. If `world_size` is above 1, the caller initialises `torch.distributed`.
 
-    Args:
-        rank: From 0.
-        world_size: How many there are.
-        device: Where this one computes.
-        host_group: The group for what the CPUs agree on; None for the default group.
+    Attributes:
+        rank: Index of this worker, starting at 0.
+        world_size: Number of workers.
+        device: The device of this worker.
+        host_group: The process group for communication between CPUs; None for the default group.
     """
 
     rank: int = 0
@@ -64,10 +64,10 @@ class WorkerGroup:
 
     @classmethod
     def here(cls, *, rank: int, world_size: int, device: torch.device | str) -> "WorkerGroup":
-        """This process's place, its GPU made the current one; with a gloo group of its own for what CPUs agree on.
+        """The group as seen by this process; makes its GPU the current one, and creates a gloo group for the CPUs.
 
         Raises:
-            TrainingError: The workers do not reach each other.
+            TrainingError: The workers cannot connect to each other.
         """
         device = numbered(device)
         if device.type == "cuda":
@@ -75,24 +75,24 @@ class WorkerGroup:
         return cls(rank, world_size, device, _host_group() if world_size > 1 else None)
 
     def shard(self, total: int) -> Shard:
-        """This worker's part of `total` samples; parts differ by one at most and follow each other."""
+        """This worker's part of `total` samples; the parts are consecutive, and their sizes differ by at most one."""
         start = self.rank * total // self.world_size
         return Shard(start, (self.rank + 1) * total // self.world_size - start, total)
 
     def mean_loss(self, losses: Tensor, shard: Shard) -> Tensor:
-        """The loss whose gradients, averaged by DDP over workers, are those of the whole batch's mean."""
+        """A loss whose gradients, averaged over workers by DDP, are those of the mean over the whole batch."""
         return losses.sum() * (self.world_size / shard.total)
 
     def wrapped(self, network: nn.Module) -> nn.Module:
-        """The network, its gradients averaged over all workers during backward."""
+        """The network wrapped in DDP, which averages its gradients over all workers; unchanged for one worker."""
         if self.world_size == 1:
             return network
-        # Gradients lie in the buckets, so that none is copied.
+        # Gradients are views into DDP's buckets, so that they are not copied.
         return DistributedDataParallel(network, gradient_as_bucket_view=True)
 
     @contextmanager
     def apart(self, *networks: nn.Module) -> Iterator[None]:
-        """Within it these wrapped networks' gradients add up on each worker; none is averaged."""
+        """Within the block, gradients of these wrapped networks accumulate on each worker without being averaged."""
         with ExitStack() as stack:
             for network in networks:
                 if isinstance(network, DistributedDataParallel):
@@ -100,7 +100,7 @@ class WorkerGroup:
             yield
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over workers of a float64 vector, on the CPU."""
+        """Sums a float64 vector over workers; the result is on the CPU."""
         if self.world_size == 1:
             return values.cpu()
         shared = values.to(self.device, torch.float64)
@@ -108,14 +108,14 @@ class WorkerGroup:
         return shared.cpu()
 
     def agreed(self, ask: Callable[[], bool]) -> "Agreement":
-        """A question that all workers answer before each step: on GPUs, whose steps are short, a step ahead."""
+        """A question that all workers answer before each step; on GPUs, whose steps are short, one step ahead."""
         return Agreement(ask, self, ahead=torch.device(self.device).type == "cuda")
 
     def from_first(self, make: Callable[[], T]) -> T:
-        """What `make` gives on rank 0, on every rank; what it raises there is raised on every rank.
+        """Calls `make` on rank 0, and returns its result or raises its exception on every rank.
 
-        The other ranks wait on their CPUs: no GPU spins meanwhile, and NCCL's watchdog sees nothing. It crosses by
-        pickle, within one job: nothing from outside.
+        The other ranks wait on their CPUs, so that no GPU is busy and NCCL's watchdog does not expire. The result is
+        pickled, which is safe because it stays within the job.
         """
         if self.world_size == 1:
             return make()
@@ -126,8 +126,8 @@ class WorkerGroup:
             except LatentscapeError as fault:
                 parcel = [(None, fault)]
             except BaseException as fault:
-                said = [(None, TrainingError(f"rank 0: {fault!r}"))]
-                dist.broadcast_object_list(said, src=0, group=self.host_group)
+                message = [(None, TrainingError(f"rank 0: {fault!r}"))]
+                dist.broadcast_object_list(message, src=0, group=self.host_group)
                 raise
         dist.broadcast_object_list(parcel, src=0, group=self.host_group)
         result, raised = parcel[0]
@@ -137,15 +137,15 @@ class WorkerGroup:
 
 
 class Agreement:
-    """Whether any worker says so, agreed on by the CPUs, so that no GPU is waited for.
+    """Whether any worker answers yes. The CPUs communicate, so that no GPU has to be waited for.
 
-    Every worker asks equally often, and closes.
+    Every worker must call it equally often, and close it.
 
     Args:
-        ask: This worker's answer.
-        workers: Who agree.
-        ahead: Each answer is asked for a step ahead, and is there when its step begins: no step waits for the message,
-            and what is asked for comes a step later.
+        ask: Returns this worker's answer.
+        workers: The group of workers.
+        ahead: Whether to ask one step ahead, so that no step waits for the messages; a yes then takes effect one step
+            later.
     """
 
     def __init__(self, ask: Callable[[], bool], workers: WorkerGroup, *, ahead: bool) -> None:
@@ -153,7 +153,7 @@ class Agreement:
         self._ahead: tuple[Tensor, dist.Work] | None = None
 
     def __call__(self) -> bool:
-        """The answer for the step that comes now."""
+        """The common answer for the next step."""
         if self._workers.world_size == 1:
             return self._ask()
         answer = self._answer(self._ahead or self._asked())
@@ -161,25 +161,25 @@ class Agreement:
         return answer
 
     def close(self) -> None:
-        """Waits for the answer to a step that never came."""
+        """Waits for the answer that was requested for a step which does not follow."""
         if self._ahead is not None:
             self._answer(self._ahead)
             self._ahead = None
 
     def _asked(self) -> tuple[Tensor, dist.Work]:
-        said = torch.tensor(float(self._ask()))
-        work = dist.all_reduce(said, group=self._workers.host_group, async_op=True)
+        votes = torch.tensor(float(self._ask()))
+        work = dist.all_reduce(votes, group=self._workers.host_group, async_op=True)
         assert work is not None
-        return said, work
+        return votes, work
 
     def _answer(self, asked: tuple[Tensor, dist.Work]) -> bool:
-        said, work = asked
+        votes, work = asked
         work.wait()
-        return bool(said.item())
+        return bool(votes.item())
 
 
 def numbered(device: torch.device | str) -> torch.device:
-    """The same; of a GPU without a number the current one."""
+    """The device with an index; a GPU without an index is the current one."""
     device = torch.device(device)
     if device.type == "cuda" and device.index is None:
         return torch.device("cuda", torch.cuda.current_device())
@@ -192,8 +192,8 @@ def _host_group() -> dist.ProcessGroup | None:
     except RuntimeError as fault:
         reason = next(filter(str.strip, str(fault).splitlines()), "").strip()
         raise TrainingError(
-            f"its workers cannot set up their process group: {reason}; where the network interface is the wrong one, "
-            "GLOO_SOCKET_IFNAME names another"
+            f"its workers cannot set up their process group: {reason}; if the network interface is the wrong one, set "
+            "GLOO_SOCKET_IFNAME to another"
         ) from fault
     if not isinstance(group, dist.ProcessGroup):
         return None

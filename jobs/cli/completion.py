@@ -1,6 +1,6 @@
-"""What a shell offers after `latentscape`: jobs, switches, files, keys of the job's sections, and their values.
+"""Shell completion for `latentscape`: jobs, switches, files, keys of the job's sections, and their values.
 
-argcomplete talks to the shell. Its parser is for this alone: a job's command line is read by `jobs.cli.arguments`.
+argcomplete talks to the shell. Its parser is used only for completion; `jobs.cli.arguments` parses command lines.
 """
 
 import argparse
@@ -23,8 +23,8 @@ _files = FilesCompleter()
 
 
 def complete() -> None:
-    """Answers the shell and ends the process."""
-    # No word begins with \0: switches are words here too, since after an option argparse takes no more words.
+    """Prints the completions for the shell and ends the process."""
+    # No word starts with \0, so argparse treats switches as plain words: after an option it would accept no more words.
     parser = argparse.ArgumentParser(add_help=False, prefix_chars="\0")
     parser.add_argument("job").completer = lambda **_: [*job_names(), "--help", "--version"]  # pyright: ignore[reportAttributeAccessIssue]
     parser.add_argument("words", nargs="*").completer = _words  # pyright: ignore[reportAttributeAccessIssue]
@@ -32,7 +32,7 @@ def complete() -> None:
 
 
 def declared(name: str) -> Job:
-    """A job's own `JOB`, of the names and literals it is made of; the module is read, not run."""
+    """The `JOB` of a job, evaluated from the module's assignments; importing the module would take seconds."""
     module = job_source(name)
     known: dict[str, Any] = {**vars(arguments), "__doc__": ast.get_docstring(module)}
     for node in module.body:
@@ -54,15 +54,15 @@ def _words(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     key, equals, typed = prefix.partition("=")
     if equals:
         return [f"{key}={value}" for value in _values(job, key, typed)]
-    given = [word for word in parsed_args.words or [] if "=" not in word and not word.startswith("-")]
+    positionals = [word for word in parsed_args.words or [] if "=" not in word and not word.startswith("-")]
     keys = [known.key for known in (*job.own, *describe_keys(list(job.sections)))]
-    # Before its first arguments a job can do nothing with keys, and there are up to a hundred of them.
-    early = not prefix and len(given) < job.positionals[0]
-    return [*_files(prefix), *([] if early else (f"{known}=" for known in keys))]
+    # Keys come after the positional arguments; offering up to a hundred of them first would hide the files.
+    too_early = not prefix and len(positionals) < job.positionals[0]
+    return [*_files(prefix), *([] if too_early else (f"{known}=" for known in keys))]
 
 
 def _values(job: Job, key: str, typed: str) -> list[str]:
-    """The words of a choice; files where any text may stand; nothing for numbers and lists."""
+    """The values of a choice, files for a key that accepts any text, and nothing for numbers and lists."""
     kinds = {known: field.annotation for known, field in leaves()}
     if key in [own.key for own in job.own] or (key in kinds and is_text(kinds[key])):
         return _files(typed)

@@ -1,4 +1,4 @@
-"""Stderr for people: lines that stay, a live line of progress, and interrupts."""
+"""Messages on stderr: permanent lines, a live progress line, and the handling of interrupts."""
 
 import contextlib
 import os
@@ -21,24 +21,25 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 
 class Console:
-    """Stderr for people: one live line on a terminal, a line every 30 s in a log."""
+    """Messages on stderr. Progress is one live line on a terminal, or a line every 30 s in a log."""
 
     def __init__(self) -> None:
         self._live = obeys(sys.stderr)
         self._page: rich.console.Console | None = None
         self._drawn = False
         self._drawn_at = 0.0
-        self._lock = threading.RLock()  # a signal's handler speaks too, on the thread that it interrupts
+        self._lock = threading.RLock()  # a signal handler may print on the thread that it interrupts
         self._interrupted = False
+        self._said_once: set[str] = set()
         self._first: Callable[[int], None] | None = None
 
     def __reduce__(self) -> tuple[type["Console"], tuple[()]]:
-        """Tune pickles all that it is given, though nobody opens this copy: a lock and a terminal cannot travel."""
+        """Pickles as a new console: Tune pickles its arguments, and a lock or a terminal cannot be pickled."""
         return Console, ()
 
     @property
     def width(self) -> int | None:
-        """Columns of the terminal as it is now; None in a log, whose lines are as long as they are."""
+        """The terminal's current number of columns; None in a log, where lines have no maximum length."""
         return _columns() if self._live else None
 
     def interrupt(self, number: int, _: object = None) -> None:
@@ -52,7 +53,7 @@ class Console:
 
     @contextlib.contextmanager
     def first_interrupt(self, ask: Callable[[int], None]) -> Iterator[None]:
-        """Within the block the first interrupt only calls `ask` with the signal's number; the next one interrupts."""
+        """In this block the first interrupt only calls `ask` with the signal's number; the second one interrupts."""
         self._first = ask
         try:
             yield
@@ -60,27 +61,33 @@ class Console:
             self._first = None
 
     def end(self, text: str) -> None:
-        """Says why, on any thread, and ends the process as SIGTERM does."""
+        """Prints the reason and ends the process as SIGTERM does; may be called on any thread."""
         self.say(text)
         self._interrupted = True
         os.kill(os.getpid(), signal.SIGTERM)
 
     def say(self, text: str) -> None:
-        """A line that stays, or several."""
+        """Prints one or several permanent lines."""
         with self._lock:
             self.clear()
             print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr, flush=True)
 
-    def progress(self, text: str) -> None:
-        """The line that is replaced by the next one.
+    def say_once(self, text: str) -> None:
+        """A line that stays, and is not repeated if it comes again."""
+        if text not in self._said_once:
+            self._said_once.add(text)
+            self.say(text)
+
+    def update(self, text: str) -> None:
+        """Shows a progress line, which the next one replaces.
 
         Raises:
-            KeyboardInterrupt: There was one, but it was lost: Python drops what a handler raises within a finaliser.
+            KeyboardInterrupt: An earlier interrupt was lost, because Python drops exceptions raised in a finaliser.
         """
         self._show(text)
 
     def counter(self, what: str) -> Callable[[int, int], None]:
-        """A progress callable (done, total) with the time left."""
+        """A callable (done, total) that shows progress with the estimated time left."""
         started = time.monotonic()
 
         def show(done: int, total: int) -> None:
@@ -103,8 +110,8 @@ class Console:
                 self._draw(one_line(text), share)
 
     def _draw(self, text: str, share: float | None) -> None:
-        """The line as wide as the terminal is now, a bar before it where there is room; the cursor stays behind it."""
-        from rich.console import Console as Page  # here, so that --help and a log do without
+        """Draws the line at the terminal's current width, after a bar if there is room; the cursor stays at its end."""
+        from rich.console import Console as Page  # imported here because --help and logs do not need rich
         from rich.control import Control
         from rich.progress_bar import ProgressBar
         from rich.segment import ControlType, Segments
@@ -116,21 +123,21 @@ class Console:
             self._erase = Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2))
         columns = _columns()
         row = Table.grid(padding=(0, _BAR_GAP, 0, 0))
-        bar = []  # before the text, whose length changes
+        bar = []  # stands before the text, because the text's length changes
         if share is not None and len(text) + _BAR_GAP + _BAR_COLUMNS < columns:
             row.add_column()
             bar = [ProgressBar(1.0, share, _BAR_COLUMNS, complete_style="green", finished_style="green")]
         row.add_column(no_wrap=True, overflow="ellipsis")
         row.add_row(*bar, Text(text))
-        # A line of full width leaves the cursor where some terminals have it on the next line, and some have not.
+        # After a full-width line, some terminals move the cursor to the next line and others do not.
         self._page.size = (max(columns - 1, 1), 1)
-        self._drawn = True  # also where an interrupt comes amid the next lines
+        self._drawn = True  # set first, in case an interrupt arrives during the next lines
         with self._page:
             self._page.control(self._erase)
             self._page.print(Segments(self._page.render_lines(row, pad=False)[0]), end="")
 
     def clear(self) -> None:
-        """Takes the line of progress away, before something else is written on this terminal."""
+        """Erases the progress line, before something else is written to the terminal."""
         with self._lock:
             if self._page is not None and self._drawn:
                 self._page.control(self._erase)
@@ -138,16 +145,16 @@ class Console:
 
 
 def obeys(stream: TextIO) -> bool:
-    """Whether it is a terminal on which what was written can be written over."""
+    """Whether a stream is a terminal on which written text can be overwritten."""
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def _columns() -> int:
-    return os.get_terminal_size(sys.stderr.fileno()).columns or 80  # a pseudo-terminal nobody set a size of has 0
+    return os.get_terminal_size(sys.stderr.fileno()).columns or 80  # a pseudo-terminal without a set size reports 0
 
 
 def one_line(text: str) -> str:
-    r"""Text of whoever wrote it, harmless to a terminal: control characters and turned directions as they are typed.
+    r"""Makes any text safe for a terminal: control characters and changes of direction appear as escapes.
 
     >>> print(one_line("a\tb\x1b[31m\n"), one_line("Zoë ± 名"))
     a\tb\x1b[31m\n Zoë ± 名
@@ -156,7 +163,7 @@ def one_line(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """3725.0 -> '1 h 02 min'.
+    """Seconds in readable units.
 
     >>> duration(3725.0), duration(65.0), duration(9.0)
     ('1 h 02 min', '1 min 05 s', '9 s')
@@ -170,7 +177,7 @@ def duration(seconds: float) -> str:
 
 
 def shown(location: str) -> str:
-    """A path as short as it can be said from here; a URI as it is."""
+    """The path relative to the current directory if it lies below it, else absolute; a URI is unchanged."""
     if "://" in location:
         return location
     relative = os.path.relpath(location)

@@ -1,4 +1,4 @@
-"""What --dry-run says: the settings resolved, the data opened, the models built, the plan; nothing written."""
+"""The plan that --dry-run prints: resolves the settings, opens the data, builds the models, and writes nothing."""
 
 from typing import Any
 
@@ -24,45 +24,50 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     """Prints the plan line by line.
 
     Args:
-        experiment: Resolved.
-        console: Gets the lines.
-        trials: How many there will be; None for those of the search; 0 where nothing is trained.
+        experiment: The resolved experiment.
+        console: Prints the lines.
+        trials: Number of trials: 1 for a single training, 0 if nothing is trained, None for the search's own number.
     """
     refuse_vanishing_storage(experiment.storage)
-    found = survey(experiment.data)
-    console.say(f"Images: {found.images:,} files in {found.what}, to be packed at {experiment.data.resolution} px")
+    source = survey(experiment.data)
+    console.say(f"Images: {source.images:,} files in {source.what}, to be packed at {experiment.data.resolution} px")
     console.say(f"Results: {experiment.storage.path}/{experiment.name}")
-    document: dict[str, Any] = {"images": found.images}
+    document: dict[str, Any] = {"images": source.images}
     if trials == 0:
         return document
-    every = [experiment] if trials == 1 else [trial_experiment(experiment, setting) for setting in settings(experiment)]
+    experiments = [experiment]
+    if trials != 1:
+        experiments = [trial_experiment(experiment, setting) for setting in settings(experiment)]
     cluster = planned_cluster()
     if cluster.unused:
         console.say(cluster.unused)
-    made = plan(experiment.compute, cluster) if trials == 1 else search_plan(experiment, cluster, trials=len(every))
-    console.say(made.line(cluster))
-    for name, entry in _sizes(every).items():
-        console.say(f"{name}: {entry}")
+    if trials == 1:
+        resources = plan(experiment.compute, cluster)
+    else:
+        resources = search_plan(experiment, cluster, trials=len(experiments))
+    console.say(resources.line(cluster))
+    for name, size in _sizes(experiments).items():
+        console.say(f"{name}: {size}")
     training = experiment.training
     steps = -(-training.total_images // training.batch_size)
     console.say(
         f"Steps: {steps:,} of {training.batch_size} images{_schedule(experiment)}, "
         f"a score every {experiment.evaluation.every_images:,} images"
     )
-    memory = max(worker_bytes(one, workers=made.fewest_workers) for one in every)
+    memory = max(worker_bytes(trial, workers=resources.fewest_workers) for trial in experiments)
     console.say(
-        f"Memory: about {memory / 2**20:,.0f} MiB a worker for weights, optimizers and activations, "
-        f"beside {_PROCESS_MIB:,} MiB for Python, PyTorch and Ray"
+        f"Memory: about {memory / 2**20:,.0f} MiB per worker for weights, optimizers and activations, "
+        f"plus {_PROCESS_MIB:,} MiB for Python, PyTorch and Ray"
     )
     return document | {
-        "trials": len(every),
-        "concurrent": made.concurrent,
-        "workers": made.workers,
-        "cores_per_worker": made.cores_per_worker,
-        "gpus_per_worker": made.gpus_per_worker,
+        "trials": len(experiments),
+        "concurrent": resources.concurrent,
+        "workers": resources.workers,
+        "cores_per_worker": resources.cores_per_worker,
+        "gpus_per_worker": resources.gpus_per_worker,
         "steps": steps,
         "memory_bytes_per_worker": memory,
-        "parameters": dict(zip(_names(experiment), _parameters(every[0]), strict=True)),
+        "parameters": dict(zip(_names(experiment), _parameters(experiments[0]), strict=True)),
     }
 
 
@@ -84,11 +89,13 @@ def _schedule(experiment: Experiment) -> str:
     return f" ({experiment.training.schedule} schedule)" if experiment.model.family == "gan" else ""
 
 
-def _sizes(every: list[Experiment]) -> dict[str, str]:
-    models = {one.model.model_dump_json(): one for one in every}
-    counts = [_parameters(one) for one in models.values()]
-    every_pair = (sorted({pair[index] for pair in counts}) for index in (0, 1))
-    return {name.capitalize(): _range(numbers) for name, numbers in zip(_names(every[0]), every_pair, strict=True)}
+def _sizes(experiments: list[Experiment]) -> dict[str, str]:
+    """Network's name -> number of parameters, or its range over the trials."""
+    models = {experiment.model.model_dump_json(): experiment for experiment in experiments}
+    counts = [_parameters(experiment) for experiment in models.values()]
+    per_network = (sorted({count[index] for count in counts}) for index in (0, 1))
+    names = _names(experiments[0])
+    return {name.capitalize(): _range(numbers) for name, numbers in zip(names, per_network, strict=True)}
 
 
 def _range(counts: list[int]) -> str:
@@ -97,15 +104,15 @@ def _range(counts: list[int]) -> str:
 
 
 def worker_bytes(experiment: Experiment, *, workers: int | None = None) -> int:
-    """What a worker holds on its device: weights, gradients, moments and average, and what backward keeps.
+    """Estimated memory of a worker's device: weights, gradients, Adam's moments, average, and kept activations.
 
-    The networks run once as shapes alone, on torch's meta device, for the worker's share of a batch, or as much of it
-    as is computed at a time: the generator's pass goes through both, and no other keeps as much. Beside it stands what
-    a step makes and drops at once, put at as much again as the largest tensor that is kept, twice.
+    The activations are counted by running the networks on torch's meta device, without computing anything, for the
+    images that a worker computes at a time. The generator's pass goes through both networks and keeps the most.
+    Temporary tensors of a step are estimated as twice the largest activation that is kept.
 
     Args:
-        experiment: Resolved.
-        workers: How many share a batch; None for the fewest that `compute.workers` says.
+        experiment: The resolved experiment.
+        workers: Number of workers that share a batch; None for the smallest number that `compute.workers` allows.
     """
     share = -(-experiment.training.batch_size // (workers or experiment.compute.fewest_workers))
     kept = _kept_bytes(experiment, min(share, experiment.compute.images_per_pass or share))
@@ -114,7 +121,7 @@ def worker_bytes(experiment: Experiment, *, workers: int | None = None) -> int:
 
 
 def _kept_bytes(experiment: Experiment, images: int) -> list[int]:
-    """Bytes of each activation that backward keeps, for so many images; auto counts as float32."""
+    """Bytes of each activation that backward keeps for this number of images; precision `auto` counts as float32."""
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -123,13 +130,14 @@ def _kept_bytes(experiment: Experiment, images: int) -> list[int]:
         held.append(tensor)
         return tensor
 
-    held: list[torch.Tensor] = []  # so that no storage takes the place of one that is gone
+    held: list[torch.Tensor] = []  # keeps the storages alive, so that no id is used twice
     generator, partner = _networks(experiment)
     latents = torch.zeros(images, experiment.model.latent_size, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        made = generator.to("meta")(latents)
-        # The joint schedule judges real and generated images at once, while the generator's pass is still held.
-        judged = torch.cat([made, made]) if experiment.training.schedule == "joint" else made
-        partner.to("meta")(judged)
+        images_made = generator.to("meta")(latents)
+        # The joint schedule sends real and generated images through the discriminator in one batch, while the
+        # activations of the generator are still held.
+        joint = experiment.training.schedule == "joint"
+        partner.to("meta")(torch.cat([images_made, images_made]) if joint else images_made)
     size = {"bfloat16": 2, "float64": 8}.get(experiment.compute.precision, 4)
     return [bytes_ * size // 4 for bytes_ in kept.values()]

@@ -1,4 +1,4 @@
-"""What `jobs.evaluate --dry-run` says: each pass with its images, memory and disk; nothing written."""
+"""The plan that `jobs.evaluate --dry-run` prints: each pass with its images, memory and disk space."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ from framework.config import EvaluationConfig, Experiment
 from framework.data import find_prepared
 from framework.errors import EvaluationError
 from framework.evaluation import resolve_features
-from framework.evaluation.cost import PROCESS_BYTES, PassPlan, plan_pair, plan_run
-from framework.evaluation.requests.run_metrics import RunSides, run_requests
+from framework.evaluation.cost import PROCESS_BYTES, PassCost, plan_pair, plan_run
+from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 from framework.orchestration.cluster.connect import planned_cluster
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
 from framework.orchestration.scoring.evaluate_pair import pair_requests
 from framework.runs import cache_folder
 from framework.training import find_assessors
-from jobs.cli.context import find_study, open_foreign
+from jobs.cli.context import find_context, open_foreign
 from jobs.cli.job import Arguments, Console
 
 
 def forecast_run(arguments: Arguments) -> dict[str, Any]:
-    """For a checkpoint, or those of a run."""
+    """Prints the plan for a checkpoint, or for all checkpoints of a run."""
     place, console = arguments.positionals[0], arguments.console
-    run, target = find_study(arguments)
+    run, target = find_context(arguments)
     settings, cache = run.experiment.evaluation, cache_folder(run.experiment.storage)
     targets = [target]
     if target.entry is not None:
@@ -31,25 +31,25 @@ def forecast_run(arguments: Arguments) -> dict[str, Any]:
     console.say(f"Checkpoints: {len(targets)}")
     images = find_prepared(run.experiment.data, cache=cache)
     if images is None:
-        console.say("Images: are to be packed first")
-        if not run.about:  # a run that is yet to begin says nothing of its images either
+        console.say("Images are not packed yet.")
+        if not run.about:  # a run that does not exist yet has no counts of its images either
             return {"checkpoints": len(targets), "passes": []}
     assessors = None if images is None else find_assessors(images, run.experiment.assessor, cache=cache)
     measurer = None if assessors is None else assessors.folder / "measurer"
     if measurer is None and not _has_inception(settings):
-        console.say("Assessor: is to be trained first; its features are what scores are made of here")
+        console.say("The attribute classifier (assessor) is not trained yet; its features are needed for these scores.")
         return {"checkpoints": len(targets), "passes": []}
-    sides = RunSides.of_run(run) if images is None else RunSides.of_store(images)
-    plans = plan_run(run_requests(run, sides, assessor_folder=measurer), targets)
+    sides = RunImageSets.of_run(run) if images is None else RunImageSets.of_store(images)
+    plans = plan_run(run_scoring_passes(run, sides, assessor_folder=measurer), targets)
     return {"checkpoints": len(targets), **_say(plans, run.experiment, console)}
 
 
 def forecast_pair(arguments: Arguments) -> dict[str, Any]:
-    """For two collections."""
+    """Prints the plan for two image collections."""
     experiment = arguments.settings()
     settings = experiment.evaluation
-    asked, (reference, scored) = pair_requests(*arguments.positionals, settings=settings, watch=arguments.console)
-    plans = plan_pair(asked, settings=settings, reference=reference, scored=scored)
+    requests, (reference, scored) = pair_requests(*arguments.positionals, settings=settings, progress=arguments.console)
+    plans = plan_pair(requests, settings=settings, reference=reference, scored=scored)
     return _say(plans, experiment, arguments.console)
 
 
@@ -61,7 +61,7 @@ def _has_inception(settings: EvaluationConfig) -> bool:
     return True
 
 
-def _say(plans: list[PassPlan], experiment: Experiment, console: Console) -> dict[str, Any]:
+def _say(plans: list[PassCost], experiment: Experiment, console: Console) -> dict[str, Any]:
     cluster = planned_cluster()
     if cluster.unused:
         console.say(cluster.unused)
@@ -70,17 +70,18 @@ def _say(plans: list[PassPlan], experiment: Experiment, console: Console) -> dic
     for number, plan in enumerate(plans, start=1):
         console.say(f"Pass {number}: {', '.join(plan.metrics)}")
         features = plan.features
-        console.say(f"  features: {features.name}, {features.tap} of an image, {features.precision}; {features.resize}")
+        tap = f"{features.tap} per image"
+        console.say(f"  features: {features.name}, {tap}, {features.precision}; {features.resize}")
         if not plan.todo:
-            console.say("  all there already")
+            console.say("  nothing to compute (cached)")
             continue
-        each = f"{plan.samples:,} samples" + (f" of each of {plan.seeds} seeds" if plan.seeds > 1 else "")
+        each = f"{plan.samples:,} samples" + (f" for each of {plan.seeds} seeds" if plan.seeds > 1 else "")
         held_out = f" and {plan.held_out:,} held out" if plan.held_out else ""
         real = f"{plan.real:,} real{held_out} once, " if plan.real else ""
-        there = f"; {plan.done} there already" if plan.done else ""
-        console.say(f"  images through the network: {plan.images:,} at most ({real}{each} x {plan.todo}{there})")
+        cached = f"; {plan.done} cached" if plan.done else ""
+        console.say(f"  images through the network: at most {plan.images:,} ({real}{each} x {plan.todo}{cached})")
         console.say(
-            f"  memory: about {_mib(PROCESS_BYTES + plan.memory_bytes)} a process at most, "
+            f"  memory: at most about {_mib(PROCESS_BYTES + plan.memory_bytes)} per process, "
             f"{_mib(plan.memory_bytes)} of it for the metrics; {workers} process{'es' if workers > 1 else ''}"
         )
         if plan.disk_bytes:

@@ -1,4 +1,4 @@
-"""A job run as a process: one line for a mistake, exit codes, and stdout for one JSON document alone."""
+"""Runs a job as a process: an error is one line, and stdout carries only the JSON document of --json."""
 
 import contextlib
 import errno
@@ -12,37 +12,51 @@ from collections.abc import Callable
 from typing import Any
 
 from framework.errors import ClusterLostError, LatentscapeError, TrainingError
-from jobs.cli.arguments import TRAINING_SECTIONS, Arguments, Job, parse
+from jobs.cli.arguments import SCORE_KEYS, STUDY_KEYS, TRAINING_SECTIONS, WORKER_KEYS, Arguments, Job, parse
 from jobs.cli.console import Console, duration, shown
 
-__all__ = ["TRAINING_SECTIONS", "Arguments", "Console", "Job", "duration", "run_job", "shown"]
+__all__ = [
+    "SCORE_KEYS",
+    "STUDY_KEYS",
+    "TRAINING_SECTIONS",
+    "WORKER_KEYS",
+    "Arguments",
+    "Console",
+    "Job",
+    "duration",
+    "run_job",
+    "shown",
+]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: list[str] | None = None) -> None:
-    """Parses, calls, prints, and ends the process: 0, 2 (user's mistake), 1 (fault) or 130 (interrupted)."""
+    """Parses the arguments, calls `body`, prints, and ends the process.
+
+    The exit status is 0 on success, 1 after a runtime error, 2 after a usage error and 130 after an interrupt.
+    """
     console = Console()
     command = shlex.join(["python", "-m", f"jobs.{job.name}", *(sys.argv[1:] if argv is None else argv)])
     for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as for what a script starts with `&`
+        if signal.getsignal(number) is not signal.SIG_IGN:  # a script that starts a job with `&` ignores SIGINT
             signal.signal(number, console.interrupt)
     try:
         arguments = parse(job, sys.argv[1:] if argv is None else argv, console)
-        with contextlib.redirect_stdout(sys.stderr):  # libraries print now and then; stdout is for the document
+        with contextlib.redirect_stdout(sys.stderr):  # libraries may print, and stdout is reserved for the document
             document = body(arguments)
         console.clear()
         if arguments.json and document is not None:
             print(json.dumps(document, indent=2, allow_nan=False))
         code = 0
     except KeyboardInterrupt:
-        console.say(f"interrupted; to go on: {command}")
+        console.say(f"Interrupted. Resume with: {command}")
         code = 130
     except (TrainingError, ClusterLostError) as fault:
         console.say(f"failed: {fault}")
         if isinstance(fault, ClusterLostError):
-            console.say(f"to go on: {command}")
+            console.say(f"Resume with: {command}")
         code = 1
     except LatentscapeError as fault:
         for line in str(fault).splitlines():
@@ -50,11 +64,11 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
         code = 2
     except Exception as fault:
         code = 1
-        # A place that cannot be read or written, or is full; one without a name is no mistake of the user's.
+        # A named file that cannot be read or written, or a full disk, is the user's to solve; other faults are ours.
         if isinstance(fault, OSError) and (fault.filename or fault.errno in _FULL):
             console.say(f"error: {fault.filename or 'storage'}: {fault.strerror or fault}")
             code = 2
         else:
-            console.say(_COLOUR.sub("", traceback.format_exc().rstrip()))  # Ray colours its own
+            console.say(_COLOUR.sub("", traceback.format_exc().rstrip()))  # Ray adds colours to its own tracebacks
     sys.stdout.flush()
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""The jobs as files of `jobs`: what there is, without importing any of it."""
+"""Lists and parses the modules of `jobs` without importing them: their imports take seconds."""
 
 import ast
 from pathlib import Path
@@ -7,12 +7,12 @@ import jobs
 
 
 def job_names() -> list[str]:
-    """Every module of `jobs`; none is imported."""
+    """The names of all jobs, sorted."""
     return sorted(file.stem for file in _folder().glob("*.py") if not file.stem.startswith("_"))
 
 
 def job_source(name: str) -> ast.Module:
-    """A job's module, read and not run: what it imports takes seconds."""
+    """The syntax tree of a job's module."""
     return ast.parse((_folder() / f"{name}.py").read_text(encoding="utf-8"))
 
 

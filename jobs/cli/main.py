@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command `latentscape`: the jobs by name, each run as `python -m jobs.<name>`."""
+"""The command `latentscape`: runs a job by its name, as `python -m jobs.<name>` does."""
 
 import ast
 import difflib
@@ -17,14 +17,14 @@ usage: latentscape JOB [argument ...] [key=value ...] [--switch ...]
 
 """
 _MORE = """
-latentscape JOB --help   what a job takes, and its keys
-latentscape --version    the version
+latentscape JOB --help   the arguments and keys of a job
+latentscape --version    the version of Latentscape
 """
 
 
 def main() -> None:
-    """Lists the jobs, or becomes the one that is asked for."""
-    if "_ARGCOMPLETE" in os.environ:  # the shell asks for what could be typed
+    """Lists the jobs, or replaces this process by the job that the arguments name."""
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
         from jobs.cli.completion import complete
 
         complete()
@@ -38,12 +38,12 @@ def main() -> None:
     module = words[0].replace("-", "_")
     if module not in job_names():
         _refuse(words[0])
-    # The same process with other code: sys.path, sys.argv, signals and the exit status are those of `python -m`.
+    # exec keeps the process: sys.path, sys.argv, signals and the exit status are exactly those of `python -m`.
     os.execv(sys.executable, [sys.executable, "-m", f"jobs.{module}", *words[1:]])  # noqa: S606
 
 
 def _listing() -> str:
-    """A line a job; on a terminal that is too narrow for it, it goes on below itself."""
+    """One line per job, wrapped to the width of the terminal."""
     names = job_names()
     indent = max(map(len, names)) + 4
     width = shutil.get_terminal_size().columns - 1 if sys.stdout.isatty() else sys.maxsize
@@ -58,12 +58,12 @@ def _listing() -> str:
 
 def _refuse(typed: str) -> None:
     if typed.startswith("-"):
-        said = "unknown switch; there are --help and --version, and a job's own come after its name"
+        reason = "unknown switch; use --help or --version, or put switches after the name of a job"
     else:
         close = difflib.get_close_matches(typed.replace("-", "_"), job_names())
         meant = f"; did you mean {' or '.join(close)}?" if close else ""
-        said = f"no such job{meant} (latentscape alone lists them)"
-    print(f"error: {one_line(typed)}: {said}", file=sys.stderr)
+        reason = f"no such job{meant} (run latentscape alone to list the jobs)"
+    print(f"error: {one_line(typed)}: {reason}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -71,7 +71,7 @@ def _version() -> str:
     try:
         return importlib.metadata.version("latentscape")
     except importlib.metadata.PackageNotFoundError:
-        return "of a checkout that is not installed"
+        return "(a checkout that is not installed)"
 
 
 if __name__ == "__main__":

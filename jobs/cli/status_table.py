@@ -1,4 +1,4 @@
-"""How a run stands, as lines that fit a terminal."""
+"""The state of a run as lines that fit a terminal."""
 
 import textwrap
 from typing import Any
@@ -9,12 +9,12 @@ from jobs.cli.tables import Column, clipped, fitted, legend, short_name
 
 
 def status_lines(status: RunStatus, *, width: int | None = None, height: int | None = None) -> list[str]:
-    """The run's header and its table.
+    """The header and the table of a run.
 
     Args:
         status: The run at one moment.
-        width: Characters a line may have at most; None: as many as it takes.
-        height: Lines at most; running trials stay before others, and the last line says how many are left out.
+        width: Maximum number of characters in a line; None for no limit.
+        height: Maximum number of lines. Running trials are kept first; a line says how many trials are left out.
     """
     lines = _header(status, width)
     if not status.trials:
@@ -22,22 +22,22 @@ def status_lines(status: RunStatus, *, width: int | None = None, height: int | N
     fit = fitted(_columns(status.trials), width)
     foot = [*legend(fit, _searched(status.trials)), *_foot(status)]
     notes = [_notes(trial) for trial in status.trials]
-    room = None if height is None else height - len(lines) - 1 - len(foot)
-    chosen = _chosen(status.trials, notes, room)
+    lines_left = None if height is None else height - len(lines) - 1 - len(foot)
+    chosen = _chosen(status.trials, notes, lines_left)
     head, *rows = fit.lines(chosen)
     lines.append(head)
     for index, row in zip(chosen, rows, strict=True):
         lines += [row, *notes[index]]
     if len(chosen) < len(status.trials):
-        lines.append(f"… and {len(status.trials) - len(chosen)} more trials, which a taller window shows")
+        lines.append(f"… and {len(status.trials) - len(chosen)} more trials (enlarge the window to see them)")
     return [clipped(line, width) for line in [*lines, *foot]][:height]
 
 
 def _header(status: RunStatus, width: int | None) -> list[str]:
     counts, best = status.counts, status.best
-    said = [f"{counts['ended']} of {counts['trials']} trials ended"]
-    said += [f"{counts[name]} {name}" for name in ("failed", *OPEN) if counts[name]]
-    text = f"{status.name}: {', '.join(said)}" if status.trials else f"{status.name}: no trial yet"
+    parts = [f"{counts['ended']} of {counts['trials']} trials ended"]
+    parts += [f"{counts[name]} {name}" for name in ("failed", *OPEN) if counts[name]]
+    text = f"{status.name}: {', '.join(parts)}" if status.trials else f"{status.name}: no trials yet"
     if best is not None:
         text += f"; best {best.metric} {best.score:.4g} ({best.id} at {_count(best.score_images_seen)} images)"
     return textwrap.wrap(text, width, break_on_hyphens=False) if width else [text]
@@ -46,7 +46,8 @@ def _header(status: RunStatus, width: int | None) -> list[str]:
 def _foot(status: RunStatus) -> list[str]:
     if status.working or all(trial.state not in OPEN for trial in status.trials):
         return []
-    return [f"No job works on it (nothing new for {duration(status.quiet_seconds or 0.0)}); to go on: {status.command}"]
+    quiet = duration(status.quiet_seconds or 0.0)
+    return [f"No job is running (last change {quiet} ago). Resume with: {status.command}"]
 
 
 def _notes(trial: TrialStatus) -> list[str]:
@@ -72,13 +73,13 @@ def _columns(trials: list[TrialStatus]) -> list[Column]:
     ]
 
 
-def _chosen(trials: list[TrialStatus], notes: list[list[str]], room: int | None) -> list[int]:
-    """Which trials are shown in so many lines, as they are ranked; a line is kept for what is left out."""
-    every = list(range(len(trials)))
-    if room is None or len(every) + sum(map(len, notes)) <= room:
-        return every
-    chosen, left = [], room - 1
-    for index in sorted(every, key=lambda index: trials[index].state not in ("running", SILENT)):
+def _chosen(trials: list[TrialStatus], notes: list[list[str]], lines_left: int | None) -> list[int]:
+    """Positions of the trials that fit, in their order; one line is reserved for the number that is left out."""
+    positions = list(range(len(trials)))
+    if lines_left is None or len(positions) + sum(map(len, notes)) <= lines_left:
+        return positions
+    chosen, left = [], lines_left - 1
+    for index in sorted(positions, key=lambda index: trials[index].state not in ("running", SILENT)):
         needed = 1 + len(notes[index])
         if needed <= left:
             chosen.append(index)
@@ -91,7 +92,7 @@ def _searched(trials: list[TrialStatus]) -> list[str]:
 
 
 def _count(value: float | None) -> str:
-    """Three digits that matter: 56_016 -> '56k', 1_497_600 -> '1.5M'."""
+    """Rounds to three significant digits: 56_016 -> '56k', 1_497_600 -> '1.5M'."""
     if value is None:
         return "-"
     for size, suffix in ((1e6, "M"), (1e3, "k")):

@@ -1,4 +1,4 @@
-"""Results as lines: as long as they are in a log, as wide as the terminal for people."""
+"""Results as aligned lines: of any length in a log, and no wider than the window on a terminal."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _SHOWN = ("rank", "trial", "score", "score_images_seen", "last_score", "images_p
 _NAMES = {"score_images_seen": ("at images", "at")}
 _SHORT = {"rank": "#", "last_score": "last", "images_per_second": "img/s"}
 _LEAVES = {"score_images_seen": 2, "last_score": 3, "images_per_second": 4}
-_ENDLESS = 1_000_000  # columns of a page that cuts and wraps nothing
+_ENDLESS = 1_000_000  # so many columns that rich neither cuts nor wraps a line
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Column:
     """One column of the table.
 
     Attributes:
-        head: Its name.
-        short: Its name where there is little room.
-        cells: One a row.
-        leaves: Columns with a higher number leave first where there is too little room; 0 stays.
+        head: The heading.
+        short: The heading to use if there is little room.
+        cells: One text per row.
+        leaves: If the table is too wide, columns with a higher number are dropped first; 0 is never dropped.
     """
 
     head: str
@@ -37,12 +37,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Fit:
-    """What of a table there is room for.
+    """The part of a table that fits the width.
 
     Attributes:
-        columns: Those that stay.
-        heads: Their names, all the long ones or all the short ones.
-        gap: Blanks between them.
+        columns: The columns that are kept.
+        heads: Their headings, either all long or all short.
+        gap: Number of blanks between columns.
     """
 
     columns: list[Column]
@@ -50,12 +50,12 @@ class Fit:
     gap: int
 
     def lines(self, rows: Sequence[int]) -> list[str]:
-        """The head, and a line each of some rows."""
+        """The heading, then one line for each of these rows."""
         return aligned(self.heads, [[column.cells[row] for column in self.columns] for row in rows], gap=self.gap)
 
 
 def fitted(columns: list[Column], width: int | None) -> Fit:
-    """Takes short names, then lets columns leave, until a line is no longer than the width, if it can be."""
+    """Shortens headings, then drops columns, until the lines fit the width or nothing more can be dropped."""
     kept = list(columns)
     while True:
         for short, gap in ((False, 2), (True, 2), (True, 1)):
@@ -78,16 +78,16 @@ def aligned(
     width: int | None = None,
     right: Sequence[int] = (),
 ) -> list[str]:
-    """A head and rows as lines; within a width the longest cells go on below themselves.
+    """A heading and rows as aligned lines; if the width is limited, the longest cells are wrapped.
 
     Args:
-        heads: Names of the columns.
-        rows: Cells, as many as there are heads.
-        gap: Blanks between columns.
-        width: Columns of the terminal; None: as many as it takes.
-        right: Columns that end where their longest cell ends: numbers.
+        heads: The headings of the columns.
+        rows: The cells of each row, one per heading.
+        gap: Number of blanks between columns.
+        width: Maximum width in characters; None for no limit.
+        right: Indexes of right-aligned columns.
     """
-    from rich.console import Console as Page  # here, so that --help does without
+    from rich.console import Console as Page  # imported here because --help does not need rich
     from rich.table import Table
     from rich.text import Text
 
@@ -103,14 +103,14 @@ def aligned(
 
 
 def cell_width(text: str) -> int:
-    """Columns of a terminal that it takes: two for each of 名前."""
+    """The width of a text on a terminal; characters such as 名前 take two columns each."""
     from rich.cells import cell_len
 
     return cell_len(one_line(text))
 
 
 def clipped(line: str, width: int | None) -> str:
-    """A line that says where it was cut."""
+    """The line, cut to the width and marked with … where it was cut."""
     from rich.cells import set_cell_size
 
     line = one_line(line)
@@ -118,7 +118,7 @@ def clipped(line: str, width: int | None) -> str:
 
 
 def short_name(key: str) -> str:
-    """A setting's name for a narrow head: its last word, and the first letter of those before.
+    """A setting's name for a narrow heading: its last word, and the first letters of the words before it.
 
     >>> [short_name(key) for key in ("optimizer.generator_lr", "model.latent_size", "training.ema_half_life_images")]
     ['g_lr', 'l_size', 'e_h_l_images']
@@ -128,15 +128,15 @@ def short_name(key: str) -> str:
 
 
 def legend(fit: Fit, searched: Sequence[str]) -> list[str]:
-    """A line on what shortened names of settings stand for, where there are any."""
+    """A line that explains the shortened names of settings; empty if no name is shortened."""
     named = {short_name(key): key for key in searched}
     long = {key.rsplit(".", 1)[-1] for key in searched}
-    said = [f"{head}: {named[head]}" for head in fit.heads if head in named and head not in long]
-    return [f"({', '.join(said)})"] if said else []
+    shortened = [f"{head}: {named[head]}" for head in fit.heads if head in named and head not in long]
+    return [f"({', '.join(shortened)})"] if shortened else []
 
 
 def leaderboard_table(rows: list[dict[str, Any]], *, width: int | None = None) -> str:
-    """The leaderboard, aligned; searched keys by their last step, an error or a warning under its trial."""
+    """The leaderboard as an aligned table, with warnings and errors below their trial."""
     last_columns = {"score_images_seen", "images_seen", "warnings", "error", *_SHOWN}
     searched = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in last_columns]
     columns = [
@@ -156,12 +156,12 @@ def leaderboard_table(rows: list[dict[str, Any]], *, width: int | None = None) -
         lines += [f"      {name}: {row[name]}" for name in ("warnings", "error") if row.get(name)]
     left_out = [column.head for column in columns if column not in fit.columns]
     if left_out:
-        lines.append(f"(no room for {', '.join(left_out)}: leaderboard.csv has all)")
+        lines.append(f"(columns left out for lack of room: {', '.join(left_out)}; leaderboard.csv has all of them)")
     return "\n".join([*lines, *legend(fit, searched)])
 
 
-def said_results(run: RunFolder, rows: list[dict[str, Any]], console: Console) -> dict[str, Any]:
-    """Says the leaderboard of a run and where it lies; gives the job's document."""
+def print_results(run: RunFolder, rows: list[dict[str, Any]], console: Console) -> dict[str, Any]:
+    """Prints the leaderboard and the location of a run; returns the job's JSON document."""
     console.say(leaderboard_table(rows, width=console.width))
     console.say(f"Run: {shown(run.folder.location)}")
     best = run.best()
@@ -170,7 +170,7 @@ def said_results(run: RunFolder, rows: list[dict[str, Any]], console: Console) -
 
 
 def score_value(score: Mapping[str, Any] | None) -> str:
-    """A score's value, with its standard deviation over latent seeds where it has one.
+    """A score's value, with its standard deviation over latent seeds if it was computed for several seeds.
 
     >>> score_value({"value": 0.27951}), score_value({"value": 12.0, "sd": 0.25}), score_value(None)
     ('0.2795', '12 ± 0.25', '-')
@@ -181,56 +181,57 @@ def score_value(score: Mapping[str, Any] | None) -> str:
     return f"{score['value']:.4g}{spread}"
 
 
-def comparison_table(rows: list[Row], found: list[ScoreColumn], *, width: int | None = None) -> str:
-    """Checkpoints and their scores, a column a protocol; under it what sets protocols of one metric apart."""
-    heads = ["", "images seen", *(column.name for column in found)]
+def comparison_table(rows: list[Row], columns: list[ScoreColumn], *, width: int | None = None) -> str:
+    """Checkpoints and their scores, one column per protocol, then how the protocols of one metric differ."""
+    heads = ["", "images seen", *(column.name for column in columns)]
     table = [
         [
             row.name,
             f"{row.images_seen:,}",
-            *(score_value(column.scores[number]) + " *" * (number in column.best) for column in found),
+            *(score_value(column.scores[number]) + " *" * (number in column.best) for column in columns),
         ]
         for number, row in enumerate(rows)
     ]
-    told = [
+    differences = [
         f"{column.name}: " + ", ".join(f"{name} {value}" for name, value in column.differs.items())
-        for column in found
+        for column in columns
         if column.differs
     ]
-    best = ["* the best of its column"] if any(column.best for column in found) else []
-    return "\n".join([*aligned(heads, table, width=width), *([""] if best or told else []), *best, *told])
+    notes = ["* the best of its column"] if any(column.best for column in columns) else []
+    notes += differences
+    return "\n".join([*aligned(heads, table, width=width), *([""] if notes else []), *notes])
 
 
 def score_lines(scores: list[dict[str, Any]]) -> str:
-    """Each score with what makes its protocol."""
+    """One line per score, with the main facts of its protocol."""
     return "\n".join(_score_line(score) for score in scores)
 
 
 def _score_line(score: dict[str, Any]) -> str:
     protocol = score["protocol"]
-    sides = _side(protocol["fake"])
+    compared = _image_count(protocol["fake"])
     if "real" in protocol:
-        sides += f" against {_side(protocol['real'])} of the reference"
+        compared += f" against {_image_count(protocol['real'])} of the reference"
     line = (
         f"{score['metric']} = {score_value(score)}  "
-        f"({protocol['features']['name']}, {protocol['tap']} features; {sides})"
+        f"({protocol['features']['name']}, {protocol['tap']} features; {compared})"
     )
     shift = (score.get("detail") or {}).get("shift")
     if shift is None:
         return line
     return (
-        f"{line}\n  bfloat16 features: on {shift['images']:,} images of each side {shift['bfloat16']:.5g}, "
-        f"where float32 gives {shift['float32']:.5g}"
+        f"{line}\n  bfloat16 features: {shift['bfloat16']:.5g} on {shift['images']:,} images of each set; "
+        f"float32 gives {shift['float32']:.5g}"
     )
 
 
-def _side(side: dict[str, Any]) -> str:
-    """How many images, where a file of statistics says so.
+def _image_count(image_set: dict[str, Any]) -> str:
+    """The number of images of a set; a file of statistics need not say it.
 
-    >>> _side({"count": 5000}), _side({"split": "statistics"})
+    >>> _image_count({"count": 5000}), _image_count({"split": "statistics"})
     ('5,000 images', 'the statistics')
     """
-    return f"{side['count']:,} images" if "count" in side else "the statistics"
+    return f"{image_set['count']:,} images" if "count" in image_set else "the statistics"
 
 
 def _cell(value: Any) -> str:

@@ -30,7 +30,7 @@ def test_binary_and_class_labels_are_learned_and_plain_numbers_are_not(make):
     labels, left_out = learnable(store)
     assert [label.spec for label in labels] == [AttributeSpec("bar"), AttributeSpec("tint", ["red", "green", "blue"])]
     assert list(left_out) == ["age"]
-    assert "plain number" in left_out["age"]
+    assert "neither 0 to 1 nor classes" in left_out["age"]
 
 
 def test_labels_with_too_few_on_a_side_are_left_out_and_named(make):
@@ -41,12 +41,12 @@ def test_labels_with_too_few_on_a_side_are_left_out_and_named(make):
     labels, left_out = learnable(make(labels={"rare": rare, "unknown": unknown, "common": common}))
     assert [label.spec.name for label in labels] == ["common"]
     assert set(left_out) == {"rare", "unknown"}
-    assert "20 of each are wanted" in left_out["rare"]
+    assert "at least 20 are needed" in left_out["rare"]
 
 
 def test_only_the_named_labels_are_learned(store):
     assert [label.spec.name for label in learnable(store, attributes=["tint"])[0]] == ["tint"]
-    with pytest.raises(ConfigError, match=r"assessor\.attributes: 'hat' is no label of the data, which has bar, tint"):
+    with pytest.raises(ConfigError, match=r"assessor\.attributes: the data has no label 'hat'; its labels: bar, tint"):
         learnable(store, attributes=["hat"])
 
 

@@ -141,13 +141,13 @@ def test_saved_and_loaded_it_is_the_same(assessor, tmp_path):
 
 
 def test_a_damaged_or_missing_one_is_refused(assessor, tmp_path):
-    with pytest.raises(CheckpointError, match="no assessor"):
+    with pytest.raises(CheckpointError, match="cannot be read as an assessor"):
         Assessor.load(tmp_path)
     assessor.save(tmp_path)
     whole = (tmp_path / WEIGHTS).read_bytes()
     (tmp_path / WEIGHTS).write_bytes(whole[:-4] + b"\0\1\2\3")
-    with pytest.raises(CheckpointError, match="not those that were written"):
+    with pytest.raises(CheckpointError, match="the assessor's weights were changed"):
         Assessor.load(tmp_path)
     (tmp_path / WEIGHTS).write_bytes(whole[:100])
-    with pytest.raises(CheckpointError, match="no assessor"):
+    with pytest.raises(CheckpointError, match="cannot be read as an assessor"):
         Assessor.load(tmp_path)

@@ -12,7 +12,7 @@ from framework import as_generator, load_generator
 from framework.checkpoint.foreign import code_of, open_entry
 from framework.config import LatentsConfig
 from framework.errors import CheckpointError, ConfigError, LatentsError
-from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.projection.project import project
 from framework.models import sample_latents
 
@@ -72,7 +72,7 @@ def test_a_module_makes_the_images_that_its_weights_say(entry):
     assert np.abs(pictures - expected.reshape(-1, 3, 16, 16).transpose(0, 2, 3, 1)).max() <= 0.501
     assert np.array_equal(generator.images(latents[32:]), pictures[32:])
     assert generator.images(latents[:0]).shape == (0, 16, 16, 3)
-    with pytest.raises(LatentsError, match=r"want the shape \[n, 8\]"):
+    with pytest.raises(LatentsError, match=r"must have the shape \[n, 8\]"):
         generator.images(latents[:, :7])
 
 
@@ -135,20 +135,22 @@ def test_gradients_go_through_a_module_and_its_weights_stay(entry):
         target = generator.network(torch.from_numpy(generator.sample_latents(1, 7)))[0]
     found = project(generator.network, target, generator.sample_latents(32, 1), starts=2, steps=100, shell_weight=0.0)
     assert found.pixel_error < 2.0
-    walks = discover(_tools(generator), LatentsConfig(method="steerable", edits=["brightness"], samples=64), {})
+    walks = discover(
+        _tools(generator), LatentsConfig(directions={"method": "steerable", "edits": ["brightness"], "samples": 64}), {}
+    )
     assert walks[0].latent_size == 8
 
 
 @pytest.mark.parametrize("method", ["sefa", "ganspace", "ganalyze", "steerable"])
 def test_methods_that_want_a_network_say_so(entry, method):
     generator = load_generator(f"entry:{entry(OBJECT)}")
-    with pytest.raises(LatentsError, match=rf"latents\.method: {method} (reads|wants)") as fault:
-        discover(_tools(generator), LatentsConfig(method=method), {"smiling": None})
+    with pytest.raises(LatentsError, match=rf"latents\.directions\.method: {method} needs") as fault:
+        discover(_tools(generator), LatentsConfig(directions={"method": method}), {"smiling": None})
     assert "\n" not in str(fault.value)
 
 
 def _tools(generator):
-    return Tools(
+    return DiscoveryModels(
         latent_size=generator.latent_size,
         digest=generator.digest,
         sample=lambda n, start: generator.sample_latents(n, 0, start=start),
@@ -178,24 +180,24 @@ def images(body):
         ("import no_such_thing\n", r"importing mine_\d+ raised ModuleNotFoundError: No module named 'no_such_thing'"),
         ("1 / 0\n", r"importing mine_\d+ raised ZeroDivisionError: division by zero \(.*mine_\d+\.py, line 1\)"),
         ("raise SystemExit(3)\n", r"importing mine_\d+ raised SystemExit: 3"),
-        ("generator = 3\n", r"generator is no function"),
+        ("generator = 3\n", r"generator is not a function"),
         ("", r"mine_\d+ has no function generator"),
         (made("return open('/nowhere/weights.pt')"), r"the function raised FileNotFoundError.*, line 2\d\)"),
-        (made("return None"), r"gives NoneType; wants a torch\.nn\.Module or an object with images\(latents\)"),
-        (made("return nn.Linear(8, 8)"), r"Linear\.latent_size wants a whole number above 0, not None"),
+        (made("return None"), r"returned NoneType; it must be a torch\.nn\.Module or an object with images\(latents\)"),
+        (made("return nn.Linear(8, 8)"), r"Linear\.latent_size must be a whole number above 0, not None"),
         (made("Net.latent_size = 7; return Net()"), r"given latents \[2, 7\], raised RuntimeError"),
-        (forward("return super().forward(latents)[:, :, :8]"), r"gives images \[16, 3, 8, 16\]; wants \[16, 1 or 3, h"),
-        (forward("return super().forward(latents)[:, :2]"), r"gives images \[16, 2, 16, 16\]"),
-        (forward("return super().forward(latents), None"), r"gives tuple; wants a tensor"),
-        (forward("return super().forward(latents).sigmoid()"), r"values from 0\.\d+ to 0\.\d+; wants -1 \(black\) to"),
+        (forward("return super().forward(latents)[:, :, :8]"), r"returned images \[16, 3, 8, 16\]; they must be \[16"),
+        (forward("return super().forward(latents)[:, :2]"), r"returned images \[16, 2, 16, 16\]"),
+        (forward("return super().forward(latents), None"), r"returned tuple; it must return a tensor"),
+        (forward("return super().forward(latents).sigmoid()"), r"values from 0\.\d+ to 0\.\d+; they must be from -1"),
         (forward("return super().forward(latents) * 127.5"), r"values from -12\d to 12\d"),
-        (forward("return super().forward(latents) / 0"), r"gives values that are not finite"),
-        (forward("return super().forward(latents.detach())"), r"no gradient goes from the module's images"),
-        (forward("x = super().forward(latents); return x + 0.1 * torch.randn_like(x)"), r"another image of the same"),
-        (forward("x = super().forward(latents); return x - x.mean(dim=0)"), r"beside other latents or the next time"),
-        (images("return super().images(latents) / 255"), r"images gives float64 \[16, 16, 16, 3\]; wants uint8"),
-        (images("return super().images(latents)[1:]"), r"images gives uint8 \[15, 16, 16, 3\]; wants uint8 \[16, h, w"),
-        (images("return super().images(latents)[:, :, :8]"), r"images gives uint8 \[16, 16, 8, 3\]"),
+        (forward("return super().forward(latents) / 0"), r"returned values that are not finite"),
+        (forward("return super().forward(latents.detach())"), r"no gradient flows from the module's images"),
+        (forward("x = super().forward(latents); return x + 0.1 * torch.randn_like(x)"), r"image of a latent changes"),
+        (forward("x = super().forward(latents); return x - x.mean(dim=0)"), r"with the other latents of a batch"),
+        (images("return super().images(latents) / 255"), r"images returned float64 \[16, 16, 16, 3\]; it must"),
+        (images("return super().images(latents)[1:]"), r"images returned uint8 \[15, 16, 16, 3\]; it must be"),
+        (images("return super().images(latents)[:, :, :8]"), r"images returned uint8 \[16, 16, 8, 3\]"),
         (images("raise OSError('no GPU')"), r"images, given latents \[16, 3\], raised OSError: no GPU \(.*line 2\d\)"),
     ],
 )  # fmt: skip
@@ -209,7 +211,7 @@ def test_each_fault_is_one_line_that_names_the_entry(entry, text, said):
 @pytest.mark.parametrize("name", ["nowhere_at_all:generator", "numpy.nowhere:generator"])
 def test_a_module_that_is_not_there(entry, tmp_path, name):
     entry("")
-    with pytest.raises(ConfigError, match=f"model.entry: {name}: there is no module {name.partition(':')[0]} in"):
+    with pytest.raises(ConfigError, match=f"model.entry: {name}: module {name.partition(':')[0]} is neither in"):
         load_generator(f"entry:{name}")
 
 
@@ -236,7 +238,7 @@ def test_an_object_in_python_is_a_generator_too(make_run):
     again = as_generator(_Shown(ours))
     latents = sample_latents(3, 6, seed=0)
     assert np.array_equal(again.images(latents), ours.images(latents))
-    with pytest.raises(CheckpointError, match=r"^int: gives int; wants a torch\.nn\.Module or an object"):
+    with pytest.raises(CheckpointError, match=r"^int: returned int; it must be a torch\.nn\.Module or an object"):
         as_generator(3)
 
 

@@ -76,7 +76,7 @@ def test_a_picture_depends_on_its_latent_alone(make_run):
 def test_latents_of_another_shape_are_refused(make_run, bad):
     run = make_run()
     run.save("a", 7)
-    with pytest.raises(LatentsError, match="latents: want"):
+    with pytest.raises(LatentsError, match="latents: must"):
         load_generator(run.folder.folder.location).images(bad)
 
 
@@ -113,14 +113,14 @@ def test_a_damaged_newest_gives_way_with_a_warning_but_the_best_never_silently(m
 def test_what_is_no_generator_is_said_in_one_line(make_run, tmp_path):
     run = make_run()
     places = [
-        (run.folder.folder, "is no run, trial, checkpoint or generator"),
-        (run.folder.folder / "missing", "is not there"),
-        (open_folder(tmp_path), "is no run, trial, checkpoint or generator"),
+        (run.folder.folder, "is not a run, trial, checkpoint or generator"),
+        (run.folder.folder / "missing", "does not exist"),
+        (open_folder(tmp_path), "is not a run, trial, checkpoint or generator"),
     ]
     (tmp_path / "config.json").write_text("[]")
     (tmp_path / "file").write_text("")
-    places[2] = (open_folder(tmp_path), "is no generator's config")
-    for place, reason in [*places, (open_folder(tmp_path / "file"), "is no run")]:
+    places[2] = (open_folder(tmp_path), "is not the config of a generator")
+    for place, reason in [*places, (open_folder(tmp_path / "file"), "is not a run")]:
         with pytest.raises(CheckpointError) as fault:
             load_generator(place.location)
         assert reason in str(fault.value)
@@ -132,11 +132,11 @@ def test_what_is_no_generator_is_said_in_one_line(make_run, tmp_path):
     ("key", "value", "reason"),
     [
         ("architecture", "transformer", "architecture"),
-        ("latent_size", 7, "do not fit its config"),
+        ("latent_size", 7, "do not fit config.json"),
         ("latent_size", "7", "latent_size"),
         ("resolution", 100, "do"),
         ("weights_sha256", "0" * 64, "damaged"),
-        ("weights_file", "../other.safetensors", "weights_file wants weights.safetensors or model.safetensors"),
+        ("weights_file", "../other.safetensors", "weights_file must be weights.safetensors or model.safetensors"),
     ],
 )
 @pytest.mark.parametrize("location", ["local"], indirect=True)

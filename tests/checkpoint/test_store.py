@@ -214,9 +214,9 @@ def test_another_digest_is_refused_by_the_keys_that_differ(folder):
     with pytest.raises(CheckpointError) as fault:
         other.newest(warn=forbid)
     text = str(fault.value)
-    assert "optimizer.generator_lr: 0.001 there, 0.0002 here" in text
-    assert "model.width: 128 there, 64 here" in text
-    assert "data: dddddddddddd… there, eeeeeeeeeeee… here" in text
+    assert "optimizer.generator_lr: was 0.001, is now 0.0002" in text
+    assert "model.width: was 128, is now 64" in text
+    assert "data: was dddddddddddd…, is now eeeeeeeeeeee…" in text
     assert "\n" not in text
 
 

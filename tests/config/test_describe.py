@@ -40,7 +40,7 @@ def test_help_is_one_aligned_line_a_key_within_110_columns():
 
 
 def test_a_section_that_is_not_there_is_refused():
-    with pytest.raises(ConfigError, match="modle: no section"):
+    with pytest.raises(ConfigError, match="modle: not a section"):
         describe_keys(["modle"])
 
 

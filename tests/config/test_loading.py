@@ -35,14 +35,14 @@ def test_all_faults_come_out_together():
     sead: 3
     """
     assert faults_of(text) == [
-        "name: wants text like ^[A-Za-z0-9][A-Za-z0-9._-]*$, not '../up'",
-        "data.held_out: wants a number from 0 to 0.5, not 0.9",
+        "name: must be text like ^[A-Za-z0-9][A-Za-z0-9._-]*$, not '../up'",
+        "data.held_out: must be a number from 0 to 0.5, not 0.9",
         "data.resolutoin: unknown key; did you mean data.resolution?",
-        "optimizer.generator_lr: wants a number greater than 0 and at most 1, not -1",
-        "optimizer.beta1: wants a number of at least 0 and less than 1, not 'fast'",
+        "optimizer.generator_lr: must be a number greater than 0 and at most 1, not -1",
+        "optimizer.beta1: must be a number of at least 0 and less than 1, not 'fast'",
         "sead: unknown key; did you mean seed?",
-        "training.batch_size: 3 is odd; the notebook schedule halves it into real and fake",
-        "compute.workers: 2 workers cannot share 1 images a pass; raise training.batch_size or use at most 1",
+        "training.batch_size: 3 is odd; the notebook schedule splits it into real and fake",
+        "compute.workers: 2 workers cannot share 1 images per pass; raise training.batch_size or use at most 1",
     ]
 
 
@@ -54,45 +54,45 @@ def test_all_faults_come_out_together():
         ("model: {batch_size: 4}", "model.batch_size: unknown key; did you mean training.batch_size?"),
         ("optimiser: {beta1: 0}", "optimiser: unknown key; did you mean optimizer?"),
         ("zebra: 1", "zebra: unknown key"),
-        ("training: 5", "training: wants a mapping of keys, not 5"),
-        ("training: []", "training: wants a mapping of keys, not []"),
-        ("data: {1: 2}", "data.1: keys are text, not 1"),
-        ("true: 2", "1: keys are text, not true"),
-        ("model: {width: true}", "model.width: wants a whole number from 4 to 2048, not true"),
-        ("model: {width: 64.5}", "model.width: wants a whole number from 4 to 2048, not 64.5"),
-        ("model: {width: '64'}", "model.width: wants a whole number from 4 to 2048, not '64'"),
-        ("model: {width: null}", "model.width: wants a whole number from 4 to 2048, not null"),
-        ("data: {limit: 3}", "data.limit: wants a whole number of at least 64 or null, not 3"),
-        ("data: {path: 3}", "data.path: wants text or null, not 3"),
-        ("data: {horizontal_flip: on}", "data.horizontal_flip: wants true or false, not 'on'"),
-        ("data: {resolution: 30}", "data.resolution: wants 28, 32, 64, 128 or 256, not 30"),
-        ("evaluation: {tap: 65}", "evaluation.tap: wants auto, 64, 192, 768 or 2048, not 65"),
-        ("evaluation: {workers: 0}", "evaluation.workers: wants a whole number greater than 0 or auto, not 0"),
-        ("checkpoint: {keep: some}", "checkpoint.keep: wants a whole number greater than 0 or all, not 'some'"),
-        ("objective: {r1_gamma: .inf}", "objective.r1_gamma: wants a number of at least 0, not inf"),
-        ("optimizer: {beta1: .nan}", "optimizer.beta1: wants a number of at least 0 and less than 1, not nan"),
+        ("training: 5", "training: must be a mapping of keys, not 5"),
+        ("training: []", "training: must be a mapping of keys, not []"),
+        ("data: {1: 2}", "data.1: keys must be text, not 1"),
+        ("true: 2", "1: keys must be text, not true"),
+        ("model: {width: true}", "model.width: must be a whole number from 4 to 2048, not true"),
+        ("model: {width: 64.5}", "model.width: must be a whole number from 4 to 2048, not 64.5"),
+        ("model: {width: '64'}", "model.width: must be a whole number from 4 to 2048, not '64'"),
+        ("model: {width: null}", "model.width: must be a whole number from 4 to 2048, not null"),
+        ("data: {limit: 3}", "data.limit: must be a whole number of at least 64 or null, not 3"),
+        ("data: {path: 3}", "data.path: must be text or null, not 3"),
+        ("data: {horizontal_flip: on}", "data.horizontal_flip: must be true or false, not 'on'"),
+        ("data: {resolution: 30}", "data.resolution: must be 28, 32, 64, 128 or 256, not 30"),
+        ("evaluation: {tap: 65}", "evaluation.tap: must be auto, 64, 192, 768 or 2048, not 65"),
+        ("evaluation: {workers: 0}", "evaluation.workers: must be a whole number greater than 0 or auto, not 0"),
+        ("checkpoint: {keep: some}", "checkpoint.keep: must be a whole number greater than 0 or all, not 'some'"),
+        ("objective: {r1_gamma: .inf}", "objective.r1_gamma: must be a number of at least 0, not inf"),
+        ("optimizer: {beta1: .nan}", "optimizer.beta1: must be a number of at least 0 and less than 1, not nan"),
         (
             "objective: {augmentations: [color, blur]}",
-            "objective.augmentations[1]: wants color, translation or cutout, not 'blur'",
+            "objective.augmentations[1]: must be color, translation or cutout, not 'blur'",
         ),
-        ("latents: {groups: {g: 3}}", "latents.groups.g: wants a list of whole numbers or a mapping, not 3"),
-        ("latents: {loop_samples: 1}", "latents.loop_samples: wants 0 (no film) or from 2 to 64, not 1"),
-        ("latents: {loop_samples: 65}", "latents.loop_samples: wants a whole number from 0 to 64, not 65"),
-        ("latents: {groups: {g: [1, x]}}", "latents.groups.g[1]: wants a whole number, not 'x'"),
+        ("latents: {groups: {g: 3}}", "latents.groups.g: must be a list of whole numbers or a mapping, not 3"),
+        ("latents: {loop_samples: 1}", "latents.walks.loop_samples: must be 0 (no film) or from 2 to 64, not 1"),
+        ("latents: {loop_samples: 65}", "latents.walks.loop_samples: must be a whole number from 0 to 64, not 65"),
+        ("latents: {groups: {g: [1, x]}}", "latents.groups.g[1]: must be a whole number, not 'x'"),
         (
             "latents: {groups: {g: [0]}}",
-            "latents.groups.g: wants numbers from 1 to 100 (latents.sheet_samples), not [0]",
+            "latents.groups.g: must be numbers from 1 to 100 (latents.arithmetic.sheet_samples), not [0]",
         ),
         (
             "latents: {groups: {g: {attribute: a}}}",
-            "latents.groups.g: wants a list of numbers or {attribute: …, at: …}, not {'attribute': 'a'}",
+            "latents.groups.g: must be a list of numbers or {attribute: …, at: …}, not {'attribute': 'a'}",
         ),
-        ("search: {space: {model.width: 3}}", "search.space.model.width: wants a mapping, not 3"),
-        ("- a", "x.yaml: wants a mapping of sections at its top, not list"),
-        ("a: b: c", "x.yaml: no valid YAML: mapping values are not allowed here"),
+        ("search: {space: {model.width: 3}}", "search.space.model.width: must be a mapping, not 3"),
+        ("- a", "x.yaml: must be a mapping of sections, not list"),
+        ("a: b: c", "x.yaml: not valid YAML: mapping values are not allowed here"),
         (
             "seed: 1\ndata:\n\tpath: x",
-            "x.yaml, line 3: no valid YAML: found character '\\t' that cannot start any token",
+            "x.yaml, line 3: not valid YAML: found character '\\t' that cannot start any token",
         ),
     ],
 )
@@ -188,7 +188,7 @@ def test_overrides_are_checked_like_the_file():
     assert faults_of(model__width="x", model__wodth=1, model__width__deep=1) != []
     with pytest.raises(ConfigError, match=r"model\.wodth: unknown key; did you mean model\.width\?"):
         with_overrides(Experiment(), {"model.wodth": 3})
-    with pytest.raises(ConfigError, match="model: wants a mapping of keys, not 3"):
+    with pytest.raises(ConfigError, match="model: must be a mapping of keys, not 3"):
         with_overrides(Experiment(), {"model": 3})
 
 
@@ -205,7 +205,7 @@ def test_the_command_line_is_yaml_and_text_is_text():
         "data.limit": None,
         "data.path": None,
         "name": "2024",
-        "latents.expression": "- a + b",
+        "latents.arithmetic.expression": "- a + b",
         "data.labels": "a=b #c",
         "evaluation.weights": "x y",
         "objective.augmentations": ["color", "cutout"],
@@ -261,9 +261,13 @@ def test_any_text_is_yaml_or_a_config_error(text):
 
 def test_the_written_yaml_has_every_key_in_the_schemas_order():
     document = parse_yaml(to_yaml(Experiment()), source="x")
-    written = [
-        f"{name}.{key}" if isinstance(value, dict) else name
-        for name, value in document.items()
-        for key in (value if isinstance(value, dict) else [name])
-    ]
-    assert written == list(known_keys())
+    known = list(known_keys())
+
+    def written(section, prefix=""):
+        for name, value in section.items():
+            if isinstance(value, dict) and prefix + name not in known:
+                yield from written(value, f"{prefix}{name}.")
+            else:
+                yield prefix + name
+
+    assert list(written(document)) == known

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from framework.config import load_experiment
 from framework.config.describe import default_of
@@ -23,15 +24,19 @@ def test_its_header_says_the_command(path):
     assert f"python -m jobs.pipeline configs/{path.name}" in path.read_text()
 
 
+def stated_keys(section, prefix=""):
+    """Dotted key -> value of each key below a section that the file states."""
+    for name in section.model_fields_set:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from stated_keys(value, f"{prefix}{name}.")
+        elif prefix:  # not the name
+            yield prefix + name, value
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_it_states_no_default(path):
     experiment = load_experiment(path)
-    document = experiment.model_dump(exclude_unset=True)
-    stated = {
-        f"{section}.{key}": value
-        for section, keys in document.items()
-        if isinstance(keys, dict)
-        for key, value in keys.items()
-    }
+    stated = dict(stated_keys(experiment))
     looked_for = {"data.source", "search.trials"}  # what a reader wants to see, default or not
     assert not {key for key, value in stated.items() if value == default_of(key)} - looked_for

@@ -90,13 +90,13 @@ IMAGES, LABELS = digits("train")
     ("otherwise", "message"),
     [
         ({"train_images_idx3_ubyte": None}, "has no train-images-idx3-ubyte or train-images-idx3-ubyte.gz"),
-        ({"t10k_labels_idx1_ubyte": b""}, "t10k-labels-idx1-ubyte is not an IDX file .*nowhere: empty"),
+        ({"t10k_labels_idx1_ubyte": b""}, "t10k-labels-idx1-ubyte is not an IDX file .*it is empty"),
         ({"train_images_idx3_ubyte": idx(LABELS)}, "is not an IDX file of unsigned bytes in 3 dimensions"),
-        ({"train_images_idx3_ubyte": idx(IMAGES)[:-9]}, "is cut short: 70,567 bytes, and its header says 70,576"),
-        ({"train_images_idx3_ubyte": idx(IMAGES)[:9]}, "train-images-idx3-ubyte is cut short"),
+        ({"train_images_idx3_ubyte": idx(IMAGES)[:-9]}, "is truncated: 70,567 bytes, but its header says 70,576"),
+        ({"train_images_idx3_ubyte": idx(IMAGES)[:9]}, "train-images-idx3-ubyte is truncated"),
         ({"train_labels_idx1_ubyte": idx(LABELS) + b"x"}, "is too long"),
-        ({"train_labels_idx1_ubyte": idx(LABELS[:-1])}, "90 images and train-labels-idx1-ubyte 89 labels"),
-        ({"train_labels_idx1_ubyte": idx(LABELS + 10)}, "holds the label 1[0-9]; MNIST's are 0 to 9"),
+        ({"train_labels_idx1_ubyte": idx(LABELS[:-1])}, "90 images, but train-labels-idx1-ubyte 89 labels"),
+        ({"train_labels_idx1_ubyte": idx(LABELS + 10)}, "contains the label 1[0-9]; MNIST's are 0 to 9"),
         ({"train_images_idx3_ubyte": idx(IMAGES[:, :27])}, "images of 27x28"),
         ({"train_images_idx3_ubyte": gzip.compress(idx(IMAGES))[:-99]}, "is damaged"),
         ({"train_images_idx3_ubyte": b"\x1f\x8b" + b"x" * 99}, "is damaged"),
@@ -114,7 +114,7 @@ def test_without_a_folder_it_says_what_it_wants(pack_digits, tmp_path):
     with pytest.raises(DataError, match=r"data\.source mnist needs the folder of the four IDX files"):
         pack_digits(None)
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="is no folder; mnist wants that of the four IDX files"):
+    with pytest.raises(DataError, match="is not a folder; mnist needs the folder of the four IDX files"):
         pack_digits(tmp_path / "file")
 
 
@@ -124,9 +124,9 @@ GREY = {"data.channels": 1, "data.resolution": 28}
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"data.channels": 3}, "data.channels: 3, and mnist is grey; wants 1"),
-        ({"data.resolution": 64}, "data.resolution: 64 for mnist; wants 28"),
-        ({"data.held_out": 0.2}, "data.held_out: 0.2 for mnist, which holds out its own test split"),
+        ({"data.channels": 3}, "data.channels: 3, but mnist is grey; must be 1"),
+        ({"data.resolution": 64}, "data.resolution: 64 for mnist; must be 28"),
+        ({"data.held_out": 0.2}, "data.held_out: 0.2 for mnist, whose test split is held out"),
     ],
 )
 def test_what_digits_cannot_be_is_refused(overrides, message):

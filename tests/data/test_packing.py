@@ -128,7 +128,7 @@ def test_rejected_files_are_listed_and_replaced_in_a_sample(folder_of, pack):
 def test_too_many_rejected_files_are_an_error_that_says_what_to_do(folder_of, pack, tmp_path):
     folder = folder_of({**FILES, **{f"bad{k}.jpg": b"x" for k in range(12)}})
     with pytest.raises(
-        DataError, match=r"data.max_rejected: 12 of 132 files .*12 not an image.*5.0%.*mend or"
+        DataError, match=r"data.max_rejected: 12 of 132 files .*12 not an image.*5.0%.*repair or"
     ) as caught:
         pack(folder)
     listed = next((tmp_path / "cache" / "data").glob("*.rejected.csv"))
@@ -143,7 +143,7 @@ def test_too_many_rejected_files_are_an_error_that_says_what_to_do(folder_of, pa
 def test_nothing_left_for_training(folder_of, pack):
     files = {name: data for name, data in FILES.items() if int(name[:3]) < 20}
     held = {name: data for name, data in files.items() if name in _held_out_names(folder_of, pack, files)}
-    with pytest.raises(DataError, match=r"data.held_out: 0.5 of \d+ images leaves none"):
+    with pytest.raises(DataError, match=r"data.held_out: 0.5 of \d+ images leaves no image"):
         pack(folder_of(held, "only held out"), held_out=0.5)
     assert not pack(folder_of(files, "all"), held_out=0.0).held_out.any()
 

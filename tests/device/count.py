@@ -22,7 +22,7 @@ from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, with_overrides
 from framework.data import PackedStore
 from framework.storage import open_folder
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 from framework.training.steps.families import family_of
 
 try:
@@ -98,7 +98,15 @@ def counted(name: str, **more: Any) -> Counted:
             return False
 
         workers = WorkerGroup(device="cuda")
-        train(given, images, store=store, workers=workers, report=_nothing, should_stop=mark, log=_nothing)
+        Trainer(
+            experiment=given,
+            images=images,
+            store=store,
+            workers=workers,
+            report=_nothing,
+            should_stop=mark,
+            log=_nothing,
+        ).run()
         marks.append(gpu.taken())
     # marks[k]: between the starts of steps k - 1 and k; the last also holds what follows the last step.
     step, last = marks[2], marks[-1]

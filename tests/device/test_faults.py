@@ -81,7 +81,7 @@ def test_numpy_of_what_is_on_the_gpu(plant, tmp_path, monkeypatch):
 
 
 def test_the_first_report_of_no_steps(plant, tmp_path):
-    plant(reporting.Tally, "row", "not self._looks_each_step and self._steps", "not self._looks_each_step")
+    plant(reporting.MetricAccumulator, "row", "not self._looks_each_step and self._steps", "not self._looks_each_step")
     with pytest.raises(RuntimeError, match="stack expects a non-empty TensorList") as told:
         lives(tmp_path, 32, {})
     assert any(entry.path.name == "report.py" and entry.name == "row" for entry in told.traceback)

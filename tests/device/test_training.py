@@ -5,7 +5,7 @@ import pytest
 
 from framework.checkpoint import load_generator
 from framework.config import Experiment, with_overrides
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 from tests.device.count import BATCH, images_of, store_of
 from tests.device.pretended import pretended
 
@@ -75,16 +75,16 @@ def lives(folder, side, keys):
         for steps in (3, 100):
             left = iter(range(steps))
             outcomes.append(
-                train(
-                    experiment,
-                    images,
+                Trainer(
+                    experiment=experiment,
+                    images=images,
                     store=store,
                     workers=WorkerGroup(device="cuda"),
                     report=reports.append,
                     score=lambda _: Score(),
                     should_stop=lambda left=left: next(left, None) is None,
                     log=said.append,
-                )
+                ).run()
             )
         assert gpu.taken().operations.total() > 300  # it was computed there
     return outcomes, reports, said
@@ -99,7 +99,7 @@ def check_lives(folder, outcomes, reports, said, *, side):
     channels = 1 if side == 28 else 3
     assert all(one.samples.shape == (64, side, side, channels) for one in reports if one.samples is not None)
     assert all(np.isfinite(value) for one in reports for value in one.metrics.values())
-    assert sum("goes on from checkpoint 000000000012" in one for one in said) == 1
+    assert sum("resumes from checkpoint 000000000012" in one for one in said) == 1
     generator = load_generator(folder / "000000000016")  # on the CPU, where numbers are numbers
     assert generator.images(generator.sample_latents(3, 0)).shape == (3, side, side, channels)
 

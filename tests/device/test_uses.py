@@ -17,11 +17,11 @@ from framework.evaluation.likelihood import image_nats
 from framework.evaluation.sources.shards import moments_of
 from framework.latents.attributes.groups import labels_of
 from framework.latents.directions.attributes import attributes_of
-from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.projection.project import project
 from framework.latents.steering.move import effect_of, mean_slopes, move_and_assess
 from framework.latents.walks.interpolate import slerp
-from framework.latents.walks.smoothness import Ruler, measured
+from framework.latents.walks.smoothness import PathMeter, measured
 from framework.models import build_encoder, build_generator
 from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
 from framework.training.assessor.train import train_half
@@ -150,7 +150,7 @@ def tools_of(generator, judge):
         network = on_host(lambda images: judge.network(images)[0])
         return lambda images: network(images)[:, 0 if attribute.column is None else 1 + attribute.column]
 
-    return Tools(
+    return DiscoveryModels(
         latent_size=generator.latent_size,
         digest="0",
         sample=lambda n, start: generator.sample_latents(n, 0, start=start),
@@ -163,13 +163,13 @@ def tools_of(generator, judge):
 
 
 METHODS = {
-    "difference": {"samples": 64, "side": 8},
-    "interfacegan": {"samples": 64, "side": 8},
+    "difference": {"samples": 64, "per_class": 8},
+    "interfacegan": {"samples": 64, "per_class": 8},
     "ganalyze": {"samples": 64, "attributes": ["glasses"]},
     "sefa": {"components": 2},
     "ganspace": {"samples": 64, "components": 2},
     "steerable": {"samples": 64, "edits": ["zoom", "brightness"]},
-    "steerable, nonlinear": {"samples": 64, "edits": ["shift_x"], "walk": "nonlinear"},
+    "steerable, nonlinear": {"samples": 64, "edits": ["shift_x"], "path": "nonlinear"},
 }
 
 
@@ -178,9 +178,9 @@ def test_directions_are_found(gpu, tmp_path, name):
     keys = METHODS.get(name, {})
     if name == "compass":
         (tmp_path / "piles.csv").write_text("number,pile\n1,low\n2,low\n3,high\n4,high\n")
-        keys = {"piles": str(tmp_path / "piles.csv"), "name": "sorted"}
+        keys = {"sorted_samples": str(tmp_path / "piles.csv"), "name": "sorted"}
     judge = assessor()
-    config = LatentsConfig(method=name.partition(",")[0], **keys)
+    config = LatentsConfig(directions={"method": name.partition(",")[0], **keys})
     found = discover(tools_of(loaded(), judge), config, labels_of(judge))
     assert found
     assert all(np.linalg.norm(one.vector) == pytest.approx(1.0, rel=1e-5) for one in found)
@@ -188,7 +188,9 @@ def test_directions_are_found(gpu, tmp_path, name):
 
 def test_directions_are_steered_along_and_measured(gpu):
     generator, judge = loaded(), assessor()
-    config = LatentsConfig(method="difference", samples=64, side=8, attributes=["glasses"])
+    config = LatentsConfig(
+        directions={"method": "difference", "samples": 64, "per_class": 8, "attributes": ["glasses"]}
+    )
     (direction,) = discover(tools_of(generator, judge), config, labels_of(judge))
     attributes, strengths = attributes_of(labels_of(judge), None), [-1.0, 0.0, 1.0]
     latents = generator.sample_latents(40, 1)
@@ -214,4 +216,4 @@ def test_ways_are_measured(gpu):
     generator, judge = loaded(), assessor()
     walks = {"slerp": slerp(*generator.sample_latents(2, 0), 9)}
     for features in (None, lambda images: judge.network(images)[1]):
-        assert measured(Ruler(generator.network, features, "cuda"), walks)["steps"] == 9
+        assert measured(PathMeter(generator.network, features, "cuda"), walks)["steps"] == 9

@@ -17,7 +17,7 @@ from framework.evaluation.features.extractor import FeatureSpec, build_extractor
 from framework.evaluation.features.resizing import resize
 from framework.evaluation.features.weights import read_weights
 from framework.evaluation.sources.source import open_source
-from framework.evaluation.values.torchmetrics_check import second_opinion
+from framework.evaluation.values.torchmetrics_check import torchmetrics_values
 from framework.metrics import Moments, frechet_distance, kernel_distance, manifold_scores
 
 COUNT, TAPS = 2000, (64, 192, 768)
@@ -90,7 +90,7 @@ def test_fid_is_torch_fidelitys(ours, fidelitys, tap):
 @pytest.mark.parametrize("tap", TAPS)
 def test_fid_and_kid_are_torchmetrics(ours, sources, inception_file, tap):
     families = ["fid", "kid"] if tap == 64 else ["fid"]
-    found = second_opinion(families, specs(inception_file)[tap], real=sources[0], fake=sources[1])
+    found = torchmetrics_values(families, specs(inception_file)[tap], real=sources[0], fake=sources[1])
     mine = frechet_distance(*map(Moments.of, ours[tap]))
     assert told(f"fid2k_{tap}", "torchmetrics", found["fid"][0], mine) < 1e-4
     if "kid" in found:  # its subsets are other draws: equal within what they scatter

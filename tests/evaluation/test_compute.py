@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from framework.config import EvaluationConfig
+from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
-from framework.evaluation import FAMILIES, FeatureSpec, ImageSide, Protocol, passes, requested
-from framework.evaluation.values.compute import Sharer, Sides, Value, combined, measure
+from framework.evaluation import FeatureSpec, ImageSetSpec, Protocol, passes, requested
+from framework.evaluation.values.compute import FeatureSet, PartsPool, Value, combined, measure
 from framework.metrics import (
     Moments,
+    authenticity,
     extrapolate,
     frechet_distance,
     inception_score,
@@ -18,9 +20,12 @@ from framework.metrics import (
     manifold_scores,
     memorisation,
     nearest,
+    normalised_products,
+    radii,
     relative_diversity,
+    vendi_of_products,
 )
-from framework.orchestration.pool.tasks import on_one_thread, task_device
+from framework.orchestration.pool.tasks import run_shard, task_device
 
 FEATURES = FeatureSpec("inception", "weights.pth", "a" * 64, 64)
 REAL, FAKE, HELD_OUT = 600, 560, 70
@@ -31,9 +36,9 @@ class Here:
 
     device_of_task = staticmethod(task_device)
 
-    def map(self, function, arguments, *, name, done=None):
+    def map(self, function, arguments, *, name, done=None, node_files=None):
         for given in arguments:
-            yield on_one_thread(function, given)
+            yield run_shard((node_files,), function, given)
 
 
 def features(count, seed, shift=0.0):
@@ -53,13 +58,13 @@ def moments(rows):
     return merged
 
 
-def requests(*families, samples=FAKE):
-    config = EvaluationConfig(metrics=list(families), samples=samples)
+def requests(*metrics, samples=FAKE):
+    config = EvaluationConfig(metrics=list(metrics), samples=samples)
     return requested(config, features=FEATURES, has_held_out=True)
 
 
 def sides(arrays, **more):
-    return Sides(
+    return FeatureSet(
         real=moments(arrays["real"]),
         real_features=arrays["real"],
         fake_features=arrays["fake"],
@@ -69,26 +74,29 @@ def sides(arrays, **more):
 
 
 def values(asked, given):
-    return {request.family: value for request, value in measure(asked, given, Sharer(Here(), "test")).items()}
+    return {request.metric: value for request, value in measure(asked, given, PartsPool(Here(), "test")).items()}
 
 
 @pytest.mark.long
 def test_every_family_is_its_metric_on_the_whole(arrays):
     real, fake = arrays["real"], arrays["fake"]
-    asked = requests(*[name for name in FAMILIES if name != "inception_score"])
+    asked = requests(*[name for name in METRICS if name != "inception_score"])
     found = values(asked, sides(arrays))
     assert found["fid"].value == frechet_distance(moments(real), moments(fake))
     assert found["diversity"].value == relative_diversity(moments(real), moments(fake))
-    settings = FAMILIES["kid"].settings_for(real=REAL, fake=FAKE)
+    settings = METRICS["kid"].settings_for(real=REAL, fake=FAKE)
     distance = kernel_distance(
         real, fake, subsets=settings["subsets"], subset_size=settings["subset_size"], seed=settings["subset_seed"]
     )
     assert (found["kid"].value, found["kid"].sd) == (distance.mean, distance.sd)
-    for family, value in manifold_scores(real, fake, precision_k=3, density_k=5).items():
-        assert found[family].value == value
+    for metric, value in manifold_scores(real, fake, precision_k=3, density_k=5).items():
+        assert found[metric].value == value
     told = memorisation(nearest(fake, real)[0], nearest(arrays["held_out"], real)[0])
     assert found["memorisation"].value == pytest.approx(told.nearer_share, rel=1e-12)
     assert [pair["sample"] for pair in found["memorisation"].detail["closest"]] == told.closest.tolist()
+    real_nearest = radii(real, k=1)
+    assert found["authenticity"].value == authenticity(*nearest(fake, real), real_nearest)
+    assert found["vendi_score"].value == pytest.approx(vendi_of_products(normalised_products(fake), FAKE), rel=1e-12)
     counts = found["fid_infinity"].detail["counts"]
     line = extrapolate(counts, [frechet_distance(moments(real), moments(fake[:count])) for count in counts])
     assert found["fid_infinity"].value == line.value
@@ -100,8 +108,8 @@ def test_fewer_samples_are_the_first_of_more_bit_for_bit(arrays):
     few = requests("fid", "kid", "coverage", samples=500)
     alone = sides({**arrays, "fake": arrays["fake"][:500]})
     (together,) = passes([*few, *requests("fid", "recall")])
-    found = measure(together.requests, sides(arrays), Sharer(Here(), "test"))
-    expected = measure(few, alone, Sharer(Here(), "test"))
+    found = measure(together.requests, sides(arrays), PartsPool(Here(), "test"))
+    expected = measure(few, alone, PartsPool(Here(), "test"))
     assert {request: found[request] for request in few} == expected
 
 
@@ -111,7 +119,7 @@ def test_files_do_as_well_as_arrays(arrays, tmp_path):
         np.save(tmp_path / f"{name}.npy", rows)
     places = {name: str(tmp_path / f"{name}.npy") for name in arrays}
     asked = requests("fid", "kid", "precision", "memorisation")
-    mapped = Sides(
+    mapped = FeatureSet(
         real=moments(arrays["real"]),
         real_features=places["real"],
         fake_features=places["fake"],
@@ -123,7 +131,7 @@ def test_files_do_as_well_as_arrays(arrays, tmp_path):
 
 
 def test_moments_alone_are_enough_for_fid(arrays):
-    given = Sides(real=moments(arrays["real"]), fake=moments(arrays["fake"]))
+    given = FeatureSet(real=moments(arrays["real"]), fake=moments(arrays["fake"]))
     assert values(requests("fid"), given) == values(requests("fid"), sides(arrays))
 
 
@@ -145,8 +153,8 @@ def test_several_seeds_are_a_mean_with_its_deviation():
     side = {"height": 32, "width": 32, "channels": 3}
     protocol = Protocol.of(
         FEATURES,
-        fake=ImageSide(count=FAKE, split="generated", seed=0, **side),
-        real=ImageSide(count=REAL, split="training", digest="b" * 64, **side),
+        fake=ImageSetSpec(count=FAKE, split="generated", seed=0, **side),
+        real=ImageSetSpec(count=REAL, split="training", digest="b" * 64, **side),
         seeds=3,
     )
     score = combined(protocol, [Value(1.0), Value(2.0), Value(6.0)])
@@ -155,9 +163,9 @@ def test_several_seeds_are_a_mean_with_its_deviation():
     assert "sd" not in combined(protocol, [Value(1.0)])
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES.values() if family.has_real])
-def test_as_few_images_as_a_family_says_give_it_a_value(family):
-    few = {name: features(family.least_images, seed) for seed, name in enumerate(("real", "fake", "held_out"))}
-    asked = [dataclasses.replace(request, samples=family.least_images) for request in requests(family.name)]
+@pytest.mark.parametrize("metric", [metric for metric in METRICS.values() if metric.has_real])
+def test_as_few_images_as_a_family_says_give_it_a_value(metric):
+    few = {name: features(metric.least_images, seed) for seed, name in enumerate(("real", "fake", "held_out"))}
+    asked = [dataclasses.replace(request, samples=metric.least_images) for request in requests(metric.name)]
     found = values(asked, sides(few))
-    assert np.isfinite(found[family.name].value)
+    assert np.isfinite(found[metric.name].value)

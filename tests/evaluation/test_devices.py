@@ -6,16 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from framework.evaluation import FeatureSpec, ImageSide, Protocol, shards
+from framework.evaluation import FeatureSpec, ImageSetSpec, Protocol
 from framework.evaluation.features.extractor import Extractor
 from framework.evaluation.features.resizing import _resized_clean, resize_clean
 from framework.evaluation.protocols.protocol import same_but_device
 from framework.evaluation.sources.shards import merge_in_order, shard_columns, shard_moments, spans
 from framework.evaluation.values.reference import features_name, statistics_name
+from framework.models.arithmetic.blocks import shards
 
 SPEC = FeatureSpec("inception", "weights.pth", "a" * 64, 64)
-REAL = ImageSide(count=600, split="training", height=32, width=32, channels=3, digest="b" * 64)
-FAKE = ImageSide(count=500, split="generated", height=32, width=32, channels=3, seed=0)
+REAL = ImageSetSpec(count=600, split="training", height=32, width=32, channels=3, digest="b" * 64)
+FAKE = ImageSetSpec(count=500, split="generated", height=32, width=32, channels=3, seed=0)
 H100 = {"device": "NVIDIA H100 80GB HBM3"}
 
 

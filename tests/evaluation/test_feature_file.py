@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from framework.errors import EvaluationError, StorageError
-from framework.evaluation.sources.shards import shards
 from framework.evaluation.values.feature_file import FeatureFile
+from framework.models.arithmetic.blocks import shards
 
 COUNT, SIZE = 700, 5
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def test_a_damaged_file_is_said_and_made_again(path, damage):
     else:
         kinds = {"truncated": data[:-8], "empty": b"", "text": b"no array"}
         path.write_bytes(bytes(kinds.get(damage, data)))
-    with pytest.raises(EvaluationError, match=r"f\.npy: (holds no features that can be read|is damaged from image)"):
+    with pytest.raises(EvaluationError, match=r"f\.npy: (holds no readable features|is damaged from image)"):
         FeatureFile(path, count=COUNT, size=SIZE).open()
     again = FeatureFile.create(path, count=COUNT, size=SIZE)
     assert again.missing() == shards(COUNT)
@@ -143,7 +143,7 @@ def test_a_pickle_is_never_run(path, capsys):
 
     path.parent.mkdir()
     np.save(path, np.array([Trap()], object), allow_pickle=True)
-    with pytest.raises(EvaluationError, match="holds no features"):
+    with pytest.raises(EvaluationError, match="holds no readable features"):
         FeatureFile(path, count=COUNT, size=SIZE).open()
     assert capsys.readouterr().out == ""
 
@@ -164,7 +164,7 @@ def test_what_is_not_finite_or_no_shard_is_refused(path):
     with pytest.raises(EvaluationError, match="features of images 0 to 256 are not finite"):
         file.write(0, broken)
     for start, features in ((0, rows(0, 255)), (1, rows(1, 257)), (0, rows(0, 256)[:, :4]), (700, rows(0, 256))):
-        with pytest.raises(EvaluationError, match="are no shard of"):
+        with pytest.raises(EvaluationError, match="are not a shard of"):
             file.write(start, features)
     assert file.missing() == shards(COUNT)
 

@@ -34,7 +34,10 @@ def test_auto_takes_the_deepest_finite_tap_and_says_so(inception_file):
 
 
 def test_a_tap_that_is_not_finite_is_refused(inception_file):
-    wanted = f"evaluation.tap: 2048 gives features that are not finite with {inception_file}; finite are 64, 192, 768"
+    wanted = (
+        f"evaluation.tap: 2048 gives features that are not finite with {inception_file}; "
+        "taps with finite features are 64, 192, 768"
+    )
     with pytest.raises(EvaluationError) as caught:
         resolve_features(settings(weights=str(inception_file), tap=2048), assessor_folder=None)
     assert str(caught.value) == wanted
@@ -67,7 +70,7 @@ def test_what_only_inception_has_is_refused_with_the_assessor(assessor_folder, t
     for features in ("auto", "assessor"):
         with pytest.raises(EvaluationError) as caught:
             resolve_features(settings(features=features, **keys), assessor_folder=assessor_folder)
-        assert str(caught.value) == f"{named} is for Inception's features, and here the assessor gives them"
+        assert str(caught.value) == f"{named} needs features of Inception, but here the assessor computes the features"
 
 
 def test_an_inception_score_wants_finite_logits(inception_file):
@@ -75,7 +78,7 @@ def test_an_inception_score_wants_finite_logits(inception_file):
         resolve_features(
             settings(weights=str(inception_file), metrics=["fid", "inception_score"]), assessor_folder=None
         )
-    message = f"evaluation.metrics: inception_score wants finite logits, and {inception_file} gives NaN instead; "
+    message = f"evaluation.metrics: inception_score needs finite logits, but those of {inception_file} are not finite; "
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -119,12 +122,12 @@ def test_missing_weights_are_one_message_that_says_all(torch_home, wanted):
 
 
 def test_a_configured_file_that_is_not_there_is_no_reason_for_something_else(assessor_folder, tmp_path):
-    with pytest.raises(EvaluationError, match=r"evaluation\.weights: .*absent\.pth is no file on this machine"):
+    with pytest.raises(EvaluationError, match=r"evaluation\.weights: .*there is no file .*absent\.pth on this machine"):
         resolve_features(settings(weights=str(tmp_path / "absent.pth")), assessor_folder=assessor_folder)
 
 
 def test_no_assessor(torch_home):
-    with pytest.raises(EvaluationError, match="assessor, but there is none"):
+    with pytest.raises(EvaluationError, match="assessor, but there is no assessor"):
         resolve_features(settings(features="assessor"), assessor_folder=None)
 
 
@@ -179,7 +182,7 @@ def test_safetensors_hold_the_same_weights(inception_file, inception_spec, tmp_p
 
 def test_another_file_in_its_place_is_noticed(inception_file):
     spec = FeatureSpec("inception", str(inception_file), "0" * 64, 64)
-    with pytest.raises(EvaluationError, match="is another file than the score began with"):
+    with pytest.raises(EvaluationError, match="has changed since the score began"):
         build_extractor(spec)
 
 
@@ -220,21 +223,21 @@ def test_built_once(inception_spec, assessor_spec):
 
 def test_images_that_do_not_fit_are_refused(assessor_spec):
     extractor = build_extractor(assessor_spec)
-    with pytest.raises(EvaluationError, match="takes images of 16x16x1, not of 32x32x3"):
+    with pytest.raises(EvaluationError, match="needs images of 16x16x1, not of 32x32x3"):
         extractor(np.zeros((1, 32, 32, 3), np.uint8))
-    with pytest.raises(EvaluationError, match="takes images of 16x16x1, not of 16x20x1"):
+    with pytest.raises(EvaluationError, match="needs images of 16x16x1, not of 16x20x1"):
         extractor([np.zeros((16, 16, 1), np.uint8), np.zeros((16, 20, 1), np.uint8)])
-    with pytest.raises(EvaluationError, match=r"want uint8 \[n,h,w,1 or 3\], not float32"):
+    with pytest.raises(EvaluationError, match=r"must be uint8 \[n,h,w,1 or 3\], not float32"):
         extractor(np.zeros((1, 16, 16, 1), np.float32))
-    with pytest.raises(EvaluationError, match=r"want uint8 \[h,w,1 or 3\] each, not uint8 \[16, 16\]"):
+    with pytest.raises(EvaluationError, match=r"must be uint8 \[h,w,1 or 3\] each, not uint8 \[16, 16\]"):
         extractor([np.zeros((16, 16), np.uint8)])
 
 
 def test_another_assessor_is_noticed(assessor_folder):
-    with pytest.raises(EvaluationError, match="holds another assessor"):
+    with pytest.raises(EvaluationError, match=r"holds assessor .*; expected 0000"):
         build_extractor(FeatureSpec("assessor", str(assessor_folder), "0" * 64, 80))
 
 
 def test_a_folder_without_assessor(tmp_path):
-    with pytest.raises(EvaluationError, match="holds no assessor"):
+    with pytest.raises(EvaluationError, match="cannot be read as an assessor"):
         resolve_features(settings(features="assessor"), assessor_folder=tmp_path)

@@ -7,7 +7,7 @@ import torch
 from framework.checkpoint import LoadedGenerator
 from framework.config import Experiment, with_overrides
 from framework.errors import EvaluationError
-from framework.evaluation.likelihood import Nats, binarised, check_likelihood, image_nats
+from framework.evaluation.likelihood import LikelihoodBounds, binarised, check_likelihood, image_nats
 from framework.models import build_encoder, build_generator
 
 SETTINGS = {"model.family": "vae", "model.width": 4, "model.latent_size": 3, "objective.likelihood": "bernoulli"}
@@ -52,7 +52,7 @@ def test_more_draws_are_a_higher_bound_and_shards_move_no_bit():
     whole = image_nats(generator, given, images, start=0, draws=20, seed=0)
     assert (whole.weighted >= whole.elbo_of_weighted).all()
     halves = [image_nats(generator, given, images[a:b], start=a, draws=20, seed=0) for a, b in ((0, 32), (32, 70))]
-    for name, values in vars(Nats.merged(halves)).items():
+    for name, values in vars(LikelihoodBounds.merged(halves)).items():
         np.testing.assert_array_equal(values, getattr(whole, name), err_msg=name)
     other = image_nats(generator, given, images, start=0, draws=20, seed=1)
     assert not np.array_equal(other.weighted, whole.weighted)

@@ -6,17 +6,17 @@ import math
 import pytest
 from pydantic import ValidationError
 
+from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.families import FAMILIES
-from framework.evaluation.protocols.protocol import ImageSide, Protocol, make_score
+from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, make_score
 
 SPEC = FeatureSpec("inception", "/somewhere/weights.pth", "a" * 64, 768)
-REAL = ImageSide(count=4500, split="training", height=64, width=64, channels=3, digest="b" * 64)
+REAL = ImageSetSpec(count=4500, split="training", height=64, width=64, channels=3, digest="b" * 64)
 
 
 def fake(count=5000, channels=3):
-    return ImageSide(count=count, split="generated", height=64, width=64, channels=channels, seed=0)
+    return ImageSetSpec(count=count, split="generated", height=64, width=64, channels=channels, seed=0)
 
 
 def test_a_protocol_says_all_and_no_path():
@@ -50,7 +50,7 @@ def test_nothing_of_an_older_protocol_has_changed():
 
 
 @pytest.mark.parametrize(
-    ("family", "name", "settings"),
+    ("metric", "name", "settings"),
     [
         ("kid", "kid5k_768", {"subsets": 100, "subset_size": 1000, "subset_seed": 2020}),
         ("recall", "recall5k_768", {"k": 3}),
@@ -58,42 +58,42 @@ def test_nothing_of_an_older_protocol_has_changed():
         ("diversity", "diversity5k_768", None),
     ],
 )
-def test_each_family_says_what_it_is_made_with(family, name, settings):
-    document = Protocol.of(SPEC, real=REAL, fake=fake(), family=family).document()
-    assert (document["name"], document["family"], document.get("settings")) == (name, family, settings)
+def test_each_family_says_what_it_is_made_with(metric, name, settings):
+    document = Protocol.of(SPEC, real=REAL, fake=fake(), metric=metric).document()
+    assert (document["name"], document["family"], document.get("settings")) == (name, metric, settings)
     assert Protocol.model_validate(json.loads(json.dumps(document))).document() == document
 
 
 def test_a_kernel_distance_of_few_images_draws_smaller_subsets():
-    protocol = Protocol.of(SPEC, real=REAL.model_copy(update={"count": 300}), fake=fake(400), family="kid")
+    protocol = Protocol.of(SPEC, real=REAL.model_copy(update={"count": 300}), fake=fake(400), metric="kid")
     assert (protocol.name, protocol.settings["subset_size"]) == ("kid400_768", 300)
 
 
 def test_an_extrapolation_says_its_counts():
-    counts = Protocol.of(SPEC, real=REAL, fake=fake(50_000), family="fid_infinity").settings["counts"]
+    counts = Protocol.of(SPEC, real=REAL, fake=fake(50_000), metric="fid_infinity").settings["counts"]
     assert (counts[0], counts[-1], len(counts)) == (5_000, 50_000, 15)
     steps = [b - a for a, b in itertools.pairwise(counts)]
     assert max(steps) - min(steps) <= 1
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES.values() if not family.has_held_out])
-def test_the_least_number_of_images_is_enough_and_no_fewer(family):
-    real = REAL.model_copy(update={"count": family.least_images}) if family.has_real else None
-    few = fake(family.least_images)
-    assert Protocol.of(SPEC, real=real, fake=few, family=family.name).fake.count == family.least_images
-    if family.least_images > 2:
-        fewer = few.model_copy(update={"count": family.least_images - 1})
-        wanted = f"{family.name}: wants at least {family.least_images} images on each side, and what is scored has"
+@pytest.mark.parametrize("metric", [metric for metric in METRICS.values() if not metric.has_held_out])
+def test_the_least_number_of_images_is_enough_and_no_fewer(metric):
+    real = REAL.model_copy(update={"count": metric.least_images}) if metric.has_real else None
+    few = fake(metric.least_images)
+    assert Protocol.of(SPEC, real=real, fake=few, metric=metric.name).fake.count == metric.least_images
+    if metric.least_images > 2:
+        fewer = few.model_copy(update={"count": metric.least_images - 1})
+        wanted = f"{metric.name}: needs at least {metric.least_images} images on each side, but the scored side has"
         with pytest.raises(EvaluationError, match=wanted):
-            Protocol.of(SPEC, real=real, fake=fewer, family=family.name)
+            Protocol.of(SPEC, real=real, fake=fewer, metric=metric.name)
 
 
 def test_names_say_tap_resize_and_assessor():
     clean = dataclasses.replace(SPEC, resize_name="clean")
     assessor = FeatureSpec("assessor", "", "a" * 64, 80, "none")
-    assert Protocol.of(clean, real=REAL, fake=fake(50_000), family="kid").name == "clean_kid50k_768"
-    assert Protocol.of(SPEC, fake=fake(50_000), family="inception_score").name == "inception_score50k"
-    names = [Protocol.of(assessor, real=REAL, fake=fake(), family=family).name for family in ("fid", "kid", "recall")]
+    assert Protocol.of(clean, real=REAL, fake=fake(50_000), metric="kid").name == "clean_kid50k_768"
+    assert Protocol.of(SPEC, fake=fake(50_000), metric="inception_score").name == "inception_score50k"
+    names = [Protocol.of(assessor, real=REAL, fake=fake(), metric=metric).name for metric in ("fid", "kid", "recall")]
     assert names == ["assessor_frechet_distance", "assessor_kernel_distance", "assessor_recall"]
 
 
@@ -103,7 +103,7 @@ def test_seeds_engine_precision_and_held_out_images_make_another_protocol():
     seeds = Protocol.of(SPEC, real=REAL, fake=fake(), seeds=3).document()
     engine = Protocol.of(SPEC, real=REAL, fake=fake(), engine="torchmetrics").document()
     rounded = Protocol.of(dataclasses.replace(SPEC, precision="bfloat16"), real=REAL, fake=fake()).document()
-    copied = Protocol.of(SPEC, real=REAL, fake=fake(), held_out=held_out, family="memorisation").document()
+    copied = Protocol.of(SPEC, real=REAL, fake=fake(), held_out=held_out, metric="memorisation").document()
     assert seeds == {**plain, "seeds": 3}
     assert engine == {**plain, "engine": "torchmetrics"}
     assert rounded == {**plain, "precision": "features bfloat16, moments float64"}
@@ -116,17 +116,22 @@ FEW = REAL.model_copy(update={"count": 3})
 def test_sides_that_a_family_cannot_be_made_of_are_one_line():
     statistics = REAL.model_copy(update={"split": "statistics", "count": None, "height": None, "width": None})
     assessor = FeatureSpec("assessor", "", "a" * 64, 80, "none")
-    for family, spec, sides, words in (
-        ("kid", SPEC, {}, "kid: wants a real side"),
-        ("inception_score", SPEC, {"real": REAL}, "inception_score: has no real side"),
-        ("memorisation", SPEC, {"real": REAL}, "memorisation: wants held-out images"),
-        ("kid", SPEC, {"real": REAL, "held_out": REAL}, "kid: has no held-out images"),
-        ("recall", SPEC, {"real": statistics}, "recall: wants images on both sides; a file of statistics"),
-        ("inception_score", assessor, {}, "inception_score: wants Inception's classes; an assessor has none"),
-        ("recall", SPEC, {"real": FEW}, "recall: wants at least 4 images on each side, and the reference has 3"),
+    for metric, spec, sides, words in (
+        ("kid", SPEC, {}, "kid: needs real images"),
+        ("inception_score", SPEC, {"real": REAL}, "inception_score: does not use real images"),
+        ("memorisation", SPEC, {"real": REAL}, "memorisation: needs held-out images"),
+        ("kid", SPEC, {"real": REAL, "held_out": REAL}, "kid: does not use held-out images"),
+        ("recall", SPEC, {"real": statistics}, "recall: needs images on both sides; only fid can be computed"),
+        (
+            "inception_score",
+            assessor,
+            {},
+            "inception_score: needs Inception's classes, which an assessor does not have",
+        ),
+        ("recall", SPEC, {"real": FEW}, "recall: needs at least 4 images on each side, but the reference has 3"),
     ):
         with pytest.raises(EvaluationError, match=words):
-            Protocol.of(spec, fake=fake(), family=family, **sides)
+            Protocol.of(spec, fake=fake(), metric=metric, **sides)
     assert Protocol.of(SPEC, real=statistics, fake=fake()).name == "fid5k_768"
     assert Protocol.of(SPEC, real=REAL, fake=statistics).name == "fid_768"
 
@@ -151,7 +156,7 @@ def test_a_spread_and_what_stands_behind_a_score_are_beside_it():
     score = make_score("fid5k_768", 12.5, protocol, sd=0.5, detail={"points": [1, 2]})
     assert list(score) == ["metric", "value", "sd", "detail", "protocol"]
     assert (score["sd"], score["detail"]) == (0.5, {"points": [1, 2]})
-    with pytest.raises(EvaluationError, match="inf is no score"):
+    with pytest.raises(EvaluationError, match="inf is not a valid score"):
         make_score("fid5k_768", 12.5, protocol, sd=math.inf)
 
 
@@ -161,9 +166,9 @@ def test_no_score_without_its_protocol():
         make_score("fid5k_768", 1.0, protocol.document())
     with pytest.raises(EvaluationError, match="needs its protocol, not NoneType"):
         make_score("fid5k_768", 1.0, None)
-    with pytest.raises(EvaluationError, match="is that of fid5k_768"):
+    with pytest.raises(EvaluationError, match="got the protocol of fid5k_768"):
         make_score("fid5k_2048", 1.0, protocol)
-    with pytest.raises(EvaluationError, match="nan is no score"):
+    with pytest.raises(EvaluationError, match="nan is not a valid score"):
         make_score("fid5k_768", math.nan, protocol)
 
 
@@ -172,10 +177,10 @@ def test_protocols_are_frozen_and_strict():
     with pytest.raises(ValidationError):
         protocol.tap = 64
     with pytest.raises(ValidationError):
-        ImageSide(count=1, split="all", height=1, width=1, channels=3)
+        ImageSetSpec(count=1, split="all", height=1, width=1, channels=3)
     with pytest.raises(ValidationError):
-        ImageSide(count=9, split="all", height=1, width=1, channels=3, digest="no digest")
-    with pytest.raises(ValidationError, match="wants a number of all images"):
-        ImageSide(count=None, split="all", height=1, width=1, channels=3)
-    with pytest.raises(ValidationError, match="both, or neither"):
-        ImageSide(count=9, split="all", height=1, width=None, channels=3)
+        ImageSetSpec(count=9, split="all", height=1, width=1, channels=3, digest="no digest")
+    with pytest.raises(ValidationError, match="needs the number of all images"):
+        ImageSetSpec(count=None, split="all", height=1, width=1, channels=3)
+    with pytest.raises(ValidationError, match="give both, or neither"):
+        ImageSetSpec(count=9, split="all", height=1, width=None, channels=3)

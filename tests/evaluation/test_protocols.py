@@ -6,18 +6,18 @@ import pytest
 from PIL import Image
 
 from framework.config import EvaluationConfig
+from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.protocols.named import PROTOCOLS, named_protocol
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.requests.passes import pair_passes, passes
 from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.source import find_source, open_source
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 768)
 ASSESSOR = FeatureSpec("assessor", "/here", "a" * 64, 80, "none")
-UTKFACE = ImageSide(count=4_476, split="training", height=128, width=128, channels=3, digest="b" * 64)
+UTKFACE = ImageSetSpec(count=4_476, split="training", height=128, width=128, channels=3, digest="b" * 64)
 MANY = UTKFACE.model_copy(update={"count": 70_000})
 HELD_OUT = UTKFACE.model_copy(update={"count": 524, "split": "held_out"})
 
@@ -28,7 +28,7 @@ def asked(*names, features=SPEC, held_out=True, **keys):
 
 
 def samples(count, seed=0):
-    return ImageSide(count=count, split="generated", height=128, width=128, channels=3, seed=seed)
+    return ImageSetSpec(count=count, split="generated", height=128, width=128, channels=3, seed=seed)
 
 
 def names_of(requests):
@@ -37,11 +37,11 @@ def names_of(requests):
 
 def test_every_combination_has_its_name():
     names = {
-        f"{clean}{family}{count}{tap}"
-        for clean, family, count, tap in itertools.product(
-            ("", "clean_"), FAMILIES, ("50k", "10k", "5k", "1k"), ("", "_768", "_192", "_64")
+        f"{clean}{metric}{count}{tap}"
+        for clean, metric, count, tap in itertools.product(
+            ("", "clean_"), METRICS, ("50k", "10k", "5k", "1k"), ("", "_768", "_192", "_64")
         )
-        if family != "inception_score" or not tap
+        if metric != "inception_score" or not tap
     }
     assert names == PROTOCOLS.keys()
     assert all(protocol.name == name for name, protocol in PROTOCOLS.items())
@@ -60,7 +60,7 @@ def test_every_combination_has_its_name():
 )
 def test_a_protocol_is_data(name, fixed):
     protocol = named_protocol(name)
-    assert (protocol.family, protocol.tap, protocol.resize, protocol.samples, protocol.least_real) == fixed
+    assert (protocol.metric, protocol.tap, protocol.resize, protocol.samples, protocol.least_real) == fixed
 
 
 def test_each_makes_a_score_that_bears_its_name():
@@ -81,12 +81,12 @@ def test_auto_is_all_that_can_be_made():
     assert names_of(requested(config, features=SPEC, has_held_out=True, has_images=False)) == ["fid"]
 
 
-def test_families_are_made_as_the_config_says_and_protocols_as_they_say():
+def test_metrics_are_made_as_the_config_says_and_protocols_as_they_say():
     keys = {"samples": 2_000, "seed": 7, "seeds": 3, "tap": 64}
-    family, named = asked("kid", "kid5k", features=dataclasses.replace(SPEC, tap=64, precision="bfloat16"), **keys)
-    assert (family.tap, family.samples, family.seed, family.seeds, family.precision) == (64, 2_000, 7, 3, "bfloat16")
+    metric, named = asked("kid", "kid5k", features=dataclasses.replace(SPEC, tap=64, precision="bfloat16"), **keys)
+    assert (metric.tap, metric.samples, metric.seed, metric.seeds, metric.precision) == (64, 2_000, 7, 3, "bfloat16")
     assert (named.tap, named.samples, named.seed, named.seeds, named.precision) == (2048, 5_000, 0, 3, "float32")
-    assert (family.named, named.named.name) == (None, "kid5k")
+    assert (metric.named, named.named.name) == (None, "kid5k")
 
 
 def test_what_shares_its_samples_shares_a_pass():
@@ -124,16 +124,18 @@ def test_utkface_serves_for_5000_and_not_for_more():
     (large,) = asked("fid50k_768")
     with pytest.raises(EvaluationError) as caught:
         large.protocol(SPEC, fake=samples(50_000), real=UTKFACE)
-    wanted = "fid50k_768: wants at least 10,000 real images, and the training part has 4,476; fid5k_768 wants 4,000"
+    wanted = (
+        "fid50k_768: needs at least 10,000 real images, but the training part has 4,476; fid5k_768 needs only 4,000"
+    )
     assert str(caught.value) == wanted
     (least,) = asked("fid1k_768")
     with pytest.raises(
-        EvaluationError, match=r"fid1k_768: wants at least 1,000 real images, and the reference has 300$"
+        EvaluationError, match=r"fid1k_768: needs at least 1,000 real images, but the reference has 300$"
     ):
         least.protocol(SPEC, fake=samples(1_000), real=UTKFACE.model_copy(update={"count": 300, "split": "all"}))
 
 
-def test_a_family_takes_what_there_is():
+def test_a_metric_takes_what_there_is():
     (request,) = asked("fid", samples=300)
     few = UTKFACE.model_copy(update={"count": 20})
     assert request.protocol(SPEC, fake=samples(300), real=few).document()["real"]["count"] == 20
@@ -148,18 +150,18 @@ def test_seeds_are_those_of_latents_alone():
 @pytest.mark.parametrize(
     ("names", "keys", "words"),
     [
-        (["fdi50k"], {}, "evaluation.metrics: fdi50k is no metric and no protocol; did you mean fid50k?"),
-        (["kernel"], {}, "kernel is no metric and no protocol; metrics are fid, fid_infinity, kid, "),
-        (["fid2k_768"], {}, "fid2k_768 is no metric and no protocol; did you mean fid"),
-        ([], {"metrics": []}, "evaluation.metrics: names none; auto stands for all there are"),
+        (["fdi50k"], {}, "evaluation.metrics: there is no metric or protocol fdi50k; did you mean fid50k?"),
+        (["kernel"], {}, "there is no metric or protocol kernel; metrics are fid, fid_infinity, kid, "),
+        (["fid2k_768"], {}, "there is no metric or protocol fid2k_768; did you mean fid"),
+        ([], {"metrics": []}, "evaluation.metrics: is empty; auto stands for all metrics"),
         (
             ["inception_score"],
             {"features": ASSESSOR},
-            "inception_score wants Inception's classes; an assessor has none",
+            "inception_score needs Inception's classes, which an assessor lacks",
         ),
-        (["memorisation"], {"held_out": False}, "memorisation wants real images that training never sees (data.held_"),
-        (["memorisation5k_768"], {"held_out": False}, "memorisation5k_768 wants real images that training never sees"),
-        (["recall"], {"engine": "torchmetrics"}, "torchmetrics has no recall; it has fid, kid, inception_score"),
+        (["memorisation"], {"held_out": False}, "memorisation needs real images that training never sees (data.held_"),
+        (["memorisation5k_768"], {"held_out": False}, "memorisation5k_768 needs real images that training never sees"),
+        (["recall"], {"engine": "torchmetrics"}, "torchmetrics does not have recall; it has fid, kid, inception_score"),
     ],
 )
 def test_what_cannot_be_made_is_one_line(names, keys, words):
@@ -185,7 +187,7 @@ def test_a_tap_that_the_weights_do_not_have_names_the_protocol(inception_file):
 def test_a_protocol_without_weights_says_where_they_are_to_be_had(tmp_path, monkeypatch, assessor_folder):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     (made,) = passes(asked("fid50k", features=ASSESSOR))
-    with pytest.raises(EvaluationError, match=r"^fid50k: evaluation\.features: inception, but no weights are here"):
+    with pytest.raises(EvaluationError, match=r"^fid50k: evaluation\.features: inception, but the weights are missing"):
         made.features(EvaluationConfig(), assessor_folder=assessor_folder)
     (made,) = passes(asked("kid", features=ASSESSOR))
     assert made.features(EvaluationConfig(), assessor_folder=assessor_folder).kind == "assessor"
@@ -220,10 +222,10 @@ def test_a_pair_takes_all_without_a_protocol_and_draws_with_one(collections):
 
 def test_a_pair_with_too_few_is_one_line(collections):
     reference, scored = collections(1_000), collections(90)
-    with pytest.raises(EvaluationError, match=r"^fid1k_768: .*/90: holds 90 images, and 1,000 are wanted$"):
+    with pytest.raises(EvaluationError, match=r"^fid1k_768: .*/90: holds 90 images, but 1,000 are needed$"):
         pair_passes(asked("fid1k_768"), reference=reference, scored=scored)
     ((made, of, some),) = pair_passes(asked("fid1k_768"), reference=scored, scored=reference)
-    with pytest.raises(EvaluationError, match=r"wants at least 1,000 real images, and the reference has 90$"):
+    with pytest.raises(EvaluationError, match=r"needs at least 1,000 real images, but the reference has 90$"):
         made.requests[0].protocol(SPEC, fake=some.side, real=of.side)
 
 

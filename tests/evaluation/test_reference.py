@@ -5,8 +5,7 @@ import pytest
 
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.protocol import ImageSide
-from framework.evaluation.sources.shards import shards
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.values.reference import (
     features_name,
     kept_features,
@@ -16,9 +15,10 @@ from framework.evaluation.values.reference import (
     statistics_name,
 )
 from framework.metrics import Moments
+from framework.models.arithmetic.blocks import shards
 
 SPEC = FeatureSpec("inception", "/here/weights.pth", "a" * 64, 5)
-SIDE = ImageSide(count=12, split="training", height=32, width=32, channels=3, digest="b" * 64)
+SIDE = ImageSetSpec(count=12, split="training", height=32, width=32, channels=3, digest="b" * 64)
 
 
 class Maker:
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_made_again(tmp_path, damage):
     maker = Maker()
     _, path = real_statistics(SPEC, SIDE, compute=maker, cache=tmp_path)
     path.write_bytes(path.read_bytes()[:-9] if damage is None else damage)
-    with pytest.raises(EvaluationError, match="holds no moments"):
+    with pytest.raises(EvaluationError, match="holds no readable moments"):
         load_moments(path)
     real_statistics(SPEC, SIDE, compute=maker, cache=tmp_path)
     assert maker.calls == 2
@@ -85,10 +85,10 @@ def test_moments_that_are_not_finite_are_not_trusted(tmp_path):
 
 
 def test_moments_of_something_else_are_not_kept(tmp_path):
-    with pytest.raises(EvaluationError, match="of 11 images were made where 12 were wanted"):
+    with pytest.raises(EvaluationError, match="of 11 images, but expected 12"):
         real_statistics(SPEC, SIDE, compute=Maker(11), cache=tmp_path)
     assert not (tmp_path / "statistics").exists()
-    with pytest.raises(EvaluationError, match="these have none"):
+    with pytest.raises(EvaluationError, match="these images have none"):
         real_statistics(SPEC, SIDE.model_copy(update={"digest": None}), compute=Maker(), cache=tmp_path)
 
 
@@ -157,8 +157,8 @@ def test_logits_are_kept_beside_features(tmp_path):
 
 def test_nothing_is_kept_of_what_has_no_digest_or_no_images(tmp_path):
     nameless = MANY.model_copy(update={"digest": None})
-    with pytest.raises(EvaluationError, match="these have none"):
+    with pytest.raises(EvaluationError, match="these images have none"):
         kept_features(SPEC, nameless, compute=ShardMaker(), cache=tmp_path)
     statistics = MANY.model_copy(update={"split": "statistics", "count": None, "height": None, "width": None})
-    with pytest.raises(EvaluationError, match="a file of statistics has no features of each image"):
+    with pytest.raises(EvaluationError, match="a file of statistics does not contain the features of each image"):
         kept_features(SPEC, statistics, compute=ShardMaker(), cache=tmp_path)

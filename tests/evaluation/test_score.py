@@ -8,9 +8,10 @@ from PIL import Image
 
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import build_extractor
-from framework.evaluation.sources.shards import merge_in_order, moments_of, shard_moments, shards
+from framework.evaluation.sources.shards import merge_in_order, moments_of, shard_moments
 from framework.evaluation.sources.source import find_source, source_shard_moments
 from framework.metrics import Moments
+from framework.models.arithmetic.blocks import shards
 
 SEED = 3
 

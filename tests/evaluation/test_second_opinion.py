@@ -9,7 +9,7 @@ from framework.evaluation import find_source
 from framework.evaluation.features.extractor import build_extractor
 from framework.evaluation.sources.shards import moments_of
 from framework.evaluation.sources.source import open_source
-from framework.evaluation.values.torchmetrics_check import second_opinion
+from framework.evaluation.values.torchmetrics_check import torchmetrics_values
 from framework.metrics import Moments, frechet_distance, kernel_distance
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
@@ -34,7 +34,7 @@ def features_of(source, spec):
 
 def test_fid_and_kid_agree_with_its_own_network(faces, inception_spec):
     real, fake = faces
-    found = second_opinion(["fid", "kid"], inception_spec, real=real, fake=fake)
+    found = torchmetrics_values(["fid", "kid"], inception_spec, real=real, fake=fake)
     ours = [features_of(source, inception_spec) for source in faces]
     assert found["fid"][0] == pytest.approx(frechet_distance(*map(Moments.of, ours)), rel=1e-4)
     # Of 32 images a subset is all of them: its draws and ours are the same.
@@ -45,6 +45,6 @@ def test_fid_and_kid_agree_with_its_own_network(faces, inception_spec):
 def test_of_a_resize_that_it_does_not_know_it_takes_our_features(faces, inception_spec):
     clean = dataclasses.replace(inception_spec, resize_name="clean")
     real, fake = faces
-    found = second_opinion(["fid"], clean, real=real, fake=fake)
+    found = torchmetrics_values(["fid"], clean, real=real, fake=fake)
     ours = [moments_of(open_source(source), source.count, build_extractor(clean)) for source in faces]
     assert found["fid"][0] == pytest.approx(frechet_distance(*ours), rel=1e-6)

@@ -96,7 +96,7 @@ def mixed(tmp_path):
 def test_mixed_sizes_name_two_files_and_what_to_do(mixed):
     with pytest.raises(EvaluationError, match=r"differ in size: a\.png is 16x16, c\.png is 16x20; ") as caught:
         find_source(mixed, samples=9, seed=0)
-    assert "evaluation.resize=clean (or tensorflow2015) resizes each to 299x299 by itself" in str(caught.value)
+    assert "evaluation.resize=clean (or tensorflow2015) resizes each of them to 299x299" in str(caught.value)
     assert "prepare_data makes them one size" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -135,7 +135,7 @@ def test_a_draw_is_seeded_and_told(collection, colours):
     order = np.random.RandomState(3).permutation(70)
     assert np.array_equal(open_source(every)(0, 70), images[order])
     assert not np.array_equal(open_source(drawn(whole, 20, seed=4))(0, 20), open_source(few)(0, 20))
-    with pytest.raises(EvaluationError, match="holds 70 images, and 71 are wanted"):
+    with pytest.raises(EvaluationError, match="holds 70 images, but 71 are needed"):
         drawn(whole, 71, seed=0)
 
 
@@ -145,7 +145,7 @@ def test_a_damaged_image_is_named(tmp_path, kind):
     data = {"empty": b"", "no image": b"no image", "truncated": png(noise)[:400]}[kind]
     (tmp_path / "a.png").write_bytes(png(np.zeros((16, 16, 3), np.uint8)))
     (tmp_path / "b.png").write_bytes(data)
-    with pytest.raises(EvaluationError, match=r"b\.png is no image that can be read"):
+    with pytest.raises(EvaluationError, match=r"b\.png is not a readable image"):
         open_source(find_source(str(tmp_path), samples=9, seed=0))(0, 2)
 
 
@@ -157,8 +157,8 @@ def test_what_is_no_source_is_said(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "a.png").write_bytes(png(np.zeros((16, 16, 3), np.uint8)))
     for name, words in (
-        ("absent", "is not there"),
-        ("empty", "holds no files"),
+        ("absent", "does not exist"),
+        ("empty", "contains no files"),
         ("words", "holds no images"),
         ("words.txt", "is neither a folder nor a .tar"),
         ("one", "at least 2"),
@@ -218,7 +218,7 @@ def test_a_held_out_part_of_nothing_is_said(tmp_path, colours):
         (tmp_path / f"{k:03}.png").write_bytes(png(image))
     config = DataConfig(source="folder", path=str(tmp_path), resolution=32, held_out=0.0)
     store = prepare(config, cache=tmp_path / "cache", processes=1)
-    with pytest.raises(EvaluationError, match="its held-out part has 0 images; a score wants at least 2"):
+    with pytest.raises(EvaluationError, match="has 0 images held out; a score needs at least 2"):
         store_spec(store, split="held_out")
 
 
@@ -227,5 +227,5 @@ def test_another_collection_in_its_place_is_noticed(tmp_path, colours):
         (tmp_path / f"{k}.png").write_bytes(png(image))
     spec = find_source(str(tmp_path), samples=9, seed=0)
     (tmp_path / "2.png").unlink()
-    with pytest.raises(EvaluationError, match="holds 2 images, 3 when the score began"):
+    with pytest.raises(EvaluationError, match="holds 2 images, but 3 when the score began"):
         open_source(spec)

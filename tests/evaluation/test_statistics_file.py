@@ -81,16 +81,19 @@ class Trap:
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"mu": None}, "has no mu, as statistics do; it has sigma"),
-        ({"mu": None, "sigma": None, "images": np.zeros(3)}, "has no mu and no sigma, as statistics do; it has images"),
-        ({"mu": np.zeros((64, 1))}, r"mu is \[64, 1\] and sigma \[64, 64\]"),
-        ({"sigma": np.eye(63)}, r"mu is \[64\] and sigma \[63, 63\]"),
+        ({"mu": None}, "lacks mu, which statistics need; it has sigma"),
+        (
+            {"mu": None, "sigma": None, "images": np.zeros(3)},
+            "lacks mu and sigma, which statistics need; it has images",
+        ),
+        ({"mu": np.zeros((64, 1))}, r"mu has shape \[64, 1\] and sigma \[64, 64\]"),
+        ({"sigma": np.eye(63)}, r"mu has shape \[64\] and sigma \[63, 63\]"),
         ({"mu": np.full(64, np.nan)}, "mu has values that are not finite"),
         ({"sigma": np.full((64, 64), np.inf)}, "sigma has values that are not finite"),
         ({"sigma": np.triu(np.ones((64, 64)))}, "sigma is not symmetric"),
-        ({"sigma": -np.eye(64)}, "sigma has variances under 0"),
-        ({"mu": np.zeros(64, complex)}, "mu is complex128, no real numbers"),
-        ({"mu": np.array(["a"] * 64)}, "mu is <U1, no real numbers"),
+        ({"sigma": -np.eye(64)}, "sigma has negative variances"),
+        ({"mu": np.zeros(64, complex)}, "mu is complex128, not real numbers"),
+        ({"mu": np.array(["a"] * 64)}, "mu is <U1, not real numbers"),
         ({"mu": np.array([Trap()] * 64, object)}, "allow_pickle=False"),
     ],
 )
@@ -123,7 +126,7 @@ def test_what_is_no_archive_is_one_line(theirs, kind, tmp_path, capsys):
             "flipped": bytes(data),
         }[kind]
     )
-    with pytest.raises(EvaluationError, match=r"is no \.npz of statistics that can be read \(") as caught:
+    with pytest.raises(EvaluationError, match=r"is not a readable \.npz of statistics \(") as caught:
         find_source(str(path), samples=9, seed=0)
     assert "\n" not in str(caught.value)
     assert capsys.readouterr().out == ""
@@ -132,11 +135,11 @@ def test_what_is_no_archive_is_one_line(theirs, kind, tmp_path, capsys):
 def test_another_tap_says_both(theirs):
     source = find_source(str(theirs()), samples=9, seed=0)
     with pytest.raises(
-        EvaluationError, match=r"of 64 features, and the other side has 768 .*; evaluation\.tap=64 makes"
+        EvaluationError, match=r"of 64 features, but the other side has 768 .*; evaluation\.tap=64 gives"
     ):
         statistics_moments(source, dataclasses.replace(SPEC, tap=768))
     odd = find_source(str(theirs(mu=np.zeros(5), sigma=np.eye(5))), samples=9, seed=0)
-    with pytest.raises(EvaluationError, match=r"of 5 features, and the other side has 64 of them \(inception[^;]*$"):
+    with pytest.raises(EvaluationError, match=r"of 5 features, but the other side has 64 \(inception[^;]*$"):
         statistics_moments(odd, SPEC)
 
 
@@ -151,12 +154,12 @@ def test_other_features_are_noticed_where_the_file_says_whose_it_holds(tmp_path,
 def test_statistics_are_no_images(theirs):
     source = find_source(str(theirs()), samples=9, seed=0)
     for ask in (open_source, lambda it: it.count, lambda it: drawn(it, 2, seed=0)):
-        with pytest.raises(EvaluationError, match="holds statistics, no images; they serve FID alone"):
+        with pytest.raises(EvaluationError, match="holds statistics, not images; only FID can be computed from them"):
             ask(source)
 
 
 def test_another_file_in_its_place_is_noticed(theirs):
     source = find_source(str(theirs()), samples=9, seed=0)
     theirs(mu=np.zeros(64))
-    with pytest.raises(EvaluationError, match="is another file than when the score began"):
+    with pytest.raises(EvaluationError, match="has changed since the score began"):
         statistics_moments(source, SPEC)

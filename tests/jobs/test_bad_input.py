@@ -108,7 +108,7 @@ def test_a_damaged_archive(called, config, tmp_path):
 
 def test_a_folder_without_images(called, config, tmp_path):
     (tmp_path / "faces").mkdir()
-    assert_mistake(called("prepare_data", config("data: {source: folder, path: faces}")), "faces", "holds no files")
+    assert_mistake(called("prepare_data", config("data: {source: folder, path: faces}")), "faces", "contains no files")
 
 
 def test_labels_for_other_images(called, config, tmp_path):
@@ -127,15 +127,15 @@ def test_labels_too_few_to_learn_are_named(called, config):
     code, _, err, _ = called("train_assessor", config(text), "assessor.attributes=[glasses, hat]")
     assert code == 0, err
     assert "Assessor: on held-out images glasses" in err
-    assert re.search(r"Assessor: left out hat \(\d+ images of a half have it and \d+ have it not, 20 of each", err)
+    assert re.search(r"Assessor: left out hat \(a half has \d+ images with it and \d+ without; at least 20", err)
 
 
 def test_a_run_that_is_none(called, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert_mistake(called("report", "empty"), "empty", "is no run")
-    assert_mistake(called("status", "empty"), "empty", "is no run")
-    assert_mistake(called("evaluate", "empty"), "lies in no run")
-    assert_mistake(called("interpolate", "gone"), "gone", "is not there")
+    assert_mistake(called("report", "empty"), "empty", "is not a run")
+    assert_mistake(called("status", "empty"), "empty", "is not a run")
+    assert_mistake(called("evaluate", "empty"), "is not in a run")
+    assert_mistake(called("interpolate", "gone"), "gone", "does not exist")
 
 
 def test_evaluate_takes_one_or_two(called):
@@ -190,7 +190,9 @@ def test_a_second_job_on_a_run_is_refused_with_the_first_ones_command(called, co
         code, out, err, written = called("search", path)
     assert (code, out) == (2, "")
     last = err.splitlines()[-1]
-    assert last.startswith(f"error: {place}: is written by another job, python -m jobs.search mine.yaml (process ")
+    assert last.startswith(
+        f"error: {place}: another job is writing to this run, python -m jobs.search mine.yaml (process "
+    )
     assert not [file for file in written if place in file.parents]
 
 
@@ -198,7 +200,7 @@ def test_a_second_job_on_a_run_is_refused_with_the_first_ones_command(called, co
 def test_a_place_that_would_vanish_with_a_submitted_job(called, config, monkeypatch, name):
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     result = called(name, config(DRAWN))
-    assert_mistake(result, "storage.path: ./runs would vanish with this submitted job")
+    assert_mistake(result, "storage.path: ./runs would be deleted with this submitted job")
     assert len(result[2].splitlines()) == 1  # before images are packed
 
 
@@ -215,7 +217,7 @@ def test_an_address_where_nothing_listens(tmp_path):
     assert ended.returncode == 2
     assert (
         ended.stderr
-        == f"error: RAY_ADDRESS={address}: nothing listens there; wants host:port of a running Ray cluster\n"
+        == f"error: RAY_ADDRESS={address}: nothing listens there; it must be host:port of a running Ray cluster\n"
     )
 
 
@@ -229,9 +231,9 @@ def test_a_package_for_a_tracker_that_is_not_here(called, config, monkeypatch):
     [
         ("there", "is a folder"),
         ("there.html", "is a folder"),
-        ("page.txt", "wants a name that ends in .html"),
-        ("nowhere/page.html", "nowhere is not there"),
-        ("s3://bucket/page.html", "wants a file on this machine"),
+        ("page.txt", "the file name must end in .html"),
+        ("nowhere/page.html", "nowhere does not exist"),
+        ("s3://bucket/page.html", "must be a file on this machine"),
     ],
 )
 def test_a_comparison_that_can_be_written_nowhere(called, tmp_path, output, rule):

@@ -61,18 +61,18 @@ def test_it_says_its_version():
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("trian", "error: trian: no such job; did you mean train? (latentscape alone lists them)\n"),
-        ("status-", "error: status-: no such job; did you mean status? (latentscape alone lists them)\n"),
+        ("trian", "error: trian: no such job; did you mean train? (run latentscape alone to list the jobs)\n"),
+        ("status-", "error: status-: no such job; did you mean status? (run latentscape alone to list the jobs)\n"),
         ("import-kears", None),
-        ("xyz", "error: xyz: no such job (latentscape alone lists them)\n"),
-        ("../train", "error: ../train: no such job; did you mean train? (latentscape alone lists them)\n"),
-        ("\x1b[31m\n", "error: \\x1b[31m\\n: no such job (latentscape alone lists them)\n"),
+        ("xyz", "error: xyz: no such job (run latentscape alone to list the jobs)\n"),
+        ("../train", "error: ../train: no such job; did you mean train? (run latentscape alone to list the jobs)\n"),
+        ("\x1b[31m\n", "error: \\x1b[31m\\n: no such job (run latentscape alone to list the jobs)\n"),
         ("cli", None),
         ("__init__", None),
         ("", None),
         (
             "--json",
-            "error: --json: unknown switch; there are --help and --version, and a job's own come after its name\n",
+            "error: --json: unknown switch; use --help or --version, or put switches after the name of a job\n",
         ),
     ],
 )  # fmt: skip

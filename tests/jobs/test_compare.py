@@ -48,7 +48,7 @@ def test_the_page_stands_beside_the_same_table(called, runs, tmp_path):
 
 def test_dry_run_writes_nothing_and_json_names_the_page(called, runs, tmp_path):
     _, said = called(*runs, "output=families.html", "--dry-run")
-    assert said == "Would be written: families.html\n"
+    assert said == "Would write: families.html\n"
     assert not (tmp_path / "families.html").exists()
     out, _ = called(*runs, "output=families.html", "--json")
     assert json.loads(out)["page"] == str(tmp_path / "families.html")

@@ -30,7 +30,7 @@ for line in sys.stdin:
     if word == "at":
         show(int(text), 1000)
     elif word == "progress":
-        told.progress(text)
+        told.update(text)
     else:
         told.say(text.encode().decode("unicode_escape"))
     print(word, flush=True)
@@ -165,10 +165,10 @@ class Finalised:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_that_was_lost_comes_with_the_next_progress(capsys):
     console = Console()
-    console.progress("1 of 2")
+    console.update("1 of 2")
     Finalised(console)
     with pytest.raises(KeyboardInterrupt):
-        console.progress("2 of 2")
+        console.update("2 of 2")
     console.say("interrupted")
     assert capsys.readouterr().err == "1 of 2\ninterrupted\n"
 

@@ -133,8 +133,9 @@ def test_the_card_says_data_settings_scores_and_warnings(run, called, tmp_path):
     for said in (
         "| images | 5,000 |", "| training images | 4,476 |", "c1" * 32, "UTKFace (UTKFace.tar)", r"a\|b, smiling",
         "| `optimizer.generator_lr` | 0.00043 | 0.0002 |", "| `model.latent_size` | 6 | 100 |",
-        "A search of 2 trials set", "5,000 generated against 4,476 real images; lower is better.",
-        "chosen by `fid1k_768`", "While it trained: the discriminator has won.", "non-commercial research only",
+        "A search of 2 trials chose", "5,000 generated and 4,476 real images; lower is better.",
+        "chosen because its `fid1k_768` was the best",
+        "Warning during the training: the discriminator has won.", "non-commercial research only",
     ):  # fmt: skip
         assert said in card
     rows = re.findall(r"^\| `(fid\w+)` \| ([\d.]+) \|", card, re.MULTILINE)
@@ -200,7 +201,7 @@ def test_a_checkpoint_without_a_score(run, called, tmp_path):
     named = run.folder / "trials/003-cd34/checkpoints/000000000100"
     assert called(named.location, tmp_path / "given")[0] == 0
     card = (tmp_path / "given" / "README.md").read_text()
-    assert "None was computed for this checkpoint." in card
+    assert "No score was computed for this checkpoint." in card
     assert "model-index" not in card
     assert "chosen by" not in card
     assert load_generator(tmp_path / "given").images_seen == 100

@@ -63,7 +63,7 @@ def test_a_run_s_passes_are_told(run, called, weights):
         "evaluation.metrics=[fid, kid, memorisation, fid1k_64]", "evaluation.seeds=3", "evaluation.workers=2",
     )  # fmt: skip
     assert code == 2  # 80 training images are too few for a protocol of 1k
-    assert "fid1k_64: wants at least 1,000 real images, and the training part has 80" in err
+    assert "fid1k_64: needs at least 1,000 real images, but the training part has 80" in err
     code, out, err = called(
         run.folder.location, f"evaluation.weights={weights}", "evaluation.checkpoints=all", "evaluation.samples=400",
         "evaluation.metrics=[fid, kid, memorisation]", "evaluation.seeds=3", "evaluation.workers=2",
@@ -74,17 +74,17 @@ def test_a_run_s_passes_are_told(run, called, weights):
     assert plan["metrics"] == ["fid400_768", "kid400_768", "memorisation400_768"]
     assert plan["images"] == 80 + 20 + 2 * 3 * 400
     assert plan["disk_bytes"] == 4 * 768 * (80 + 20 + 400)
-    assert "images through the network: 2,500 at most (80 real and 20 held out once" in err
-    assert "Images: are to be packed first" in err
+    assert "images through the network: at most 2,500 (80 real and 20 held out once" in err
+    assert "Images are not packed yet." in err
     assert "2 processes" in err
 
 
 def test_what_is_scored_is_not_counted(run, called, weights):
-    from framework.evaluation.requests.run_metrics import RunSides, run_requests
+    from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 
     keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid"], "evaluation.samples": 400}
     settled = RunFolder(run.folder, with_overrides(run.experiment, keys))
-    (asked,) = run_requests(settled, RunSides.of_run(run), assessor_folder=None)
+    (asked,) = run_scoring_passes(settled, RunImageSets.of_run(run), assessor_folder=None)
     checkpoint = "trials/000-ab12/checkpoints/000000000100"
     digest = load_generator(f"{run.folder.location}/{checkpoint}").digest
     protocol = asked.protocol(asked.made.requests[0]).document()
@@ -95,17 +95,17 @@ def test_what_is_scored_is_not_counted(run, called, weights):
     assert code == 0
     (plan,) = json.loads(out)["passes"]
     assert (plan["done"], plan["todo"], plan["images"], plan["disk_bytes"]) == (1, 1, 480, 0)
-    assert "x 1; 1 there already)" in err
+    assert "x 1; 1 cached)" in err
     code, _, err = called(f"{run.folder.location}/{checkpoint}", *overrides)
     assert code == 0
-    assert "all there already" in err
+    assert "nothing to compute (cached)" in err
 
 
 def test_without_weights_an_assessor_comes_first(run, called, monkeypatch, tmp_path_factory):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
     code, _, err = called(run.folder.location)
     assert code == 0
-    assert "Assessor: is to be trained first" in err
+    assert "The attribute classifier (assessor) is not trained yet" in err
 
 
 def test_two_folders(called, tmp_path, weights):
@@ -130,7 +130,7 @@ import resource, sys
 import numpy as np
 import torch
 torch.set_num_threads(1)
-from framework.metrics import Moments, Radii, cover, frechet_distance, subset_distance
+from framework.metrics import Moments, KnnRadii, cover, frechet_distance, subset_distance
 
 what, real, fake, size = sys.argv[1], *map(int, sys.argv[2:5])
 rows = np.lib.format.open_memmap(sys.argv[5], "w+", np.float32, (max(real, fake), size))
@@ -141,7 +141,7 @@ small = rows[:300].copy()
 work = {
     "fid": lambda x, y: frechet_distance(Moments.of(x[:600]), Moments.of(y[:600])),
     "kid": lambda x, y: subset_distance(x[:1000], y[:1000]),
-    "recall": lambda x, y: cover(x, y, Radii(np.ones(len(x)), np.ones(len(x)), np.ones(len(y))), rows=(0, 256)),
+    "recall": lambda x, y: cover(x, y, KnnRadii(np.ones(len(x)), np.ones(len(x)), np.ones(len(y))), rows=(0, 256)),
 }[what]
 work(small[:, :8], small[:, :8])
 def resident():
@@ -176,11 +176,11 @@ def test_the_memory_that_is_told_is_enough_and_not_far_more(family, real, fake, 
 
 def test_what_a_gpu_has_scored_is_not_scored_again(run, weights):
     from framework.checkpoint.reference import find_target
-    from framework.evaluation.requests.run_metrics import RunSides, run_requests
+    from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 
     keys = {"evaluation.weights": str(weights), "evaluation.metrics": ["fid", "kid"], "evaluation.samples": 400}
     settled = RunFolder(run.folder, with_overrides(run.experiment, keys))
-    (asked,) = run_requests(settled, RunSides.of_run(run), assessor_folder=None)
+    (asked,) = run_scoring_passes(settled, RunImageSets.of_run(run), assessor_folder=None)
     fid, kid = asked.made.requests
     target = find_target(run.folder.location)
     on_gpu = asked.on("NVIDIA L4").protocol(fid).document()

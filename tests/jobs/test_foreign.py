@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from framework.checkpoint import CheckpointStore
-from framework.checkpoint.reference import Target, find_target
+from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config import Experiment, with_overrides
 from framework.report import write_report
 from framework.runs import RunFolder
@@ -70,7 +70,7 @@ def assert_mistake(result, said):
 @pytest.mark.parametrize("switch", [(), ("--dry-run",)])
 def test_it_cannot_be_trained(called, name, switch):
     result = called(name, "foreign.yaml", *switch)
-    assert_mistake(result, f"model.entry: {ENTRY}: jobs.{name} trains a generator, and one of your own cannot be")
+    assert_mistake(result, f"model.entry: {ENTRY}: jobs.{name} cannot train a custom generator")
 
 
 @pytest.mark.parametrize("name", ["discover", "steer", "interpolate", "arithmetic", "evaluate"])
@@ -78,7 +78,7 @@ def test_help_says_that_code_is_run(called, name):
     code, out, _ = called(name, "--help")
     assert code == 0
     assert "CHECKPOINT_OR_RUN | CONFIG" in out
-    assert "code of yours and is run" in out
+    assert "this runs your code" in out
     assert "\nmodel.entry=null" in out
     assert "\nmodel.width" not in out
 
@@ -86,12 +86,15 @@ def test_help_says_that_code_is_run(called, name):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("plain.yaml",), "plain.yaml: jobs.discover takes a run or a checkpoint, or a config with model.entry="),
-        (("plain.yaml", "model.entry=mine"), "model.entry: wants package.module:function, not 'mine'"),
-        (("plain.yaml", "model.entry=nowhere:f"), "model.entry: nowhere:f: there is no module nowhere in"),
+        (
+            ("plain.yaml",),
+            "plain.yaml: jobs.discover needs a run or a checkpoint; a config is accepted only with",
+        ),
+        (("plain.yaml", "model.entry=mine"), "model.entry: must be package.module:function, not 'mine'"),
+        (("plain.yaml", "model.entry=nowhere:f"), "model.entry: nowhere:f: module nowhere is neither in"),
         (("plain.yaml", "model.entry=mine_for_jobs:f"), "mine_for_jobs has no function f"),
-        (("foreign.yaml", "data.resolution=64"), "images of 32x32 with 3 channels, and data.resolution is 64 with"),
-        (("foreign.yaml", "data.channels=1"), "and data.resolution is 32 with data.channels 1; set these"),
+        (("foreign.yaml", "data.resolution=64"), "images of 32x32 with 3 channels, but data.resolution is 64 and"),
+        (("foreign.yaml", "data.channels=1"), "but data.resolution is 32 and data.channels is 1; change these"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_written(called, arguments, said):
@@ -102,10 +105,10 @@ def test_a_run_does_not_start_code_by_its_own_word(called, run, tmp_path):
     (tmp_path / "mine_for_jobs.py").write_text("raise AssertionError('was run')")
     place = run.folder.location
     result = called("discover", place)
-    assert_mistake(result, f"if that code is yours, add model.entry={ENTRY}")
-    assert find_target(place) == Target(place, f"entry:{ENTRY}")
+    assert_mistake(result, f"to allow running it, add model.entry={ENTRY}")
+    assert find_target(place) == CheckpointRef(place, f"entry:{ENTRY}")
     assert find_target(place).location == f"entry:{ENTRY}"
-    assert_mistake(called("export", place, "out"), "it holds none to export")
+    assert_mistake(called("export", place, "out"), "it has no weights to export")
 
 
 def test_a_run_of_trainings_stays_one(called, tmp_path):
@@ -114,14 +117,14 @@ def test_a_run_of_trainings_stays_one(called, tmp_path):
     store = CheckpointStore(trained.trial("a").checkpoints, digest="d", learned={}, keep=1)
     store.save({}, info={}, images_seen=1, generator=({}, {}))
     place = trained.folder.location
-    assert_mistake(called("discover", place, f"model.entry={ENTRY}"), "is no run of a generator of your own")
+    assert_mistake(called("discover", place, f"model.entry={ENTRY}"), "this run has no custom generator")
 
 
 def test_evaluate_tells_its_plan(called):
     code, out, err = called("evaluate", "foreign.yaml", "--dry-run", "--json")
     assert code == 0, err
     assert json.loads(out) == {"checkpoints": 1, "passes": []}
-    assert f"Generator: runs code of yours, {ENTRY} (" in err
+    assert f"Generator: runs your code, {ENTRY} (" in err
     assert "Generator: latents of 4 numbers, images of 32x32" in err
 
 

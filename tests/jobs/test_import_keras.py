@@ -92,7 +92,7 @@ def test_the_pair_becomes_a_run_that_jobs_take(called, tmp_path):
     given = ["generator.h5", "discriminator=discriminator.h5", "output=runs/mine", "data.source=drawn_faces"]
     code, out, err = called("import_keras", *given, "--json")
     assert code == 0, err
-    assert "[5] -> [32, 32, 3], 2,827 numbers; becomes the notebooks' pair (dcgan)" in err
+    assert "[5] -> [32, 32, 3], 2,827 parameters; becomes the notebooks' GAN (dcgan)" in err
     assert "Range: -1 to 1 (it ends in tanh)" in err
     assert err.splitlines()[-1] == "Imported: runs/mine"
     assert json.loads(out)["model"] == {"architecture": "dcgan", "latent_size": 5, "width": 4, "dropout": 0.3}
@@ -133,10 +133,10 @@ def test_the_same_import_again_changes_nothing(called, tmp_path):
     assert called("import_keras", "generator.h5", "output=mine")[0] == 0
     before = content(tmp_path)
     code, _, err = called("import_keras", "generator.h5", "output=mine")
-    assert (code, err.splitlines()[-1]) == (0, "Is there already: mine")
+    assert (code, err.splitlines()[-1]) == (0, "Already imported: mine")
     for arguments, said in [
-        (["other.h5"], "mine: is not empty; an import wants a folder that is empty, not there yet, or holds the same"),
-        (["generator.h5", "data.limit=100"], "mine: holds this import with other settings"),
+        (["other.h5"], "mine: is not empty and contains something else; import into"),
+        (["generator.h5", "data.limit=100"], "mine: contains this import with different settings"),
     ]:
         code, _, err = called("import_keras", *arguments, "output=mine")
         assert (code, err.splitlines()[-1].startswith("error: ")) == (2, True)
@@ -152,27 +152,33 @@ def test_the_same_import_again_changes_nothing(called, tmp_path):
 def test_a_dry_run_writes_nothing(called, tmp_path):
     before = content(tmp_path)
     code, _, err = called("import_keras", "generator.h5", "output=mine", "--dry-run")
-    assert (code, err.splitlines()[-1]) == (0, "Would become: mine")
+    assert (code, err.splitlines()[-1]) == (0, "Would write: mine")
     assert content(tmp_path) == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["generator.h5"], "output: wants the folder that becomes the run"),
-        (["generator.h5", "output=x", "range=byte"], "range: wants auto, signed or unit, not 'byte'"),
-        (["generator.h5", "output=x", "range=unit"], "generator.h5: range=unit, and it ends in tanh, which is signed"),
-        (["nowhere.h5", "output=x"], "nowhere.h5: is not there"),
+        (["generator.h5"], "output: missing; name the folder of the run"),
+        (["generator.h5", "output=x", "range=byte"], "range: must be auto, signed or unit, not 'byte'"),
+        (["generator.h5", "output=x", "range=unit"], "generator.h5: range=unit, but it ends in tanh, which is signed"),
+        (["nowhere.h5", "output=x"], "nowhere.h5: does not exist"),
         (["notes.txt", "output=x"], "notes.txt: is neither HDF5 nor .keras"),
-        (["lambda.h5", "output=x"], "lambda.h5: layer l1 (Lambda) is not taken; taken are Dense, Reshape"),
-        (["causal.h5", "output=x"], "causal.h5: layer l7 (Conv2D) has padding=causal; taken are same and valid"),
+        (["lambda.h5", "output=x"], "lambda.h5: layer l1 (Lambda) is not supported; supported: Dense, Reshape"),
+        (["causal.h5", "output=x"], "causal.h5: layer l7 (Conv2D) has padding=causal; supported: same and valid"),
         (["lost.h5", "output=x"], "lost.h5: layer l3 (Conv2DTranspose): kernel is missing"),
-        (["small.h5", "output=x"], "data.resolution: wants 28, 32, 64, 128 or 256, not 16"),
-        (["discriminator.h5", "output=x"], "discriminator.h5: is given [32, 32, 3]; a generator is given latents"),
-        (["generator.h5", "output=x", "discriminator=generator.h5"], "generator.h5: is given [5]; wants images"),
-        (["generator.h5", "output=x", "model.width=8"], "model.width: comes with the import (4); leave it out"),
+        (["small.h5", "output=x"], "data.resolution: must be 28, 32, 64, 128 or 256, not 16"),
+        (
+            ["discriminator.h5", "output=x"],
+            "discriminator.h5: the input is [32, 32, 3]; a generator's input is a latent",
+        ),
+        (
+            ["generator.h5", "output=x", "discriminator=generator.h5"],
+            "generator.h5: the input is [5]; it must be square images",
+        ),
+        (["generator.h5", "output=x", "model.width=8"], "model.width: is set by the import (4); remove it"),
         (["generator.h5", "output=x", "outptu=y"], "outptu: unknown key"),
-        (["generator.h5", "output=notes.txt"], "notes.txt: is a file; an import wants a folder"),
+        (["generator.h5", "output=notes.txt"], "notes.txt: is a file; import into a folder"),
     ],
 )
 def test_mistakes_are_one_line_and_write_nothing(called, tmp_path, arguments, said):
@@ -208,15 +214,20 @@ def test_a_training_begins_with_it_or_says_why_not(called, tmp_path):
     for name, told in (("generator", "dcgan"), ("other", "keras")):
         code, _, err = called("train", "mine.yaml", f"training.start_from=runs/{name}", "--dry-run")
         assert code == 0, err
-        assert f"Start: runs/{name} ({told}, latents of 5) with a fresh discriminator" in err
+        assert f"Start: runs/{name} ({told}, latents of 5) with a new discriminator" in err
         assert "Generator: 2,827 parameters" in err
     space = 'search.space={"model.width": {"choice": [4, 8]}}'
     for job, start, more, said in [
         ("train", "runs/nowhere", [], "training.start_from: "),
         ("train", "mine.yaml", [], "training.start_from: "),
         ("train", "runs/other", ["model.width=9"], "model.width: 9 does not fit training.start_from, which has 128"),
-        ("train", "runs/other", ["data.resolution=64"], "makes images of 32x32 with 3 channels, and data.resolution"),
-        ("search", "runs/other", [space], "search.space: model.width is what training.start_from says already"),
+        ("train", "runs/other", ["data.resolution=64"], "makes images of 32x32 with 3 channels, but data.resolution"),
+        (
+            "search",
+            "runs/other",
+            [space],
+            "search.space: model.width cannot be searched, because training.start_from sets it",
+        ),
     ]:
         code, _, err = called(job, "mine.yaml", f"training.start_from={start}", *more, "--dry-run")
         assert code == 2, err

@@ -57,29 +57,29 @@ def assert_mistake(result, *said):
 
 def test_one_run_and_two_are_taken(called, begun):
     vae, plain = begun("vae"), begun("plain", family="autoencoder")
-    assert called(vae) == (0, "trials/a/checkpoints/000000000064: up to 5,000 images encoded")
-    assert called(vae, plain, "latents.map_images=64")[0] == 0
+    assert called(vae) == (0, "trials/a/checkpoints/000000000064: would encode up to 5,000 images")
+    assert called(vae, plain, "latents.maps.images=64")[0] == 0
 
 
 def test_a_gan_has_no_encoder(called, begun):
     gan = begun("gan", family="gan")
-    assert_mistake(called(gan), "has no encoder", "model.family")
-    assert_mistake(called(begun("vae"), gan), "has no encoder")
+    assert_mistake(called(gan), "a map needs an encoder", "model.family")
+    assert_mistake(called(begun("vae"), gan), "a map needs an encoder")
 
 
 def test_codes_of_one_number_are_no_map(called, begun):
-    assert_mistake(called(begun("thin", **{"model.latent_size": 1})), "model.latent_size: 1")
+    assert_mistake(called(begun("thin", **{"model.latent_size": 1})), "model.latent_size: a map needs a latent size")
 
 
 def test_runs_of_other_images_are_refused(called, begun):
     other = begun("other", data={"digest": "another", "labels": ["digit"]})
-    assert_mistake(called(begun("vae"), other), "other: is of other images than", "vae")
+    assert_mistake(called(begun("vae"), other), "other: was trained on other images than", "vae")
 
 
 def test_data_without_the_label_is_refused(called, begun):
     bare = begun("bare", data={"digest": "mnist", "labels": []})
-    assert_mistake(called(bare), "latents.map_label: 'digit'", "which has none")
-    assert_mistake(called(begun("vae"), "latents.map_label=age"), "latents.map_label: 'age'", "has digit")
+    assert_mistake(called(bare), "latents.maps.label: 'digit'", "the data has none")
+    assert_mistake(called(begun("vae"), "latents.maps.label=age"), "latents.maps.label: 'age'", "has digit")
 
 
 def test_a_function_of_ones_own_has_no_encoder(called, begun):

@@ -94,7 +94,7 @@ def test_a_low_window_keeps_who_runs_and_says_how_many_are_left_out():
     lines = table(*trials, width=139, height=12)
     assert len(lines) == 12
     assert [line.split()[1] for line in lines[2:-1]] == [f"{index:03d}" for index in (0, 1, 2, 3, 4, 5, 6, 50, 90)]
-    assert lines[-1] == "… and 91 more trials, which a taller window shows"
+    assert lines[-1] == "… and 91 more trials (enlarge the window to see them)"
     assert len(table(*trials, width=139, height=102)) == 102
     assert "more trials" not in table(*trials, width=139, height=102)[-1]
 
@@ -102,13 +102,13 @@ def test_a_low_window_keeps_who_runs_and_says_how_many_are_left_out():
 def test_a_run_that_was_left_says_so():
     lines = table(trial("a", "silent"), trial("b", "pending"), quiet=840.0, working=False)
     assert lines[0].startswith("faces: 0 of 2 trials ended, 1 silent, 1 pending; ")
-    said = "No job works on it (nothing new for 14 min 00 s); to go on: python -m jobs.search faces.yaml"
+    said = "No job is running (last change 14 min 00 s ago). Resume with: python -m jobs.search faces.yaml"
     assert lines[-1] == said
     assert "No job" not in table(trial("a"), trial("b", "pending"))[-1]
 
 
 def test_a_run_without_trials():
-    assert table(quiet=None) == ["faces: no trial yet"]
+    assert table(quiet=None) == ["faces: no trials yet"]
 
 
 def make_drawn_run(destination, **more):

@@ -28,7 +28,7 @@ def test_a_terminal_has_what_there_is_room_for_and_says_what_is_left_out(width):
     assert lines[1].split()[:2] == ["1", "003-ab12"]
     assert "0.5341" in lines[1]
     assert lines[1].endswith("finished")
-    gone = [line for line in lines if line.startswith("(no room for ")]
+    gone = [line for line in lines if line.startswith("(columns left out for lack of room: ")]
     assert bool(gone) == (len(lines[1].split()) < 9)
     assert all("leaderboard.csv" in line for line in gone)
 

@@ -23,12 +23,12 @@ def within(row: dict, rate: float) -> bool:
 
 @pytest.fixture
 def config():
-    return LatentsConfig(group_size=12)
+    return LatentsConfig(arithmetic={"group_size": 12})
 
 
 @pytest.fixture
 def usual(toy, make_judges, config):
-    return run_arithmetic(toy, config, judges=make_judges())
+    return run_arithmetic(toy, config, assessors=make_judges())
 
 
 def test_what_is_linear_succeeds_always_and_chance_by_the_product_of_rates(usual):
@@ -67,7 +67,7 @@ def test_the_picture_is_of_the_surest_samples_and_their_means(usual, toy):
 
 
 def test_members_are_chosen_by_the_finder_and_judged_by_the_measurer(toy, make_judges, config, usual):
-    blind = run_arithmetic(toy, config, judges=make_judges(measurer_wrong=True))
+    blind = run_arithmetic(toy, config, assessors=make_judges(measurer_wrong=True))
     assert blind.document["groups"] == usual.document["groups"]
     assert {row["share"] for row in blind.document["measured"]} == {0.0}
     assert {row["random_share"] for row in blind.document["measured"]} == {0.0}
@@ -83,21 +83,21 @@ def test_how_the_work_is_shared_out_changes_nothing(toy, make_judges, config, us
         parts = [assess_latents(toy, make_judges(), latents[k : k + 64]) for k in range(0, len(latents), 64)]
         return merge_assessed(parts)
 
-    shared = run_arithmetic(toy, config, judges=make_judges(), assess=in_parts)
+    shared = run_arithmetic(toy, config, assessors=make_judges(), assess=in_parts)
     assert sum(calls) == 2000 + 100 + 3 * 12 + 1
     assert json.dumps(shared.document) == json.dumps(usual.document)
     assert np.array_equal(shared.picture, usual.picture)
 
 
 def test_the_seed_decides(toy, make_judges, config, usual):
-    other = run_arithmetic(toy, config.model_copy(update={"seed": 1}), judges=make_judges())
+    other = run_arithmetic(toy, config.model_copy(update={"seed": 1}), assessors=make_judges())
     assert other.document["groups"]["glasses"]["numbers"] != usual.document["groups"]["glasses"]["numbers"]
 
 
 def test_chosen_numbers_are_those_of_the_sheet(toy, make_judges):
     groups = {"glasses": [16, 37, 83], "no_glasses": [91, 92, 89], "smiling": [11, 21, 71]}
     config = LatentsConfig(groups=groups)
-    plain = run_arithmetic(toy, config, judges=None)
+    plain = run_arithmetic(toy, config, assessors=None)
     sheet = toy.sample_latents(100, 0)
     pick = {name: sheet[[number - 1 for number in numbers]].mean(axis=0) for name, numbers in groups.items()}
     np.testing.assert_allclose(plain.latent, pick["glasses"] - pick["no_glasses"] + pick["smiling"], atol=1e-6)
@@ -107,7 +107,7 @@ def test_chosen_numbers_are_those_of_the_sheet(toy, make_judges):
     assert plain.picture is not None
     assert all(group["scores"] is None for group in plain.document["groups"].values())
 
-    judged = run_arithmetic(toy, config, judges=make_judges())
+    judged = run_arithmetic(toy, config, assessors=make_judges())
     assert np.array_equal(judged.latent, plain.latent)
     assert [group["numbers"] for group in judged.document["groups"].values()] == list(groups.values())
     assert judged.document["groups"]["glasses"]["chosen_by"] == "person"
@@ -116,24 +116,26 @@ def test_chosen_numbers_are_those_of_the_sheet(toy, make_judges):
 
 
 def test_numbers_of_what_the_assessor_does_not_know_are_shown_and_not_measured(toy, make_judges):
-    config = LatentsConfig(groups={"winking": [1, 2]}, expression="winking + smiling")
-    made = run_arithmetic(toy, config, judges=make_judges())
+    config = LatentsConfig(groups={"winking": [1, 2]}, arithmetic={"expression": "winking + smiling"})
+    made = run_arithmetic(toy, config, assessors=make_judges())
     assert made.document["measured"] == []
     assert made.document["groups"]["winking"]["condition"] is None
     assert made.document["groups"]["smiling"]["chosen_by"] == "assessor"
     assert set(made.document["result"]["assessed"]) == {"smiling"}
-    assert [note["text"] for note in made.notes] == ["not measured: the assessor knows nothing of winking"]
+    assert [note["text"] for note in made.notes] == ["not measured: the assessor does not know winking"]
 
 
 def test_without_labels_what_there_is_is_run_and_the_way_to_finish_is_said(toy, make_judges):
     target = "'runs/a b' model.entry=faces:generator"
-    made = run_arithmetic(toy, LatentsConfig(group_size=12), judges=make_judges(["female", "age_group"]), target=target)
+    made = run_arithmetic(
+        toy, LatentsConfig(arithmetic={"group_size": 12}), assessors=make_judges(["female", "age_group"]), target=target
+    )
     assert made.document["expression"] == "old - young + female"
     assert made.document["requested_expression"] == "glasses - no_glasses + smiling"
     assert [row["attribute"] for row in made.document["measured"]] == ["old and female", "old", "female"]
     assert within(made.document["measured"][0], OLD_RATE * HALF)
     note = made.notes[0]
-    assert "for glasses, no_glasses, smiling there are neither enough labels nor chosen numbers" in note["text"]
+    assert "neither enough labels nor chosen numbers for glasses, no_glasses, smiling" in note["text"]
     assert "'old - young + female' was run instead" in note["text"]
     assert note["command"] == (
         f"python -m jobs.arithmetic {target} 'latents.groups={{glasses: […], no_glasses: […], smiling: […]}}'"
@@ -142,7 +144,7 @@ def test_without_labels_what_there_is_is_run_and_the_way_to_finish_is_said(toy, 
 
 def test_with_nothing_known_there_is_the_sheet_and_the_command(toy):
     config = LatentsConfig(groups={"mine": [4, 5], "glasses": [1], "odd": {"attribute": "hat", "at": "low"}})
-    made = run_arithmetic(toy, config, judges=None)
+    made = run_arithmetic(toy, config, assessors=None)
     assert made.picture is None
     assert made.latent is None
     assert made.document["measured"] == []
@@ -157,48 +159,52 @@ def test_with_nothing_known_there_is_the_sheet_and_the_command(toy):
         "no_glasses": [7, 8],
         "smiling": [7, 8],
     }
-    finished = run_arithmetic(toy, Experiment.model_validate({"latents": {"groups": groups}}).latents, judges=None)
+    finished = run_arithmetic(toy, Experiment.model_validate({"latents": {"groups": groups}}).latents, assessors=None)
     assert finished.document["expression"] == "glasses - no_glasses + smiling"
 
 
 def test_where_the_user_named_the_expression_an_unknown_group_is_an_error(toy, make_judges):
-    config = LatentsConfig(expression="glases + smiling")
-    with pytest.raises(LatentsError, match=r"latents.expression: no group 'glases'; known: glasses, no_glasses, smil"):
-        run_arithmetic(toy, config, judges=make_judges(), fallback=False)
+    config = LatentsConfig(arithmetic={"expression": "glases + smiling"})
+    with pytest.raises(
+        LatentsError, match=r"latents.arithmetic.expression: no group 'glases'; known: glasses, no_glasses, smil"
+    ):
+        run_arithmetic(toy, config, assessors=make_judges(), fallback=False)
 
 
 def test_rare_groups_take_the_surest_and_say_so(toy, make_judges):
-    config = LatentsConfig(candidates=60, expression="glasses + smiling", group_size=4)
-    made = run_arithmetic(toy, config, judges=make_judges())
+    config = LatentsConfig(arithmetic={"candidates": 60, "expression": "glasses + smiling", "group_size": 4})
+    made = run_arithmetic(toy, config, assessors=make_judges())
     texts = " ".join(note["text"] for note in made.notes)
     glasses = made.document["groups"]["glasses"]
     assert glasses["surely_assessed"] < 11
-    assert f"glasses: only {glasses['surely_assessed']} of 60 samples are assessed past 0.9" in texts
+    assert f"glasses: only {glasses['surely_assessed']} of 60 samples are assessed above 0.9" in texts
     assert f"in the repeats down to {glasses['repeats_least_score']:.2f}" in texts
     assert glasses["repeats_draw_from"] == 7
     assert f"glasses (7 samples, each up to {glasses['repeats_a_sample_is_in']} times)" in texts
 
 
 def test_contradictions_and_expressions_without_plus_are_said(toy, make_judges):
-    both = run_arithmetic(toy, LatentsConfig(expression="old + young"), judges=make_judges())
+    both = run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "old + young"}), assessors=make_judges())
     assert both.document["measured"][0]["share"] == 0.0
     assert any("no image can show old and young at once" in note["text"] for note in both.notes)
-    minus = run_arithmetic(toy, LatentsConfig(expression="- glasses"), judges=make_judges())
+    minus = run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "- glasses"}), assessors=make_judges())
     assert minus.document["measured"] == []
-    assert any("no group is counted with +" in note["text"] for note in minus.notes)
+    assert any("no group is added with +" in note["text"] for note in minus.notes)
 
 
 def test_faults(toy, make_judges):
-    with pytest.raises(LatentsError, match=r"latents.candidates: 60 samples are too few for 2 groups of 30"):
+    with pytest.raises(LatentsError, match=r"latents.arithmetic.candidates: 60 samples are too few for 2 groups of 30"):
         run_arithmetic(
-            toy, LatentsConfig(candidates=60, group_size=30, expression="old + female"), judges=make_judges()
+            toy,
+            LatentsConfig(arithmetic={"candidates": 60, "group_size": 30, "expression": "old + female"}),
+            assessors=make_judges(),
         )
-    judges = make_judges()
-    judges.measurer.known = ("smiling",)
-    with pytest.raises(LatentsError, match="the two assessors know other labels"):
-        run_arithmetic(toy, LatentsConfig(), judges=judges)
-    with pytest.raises(LatentsError, match=r"latents.expression: 'a b', character 3"):
-        run_arithmetic(toy, LatentsConfig(expression="a b"), judges=None)
+    assessors = make_judges()
+    assessors.measurer.known = ("smiling",)
+    with pytest.raises(LatentsError, match="the two assessors have different labels"):
+        run_arithmetic(toy, LatentsConfig(), assessors=assessors)
+    with pytest.raises(LatentsError, match=r"latents.arithmetic.expression: 'a b', character 3"):
+        run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "a b"}), assessors=None)
 
 
 def test_a_score_names_its_protocol(usual):
@@ -210,14 +216,14 @@ def test_a_score_names_its_protocol(usual):
 
 
 def test_grey_images(grey_toy, make_judges, config):
-    assert run_arithmetic(grey_toy, config, judges=make_judges()).picture.shape[2] == 3
+    assert run_arithmetic(grey_toy, config, assessors=make_judges()).picture.shape[2] == 3
 
 
 def test_a_photograph_is_a_group_of_its_own(toy, make_judges):
     """me + smiling - no_smiling, and me alone where nothing is asked of an assessor."""
     me = toy.sample_latents(1, 99)[0]
-    config = LatentsConfig(expression="me + smiling - no_smiling", candidates=200)
-    found = run_arithmetic(toy, config, judges=make_judges(), photographs={"me": me})
+    config = LatentsConfig(arithmetic={"expression": "me + smiling - no_smiling", "candidates": 200})
+    found = run_arithmetic(toy, config, assessors=make_judges(), photographs={"me": me})
     groups = found.document["groups"]
     assert (groups["me"]["chosen_by"], groups["me"]["numbers"]) == ("photograph", [])
     chosen = [
@@ -226,6 +232,6 @@ def test_a_photograph_is_a_group_of_its_own(toy, make_judges):
     ]
     np.testing.assert_allclose(found.latent, me + chosen[0] - chosen[1], atol=1e-5)
     assert found.document["measured"] == []
-    assert "not measured over repeats: there is one me only" in found.document["notes"][-1]["text"]
-    alone = run_arithmetic(toy, LatentsConfig(expression="me"), judges=None, photographs={"me": me})
+    assert "not measured over repeats: there is only one me" in found.document["notes"][-1]["text"]
+    alone = run_arithmetic(toy, LatentsConfig(arithmetic={"expression": "me"}), assessors=None, photographs={"me": me})
     assert np.array_equal(alone.latent, me)

@@ -29,13 +29,13 @@ def picture(folder, name):
 
 
 def test_all_files_of_a_run(toy, make_judges, folder, tmp_path):
-    config = LatentsConfig(seed=2, loop_samples=2, corner_steps=2)
+    config = LatentsConfig(seed=2, walks={"loop_samples": 2, "corner_steps": 2})
     names = write_samples(folder, toy, config)
     names += write_corners(folder, toy, config)
     names += write_loop(folder, toy, config)
     names += write_interpolation(folder, toy, config, about={"checkpoint": "000000128000"})
     names += write_sheet(folder, toy, config, about={"generator": "abc"})
-    made = run_arithmetic(toy, config, judges=make_judges())
+    made = run_arithmetic(toy, config, assessors=make_judges())
     names += write_arithmetic(folder, made, about={"checkpoint": "000000128000"})
     assert sorted(names) == folder.list()
     assert picture(folder, "samples.png").shape == (3 * 136 + 8, 3 * 136 + 8, 3)
@@ -50,7 +50,7 @@ def test_all_files_of_a_run(toy, make_judges, folder, tmp_path):
 
 
 def test_a_tile_of_the_sheet_is_the_image_of_its_latent(toy, folder):
-    write_sheet(folder, toy, LatentsConfig(sheet_samples=23))
+    write_sheet(folder, toy, LatentsConfig(arithmetic={"sheet_samples": 23}))
     sheet = picture(folder, "sheet.png")
     for number in (1, 7, 23):
         tile = toy.images(read_sheet_latents(folder)[[number - 1]])[0].repeat(4, axis=0).repeat(4, axis=1)
@@ -61,14 +61,14 @@ def test_a_tile_of_the_sheet_is_the_image_of_its_latent(toy, folder):
 
 
 def test_no_old_film_stays_where_none_is_wanted(toy, folder):
-    write_loop(folder, toy, LatentsConfig(loop_samples=2))
+    write_loop(folder, toy, LatentsConfig(walks={"loop_samples": 2}))
     assert folder.list() == ["loop.gif", "loop.mp4"]
-    assert write_loop(folder, toy, LatentsConfig(loop_samples=0)) == []
+    assert write_loop(folder, toy, LatentsConfig(walks={"loop_samples": 0})) == []
     assert folder.list() == []
 
 
 def test_no_old_equation_stays_beside_a_document_without_one(toy, make_judges, folder):
-    write_arithmetic(folder, run_arithmetic(toy, LatentsConfig(), judges=make_judges()))
+    write_arithmetic(folder, run_arithmetic(toy, LatentsConfig(), assessors=make_judges()))
     assert folder.exists("arithmetic.png")
-    assert write_arithmetic(folder, run_arithmetic(toy, LatentsConfig(), judges=None)) == ["arithmetic.json"]
+    assert write_arithmetic(folder, run_arithmetic(toy, LatentsConfig(), assessors=None)) == ["arithmetic.json"]
     assert folder.list() == ["arithmetic.json"]

@@ -43,7 +43,7 @@ def test_sefa_finds_the_factors(weight, factors):
     assert min(cosine(a, b) for a, b in zip(found.vectors, factors, strict=True)) >= 0.999
     strengths = np.arange(SIZE, 0, -1.0) ** 2
     np.testing.assert_allclose(found.shares, strengths / strengths.sum(), rtol=1e-9)
-    with pytest.raises(LatentsError, match="17 are more than the 16 dimensions"):
+    with pytest.raises(LatentsError, match="17 is more than the 16 dimensions"):
         sefa(weight, count=17)
 
 
@@ -65,7 +65,7 @@ def test_the_first_layer_is_found_whatever_its_kind(layer):
         out = layer(torch.from_numpy(given)).numpy().reshape(3, -1)
         bias = layer(torch.zeros(given[:1].shape)).numpy().reshape(1, -1)
     np.testing.assert_allclose(latents @ weight.T, out - bias, atol=1e-5)
-    with pytest.raises(LatentsError, match=f"that takes a latent's {SIZE} numbers"):
+    with pytest.raises(LatentsError, match=f"whose input is the {SIZE} entries of a latent"):
         first_weight(nn.ReLU(), SIZE)
 
 
@@ -88,7 +88,7 @@ def test_ganspace_finds_the_factors():
     weight = np.linalg.qr(np.random.default_rng(1).normal(size=(40, SIZE)))[0] @ np.diag(strengths) @ factors
     found = ganspace(Batches(weight), count=4)
     assert min(cosine(a, b) for a, b in zip(found.vectors, factors, strict=False)) >= 0.999
-    with pytest.raises(LatentsError, match="4 want as many samples at a time, not 3"):
+    with pytest.raises(LatentsError, match="4 components need 4 samples, not 3"):
         ganspace(Batches(weight, rows=3), count=4)
 
 
@@ -130,9 +130,9 @@ def test_a_conditional_direction_leaves_the_others_alone():
 
 def test_one_pile_or_too_few_is_one_line():
     latents = sample_latents(5, SIZE, seed=0)
-    with pytest.raises(LatentsError, match="at least 2 samples a side, and the high one has 1"):
+    with pytest.raises(LatentsError, match="at least 2 samples on each side, but the high side has 1"):
         boundary_normal(latents[:4], latents[4:])
-    with pytest.raises(LatentsError, match="10 samples a side want at least 20 candidates, not 5"):
+    with pytest.raises(LatentsError, match="10 samples per side need at least 20 candidates, not 5"):
         surest(latents[:, 0], count=10)
 
 
@@ -182,14 +182,14 @@ def test_another_generator_is_told_and_another_size_refused():
     assert direction().check(latent_size=SIZE, generator="a" * 64, place=place) is None
     told = direction().check(latent_size=SIZE, generator="b" * 64, place=place)
     assert told == f"{place}: was found on another generator (aaaaaaaa, not bbbbbbbb)"
-    with pytest.raises(LatentsError, match="is for latents of 16 numbers, and the generator's have 64"):
+    with pytest.raises(LatentsError, match="is for latents of size 16, but the generator's have size 64"):
         direction().check(latent_size=64, generator="a" * 64, place=place)
 
 
 def test_a_damaged_or_missing_file_is_one_line(tmp_path):
     folder = open_folder(tmp_path)
     save_direction(direction(), folder)
-    with pytest.raises(LatentsError, match=r"frown\.safetensors: is not there"):
+    with pytest.raises(LatentsError, match=r"frown\.safetensors: does not exist"):
         load_direction(folder, "frown.safetensors")
     data = (tmp_path / "smiling.safetensors").read_bytes()
     for damaged in (

@@ -8,7 +8,7 @@ from torch import nn
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.directions.attributes import Attribute, attributes_of
-from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.directions.edits import EDITS, edits_for
 from framework.latents.directions.sorted_samples import read_piles
 from framework.models import sample_latents
@@ -49,7 +49,7 @@ def tools():
         return lambda images: sign * 2 * images.flatten(1) @ plane
 
     network = Network()
-    return Tools(
+    return DiscoveryModels(
         latent_size=SIZE,
         digest="a" * 64,
         sample=lambda n, start: sample_latents(n, SIZE, seed=0, start=start),
@@ -61,8 +61,9 @@ def tools():
     )
 
 
-def found_by(tools, method, **keys):
-    return {one.name: one for one in discover(tools, LatentsConfig(method=method, **keys), LABELS)}
+def found_by(tools, method, shared=None, **keys):
+    config = LatentsConfig(directions={"method": method, **keys}, **(shared or {}))
+    return {one.name: one for one in discover(tools, config, LABELS)}
 
 
 @pytest.mark.long
@@ -82,8 +83,8 @@ def test_an_assessors_attributes_are_found(tools, method):
 
 
 def test_what_is_held_fixed_is_not_moved(tools):
-    free = found_by(tools, "interfacegan", attributes=["smiling", "old"], samples=2_000, side=20)
-    held = found_by(tools, "interfacegan", attributes=["smiling"], fixed=["old"], samples=2_000, side=20)
+    free = found_by(tools, "interfacegan", attributes=["smiling", "old"], samples=2_000, per_class=20)
+    held = found_by(tools, "interfacegan", attributes=["smiling"], fixed=["old"], samples=2_000, per_class=20)
     assert abs(free["smiling"].vector @ free["old"].vector) > 1e-3
     assert abs(held["smiling_without_old"].vector @ free["old"].vector) < 1e-6
 
@@ -93,14 +94,14 @@ def test_a_compass_of_a_labels_file(tools, tmp_path):
     order = np.argsort(latents @ PLANES[0])
     rows = [f"{k + 1},low" for k in order[:10]] + [f"{k + 1},High" for k in order[-10:]] + [f"{order[50] + 1},"]
     (tmp_path / "piles.csv").write_text("number,pile\n" + "\n".join(rows))
-    (found,) = found_by(tools, "compass", piles=str(tmp_path / "piles.csv"), name="cheerful").values()
+    (found,) = found_by(tools, "compass", sorted_samples=str(tmp_path / "piles.csv"), name="cheerful").values()
     assert (found.name, found.method) == ("cheerful", "compass")
     assert found.vector @ PLANES[0] >= 0.6
 
 
 def test_a_difference_of_piles_is_that_of_their_means(tools, tmp_path):
     (tmp_path / "piles.csv").write_text("number,pile\n1,low\n2,low\n3,high\n4,high\n")
-    (found,) = found_by(tools, "difference", piles=str(tmp_path / "piles.csv"), name="smiling").values()
+    (found,) = found_by(tools, "difference", sorted_samples=str(tmp_path / "piles.csv"), name="smiling").values()
     latents = sample_latents(4, SIZE, seed=0)
     apart = latents[2:].mean(axis=0) - latents[:2].mean(axis=0)
     assert found.vector == pytest.approx(apart / np.linalg.norm(apart), abs=1e-6)
@@ -108,15 +109,17 @@ def test_a_difference_of_piles_is_that_of_their_means(tools, tmp_path):
 
 
 def test_a_signed_sum_of_groups_by_numbers_and_by_the_finder(tools):
-    keys = {"groups": {"mine": [3, 5]}, "expression": "mine - smiling", "name": "away", "samples": 1000, "side": 40}
-    (found,) = found_by(tools, "difference", **keys).values()
+    keys = {"name": "away", "samples": 1000, "per_class": 40}
+    groups = {"mine": [3, 5]}
+    shared = {"groups": groups, "arithmetic": {"expression": "mine - smiling"}}
+    (found,) = found_by(tools, "difference", shared, **keys).values()
     latents = sample_latents(1000, SIZE, seed=0)
     surest = latents[np.argsort(-(latents @ PLANES[0]), kind="stable")[:40]]
     total = latents[[2, 4]].mean(axis=0) - surest.mean(axis=0)
     assert found.vector == pytest.approx(total / np.linalg.norm(total), abs=1e-5)
     assert found.settings["expression"] == "mine - smiling"
     with pytest.raises(LatentsError, match="no group 'beard'; known: mine, smiling"):
-        found_by(tools, "difference", **(keys | {"expression": "mine - beard"}))
+        found_by(tools, "difference", {"groups": groups, "arithmetic": {"expression": "mine - beard"}}, **keys)
 
 
 def test_a_score_of_the_users_own(tools):
@@ -143,7 +146,7 @@ def test_a_walk_each_edit(tools):
     found = found_by(tools, "steerable", edits=["brightness"], samples=640)
     assert list(found) == ["brightness"]
     assert found["brightness"].forward is None
-    bent = found_by(tools, "steerable", edits=["brightness"], walk="nonlinear", samples=640)["brightness"]
+    bent = found_by(tools, "steerable", edits=["brightness"], path="nonlinear", samples=640)["brightness"]
     assert bent.forward is not None
     assert bent.backward is not None
 
@@ -151,7 +154,7 @@ def test_a_walk_each_edit(tools):
 def test_grey_images_have_no_colours_to_edit():
     assert edits_for("auto", channels=3) == list(EDITS)
     assert edits_for("auto", channels=1) == ["zoom", "shift_x", "shift_y", "rotate", "brightness"]
-    with pytest.raises(LatentsError, match=r"wants some of zoom, .*, brightness for grey images, not red, blue"):
+    with pytest.raises(LatentsError, match=r"grey images allow zoom, .*, brightness, not red, blue"):
         edits_for(["red", "zoom", "blue"], channels=1)
 
 
@@ -160,12 +163,12 @@ def test_what_a_method_lacks_is_one_line(tools):
 
     bare = dataclasses.replace(tools, assess=None, score=None, network=None, generate=None)
     for method, said in (
-        ("interfacegan", "wants an assessor, and the data has no labels"),
-        ("ganalyze", "wants an assessor"),
-        ("sefa", "reads the first layer, and this generator shows none"),
-        ("ganspace", "reads an early layer"),
-        ("steerable", "wants a generator that gradients go through"),
-        ("compass", "latents.piles: wants the CSV"),
+        ("interfacegan", "needs an assessor, but the data has no labels"),
+        ("ganalyze", "needs an assessor"),
+        ("sefa", "needs the first layer, but this generator is not a PyTorch module"),
+        ("ganspace", "needs an early layer"),
+        ("steerable", "needs a differentiable generator"),
+        ("compass", "latents.directions.sorted_samples: compass needs a CSV"),
     ):
         with pytest.raises(LatentsError, match=said):
             found_by(bare, method)
@@ -174,12 +177,12 @@ def test_what_a_method_lacks_is_one_line(tools):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("number\n1\n", "wants the columns number and pile"),
-        ("number,pile\n1,low\n2,low\n", "pile high has 0 samples, and 2 are the least"),
-        ("number,pile\n1,low\n2,middle\n", "line 3: a pile is low or high, not 'middle'"),
-        ("number,pile\n1,low\n101,high\n", "line 3: wants a number from 1 to 100, not '101'"),
-        ("number,pile\nx,low\n", "line 2: wants a number from 1 to 100, not 'x'"),
-        ("number,pile\n1,low\n2,low\n1,high\n3,high\n", "number 1 lies in both piles"),
+        ("number\n1\n", "needs the columns number and pile"),
+        ("number,pile\n1,low\n2,low\n", "pile high has 0 samples; at least 2 are needed"),
+        ("number,pile\n1,low\n2,middle\n", "line 3: pile must be low or high, not 'middle'"),
+        ("number,pile\n1,low\n101,high\n", "line 3: number must be from 1 to 100, not '101'"),
+        ("number,pile\nx,low\n", "line 2: number must be from 1 to 100, not 'x'"),
+        ("number,pile\n1,low\n2,low\n1,high\n3,high\n", "number 1 is in both piles"),
     ],
 )
 def test_a_labels_file_that_is_none_names_its_line(tmp_path, text, said):

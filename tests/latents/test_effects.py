@@ -52,7 +52,7 @@ def test_a_rank_among_random_directions_looks_at_sizes():
 
 def test_leakage_is_a_share_of_the_own_slope():
     assert effect().leakage("smiling") == pytest.approx({"glasses": -0.25, "hat": 0.0})
-    with pytest.raises(LatentsError, match="hat: does not answer"):
+    with pytest.raises(LatentsError, match="hat: does not respond"):
         effect().leakage("hat")
 
 

@@ -39,18 +39,18 @@ def test_expressions(text, terms):
         ("", "character 1: ends where the name of a group should be"),
         ("   ", "character 4: ends where"),
         ("a +", "character 4: ends where"),
-        ("a b", "character 3: wants + or -, not 'b'"),
-        ("a - - b", "character 5: wants the name of a group, not '-'"),
-        ("--a", "character 2: wants the name of a group, not '-'"),
-        ("a * b", "character 3: wants + or -, not '*'"),
-        ("2.5 a", "character 2: wants + or -, not '.'"),
-        ("(a)", "character 1: wants the name of a group, not '('"),
+        ("a b", "character 3: expected + or -, not 'b'"),
+        ("a - - b", "character 5: expected the name of a group, not '-'"),
+        ("--a", "character 2: expected the name of a group, not '-'"),
+        ("a * b", "character 3: expected + or -, not '*'"),
+        ("2.5 a", "character 2: expected + or -, not '.'"),
+        ("(a)", "character 1: expected the name of a group, not '('"),
     ],
 )
 def test_what_is_no_sum_is_refused_at_its_place(text, place):
     with pytest.raises(LatentsError) as fault:
         parse_expression(text, known=["glasses", "old"])
     message = str(fault.value)
-    assert message.startswith(f"latents.expression: {text!r}, {place}")
+    assert message.startswith(f"latents.arithmetic.expression: {text!r}, {place}")
     assert message.endswith("; known groups: glasses, old")
     assert "\n" not in message

@@ -43,7 +43,7 @@ def test_chosen_numbers_come_first_and_keep_what_the_assessor_knows():
     [
         ("smiling", {}, LABELS, "no group 'smiling'; known: glasses, no_glasses, female, no_female, child, young, old"),
         ("no_old", {}, LABELS, "no group 'no_old'"),
-        ("glasses", {}, {}, "known: none, for there are no groups and no assessor"),
+        ("glasses", {}, {}, "known: none, because there are no groups and no assessor"),
         ("x", {"x": {"attribute": "beard", "at": "low"}}, LABELS, "latents.groups.x: no attribute 'beard'; known: gla"),
     ],
 )
@@ -56,10 +56,22 @@ def test_unknown_groups_say_what_is_known(name, groups, labels, message):
 @pytest.mark.parametrize(
     ("name", "groups", "message"),
     [
-        ("x", {"x": {"attribute": "glasses", "at": "hi"}}, "latents.groups.x: glasses is one of high, low, not 'hi'"),
-        ("x", {"x": {"attribute": "age_group", "at": "high"}}, "age_group is one of child, young, old, not 'high'"),
-        ("age_group", {}, "age_group is one of several, so name which: child, young, old"),
-        ("none", {}, "none is a class of hat and beard; say which by latents.groups.none={attribute: hat, at: none}"),
+        (
+            "x",
+            {"x": {"attribute": "glasses", "at": "hi"}},
+            "latents.groups.x: glasses must be one of high, low, not 'hi'",
+        ),
+        (
+            "x",
+            {"x": {"attribute": "age_group", "at": "high"}},
+            "age_group must be one of child, young, old, not 'high'",
+        ),
+        ("age_group", {}, "age_group has several classes; name one of child, young, old"),
+        (
+            "none",
+            {},
+            "none is a class of hat and beard; choose one with latents.groups.none={attribute: hat, at: none}",
+        ),
     ],
 )
 def test_groups_said_wrongly_are_another_fault(name, groups, message):

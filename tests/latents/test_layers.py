@@ -8,7 +8,7 @@ from torch import nn
 
 from framework.config import LatentsConfig, ModelConfig
 from framework.errors import LatentsError
-from framework.latents.directions.discover import Tools, discover
+from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.directions.methods.layers import early_activations
 from framework.latents.directions.methods.sefa import first_weight
 from framework.models import build_generator, sample_latents
@@ -71,7 +71,9 @@ def test_our_own_generators_show_theirs(architecture):
     assert activations.shape == (6, network.dense.out_features)
     with torch.no_grad():
         assert torch.equal(network(LATENTS), whole)
-    found = discover(_tools(network), LatentsConfig(method="ganspace", samples=64, components=2), {})
+    found = discover(
+        _tools(network), LatentsConfig(directions={"method": "ganspace", "samples": 64, "components": 2}), {}
+    )
     assert [one.name for one in found] == ["ganspace_1", "ganspace_2"]
 
 
@@ -95,14 +97,14 @@ def test_what_has_no_such_layer_is_said_in_one_line():
     for network, method in ((Later(), "sefa"), (Layerless(), "sefa"), (Layerless(), "ganspace"),
                             (nn.Linear(SIZE, 3), "ganspace")):  # fmt: skip
         with pytest.raises(
-            LatentsError, match=rf"latents\.method: {method} (wants|reads) .* this generator has none"
+            LatentsError, match=rf"latents\.directions\.method: {method} needs .* this generator has no such layer"
         ) as e:
-            discover(_tools(network), LatentsConfig(method=method, samples=64), {})
+            discover(_tools(network), LatentsConfig(directions={"method": method, "samples": 64}), {})
         assert "\n" not in str(e.value)
 
 
 def _tools(network):
-    return Tools(
+    return DiscoveryModels(
         latent_size=SIZE,
         digest="a" * 64,
         sample=lambda n, start: sample_latents(n, SIZE, seed=0, start=start),

@@ -1,10 +1,10 @@
-"""Latent maps as pictures: always of one size, equal axes, every point inside, and the legend beside them."""
+"""Latent maps as pictures: always of one size, equal axes, every point inside, and the legend next to them."""
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from framework.latents.maps.picture import Map, beside, draw_maps, draw_plane, map_figure
+from framework.latents.maps.picture import Map, draw_maps, draw_plane, map_figure, side_by_side
 from framework.latents.maps.plane import Plane
 
 CLASSES = [str(digit) for digit in range(10)]
@@ -82,7 +82,7 @@ def test_up_on_the_sheet_is_up_on_the_map():
 
 def test_pictures_side_by_side():
     low, high = np.zeros((2, 3, 3), np.uint8), np.zeros((4, 1, 3), np.uint8)
-    joined = beside([low, high])
+    joined = side_by_side([low, high])
     assert joined.shape == (4, 4, 3)
     assert (joined[2:, :3] == 255).all()
     assert not joined[:2].any()

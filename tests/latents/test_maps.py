@@ -92,7 +92,7 @@ def test_pairs_are_of_the_classes_they_say_and_never_of_an_image_with_itself():
 
 @pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]], ids=["one class", "one image a class"])
 def test_classes_that_give_no_pairs_are_refused(labels):
-    with pytest.raises(LatentsError, match=r"latents\.map_images: a map wants images of two classes"):
+    with pytest.raises(LatentsError, match=r"latents\.maps\.images: a map needs images of two classes"):
         make_trials(np.array(labels), count=100, seed=0)
 
 
@@ -122,9 +122,9 @@ def test_t_sne_keeps_blobs_apart_and_repeats():
 
 
 def test_what_is_no_map_is_refused():
-    with pytest.raises(LatentsError, match=r"model\.latent_size: 1"):
+    with pytest.raises(LatentsError, match=r"model\.latent_size: .* at least 2, not 1"):
         check_encoder(loaded("vae", latent_size=1), "here")
-    with pytest.raises(LatentsError, match="4 labelled images at least, there are 3"):
+    with pytest.raises(LatentsError, match="at least 4 labelled images, not 3"):
         plane_of(np.zeros((3, 5)), method="pca", seed=0)
 
 
@@ -152,5 +152,5 @@ def test_an_images_code_is_the_same_whoever_encodes_which_part(family):
 
 
 def test_a_generator_without_encoder_is_refused():
-    with pytest.raises(LatentsError, match="trials/a: has no encoder"):
+    with pytest.raises(LatentsError, match="trials/a: a map needs an encoder"):
         check_encoder(loaded("gan"), "trials/a")

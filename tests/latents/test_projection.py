@@ -61,7 +61,7 @@ def test_features_count_too(generate):
 
 def test_a_photograph_of_another_size_is_one_line(generate):
     candidates = sample_latents(5, SIZE, seed=0)
-    with pytest.raises(LatentsError, match=r"shape \[3, 16, 16\] is not the generator's \[3, 32, 32\]"):
+    with pytest.raises(LatentsError, match=r"shape \[3, 16, 16\], but the generator's images have \[3, 32, 32\]"):
         project(generate, torch.zeros(3, 16, 16), candidates)
-    with pytest.raises(LatentsError, match="4 want as many candidates, not 2"):
+    with pytest.raises(LatentsError, match="4 starts need at least 4 candidates, not 2"):
         project(generate, torch.zeros(3, 32, 32), candidates[:2])

@@ -10,7 +10,7 @@ from framework.config.schema import LatentsConfig
 from framework.latents.arithmetic.run import run_arithmetic
 from framework.latents.protocols import assess_latents, merge_assessed
 from framework.latents.walks.interpolate import lerp, slerp
-from framework.latents.walks.smoothness import Ruler, measured
+from framework.latents.walks.smoothness import PathMeter, measured
 from framework.models import build_generator
 from framework.models.assessor.assessor import Assessor, AssessorNetwork, AttributeSpec
 
@@ -39,15 +39,17 @@ def generator():
 
 @pytest.mark.long
 def test_a_study_shared_out_over_a_cluster_is_the_same(generator):
-    judges = Pair()
-    config = LatentsConfig(candidates=600)
+    assessors = Pair()
+    config = LatentsConfig(arithmetic={"candidates": 600})
 
     def in_parts(latents):
         starts = range(0, len(latents), 256)
-        return merge_assessed([assess_latents(generator, judges, latents[k : k + 256]) for k in reversed(starts)][::-1])
+        return merge_assessed(
+            [assess_latents(generator, assessors, latents[k : k + 256]) for k in reversed(starts)][::-1]
+        )
 
-    alone = run_arithmetic(generator, config, judges=judges)
-    shared = run_arithmetic(generator, config, judges=judges, assess=in_parts)
+    alone = run_arithmetic(generator, config, assessors=assessors)
+    shared = run_arithmetic(generator, config, assessors=assessors, assess=in_parts)
     assert shared.document == alone.document
     assert np.array_equal(shared.picture, alone.picture)
     assert alone.document["measured"][0]["repeats"] == 100
@@ -58,10 +60,10 @@ def test_ways_are_measured_in_what_the_assessor_sees(generator):
     measurer = assessor(2)
     ends = 20 * generator.sample_latents(2, 0)  # an untrained one has little to show nearer by
     walks = {"lerp": lerp(*ends, 65), "slerp": slerp(*ends, 65)}
-    found = measured(Ruler(generator.network, lambda images: measurer.network(images)[1]), walks)
+    found = measured(PathMeter(generator.network, lambda images: measurer.network(images)[1]), walks)
     seen = measurer.features(generator.images(ends)).astype(float)  # of images rounded to levels
     assert found["straight"] == pytest.approx(np.linalg.norm(seen[1] - seen[0]), rel=0.02)
-    in_pixels = measured(Ruler(generator.network), walks)
+    in_pixels = measured(PathMeter(generator.network), walks)
     levels = generator.images(ends).astype(float)
     assert in_pixels["straight"] == pytest.approx(np.sqrt(((levels[1] - levels[0]) ** 2).mean()), rel=0.02)
     for lengths in (found, in_pixels):

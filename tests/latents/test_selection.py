@@ -89,39 +89,42 @@ def test_no_sample_in_two_groups_of_a_repeat_even_where_both_want_the_same():
 
 def test_too_large_groups_are_refused():
     require_candidates(39, groups=3, group_size=9)
-    with pytest.raises(LatentsError, match=r"latents.candidates: 38 samples .* want 39 or more, .*latents.group_size"):
+    with pytest.raises(
+        LatentsError,
+        match=r"latents.arithmetic.candidates: 38 samples .* use at least 39, .*latents.arithmetic.group_size",
+    ):
         require_candidates(38, groups=3, group_size=9)
 
 
 def test_as_many_candidates_as_are_needed(toy, make_judges):
-    judges = make_judges()
+    assessors = make_judges()
     sizes = []
 
     def assess(latents):
         sizes.append(len(latents))
-        return assess_latents(toy, judges, latents)
+        return assess_latents(toy, assessors, latents)
 
     female, glasses = Condition("female", "high"), Condition("glasses", "high")
-    few = gather(toy, assess, [female], seed=0, wanted=100, most=5000)
+    few = gather(toy, assess, [female], seed=0, needed=100, most=5000)
     assert sizes == [512]
-    more = gather(toy, assess, [female, glasses], seed=0, wanted=200, most=5000)
+    more = gather(toy, assess, [female, glasses], seed=0, needed=200, most=5000)
     assert sizes[1:] == [512, 512, 1024]
     assert sure_count(more, glasses) >= 200
-    all_there_are = gather(toy, assess, [glasses], seed=0, wanted=5000, most=1300)
+    all_there_are = gather(toy, assess, [glasses], seed=0, needed=5000, most=1300)
     assert len(all_there_are) == 1300
     for found in (few, more, all_there_are):
         assert np.array_equal(found.latents, toy.sample_latents(len(found), 0))
-        whole = assess_latents(toy, judges, found.latents)
+        whole = assess_latents(toy, assessors, found.latents)
         assert all(np.array_equal(whole.finder[k], found.assessed.finder[k]) for k in whole.finder)
 
 
 def test_assessing_in_parts_is_assessing_at_once(toy, make_judges):
-    judges = make_judges()
+    assessors = make_judges()
     latents = toy.sample_latents(1000, 0)
-    whole = assess_latents(toy, judges, latents)
-    assert max(judges.finder.images_seen) == 256
+    whole = assess_latents(toy, assessors, latents)
+    assert max(assessors.finder.images_seen) == 256
     for cut in (256, 512, 96):
-        parts = [assess_latents(toy, judges, latents[k : k + cut]) for k in range(0, 1000, cut)]
+        parts = [assess_latents(toy, assessors, latents[k : k + cut]) for k in range(0, 1000, cut)]
         merged = merge_assessed(parts)
         for one, other in ((whole.finder, merged.finder), (whole.measurer, merged.measurer)):
             assert one.keys() == other.keys()

@@ -36,22 +36,20 @@ def test_one_that_is_not_there_names_those_that_are(folder):
 
 
 def test_another_size_is_refused(folder):
-    with pytest.raises(
-        LatentsError, match=r"anna.safetensors: is a latent of 12 numbers, and the generator's have 100"
-    ):
+    with pytest.raises(LatentsError, match=r"anna.safetensors: is a latent of size 12; the generator's have size 100"):
         read_starts(folder, ["anna"], latent_size=100)
 
 
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
-        (b"", "holds no latent that can be read"),
-        (b"no such format at all", "holds no latent that can be read"),
-        (safetensors.numpy.save({"vector": np.zeros(12, np.float32)}), "holds no latent that can be read"),
-        (safetensors.numpy.save({"latent": np.zeros(12, np.float32)})[:-4], "holds no latent that can be read"),
-        (safetensors.numpy.save({"latent": np.zeros((1, 12), np.float32)}), "no row of finite numbers"),
-        (safetensors.numpy.save({"latent": np.full(12, 1e300)}), "no row of finite numbers"),
-        (safetensors.numpy.save({"latent": np.full(12, np.nan, np.float32)}), "no row of finite numbers"),
+        (b"", "cannot be read as a latent"),
+        (b"no such format at all", "cannot be read as a latent"),
+        (safetensors.numpy.save({"vector": np.zeros(12, np.float32)}), "cannot be read as a latent"),
+        (safetensors.numpy.save({"latent": np.zeros(12, np.float32)})[:-4], "cannot be read as a latent"),
+        (safetensors.numpy.save({"latent": np.zeros((1, 12), np.float32)}), "must be one row of finite numbers"),
+        (safetensors.numpy.save({"latent": np.full(12, 1e300)}), "must be one row of finite numbers"),
+        (safetensors.numpy.save({"latent": np.full(12, np.nan, np.float32)}), "must be one row of finite numbers"),
     ],
 )
 def test_a_damaged_file_is_refused(folder, data, fault):

@@ -16,7 +16,7 @@ from framework.latents.walks.interpolate import (
     loop,
     slerp,
 )
-from framework.latents.walks.smoothness import Ruler
+from framework.latents.walks.smoothness import PathMeter
 
 FINITE = st.floats(-10, 10, width=32)
 
@@ -100,7 +100,7 @@ def test_the_typical_norm_is_that_of_samples():
 
 
 def test_interpolation_of_a_generator(toy):
-    config = LatentsConfig(interpolation_steps=6, seed=3)
+    config = LatentsConfig(seed=3, walks={"steps": 6})
     made = interpolate(toy, config)
     ends = toy.sample_latents(2, 3)
     assert np.array_equal(made.latents["lerp"][[0, -1]], ends)
@@ -114,7 +114,7 @@ def test_interpolation_of_a_generator(toy):
     assert any((made.picture[top : top + 128, 24:152] == first).all() for top in range(60, 140))
     again = interpolate(toy, config)
     assert np.array_equal(again.picture, made.picture)
-    assert interpolate(toy, LatentsConfig(interpolation_steps=2)).picture.shape[1] == 2 * 24 + 2 * 128 + 12
+    assert interpolate(toy, LatentsConfig(walks={"steps": 2})).picture.shape[1] == 2 * 24 + 2 * 128 + 12
 
 
 def test_a_loop_closes_one_step_before_it_begins():
@@ -144,7 +144,7 @@ def test_between_corners_corners_and_edges_are_exact():
 
 
 def test_a_film_of_a_loop_and_a_sheet_of_corners(toy):
-    config = LatentsConfig(loop_samples=3, corner_steps=3, seed=4)
+    config = LatentsConfig(seed=4, walks={"loop_samples": 3, "corner_steps": 3})
     samples = toy.sample_latents(4, 4)
     film = draw_loop(toy, config)
     assert len(film) == 3 * LEG_FRAMES
@@ -158,15 +158,15 @@ def test_a_film_of_a_loop_and_a_sheet_of_corners(toy):
 
 
 def test_a_walk_is_measured_the_same_however_many_pictures_are_drawn(toy):
-    ruler = Ruler(lambda z: z[:, :4, None, None] / 4)
-    few, many = (interpolate(toy, LatentsConfig(interpolation_steps=steps), ruler=ruler) for steps in (2, 7))
+    meter = PathMeter(lambda z: z[:, :4, None, None] / 4)
+    few, many = (interpolate(toy, LatentsConfig(walks={"steps": steps}), meter=meter) for steps in (2, 7))
     lengths = few.document["path_length"]
     assert lengths == many.document["path_length"]
     assert lengths["lerp"] == pytest.approx(lengths["straight"])
     assert lengths["slerp"] > lengths["straight"]
-    assert few.picture.shape[0] > interpolate(toy, LatentsConfig(interpolation_steps=2)).picture.shape[0]
+    assert few.picture.shape[0] > interpolate(toy, LatentsConfig(walks={"steps": 2})).picture.shape[0]
     same = [("a", np.ones(10, np.float32)), ("b", np.ones(10, np.float32))]
-    assert interpolate(toy, LatentsConfig(), starts=same, ruler=ruler).document["path_length"]["straight"] == 0
+    assert interpolate(toy, LatentsConfig(), starts=same, meter=meter).document["path_length"]["straight"] == 0
 
 
 def test_a_walk_starts_at_what_is_named(toy):
@@ -178,5 +178,5 @@ def test_a_walk_starts_at_what_is_named(toy):
     two = interpolate(toy, LatentsConfig(), starts=photographs)
     assert (two.document["from"], two.document["to"]) == ("anna", "ben")
     assert np.array_equal(two.latents["lerp"][[0, -1]], [photographs[0][1], photographs[1][1]])
-    with pytest.raises(LatentsError, match=r"latents.start: a walk has two ends, and 3 are named"):
+    with pytest.raises(LatentsError, match=r"latents.start: a walk has two ends, but 3 are named"):
         interpolate(toy, LatentsConfig(), starts=[*photographs, photographs[0]])

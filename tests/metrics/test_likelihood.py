@@ -70,5 +70,5 @@ def test_weights_that_overflow_and_vanish_are_added_up(model):
 
 
 def test_no_draw_is_refused(model):
-    with pytest.raises(ValueError, match="wants a draw"):
+    with pytest.raises(ValueError, match="at least one draw"):
         importance_log_likelihood(*model[:3], [])

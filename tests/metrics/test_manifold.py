@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.metrics import Radii, cover, manifold_scores, nearest, radii, radii_of
+from framework.metrics import KnnRadii, cover, manifold_scores, nearest, radii, radii_of
 from framework.metrics.manifold import BLOCK_ROWS
 
 
@@ -27,7 +27,7 @@ def test_on_a_line_by_hand():
     """Real 0, 1, 3 with k = 1: radii 1, 1, 2. Fake 0.5, 4: radii 3.5 each."""
     real, fake = np.array([[0.0], [1], [3]]), np.array([[0.5], [4.0]])
     assert radii(real, k=1).tolist() == [1, 1, 2]
-    found = cover(real, fake, Radii(radii(real, k=1), radii(real, k=2), radii(fake, k=1)))
+    found = cover(real, fake, KnnRadii(radii(real, k=1), radii(real, k=2), radii(fake, k=1)))
     assert found.precise.tolist() == [2, 1]
     assert found.dense.tolist() == [3, 1]  # balls of 3, 2 and 3
     assert (found.recalled, found.covered) == (3, 3)
@@ -37,7 +37,7 @@ def test_on_a_line_by_hand():
 
 def test_who_computes_which_rows_changes_no_bit():
     real, fake = sides(5 * BLOCK_ROWS + 40, 900)
-    balls = Radii(radii(real, k=3), radii(real, k=5), radii(fake, k=3))
+    balls = KnnRadii(radii(real, k=3), radii(real, k=5), radii(fake, k=3))
     shares = [(0, 512), (512, 1024), (1024, len(real))]
     assert (
         np.concatenate([radii(real, k=3, rows=share) for share in shares]).tobytes() == balls.real_precision.tobytes()

@@ -65,5 +65,5 @@ def test_what_cannot_be_is_refused():
         _ = Moments.of(features(1)).covariance
     with pytest.raises(ValueError, match="of 5 and of 4"):
         Moments.of(features(3)) + Moments.of(features(3, size=4))
-    with pytest.raises(ValueError, match=r"wants \[n,d\], not \[3\]"):
+    with pytest.raises(ValueError, match=r"must be \[n,d\], not \[3\]"):
         Moments.of(np.zeros(3))

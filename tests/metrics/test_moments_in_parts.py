@@ -40,5 +40,5 @@ def test_the_moments_are_numpys():
 
 
 def test_a_tensor_wants_two_axes_too():
-    with pytest.raises(ValueError, match=r"wants \[n,d\]"):
+    with pytest.raises(ValueError, match=r"must be \[n,d\]"):
         Moments.of(torch.zeros(3))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from framework.config import load_experiment
 from framework.orchestration.cluster.connect import Cluster
-from framework.orchestration.trial.resources import Plan, search_plan
+from framework.orchestration.trial.resources import ResourcePlan, search_plan
 from framework.search.space import number_of_settings
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -38,13 +38,13 @@ SETTINGS: dict[str, tuple[Cluster, dict[str, float]]] = {
 }
 
 
-def plan_of(config: Path, setting: str) -> tuple[Plan, Cluster]:
+def plan_of(config: Path, setting: str) -> tuple[ResourcePlan, Cluster]:
     cluster, overrides = SETTINGS[setting]
     experiment = load_experiment(config, overrides)
     return search_plan(experiment, cluster, trials=number_of_settings(experiment)), cluster
 
 
-def row(made: Plan) -> tuple[int, float, float, int]:
+def row(made: ResourcePlan) -> tuple[int, float, float, int]:
     """(workers, GPUs each, cores each, trials at a time)."""
     return made.workers, made.gpus_per_worker, made.cores_per_worker, made.concurrent
 

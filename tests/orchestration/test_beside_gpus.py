@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from framework.evaluation import FeatureSpec, ImageSide, SourceSpec, merge_in_order
+from framework.evaluation import FeatureSpec, ImageSetSpec, SourceSpec, merge_in_order
 from framework.evaluation.sources.shards import spans
 from framework.evaluation.values.compute import prefix_moments
 from framework.evaluation.values.moments import source_moments
-from framework.evaluation.values.parts import Sharer, subsets_part
+from framework.evaluation.values.parts import PartsPool, subsets_part
 from framework.metrics import Moments
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.pool.actors import cpu_tasks
-from framework.orchestration.pool.tasks import TaskResources, on_one_thread, task_device
-from framework.orchestration.scoring.features import Gatherer
+from framework.orchestration.pool.tasks import TaskResources, run_shard, task_device
+from framework.orchestration.scoring.features import FeatureComputer
 
 KIND = "NVIDIA L4"
-SIDE = ImageSide(count=5000, split="all", height=8, width=8, channels=3, digest="b" * 64)
+SIDE = ImageSetSpec(count=5000, split="all", height=8, width=8, channels=3, digest="b" * 64)
 SOURCE = SourceSpec("files", "faces", SIDE)
 
 
@@ -30,10 +30,10 @@ class Here:
 
     device_of_task = staticmethod(task_device)
 
-    def map(self, function, arguments, *, name, done=None):
+    def map(self, function, arguments, *, name, done=None, node_files=None):
         for number, given in enumerate(arguments, start=1):
             self.names.append(name)
-            yield on_one_thread(function, given)
+            yield run_shard((node_files,), function, given)
             if done is not None:
                 done(number, len(arguments))
 
@@ -42,8 +42,8 @@ def cluster(cores, gpus):
     return Cluster(True, "here", None, ((float(cores), float(gpus)),))
 
 
-def gatherer(crew, **more):
-    return Gatherer(crew, Path("cache"), 1, lambda _: lambda *_: None, **more)
+def computer(pool, **more):
+    return FeatureComputer(pool, Path("cache"), 1, lambda _: lambda *_: None, **more)
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +53,24 @@ def rows():
 
 def test_moments_are_made_where_the_features_were_and_the_rest_on_cpus(rows):
     gpus, beside = Here(), Here()
-    sharer = gatherer(gpus, device=KIND, beside=beside).sharer("score")
-    prefix_moments(rows, [5000], sharer)
+    pool = computer(gpus, device=KIND, cpu_pool=beside).parts_pool("score")
+    prefix_moments(rows, [5000], pool)
     settings = {"subset_size": 100, "subset_seed": 0}
-    list(sharer.map(subsets_part, [(rows, rows, 5000, settings, 0, 1)], "kid"))
+    list(pool.map(subsets_part, [(rows, rows, 5000, settings, 0, 1)], "kid"))
     assert gpus.names == ["score: moments"] * 5
     assert beside.names == ["score: kid"]
 
 
 def test_on_cpus_one_crew_does_it_all(rows):
-    crew = Here()
-    prefix_moments(rows, [5000], gatherer(crew).sharer("score"))
-    assert crew.names == ["score: moments"] * 20  # a shard each, as ever
+    pool = Here()
+    prefix_moments(rows, [5000], computer(pool).parts_pool("score"))
+    assert pool.names == ["score: moments"] * 20  # a shard each, as ever
 
 
 @pytest.mark.parametrize("device", [None, KIND])
 def test_moments_of_fewer_are_those_of_a_pass_over_these_alone(rows, device):
     counts = [300, 1024, 4096, 4500, 5000]
-    found = prefix_moments(rows, counts, Sharer(Here(), "test", gpus=Here() if device else None, device=device))
+    found = prefix_moments(rows, counts, PartsPool(Here(), "test", gpus=Here() if device else None, device=device))
     for count in counts:
         alone = merge_in_order(
             Moments.summed(rows[at : min(at + 256, stop)] for at in range(start, stop, 256))
@@ -83,17 +83,17 @@ def test_moments_of_fewer_are_those_of_a_pass_over_these_alone(rows, device):
 
 
 def test_a_side_is_named_by_its_crew_s_gpus_and_statistics_never():
-    assert gatherer(Here(), device=KIND).on_device(SOURCE).side.device == KIND
-    assert gatherer(Here()).on_device(SOURCE) == SOURCE
+    assert computer(Here(), device=KIND).on_device(SOURCE).side.device == KIND
+    assert computer(Here()).on_device(SOURCE) == SOURCE
     statistics = dataclasses.replace(SOURCE, kind="statistics")
-    assert gatherer(Here(), device=KIND).on_device(statistics) == statistics
+    assert computer(Here(), device=KIND).on_device(statistics) == statistics
 
 
 def test_a_process_of_another_kind_computes_nothing_for_a_crew():
     features = FeatureSpec("inception", "weights.pth", "a" * 64, 64)
     source = dataclasses.replace(SOURCE, side=SIDE.model_copy(update={"device": KIND}))
-    with pytest.raises(Exception, match="a process has no GPU where its crew has NVIDIA L4"):
-        source_moments(source, features, blocks=1, crew=Here(), name="test")
+    with pytest.raises(Exception, match="a process has no GPU, but its pool has NVIDIA L4"):
+        source_moments(source, features, blocks=1, pool=Here(), name="test")
 
 
 def test_what_wants_no_gpu_has_the_cluster_s_width_and_leaves_nobody_waiting():

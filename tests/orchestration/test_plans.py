@@ -90,13 +90,13 @@ def test_the_plan_is_as_reasoned(config, setting):
         (
             "1 GPU",
             "1 at a time, 3 wait",
-            "1 worker each with 1 cores and 1 GPU (of compute.workers=2 as many as there are GPUs)",
+            "1 worker each with 1 cores and 1 GPU (fewer than compute.workers=2: one per GPU)",
             "16 cores and 1 GPUs",
         ),
         (
             "1 GPU, 0.5 each",
             "1 at a time, 3 wait",
-            "2 workers each with 1 cores and 0.5 GPU (gloo between them, since they share cards)",
+            "2 workers each with 1 cores and 0.5 GPU (connected by gloo because they share GPUs)",
             "16 cores and 1 GPUs",
         ),
         (
@@ -108,7 +108,7 @@ def test_the_plan_is_as_reasoned(config, setting):
         (
             "from 0, auto",
             "4 at a time",
-            "2 workers each with 0.95 cores (compute.gpus_per_worker=1 asks for GPUs that are yet to come)",
+            "2 workers each with 0.95 cores (compute.gpus_per_worker=1 requests GPUs that an autoscaler can add)",
             "8 cores and 0 GPUs and may grow",
         ),
     ],

@@ -11,7 +11,7 @@ from framework.orchestration.context import say_wait
 from framework.orchestration.pool.tasks import TaskResources, gpus_of_scores, gpus_of_tasks, task_resources
 from framework.orchestration.trial.driver import trainer_of
 from framework.orchestration.trial.resources import DRIVER_CORES, plan
-from framework.orchestration.trial.spec import TrialWork
+from framework.orchestration.trial.spec import TrialSpec
 from framework.runs import RunFolder
 
 
@@ -108,7 +108,7 @@ def test_by_auto_no_more_workers_train_than_there_are_gpus(workers, gpus, embedd
     assert (made.fewest_workers, made.workers) == range_
     assert made.gpus_per_worker == (1.0 if gpus else 0.0)
     cut = range_ != (compute.fewest_workers, compute.most_workers)
-    assert (f"of compute.workers={workers} as many as there are GPUs" in made.line(has)) == cut
+    assert (f"fewer than compute.workers={workers}: one per GPU" in made.line(has)) == cut
 
 
 def test_a_named_number_of_gpus_is_not_cut():
@@ -163,12 +163,12 @@ class Heard:
 def test_who_waits_for_the_first_gpu_says_so(share, gpus, waits):
     has, heard = Cluster(False, "10.0.0.1:6379", None, ((8.0, gpus),), grows=True), Heard()
     say_wait(task_resources("auto", has, gpus=share), has, heard)
-    said = ["waiting for a node with a GPU (evaluation.gpus_per_worker=0 does without)"]
+    said = ["Waiting for a node with a GPU; evaluation.gpus_per_worker=0 computes on CPUs instead."]
     assert heard.lines == (said if waits else [])
 
 
 def test_tasks_that_no_node_will_ever_hold_are_refused():
-    with pytest.raises(ClusterError, match=r"^evaluation.gpus_per_worker: 1, and the cluster has no GPU"):
+    with pytest.raises(ClusterError, match=r"^evaluation.gpus_per_worker: 1, but the cluster has no GPU"):
         task_resources("auto", cluster(8), gpus=1.0)
 
 
@@ -181,7 +181,7 @@ def test_two_ranks_that_may_share_a_card_talk_by_gloo(tmp_path, share, workers, 
     )
     run = RunFolder.create(experiment, ["python"], data={})
     made = plan(experiment.compute, cluster(8, gpus=1.0 if share < 1 else 2.0))
-    work = TrialWork(run.folder.location, "single", {}, experiment, "", made, None)
+    work = TrialSpec(run.folder.location, "single", {}, experiment, "", made, None)
     assert trainer_of(work, queue.SimpleQueue()).backend_config.backend == backend
 
 

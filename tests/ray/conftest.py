@@ -255,9 +255,9 @@ def interrupt(process: subprocess.Popen, trial: TrialFolder, number: int) -> str
     process.send_signal(number)
     _, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130, err
-    assert "stopping: 1 running trial saved first" in err
-    assert "interrupted: 1 trial saved where it stood" in err
-    assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.")
+    assert "Stopping: saving 1 running trial first." in err
+    assert "Interrupted: 1 trial saved where it stood." in err
+    assert err.splitlines()[-1].startswith("Interrupted. Resume with: python -m jobs.")
     assert "Traceback" not in err
     assert trial.state == {"state": "interrupted"}
     newest = saved(trial)[-1]
@@ -334,7 +334,7 @@ class Cluster:
         # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
         folder = Path(f"/tmp/latentscape-ray-{os.getpid()}-{self._port}-{len(self.folders)}")
         self.folders.append(folder)
-        place = (
+        models = (
             (
                 *("--head", f"--port={self._port}", f"--dashboard-port={self._dashboard}"),
                 f"--ray-client-server-port={free_port()}",
@@ -350,7 +350,7 @@ class Cluster:
         )
         unset = {key: value for key, value in self.environment.items() if key != "RAY_ADDRESS"}
         with self._log.open("a") as output:
-            command = [RAY, "start", *place, *common]
+            command = [RAY, "start", *models, *common]
             if hidden is not None:
                 mount = f"mount -t tmpfs none {shlex.quote(str(hidden))} && exec {shlex.join(command)}"
                 command = ["unshare", "--mount", "sh", "-c", mount]

@@ -19,8 +19,8 @@ from framework.evaluation import resolve_features
 from framework.evaluation.sources.source import find_source
 from framework.evaluation.values.moments import source_moments
 from framework.orchestration.cluster.stop_flag import StopFlag
-from framework.orchestration.pool.actors import Actors
-from framework.orchestration.pool.tasks import TaskResources, Tasks
+from framework.orchestration.pool.actors import ActorPool
+from framework.orchestration.pool.tasks import TaskPool, TaskResources
 
 SAMPLES = 1100  # four shards and a part of one
 
@@ -56,20 +56,20 @@ def measure(run):
     assert load_generator(best_target(run).location).digest == source.side.digest
     found, killed = {}, []
 
-    def moments(name, crew, *, blocks, done=None):
-        made = source_moments(source, features, blocks=blocks, crew=crew, name=name, done=done)
+    def moments(name, pool, *, blocks, done=None):
+        made = source_moments(source, features, blocks=blocks, pool=pool, name=name, done=done)
         found[name] = [digest(made), made.count]
 
-    moments("1 task, 1 block", Tasks(TaskResources(workers=1, cores=0.2)), blocks=1)
-    moments("2 tasks, 5 blocks", Tasks(TaskResources(workers=2, cores=0.2)), blocks=5)
-    with Actors(TaskResources(workers=3, cores=0.2), kind="Scorer") as crew:
-        moments("3 actors, 2 blocks", crew, blocks=2)
+    moments("1 task, 1 block", TaskPool(TaskResources(workers=1, cores=0.2)), blocks=1)
+    moments("2 tasks, 5 blocks", TaskPool(TaskResources(workers=2, cores=0.2)), blocks=5)
+    with ActorPool(TaskResources(workers=3, cores=0.2), kind="Scorer") as pool:
+        moments("3 actors, 2 blocks", pool, blocks=2)
 
         def kill(done, total):
             if done == total // 2:
-                (victim,) = crew.map(process_of, [()], name="who")
+                (victim,) = pool.map(process_of, [()], name="who")
                 os.kill(victim, signal.SIGKILL)
                 killed.append(victim)
 
-        moments("an actor killed", crew, blocks=1, done=kill)
+        moments("an actor killed", pool, blocks=1, done=kill)
     return {"found": found, "killed": killed, "flags": read_flags()}

@@ -10,7 +10,7 @@ from framework.checkpoint import load_generator
 from framework.checkpoint.reference import best_target
 from framework.config import with_overrides
 from framework.latents.directions.direction import load_direction
-from framework.orchestration.context import Study, prepare_images, train_assessors
+from framework.orchestration.context import RunContext, prepare_images, train_assessors
 from framework.orchestration.studies.discover import discover_directions
 from framework.orchestration.studies.photos import read_photos
 from framework.orchestration.studies.project import project_photos
@@ -18,12 +18,20 @@ from framework.orchestration.studies.steer import steer
 from framework.runs import RunFolder
 
 FINDERS = {
-    "sefa": {"latents.components": 2},
-    "ganspace": {"latents.components": 2, "latents.samples": 512},
-    "interfacegan": {"latents.samples": 512, "latents.side": 50, "latents.fixed": ["glasses"]},
-    "difference": {"latents.samples": 512, "latents.side": 50, "latents.attributes": ["smiling"]},
-    "ganalyze": {"latents.samples": 64, "latents.attributes": ["smiling"]},
-    "steerable": {"latents.samples": 64, "latents.edits": ["brightness"]},
+    "sefa": {"latents.directions.components": 2},
+    "ganspace": {"latents.directions.components": 2, "latents.directions.samples": 512},
+    "interfacegan": {
+        "latents.directions.samples": 512,
+        "latents.directions.per_class": 50,
+        "latents.directions.fixed": ["glasses"],
+    },
+    "difference": {
+        "latents.directions.samples": 512,
+        "latents.directions.per_class": 50,
+        "latents.directions.attributes": ["smiling"],
+    },
+    "ganalyze": {"latents.directions.samples": 64, "latents.directions.attributes": ["smiling"]},
+    "steerable": {"latents.directions.samples": 64, "latents.directions.edits": ["brightness"]},
 }
 STEERED = ["brightness-steerable"]
 
@@ -37,7 +45,7 @@ class Teller:
     def say(self, text):
         self.said.append(text)
 
-    def progress(self, text):
+    def update(self, text):
         pass
 
     def counter(self, what):
@@ -60,21 +68,21 @@ def measure(run, photo, cluster):
     assessors = train_assessors(run, images, teller)
     target, found = best_target(run), {}
 
-    def study(**keys):
+    def context(**keys):
         teller.said, teller.steps = [], {}
         asked = RunFolder(run.folder, with_overrides(run.experiment, keys))
-        return Study(asked, images, assessors, cluster, teller)
+        return RunContext(asked, images, assessors, cluster, teller)
 
     def directions(workers):
         run.folder.delete("directions")
         files = {}
         for method, keys in FINDERS.items():
-            asked = study(**{"latents.method": method, "evaluation.workers": workers, **keys})
+            asked = context(**{"latents.directions.method": method, "evaluation.workers": workers, **keys})
             files |= {file: load_direction(run.directions, file).digest for file in discover_directions(asked, target)}
         return files
 
     found["discovered"] = [directions(1), directions(2)]
-    asked = study(**{"latents.method": "ganalyze", **FINDERS["ganalyze"]})
+    asked = context(**{"latents.directions.method": "ganalyze", **FINDERS["ganalyze"]})
     discover_directions(asked, target)
     found["asked again"] = [teller.said, teller.steps]
 
@@ -82,16 +90,20 @@ def measure(run, photo, cluster):
         if anew:
             run.folder.delete("artifacts/effects.json")
             run.folder.delete("artifacts/random_effects.json")
-        keys = {"latents.directions": STEERED, "latents.strengths": [-1.0, 0.0, 1.0], "evaluation.workers": workers}
-        effects = steer(study(**keys), target)
+        keys = {
+            "latents.steering.directions": STEERED,
+            "latents.steering.strengths": [-1.0, 0.0, 1.0],
+            "evaluation.workers": workers,
+        }
+        effects = steer(context(**keys), target)
         return [effects, sorted(teller.steps)]
 
     found["steered"] = [steered(1, anew=True), steered(2, anew=True), steered(2, anew=False)]
 
     def projected(workers):
         photos = read_photos([photo], load_generator(target.location))
-        keys = {"latents.projection_steps": 10, "latents.projection_controls": 1, "evaluation.workers": workers}
-        return project_photos(study(**keys), target, photos)
+        keys = {"latents.projection.steps": 10, "latents.projection.controls": 1, "evaluation.workers": workers}
+        return project_photos(context(**keys), target, photos)
 
     found["projected"] = [projected(1), projected(2)]
     return found

@@ -23,7 +23,7 @@ from framework.orchestration.cluster.ray_internals import trainer_class
 from framework.orchestration.trial.driver import fit_trial
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from framework.orchestration.trial.resources import plan
-from framework.orchestration.trial.spec import TrialWork
+from framework.orchestration.trial.spec import TrialSpec
 from framework.runs import RunFolder
 
 WORKERS = 2
@@ -95,7 +95,7 @@ def too_large(folder, cores, cluster):
     )
     images = prepare(experiment.data, cache=Path(folder) / "cache", progress=lambda done, total: None)
     run = RunFolder.create(experiment, ["python"])
-    work = TrialWork(
+    work = TrialSpec(
         run=run.folder.location,
         trial="single",
         parameters={},

@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy, Place
 from framework.config import ComputeConfig
 from framework.errors import ClusterError
 from framework.orchestration.cluster.connect import connect
-from framework.orchestration.pool.actors import Actors
+from framework.orchestration.pool.actors import ActorPool
 from framework.orchestration.pool.tasks import TaskResources, has_gpu
 from framework.orchestration.trial.resources import plan
 
@@ -91,9 +91,9 @@ def main(out):
             "its trial's": TaskResources(workers=1, cores=0.0, node=there, shared_gpus="1,2"),
         }.items():
             found["tasks"][name] = ray.get(ray.remote(of_task).options(**resources.options()).remote())
-        with Actors(TaskResources(workers=2, cores=CORES, gpus=1.0), kind="Scorer") as crew:
+        with ActorPool(TaskResources(workers=2, cores=CORES, gpus=1.0), kind="Scorer") as pool:
             try:
-                crew.device()
+                pool.device()
             except ClusterError as fault:
                 found["actors"] = str(fault)
     Path(out).write_text(json.dumps(found))

@@ -48,7 +48,7 @@ def test_a_wrong_token_is_one_line(cluster, changed, which):
     command = [sys.executable, "-c", CONNECT]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS)
     address = cluster.environment["RAY_ADDRESS"]
-    assert ended.stdout.startswith(f"the Ray cluster at {address} does not take this token ({which})"), ended.stderr
+    assert ended.stdout.startswith(f"the Ray cluster at {address} does not accept this token ({which})"), ended.stderr
     assert len(ended.stdout.splitlines()) == 1
     assert "gcs_client" not in ended.stderr
 
@@ -56,12 +56,11 @@ def test_a_wrong_token_is_one_line(cluster, changed, which):
 def test_a_submitted_job_leaves_its_results_where_it_was_told(cluster, storage, run):
     """`ray job submit`, as the README has it; by its variable a job knows that it was, and where results may lie."""
     overrides = ["data.limit=600", "model.width=8", "training.batch_size=32", "training.total_images=640",
-                 "training.report_every_images=640", "evaluation.every_images=640", "evaluation.samples=256",
-                 "evaluation.trial_samples=256", "assessor.images=2000", "assessor.width=8",
-                 "assessor.attributes=[glasses, smiling]", "search.trials=1", "latents.candidates=512",
-                 "name=submitted", f"storage.path={storage}"]  # fmt: skip
-    pipeline = shlex.join(["python", "-m", "jobs.pipeline", "configs/demo.yaml", *overrides])
-    entrypoint = f'test -n "$RAY_JOB_CONFIG_JSON_ENV_VAR" && {pipeline}'
+                 "training.report_every_images=640", "evaluation.every_images=640", "evaluation.trial_samples=256",
+                 "assessor.images=2000", "assessor.width=8", "assessor.attributes=[glasses, smiling]",
+                 "search.trials=1", "name=submitted", f"storage.path={storage}"]  # fmt: skip
+    search = shlex.join(["python", "-m", "jobs.search", "configs/demo.yaml", *overrides])
+    entrypoint = f'test -n "$RAY_JOB_CONFIG_JSON_ENV_VAR" && {search}'
     command = [RAY, "job", "submit", "--working-dir", ".", "--", "sh", "-c", entrypoint]
     tried = []
 
@@ -74,4 +73,5 @@ def test_a_submitted_job_leaves_its_results_where_it_was_told(cluster, storage, 
 
     wait_until(taken, what="a cluster that takes jobs")
     assert tried[-1].returncode == 0, tried[-1].stdout + tried[-1].stderr
-    assert (storage / "submitted" / "report.html").stat().st_size > 100_000
+    (row,) = RunFolder.open(storage / "submitted").leaderboard()
+    assert (row["state"], row["images_seen"]) == ("finished", 640)

@@ -33,7 +33,7 @@ def test_every_method_finds_the_same_with_another_number_of_workers(studied):
 
 def test_what_was_found_is_not_found_again(studied):
     said, steps = studied[1]["asked again"]
-    assert said == ["Direction: smiling-ganalyze.safetensors is there already"]
+    assert said == ["Direction: smiling-ganalyze.safetensors exists already"]
     assert not steps
 
 
@@ -97,31 +97,33 @@ def refused(run, monkeypatch, capsys, tmp_path):
 
 
 def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
-    asked = ("latents.method=compass", "latents.piles=piles.csv")
-    assert refused("discover", *asked) == "error: latents.piles: piles.csv: No such file or directory"
+    asked = ("latents.directions.method=compass", "latents.directions.sorted_samples=piles.csv")
+    assert (
+        refused("discover", *asked) == "error: latents.directions.sorted_samples: piles.csv: No such file or directory"
+    )
     for rows, said in (
-        ("1,low\n2,low", "pile high has 0 samples, and 2 are the least"),
-        ("1,low\n2,low\n3,high", "pile high has 1 samples, and 2 are the least"),
-        ("1,low\n2,low\n3,high\n1000,high", "line 5: wants a number from 1 to 100, not '1000'"),
+        ("1,low\n2,low", "pile high has 0 samples; at least 2 are needed"),
+        ("1,low\n2,low\n3,high", "pile high has 1 samples; at least 2 are needed"),
+        ("1,low\n2,low\n3,high\n1000,high", "line 5: number must be from 1 to 100, not '1000'"),
     ):
         (tmp_path / "piles.csv").write_text(f"number,pile\n{rows}\n")
         assert said in refused("discover", *asked)
 
 
 def test_directions_that_cannot_be_used(refused, run):
-    assert "latents.directions: there are none yet; python -m jobs.discover finds some" in refused("steer")
+    assert "latents.directions: the run has no directions yet; python -m jobs.discover finds some" in refused("steer")
     size = load_generator(run.folder.location).latent_size
     other = Direction("other", "difference", np.eye(size + 1, dtype=np.float32)[0], 1.0, "a" * 64)
     save_direction(other, run.directions)
     try:
-        assert f"other.safetensors: is for latents of {size + 1} numbers, and the generator's have {size}" in refused(
+        assert f"other.safetensors: is for latents of size {size + 1}, but the generator's have size {size}" in refused(
             "steer"
         )
-        assert "latents.directions: no direction smile; there are other" in refused(
-            "steer", "latents.directions=[smile]"
+        assert "latents.steering.directions: there is no direction smile; the run has other" in refused(
+            "steer", "latents.steering.directions=[smile]"
         )
         run.directions.write_bytes("other.safetensors", b"no direction")
-        assert "other.safetensors: holds no direction that can be read" in refused("steer")
+        assert "other.safetensors: cannot be read as a direction" in refused("steer")
     finally:
         run.folder.delete("directions")
 
@@ -131,6 +133,6 @@ def test_a_photograph_that_is_none(refused, tmp_path):
     assert refused("project", "nowhere.jpg") == "error: nowhere.jpg: cannot be read (No such file or directory)"
     assert refused("project", "text.jpg") == "error: text.jpg: not an image"
     (tmp_path / "more").mkdir()
-    for place in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
-        Image.new("RGB", (64, 64)).save(place)
-    assert "more/me.png: another photograph is called me too" in refused("project", "me.png", "more/me.png")
+    for models in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
+        Image.new("RGB", (64, 64)).save(models)
+    assert "more/me.png: another photograph has the same name me" in refused("project", "me.png", "more/me.png")

@@ -37,11 +37,15 @@ def demo(jobs):
         assert made.code == 0, made.err
     run = str(jobs.storage / "demo")
     for method in METHODS:
-        some = [f"latents.attributes=[{','.join(BINARY)}]"] if method == "ganalyze" else []
-        found = jobs.run("discover", run, f"latents.method={method}", *some, timeout=1_500)
+        some = [f"latents.directions.attributes=[{','.join(BINARY)}]"] if method == "ganalyze" else []
+        found = jobs.run("discover", run, f"latents.directions.method={method}", *some, timeout=1_500)
         assert found.code == 0, found.err
     for fixed, free in (("glasses", "smiling"), ("smiling", "glasses")):
-        keys = (f"latents.fixed=[{fixed}]", f"latents.attributes=[{free}]", "latents.method=interfacegan")
+        keys = (
+            f"latents.directions.fixed=[{fixed}]",
+            f"latents.directions.attributes=[{free}]",
+            "latents.directions.method=interfacegan",
+        )
         found = jobs.run("discover", run, *keys)
         assert found.code == 0, found.err
     steered = jobs.run("steer", run, "--json", timeout=3_000)

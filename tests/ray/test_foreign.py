@@ -82,7 +82,7 @@ def score(call, run):
     keys = ("model.entry=mine_on_ray:Net", "evaluation.metrics=[fid]", "evaluation.workers=1")
     scored = call("evaluate", TINY, "name=foreign", *keys)
     assert scored.code == 0, scored.err
-    assert "Generator: runs code of yours, mine_on_ray:Net (" in scored.err
+    assert "Generator: runs your code, mine_on_ray:Net (" in scored.err
     (score,) = scored.document["scores"]
     return score
 
@@ -94,7 +94,7 @@ def test_it_is_scored_like_any_other(ours, score, storage):
 
 @pytest.mark.slow  # that it can be called on Ray the score shows; what SeFa finds, tests/latents/test_layers.py
 def test_directions_are_those_of_its_first_layer(call, ours, score, storage):
-    settings = ("model.entry=mine_on_ray:Net", "latents.method=sefa", "latents.components=2")
+    settings = ("model.entry=mine_on_ray:Net", "latents.directions.method=sefa", "latents.directions.components=2")
     found = call("discover", storage / "foreign", *settings)
     assert found.code == 0, found.err
     assert found.document["directions"] == ["sefa_1.safetensors", "sefa_2.safetensors"]
@@ -115,7 +115,12 @@ def test_an_object_is_the_same_generator_in_every_process(call, score):
 @pytest.mark.slow
 def test_a_cluster_s_nodes_are_sent_the_module(empty_cluster, may_mount, here, storage):
     empty_cluster.start(cores=1, hidden=here)
-    settings = ("name=sent", "model.entry=mine_on_ray:Net", "latents.method=sefa", "latents.components=1")
+    settings = (
+        "name=sent",
+        "model.entry=mine_on_ray:Net",
+        "latents.directions.method=sefa",
+        "latents.directions.components=1",
+    )
     found = called(here, storage, empty_cluster.environment, "discover", TINY, *settings)
     assert found.code == 0, found.err
     assert "Ray: the cluster at" in found.err

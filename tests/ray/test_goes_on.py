@@ -17,7 +17,7 @@ def test_what_was_disturbed_and_ends_on_two_nodes_is_the_undisturbed_trial(
     assert ended.code == 0, ended.err
     assert "Ray: the cluster at" in ended.err
     assert "2 nodes" in ended.err
-    assert "goes on from checkpoint" in ended.err
+    assert "resumes from checkpoint" in ended.err
     workers = [
         actor
         for actor in cluster.listed("actors")

@@ -99,4 +99,4 @@ def test_a_task_has_a_gpu_where_ray_or_its_trial_gave_it_one(measured):
 
 
 def test_a_crew_whose_gpus_pytorch_cannot_use_computes_nothing_on_cpus_instead(measured):
-    assert measured["actors"] == ("evaluation.gpus_per_worker: no worker's GPU can be used by PyTorch; 0 does without")
+    assert measured["actors"] == ("evaluation.gpus_per_worker: PyTorch cannot use the GPU of any worker; 0 uses CPUs")

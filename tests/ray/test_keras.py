@@ -21,7 +21,7 @@ CHECKPOINT = "trials/imported/checkpoints/000000000000"
 DATA = ("data.source=drawn_faces", "data.limit=600")
 JUDGES = ("evaluation.features=assessor", "assessor.images=2000", "assessor.width=8")
 LABELS = "assessor.attributes=[glasses, smiling]"
-LATENTS = ("latents.candidates=512", "latents.components=2", "latents.projection_steps=60")
+LATENTS = ("latents.arithmetic.candidates=512", "latents.directions.components=2", "latents.projection.steps=60")
 TRAINING = """
 data: {source: drawn_faces, resolution: 32, limit: 600}
 evaluation: {features: assessor, trial_samples: 128, every_images: 160}
@@ -84,13 +84,13 @@ def test_walks_and_sums(call, imported):
 
 
 def test_directions_of_its_layers_of_its_images_and_of_labels(call, imported):
-    found = call("discover", "latents.method=sefa")["directions"]
+    found = call("discover", "latents.directions.method=sefa")["directions"]
     assert found == ["sefa_1.safetensors", "sefa_2.safetensors"]
     first = load_generator(imported.folder.location).network.steps[0].weight.detach().double().numpy()
     assert abs(np.linalg.svd(first)[2][0] @ load_direction(imported.directions, found[0]).vector) > 0.9999
-    found += call("discover", "latents.method=ganspace")["directions"]
-    found += call("discover", "latents.method=interfacegan")["directions"]
-    moved = "latents.directions=[sefa_1, smiling-interfacegan]"
+    found += call("discover", "latents.directions.method=ganspace")["directions"]
+    found += call("discover", "latents.directions.method=interfacegan")["directions"]
+    moved = "latents.steering.directions=[sefa_1, smiling-interfacegan]"
     effects = call("steer", moved)["effects"]
     assert set(effects) == {"sefa_1.safetensors", "smiling-interfacegan.safetensors"} <= set(found)
     smiling = effects["smiling-interfacegan.safetensors"]["attributes"]["smiling"]
@@ -155,6 +155,6 @@ def test_a_training_begins_with_both_networks_and_goes_on_bit_for_bit(jobs, impo
         assert all(0 < moved[name] < 2 * STEPS * RATE for name in moved.keys() - kept), moved
     _, halved = trained(jobs, config, imported, "halved", images // 2)
     again, _ = trained(jobs, config, imported, "halved", images)
-    assert "goes on from checkpoint" in json.dumps(again.document) + again.err
+    assert "resumes from checkpoint" in json.dumps(again.document) + again.err
     assert states(newest(halved, images)) == states(newest(whole, images))
     assert torch.isfinite(newest(halved, images).tensors("generator")["steps.0.weight"]).all()

@@ -5,7 +5,7 @@ import pytest
 TINY = ("model.width=8", "model.latent_size=2", "objective.likelihood=bernoulli", "optimizer.generator_lr=1e-3")
 SHORT = ("training.batch_size=32", "training.total_images=3200", "training.report_every_images=1600")
 FAST = ("assessor.images=3200", "assessor.width=8", "evaluation.features=assessor", "evaluation.trial_samples=64")
-MAPS = ("latents.map_images=200", "latents.map_samples=600", "latents.map_steps=4")
+MAPS = ("latents.maps.images=200", "latents.maps.samples=600", "latents.maps.steps=4")
 
 
 @pytest.mark.slow

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from framework.orchestration.cluster.ray_internals import OF_CONNECTING, OF_TRAINING
 
 HIDING = Path(__file__).with_name("hiding")
 HIDDEN = {"BackendSetupCallback", "TrainController"}  # of the trainer's parts: any one of them is enough
 
 
+@pytest.mark.slow  # tests/orchestration/test_ray_internals.py hides each name in turn, without a Ray
 def test_a_search_works_without_ray_s_private_interface(jobs, storage, tmp_path):
     other = type(jobs)(storage, {**jobs.environment, "PYTHONPATH": str(HIDING)})
     ended = other.run_tiny("search", "name=public", "search.trials=1", "training.total_images=1280", "--json")

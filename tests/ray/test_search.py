@@ -23,11 +23,11 @@ def test_interrupted_it_saves_and_goes_on_where_it_stood(jobs, storage, run):
     wait_until(lambda: list(checkpoints.glob("*/checkpoints/*/manifest.json")), what="a checkpoint")
     (trial,) = RunFolder.open(storage / "stopped").trials()
     err = interrupt(process, trial, signal.SIGINT)
-    assert err.splitlines()[-1].startswith("interrupted; to go on: python -m jobs.search ")
+    assert err.splitlines()[-1].startswith("Interrupted. Resume with: python -m jobs.search ")
     newest = saved(trial)[-1]
     again = jobs.run("search", *arguments, "search.trials=1", f"training.total_images={newest + 640}", "--json")
     assert again.code == 0, again.err
-    assert f"goes on from checkpoint {newest:012d}" in again.err
+    assert f"resumes from checkpoint {newest:012d}" in again.err
     assert trial.metrics()[-1]["images_trained_twice"] == 0
 
 
@@ -44,10 +44,10 @@ def test_a_trial_that_cannot_save_in_time_is_counted_and_goes_on_from_its_newest
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert 8 < time.monotonic() - sent < 13  # 8 s for the trials; Ray is taken down after that
-    assert "interrupted: 0 trials saved where they stood, 1 trial will go on from the newest checkpoint" in err
+    assert "Interrupted: 0 trials saved where they stood, 1 trial will resume from its newest checkpoint." in err
     again = jobs.run("search", *arguments, "training.total_images=1280", "--json")
     assert again.code == 0, again.err
-    assert "goes on from checkpoint" in again.err
+    assert "resumes from checkpoint" in again.err
     wait_until(lambda: not any(one.is_running() for one in family), seconds=150, what="no process left of the first")
 
 
@@ -57,7 +57,7 @@ def test_a_second_interrupt_ends_at_once(jobs, storage, run):
     wait_until(lambda: list(trials.glob("*/metrics.jsonl")), seconds=240, what="a report")
     process.send_signal(signal.SIGINT)
     for line in process.stderr:
-        if line.startswith("stopping:"):
+        if line.startswith("Stopping:"):
             break
     process.send_signal(signal.SIGINT)
     sent = time.monotonic()

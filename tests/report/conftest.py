@@ -10,7 +10,7 @@ import pytest
 
 from framework.checkpoint.reference import best_target
 from framework.report import write_report
-from framework.report.compare_page.compared_run import read_side
+from framework.report.compare_page.compared_run import read_compared_run
 from framework.report.compare_page.page import render_comparison
 from framework.report.shared.score_table import columns, read_row
 from framework.runs import RunFolder
@@ -89,7 +89,7 @@ def beside() -> Callable[..., "Page"]:
         for run in map(RunFolder.open, runs):
             row = read_row(run.folder.name, run, best_target(run).checkpoint)
             rows.append(row)
-            sides.append(read_side(row.name, f"runs/{row.name}", row, run))
+            sides.append(read_compared_run(row.name, f"runs/{row.name}", row, run))
         return Page(render_comparison(sides, columns(rows)))
 
     return render

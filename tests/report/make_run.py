@@ -17,16 +17,16 @@ import torch
 from PIL import Image, ImageDraw
 
 from framework.checkpoint import CheckpointStore
-from framework.config import Experiment, LatentsConfig, experiment_from_text, with_overrides
+from framework.config import Experiment, LatentsConfig, experiment_from_text, flat_latents, with_overrides
 from framework.data import PackedStore
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.protocol import ImageSide, Protocol, make_score
+from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, make_score
 from framework.images import grid, png_bytes
 from framework.latents.arithmetic.document import document_of
 from framework.latents.arithmetic.picture import draw
 from framework.latents.arithmetic.run import ArithmeticResult
-from framework.latents.arithmetic.selection import Candidates, Hands
-from framework.latents.arithmetic.trace import Measured, Members, Study, conditions_of
+from framework.latents.arithmetic.selection import Candidates, RepeatedDraws
+from framework.latents.arithmetic.trace import ArithmeticTrace, Measured, Members, conditions_of
 from framework.latents.artifacts import (
     write_arithmetic,
     write_corners,
@@ -60,7 +60,7 @@ data: {source: drawn_faces, resolution: 32, limit: 8000}
 model: {width: 48}
 training: {schedule: joint, batch_size: 64, total_images: 128000, report_every_images: 1600}
 evaluation: {features: assessor, every_images: 16000}
-latents: {loop_samples: 2}
+latents: {walks: {loop_samples: 2}}
 compute: {workers: 2}
 """
 SPACE = {
@@ -181,8 +181,8 @@ def _score(value: float, *, count: int) -> dict[str, Any]:
     """One by the assessor's features, of so many generated images."""
     measurer, images = _assessors().measurer, _images()
     features = FeatureSpec("assessor", "nowhere", measurer.digest, measurer.feature_size, "none")
-    real = ImageSide(count=len(images.training_indices), split="training", digest=images.digest, **SIZE)
-    protocol = Protocol.of(features, real=real, fake=ImageSide(count=count, split="generated", seed=0, **SIZE))
+    real = ImageSetSpec(count=len(images.training_indices), split="training", digest=images.digest, **SIZE)
+    protocol = Protocol.of(features, real=real, fake=ImageSetSpec(count=count, split="generated", seed=0, **SIZE))
     return make_score(protocol.name, value, protocol)
 
 
@@ -340,7 +340,7 @@ class Drawn:
 
 def _write_artifacts(run: RunFolder, checkpoint: str) -> None:
     generator, config = Drawn(), run.experiment.latents
-    about = {"checkpoint": checkpoint, "generator": _digest(run, checkpoint), "settings": config.model_dump()}
+    about = {"checkpoint": checkpoint, "generator": _digest(run, checkpoint), "settings": flat_latents(config)}
     write_samples(run.artifacts, generator, config)
     write_interpolation(run.artifacts, generator, config, about=about)
     write_sheet(run.artifacts, generator, config, about={"checkpoint": checkpoint, "generator": about["generator"]})
@@ -351,9 +351,9 @@ def _write_artifacts(run: RunFolder, checkpoint: str) -> None:
 
 def _arithmetic(config: LatentsConfig, generator: Drawn) -> ArithmeticResult:
     """glasses - no_glasses + smiling, as if 81 of 100 results had shown both and 11% of all samples did."""
-    judges = _assessors()
-    labels = labels_of(judges.finder)
-    terms = parse_expression(config.expression, known=known_names(config, labels))
+    assessors = _assessors()
+    labels = labels_of(assessors.finder)
+    terms = parse_expression(config.arithmetic.expression, known=known_names(config, labels))
     groups = {term.group: resolve_group(term.group, config, labels) for term in terms}
     random, results = (
         _shown(glasses=480, both=220, smiling=960, of=2000),
@@ -365,20 +365,22 @@ def _arithmetic(config: LatentsConfig, generator: Drawn) -> ArithmeticResult:
         for name in groups
     }
     drawn = np.arange(300).reshape(100, 3)
-    hands = {name: Hands(np.arange(412), 0.95, drawn, most_uses=2 if name == "no_glasses" else 1) for name in groups}
+    hands = {
+        name: RepeatedDraws(np.arange(412), 0.95, drawn, most_uses=2 if name == "no_glasses" else 1) for name in groups
+    }
     rows = measured_rows(expected(terms, conditions_of(groups)), results, random)
     shown = {"glasses": np.array([0.97]), "smiling": np.array([0.94])}
-    study = Study(
+    study = ArithmeticTrace(
         config,
         terms,
         groups,
         members,
-        judges,
+        assessors,
         Candidates(latents, Assessed(random, random)),
         Assessed(shown, shown),
         Measured(hands, rows, norm=5.5),
     )
-    document = document_of(study, requested=config.expression, notes=study.notes())
+    document = document_of(study, requested=config.arithmetic.expression, notes=study.notes())
     return ArithmeticResult(draw(study, generator), document, study.result)
 
 
@@ -392,11 +394,11 @@ def _shown(*, glasses: int, both: int, smiling: int, of: int) -> dict[str, np.nd
 def _write_directions(run: RunFolder, rng: np.random.Generator, count: int) -> None:
     """Directions made for one attribute each by four methods, then some that were made for none."""
     generator, config, measurer = Drawn(), run.experiment.latents, _assessors().measurer
-    digest, strengths = _digest(run, run.best()["checkpoint"]), config.strengths
+    digest, strengths = _digest(run, run.best()["checkpoint"]), config.steering.strengths
     stems = [f"{name}-{method}" for method in DIRECTION_METHODS for name in DIRECTION_ATTRIBUTES]
     stems = [*stems[:12], "zoom-steerable", *stems[12:], *(f"sefa_{number}" for number in range(1, 99))][:count]
     chance = {name: rng.normal(0, 0.35, 100) for name in DIRECTION_ATTRIBUTES}
-    latents = generator.sample_latents(config.strip_samples, config.seed)
+    latents = generator.sample_latents(config.steering.strip_samples, config.seed)
     names = [f"sample {number}" for number in range(1, len(latents) + 1)]
     pictures, effects = run.artifacts / steering.PICTURES, {}
     for stem in stems:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from framework.report.compare_page.compared_run import read_side
+from framework.report.compare_page.compared_run import read_compared_run
 from framework.report.compare_page.page import render_comparison
 from framework.report.shared.score_table import columns, read_row
 from framework.runs import RunFolder
@@ -81,27 +81,27 @@ def test_the_best_is_marked(page):
     assert cells(page, "score.distance.fid5k_768") == ["9.000 ★", "40.00", "25.00"]
     assert cells(page, "score.share.recall5k_768") == ["0.4000", "0.4100", "0.6000 ★"]
     assert cells(page, "paths.lerp.ratio") == ["1.900 ★", "2.500", "2.000"]
-    assert cells(page, "photos.pixel_error") == ["34.00 of 3", "12.00 ★ of 3", "16.00 of 3"]
-    assert cells(page, "photos.encoded_error") == ["–", "22.00 ★ of 3", "26.00 of 3"]
-    assert cells(page, "photos.random_error") == ["90.00 of 3"] * 3
+    assert cells(page, "photos.pixel_error") == ["34.00 median of 3", "12.00 ★ median of 3", "16.00 median of 3"]
+    assert cells(page, "photos.encoded_error") == ["–", "22.00 ★ median of 3", "26.00 median of 3"]
+    assert cells(page, "photos.random_error") == ["90.00 median of 3"] * 3
     assert cells(page, "hole_share.between_codes") == ["–", "31.0%", "12.0% ★"]
     assert cells(page, "aggregate_kl_nats") == ["–", "0.5000", "0.5000"]
     assert cells(page, "likelihood.iw500_nats") == ["–", "–", "−88.25"]
     assert cells(page, "likelihood.elbo_nats") == ["–", "–", "−97.50 ± 0.25"]
-    assert cells(page, "arithmetic.3 - 8 + 5.3") == ["60% 95%: 50% to 69%; random 10%; 100 repeats"] * 3
+    assert cells(page, "arithmetic.3 - 8 + 5.3") == ["60% 95%: 50% to 69%; random samples 10%; 100 repeats"] * 3
 
 
 def test_verdicts_follow_from_the_figures(page):
     assert len(verdicts(page)) == 5
     assert verdict(page, "An autoencoder’s latent space") == "holds here"
     assert verdict(page, "An autoencoder does not interpolate") == (
-        "mixed: holds by sureness midway within a class, length over straight distance, longest step over mean step; "
-        "not by sureness midway between classes"
+        "mixed: holds for confidence midway within a class, length / straight distance, longest step / mean step; "
+        "does not hold for confidence midway between classes"
     )
-    assert verdict(page, "A VAE’s") == "mixed: holds by holes under the prior; not by holes between codes"
-    assert verdict(page, "A GAN samples") == "mixed: holds by FID-768; not by recall-768"
-    assert verdict(page, "An autoencoder or VAE rebuilds") == "holds here"
-    assert "more than 0.02 of a share" in page.text
+    assert verdict(page, "A VAE’s") == "mixed: holds for holes under the prior; does not hold for holes between codes"
+    assert verdict(page, "A GAN produces") == "mixed: holds for FID-768; does not hold for recall-768"
+    assert verdict(page, "An autoencoder or VAE reconstructs") == "holds here"
+    assert "better by more than 0.02, for shares" in page.text
 
 
 def test_a_claim_that_the_figures_speak_against(families, beside, three):
@@ -137,7 +137,7 @@ def test_a_difference_within_the_margin_does_not_count(families, beside, three):
 def test_only_claims_about_families_that_are_there(beside, three, among, claims):
     page = beside(*(three[family] for family in among))
     if not claims:
-        assert "What is said" not in page.text
+        assert "Common claims" not in page.text
         return
     assert len(verdicts(page)) == len(claims)
     assert all(verdict(page, start) for start in claims)
@@ -147,14 +147,14 @@ def test_different_data_is_said_first_and_nothing_is_judged(families, beside, th
     change(families, three["gan"], "run.json", {"data": {**families.DATA, "source": "kmnist", "digest": "0b5e" * 16}})
     page = beside(*three.values())
     assert warnings(page)[0] == (
-        "The runs are of different data (gan: kmnist, 0b5e0b5e; autoencoder: mnist, d161d161; vae: mnist, d161d161), "
-        "so their rows do not compare."
+        "The runs used different data (gan: kmnist, 0b5e0b5e; autoencoder: mnist, d161d161; vae: mnist, d161d161), "
+        "so their values cannot be compared."
     )
     assert page.source.index("different data") < page.source.index('id="about"')
-    assert verdict(page, "A GAN samples") == "not judged: the runs are not of the same data"
+    assert verdict(page, "A GAN produces") == "not judged: the runs used different data"
     assert verdict(page, "A VAE’s").startswith("mixed")  # it is of one run alone
     assert "★" not in "".join(cells(page, "paths.lerp.ratio") + cells(page, "photos.pixel_error"))
-    assert "No best is marked here: the runs are of different data." in page.text
+    assert "No best value is marked here, because the runs used different data." in page.text
 
 
 def test_unequal_training_size_and_unknown_data_are_said(families, beside, three):
@@ -165,26 +165,26 @@ def test_unequal_training_size_and_unknown_data_are_said(families, beside, three
     old.rename(new)
     change(families, three["vae"], "best.json", {"trial": "000", "checkpoint": f"trials/000/checkpoints/{new.name}"})
     told = " ".join(warnings(beside(three["autoencoder"], three["vae"])))
-    assert "Of which data vae is, is not known" in told
-    assert "of different sizes (autoencoder: 28 × 28, grey; vae: 32 × 32, grey)" in told
-    assert "very unequal numbers of images, from 600,000 to 900,001" in told
-    assert "generators (decoders) of very unequal parameters" in told
-    assert "discriminators (encoders) of very unequal parameters" in told
+    assert "It is not known which data vae used" in told
+    assert "have different sizes (autoencoder: 28 × 28, grey; vae: 32 × 32, grey)" in told
+    assert "training images seen differs by more than a factor of 1.5 between the runs, from 600,000 to 900,001" in told
+    assert "number of parameters of the generator (decoder) differs" in told
+    assert "number of parameters of the discriminator (encoder) differs" in told
     assert "Warning" not in beside(three["autoencoder"], three["autoencoder"]).text
 
 
 @pytest.mark.parametrize(
     ("name", "key", "value", "row", "told"),
     [
-        ("interpolation.json", "assessor", "0ther", "paths.lerp.ratio", "the runs’ assessor differ"),
-        ("projections.json", "starts", 1, "photos.pixel_error", "the runs’ starts differ"),
+        ("interpolation.json", "assessor", "0ther", "paths.lerp.ratio", "the runs differ in assessor"),
+        ("projections.json", "starts", 1, "photos.pixel_error", "the runs differ in starts"),
     ],
 )
 def test_no_best_where_figures_were_measured_unlike(families, beside, three, name, key, value, row, told):
     change(families, three["vae"], f"artifacts/{name}", lambda document: document.update({key: value}))
     page = beside(*three.values())
     assert "★" not in "".join(cells(page, row))
-    assert f"No best is marked here: {told}." in page.text
+    assert f"No best value is marked here, because {told}." in page.text
 
 
 def test_photographs_of_other_names_do_not_compare(families, beside, three):
@@ -193,10 +193,10 @@ def test_photographs_of_other_names_do_not_compare(families, beside, three):
 
     change(families, three["vae"], "artifacts/projections.json", rename)
     page = beside(three["gan"], three["vae"])
-    assert cells(page, "photos.pixel_error") == ["34.00 of 3", "16.00 of 3"]
-    assert "No best is marked here: the runs’ photographs differ." in page.text
+    assert cells(page, "photos.pixel_error") == ["34.00 median of 3", "16.00 median of 3"]
+    assert "No best value is marked here, because the runs differ in photographs." in page.text
     # By its own random samples a VAE is judged all the same.
-    assert verdict(page, "An autoencoder or VAE rebuilds") == "holds here"
+    assert verdict(page, "An autoencoder or VAE reconstructs") == "holds here"
 
 
 def test_what_is_missing_says_its_command(beside, three):
@@ -221,7 +221,7 @@ def test_an_artifact_of_another_checkpoint_is_not_shown(families, beside, three)
     change(families, three["gan"], "artifacts/interpolation.json", lambda document: document.update(generator="f" * 64))
     page = beside(*three.values())
     assert cells(page, "paths.lerp.ratio") == ["–", "2.500", "2.000 ★"]
-    assert "gan: artifacts/interpolation.json is of another checkpoint." in page.text
+    assert "gan: artifacts/interpolation.json belongs to another checkpoint." in page.text
     assert len(page.values("src")) == 3 * 4 + 1 + 1 - 2  # neither its samples nor its interpolation
 
 
@@ -257,7 +257,7 @@ def test_protocols_that_differ_have_a_row_each(families, beside, three):
     assert cells(page, "score.distance.fid5k_768 (a)") == ["9.000 ★", "40.00", "–"]
     assert cells(page, "score.distance.fid5k_768 (b)") == ["–", "–", "25.00"]
     assert "fake.count: 1,000" in page.text
-    assert verdict(page, "A GAN samples") == "does not hold here"  # recall is all that the three share
+    assert verdict(page, "A GAN produces") == "does not hold here"  # recall is all that the three share
 
 
 def test_names_are_escaped(families, beside, tmp_path):
@@ -316,7 +316,7 @@ def test_files_that_are_no_json_are_named(beside, three):
     (three["gan"] / "artifacts/projections.json").write_text("{")
     (three["vae"] / "artifacts/samples.png").write_bytes(b"no picture")
     told = warnings(beside(*three.values()))
-    assert "gan: artifacts/projections.json is no JSON object; nothing of it is shown." in told
+    assert "gan: artifacts/projections.json is not a JSON object; its results are not shown." in told
     assert len(told) == 3  # and that the GAN's networks are smaller
 
 
@@ -324,8 +324,8 @@ def test_a_generator_of_the_users_own_has_no_parameters_to_count(tmp_path):
     entry = "entry:mine.faces:generator"
     (tmp_path / "experiment.yaml").write_text("model: {entry: 'mine.faces:generator'}\n")
     run = RunFolder.open(tmp_path)
-    side = read_side("mine", "runs/mine", read_row("mine", run, entry), run)
+    side = read_compared_run("mine", "runs/mine", read_row("mine", run, entry), run)
     page = render_comparison([side, side], columns([side.row]))
     assert side.parameters is None
-    assert "very unequal" not in page
+    assert "more than a factor" not in page
     assert "python -m jobs.interpolate runs/mine" in page

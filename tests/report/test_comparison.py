@@ -10,11 +10,11 @@ from PIL import Image
 
 from framework.images import grid, png_bytes
 from framework.report import read_results
-from framework.report.charts.lineage import copies, descent_of_best, lineage
+from framework.report.charts.lineage import ancestry_of_best, copies, lineage
 from framework.report.charts.parallel import parallel
 from framework.report.charts.search_keys import keys_of
 from framework.report.read.final_images import first_tiles
-from framework.report.read.trials import Descent
+from framework.report.read.trials import Ancestry
 from framework.report.run_page.comparison import comparison_of, distinct_settings
 from framework.report.run_page.leaderboard import leaderboard_of
 from framework.runs import RunFolder
@@ -91,8 +91,8 @@ def test_repeats_with_other_seeds_are_one_setting(many):
 def test_importance_is_worked_out_for_independent_trials_that_are_enough(many, population, finished):
     part = comparison_of(results_of(many))
     assert {one.key for one in part.important} == {key.key for key in keys_of(*_space(many))}
-    assert comparison_of(results_of(finished)).unjudged.endswith("from 8 settings on; 5 settings have a score.")
-    assert "cannot be told" in comparison_of(results_of(population)).unjudged
+    assert comparison_of(results_of(finished)).unjudged.endswith("from 8 settings on; 5 settings have a score so far.")
+    assert "cannot be measured" in comparison_of(results_of(population)).unjudged
 
 
 def _space(run):
@@ -123,13 +123,13 @@ def test_last_samples_stand_in_rank_order_with_their_clock(many):
 
 def test_the_best_ones_descent_goes_back_through_its_donors(many):
     a, b, c = results_of(many).trials[:3]
-    a = dataclasses.replace(a, score_images_seen=90, lineage=[Descent(60, b.id, 60, {}), Descent(90, c.id, 90, {})])
-    b = dataclasses.replace(b, lineage=[Descent(30, c.id, 28, {})])
-    found = descent_of_best([a, b, c], a)
+    a = dataclasses.replace(a, score_images_seen=90, lineage=[Ancestry(60, b.id, 60, {}), Ancestry(90, c.id, 90, {})])
+    b = dataclasses.replace(b, lineage=[Ancestry(30, c.id, 28, {})])
+    found = ancestry_of_best([a, b, c], a)
     assert found == {a.id: [(60, 90)], b.id: [(30, 60)], c.id: [(0, 28)]}  # the copy at 90 came after the score
-    endless = dataclasses.replace(a, lineage=[Descent(60, a.id, 95, {})])
-    assert descent_of_best([endless], endless) == {a.id: [(60, 90)]}
-    assert descent_of_best([a], None) == {}
+    endless = dataclasses.replace(a, lineage=[Ancestry(60, a.id, 95, {})])
+    assert ancestry_of_best([endless], endless) == {a.id: [(60, 90)]}
+    assert ancestry_of_best([a], None) == {}
 
 
 def test_lineage_is_drawn_and_told_where_there_is_one(many, population, page_of):
@@ -139,10 +139,10 @@ def test_lineage_is_drawn_and_told_where_there_is_one(many, population, page_of)
     assert len(drawn.rows) == 12
     assert len(drawn.arrows) == len(every) >= 5
     assert any(arrow.best for arrow in drawn.arrows)
-    assert [copy.descent.images_seen for copy in every] == sorted(copy.descent.images_seen for copy in every)
+    assert [copy.ancestry.images_seen for copy in every] == sorted(copy.ancestry.images_seen for copy in every)
     page = page_of(population)
     assert every[0].changed.startswith("generator_lr ")
-    assert f"goes on from {every[0].descent.from_trial} at 32,000 images: {every[0].changed}" in page.text
+    assert f"continues from {every[0].ancestry.from_trial} at 32,000 images: {every[0].changed}" in page.text
     assert 'id="lineage"' not in page_of(many).source
 
 
@@ -208,7 +208,7 @@ def test_a_trial_that_failed_without_a_word_is_told_too(many, page_of):
         page = page_of(many)
     finally:
         trial.folder.write_json("state.json", before)
-    assert "No reason was noted." in page.text
+    assert "No reason was recorded." in page.text
 
 
 def test_two_hundred_trials_keep_the_page_under_5_mb(make_run, page_of, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from framework.latents.directions.edits import EDITS
 from framework.report.charts.heatmap import heat_map
 from framework.report.read.directions import effects_of, strongest
-from framework.report.read.films import read_moving
+from framework.report.read.films import read_strips_and_films
 from framework.report.run_page.latent import path_lengths
 from framework.storage import open_folder
 
@@ -116,18 +116,18 @@ def test_the_page_shows_every_direction_and_films_of_the_strongest(found, page_o
     assert shown.count("<figure") == shown.count("<video") == len(chosen)
     assert page.source.count("<video") == 14 + 1
     assert page.source.count('src="data:video/mp4;base64,') == 14 + 1
-    for said in ("anna", "21.2", "30.2", "median of 16, 14 found back", "2 starts: 21.2 to 24.2",
-                 "Through many samples and back", "Between four samples",
-                 "change by 12.3 on the straight way and 15.5 along the sphere"):  # fmt: skip
+    for said in ("anna", "21.2", "30.2", "median of 16, 14 recovered", "2 starts: 21.2 to 24.2",
+                 "through many samples and back", "between four samples",
+                 "change by 12.3 along the straight line and 15.5 along the sphere"):  # fmt: skip
         assert said in page.text, said
 
 
 def test_films_take_no_more_room_than_they_may_and_the_strongest_come_first(found):
     artifacts = open_folder(found / "artifacts")
     effects = effects_of(artifacts.read_json("effects.json"))
-    every = read_moving(artifacts, effects)
+    every = read_strips_and_films(artifacts, effects)
     size, loop = len(every.strongest[0].film.uri), len(every.loop.uri)
-    moving = read_moving(artifacts, effects, film_bytes=loop + 7 * size, rest_bytes=0)
+    moving = read_strips_and_films(artifacts, effects, film_bytes=loop + 7 * size, rest_bytes=0)
     count = len(moving.strongest)
     assert [strip.film is not None for strip in moving.strongest] == [True] * count
     assert moving.loop is not None
@@ -138,9 +138,9 @@ def test_films_take_no_more_room_than_they_may_and_the_strongest_come_first(foun
 
 
 REMOVED = {
-    "measurements": (["artifacts/effects.json"], "that takes an assessor, and so labels"),
-    "pictures": (["artifacts/directions"], "Nothing is drawn along these directions"),
-    "all that was drawn": (["artifacts/directions", "artifacts/effects.json"], "8 directions were found and not"),
+    "measurements": (["artifacts/effects.json"], "that needs an assessor (an attribute classifier)"),
+    "pictures": (["artifacts/directions"], "No images were drawn along these directions yet"),
+    "all that was drawn": (["artifacts/directions", "artifacts/effects.json"], "8 directions were found but not"),
     "everything": (["artifacts", "directions"], "python -m jobs.discover"),
     "walks": (
         ["artifacts/loop.mp4", "artifacts/loop.gif", "artifacts/corners.png"],
@@ -159,7 +159,7 @@ def test_what_is_missing_leaves_the_rest(missing, few, page_of, tmp_path):
     page = page_of(run)
     assert page.unbalanced == []
     assert said in page.text
-    assert ("found in the latent space" in page.text) == (missing not in ("photographs", "everything"))
+    assert ("the closest images of the generator" in page.text) == (missing not in ("photographs", "everything"))
 
 
 @pytest.mark.parametrize("first", [0, 2])
@@ -169,7 +169,7 @@ def test_a_damaged_document_is_named_and_nothing_else_suffers(first, few, page_o
         (run / "artifacts" / f"{name}.json").write_text(odd)
     page = page_of(run)
     assert page.unbalanced == []
-    assert page.text.count("is no JSON object") == 4
+    assert page.text.count("is not a JSON object") == 4
     assert page.source.count("<video") == 8 + 1
 
 
@@ -233,4 +233,4 @@ def test_a_damaged_film_gives_way_to_the_gif_and_a_damaged_strip_is_left_out(few
 def test_path_lengths_that_are_odd_say_nothing():
     for odd in (None, [], {}, {"lerp": "x"}, {"lerp": None, "slerp": float("inf")}):
         assert path_lengths({"path_length": odd}) == ""
-    assert path_lengths({"path_length": {"slerp": 2.0}}) == "The pictures change by 2 along the sphere."
+    assert path_lengths({"path_length": {"slerp": 2.0}}) == ("In total, the images change by 2 along the sphere.")

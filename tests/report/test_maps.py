@@ -89,12 +89,12 @@ def test_pictures_and_figures_stand_a_column_a_map(page_with):
     assert section.count("<img") == 2
     assert '<a href="#maps">Maps</a>' in page.source
     for said in (
-        "5,000 held-out images, by digit.",
-        "The classifier that judges what is decoded: accuracy 0.9765 on 10,000 held-out images.",
-        "0.1 of their neighbours",
-        "less than 0.9; of the images themselves 0.052.",
-        "mnist-autoencoderautoencoder, 2 numbers",
-        "mnist-vaevae, 2 numbers",
+        "Measured on 5,000 held-out images; their classes are the label “digit”.",
+        "judges the decoded images (accuracy 0.9765 on 10,000 held-out images).",
+        "0.1 of a code’s neighbours",
+        "such images, compared with 0.052 of the images themselves.",
+        "mnist-autoencoderautoencoder, 2 latent dimensions",
+        "mnist-vaevae, 2 latent dimensions",
     ):
         assert said in page.text, said
     figures = rows(page, 0)[1:]
@@ -115,8 +115,11 @@ def test_a_likelihood_has_its_standard_errors(page_with):
         ["−97.52", "±", "0.31"], ["−73.02", "±", "0.29"], ["prior", "kl_nats", "24.51"], ["−88.10", "±", "0.31"],
         ["−91.40", "±", "0.32"],
     ]  # fmt: skip
-    assert "Of 10,000 held-out images, means in nats an image ± standard error, Bernoulli likelihood." in page.text
-    assert "only these two compare" in page.text
+    assert (
+        "means over 10,000 held-out images, in nats per image, ± their standard error, for a Bernoulli likelihood"
+        in page.text
+    )
+    assert "only these two values can be compared" in page.text
 
 
 @pytest.mark.parametrize("missing", [*FILES, "all"])
@@ -132,8 +135,8 @@ def test_what_is_not_there_leaves_the_rest(missing, page_with):
 def test_damaged_files_are_named_and_show_nothing(damaged, page_with):
     page = page_with(dict.fromkeys(FILES, damaged))
     assert 'id="maps"' not in page.source
-    assert "artifacts/latent_map.json is no JSON object" in page.text
-    assert "artifacts/likelihood.json is no JSON object" in page.text
+    assert "artifacts/latent_map.json is not a JSON object" in page.text
+    assert "artifacts/likelihood.json is not a JSON object" in page.text
 
 
 def odd_documents():

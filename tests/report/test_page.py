@@ -59,14 +59,14 @@ def test_page_says_what_was_found_and_run(finished, page):
     best = json.loads((finished / "best.json").read_text())
     for said in (
         f"{final['value']:#.4g}Assessor Fréchet distance",
-        "5,000 generated against 7,203 real images",
-        f"{best['score']['value']:#.4g}, Assessor Fréchet distance while it trained",
+        "5,000 generated and 7,203 real images",
+        f"Assessor Fréchet distance {best['score']['value']:#.4g}, the best score during training",
         best["checkpoint"],
         "python -m jobs.pipeline configs/demo.yaml search.trials=5",
-        "1 of 5 trials failed; see Failures for the reason",
+        "1 of 5 trials failed; the section Failures states why",
         "TrainingError: generator_loss is nan at step 325",
         "Inception weights are not at hand",
-        "Share of 100 results of glasses - no_glasses + smiling that are assessed as glasses and smiling, beside 11%",
+        "glasses - no_glasses + smiling that are recognised as glasses and smiling, compared with 11%",
         "the repeats share samples of no_glasses (412 samples, each up to 2 times)",
         "87%95%: 79% to 92%",
         "24%95%: 22% to 26%",
@@ -154,11 +154,11 @@ def test_what_is_missing_leaves_a_sentence(missing, finished, page_of, tmp_path)
     assert_whole(page)
     said = {
         "artifacts": "python -m jobs.arithmetic",
-        "artifacts/arithmetic.png": "There is no arithmetic yet",
+        "artifacts/arithmetic.png": "There is no latent arithmetic yet",
         "scores.json": "",
-        "best.json": "There are no sample grids of a best trial yet",
+        "best.json": "The best trial has not saved any samples yet",
         "trials": "No trial has started yet",
-        "run.json": "Not written down",
+        "run.json": "Not recorded",
     }
     for name in REMOVED[missing]:
         assert said.get(name, "") in page.text
@@ -205,8 +205,8 @@ def test_an_imported_run_shows_its_score_and_what_a_training_would_begin_with(ma
     assert page.source.count('<p class="figure">') == 1
     assert f"{final['value']:#.4g}Assessor Fréchet distance" in page.text
     assert f"jobs.train CONFIG training.start_from={run}" in page.text
-    assert "Go on training" not in page.text
-    assert page.text.count("Nothing was trained here") == 2
+    assert "Continue the training" not in page.text
+    assert page.text.count("Nothing was trained in this run") == 2
     (run / "scores.json").unlink()
     assert "This generator has no score yet" in page_of(run).text
 
@@ -236,7 +236,7 @@ def test_an_expression_that_could_not_be_run_says_how_to_finish_it(finished, pag
     page = page_of(run)
     assert_whole(page)
     assert page.text.count(command) == 2  # at the top, and where the numbered samples are
-    assert "There is no arithmetic yet" not in page.text
+    assert "There is no latent arithmetic yet" not in page.text
     assert ("details", "open", "") in page.attributes
 
 

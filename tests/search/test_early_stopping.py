@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
 
-from framework.orchestration.search.tune_scheduler import EarlyEnd
+from framework.orchestration.search.tune_scheduler import RuleScheduler
 from framework.search.early_stopping import MedianStopping, SuccessiveHalving
-from framework.search.registry import Entry, Ledger
+from framework.search.registry import TrialRecord, TrialRegistry
 
 EVERY = 10
 TOTAL = 270
@@ -124,27 +124,29 @@ def scored(images_seen, value, *, metric="fid", now=None):
 
 
 def test_it_ends_the_trial_that_the_rule_ends_and_forgets_what_was_lost():
-    ledger = Ledger([Entry("a", {}, curve=[(10, 1.0)]), Entry("b", {}, curve=[(10, 5.0), (20, 0.1)])])
-    scheduler = EarlyEnd(ledger, halving())
+    registry = TrialRegistry(
+        [TrialRecord("a", {}, curve=[(10, 1.0)]), TrialRecord("b", {}, curve=[(10, 5.0), (20, 0.1)])]
+    )
+    scheduler = RuleScheduler(registry, halving())
     lost = SimpleNamespace(config={"trial": "b"})
     assert scheduler.on_trial_result(None, lost, {"images_seen": 5}) == "CONTINUE"  # no score
     assert scheduler.on_trial_result(None, lost, scored(5, 9.0)) == "CONTINUE"
-    assert ledger["b"].curve == [(5, 9.0)]
+    assert registry["b"].curve == [(5, 9.0)]
     assert scheduler.on_trial_result(None, lost, scored(10, 7.0, now=17)) == "STOP"  # it came late
-    assert EarlyEnd(ledger, None).on_trial_result(None, lost, scored(30, 70.0)) == "CONTINUE"
+    assert RuleScheduler(registry, None).on_trial_result(None, lost, scored(30, 70.0)) == "CONTINUE"
 
 
 def test_where_more_is_better_the_trial_with_less_ends():
-    ledger = Ledger([Entry("a", {}, curve=[(10, -0.9)]), Entry("b", {}), Entry("c", {})])
-    scheduler = EarlyEnd(ledger, halving())
+    registry = TrialRegistry([TrialRecord("a", {}, curve=[(10, -0.9)]), TrialRecord("b", {}), TrialRecord("c", {})])
+    scheduler = RuleScheduler(registry, halving())
     for name, recall, decision in (("b", 0.5, "STOP"), ("c", 0.95, "CONTINUE")):
         trial = SimpleNamespace(config={"trial": name})
         assert scheduler.on_trial_result(None, trial, scored(10, recall, metric="recall5k_768")) == decision
 
 
 def test_a_repeat_is_no_part_of_the_search():
-    ledger = Ledger([Entry("a", {}, curve=[(10, 1.0)]), Entry("a-seed1", {}, repeat_of="a")])
-    scheduler = EarlyEnd(ledger, halving())
+    registry = TrialRegistry([TrialRecord("a", {}, curve=[(10, 1.0)]), TrialRecord("a-seed1", {}, repeat_of="a")])
+    scheduler = RuleScheduler(registry, halving())
     trial = SimpleNamespace(config={"trial": "a-seed1"})
     assert scheduler.on_trial_result(None, trial, scored(10, 99.0)) == "CONTINUE"
-    assert list(ledger.curves()) == ["a"]
+    assert list(registry.curves()) == ["a"]

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from framework.config import Experiment, with_overrides
-from framework.search.registry import Entry, Ledger
+from framework.search.registry import TrialRecord, TrialRegistry
 from framework.search.repeats import Spread, rank, repeats_due, within_noise
 
 
@@ -13,23 +13,23 @@ def experiment(**search):
 
 
 def ended(trial, score, **about):
-    return Entry(trial, {"model.width": 8}, "finished", [(10, score)], images_seen=16, **about)
+    return TrialRecord(trial, {"model.width": 8}, "finished", [(10, score)], images_seen=16, **about)
 
 
 def test_the_best_settings_are_repeated_with_the_seeds_after_the_searchs_own():
-    ledger = Ledger([ended("a", 3.0), ended("b", 1.0), ended("c", 2.0), Entry("d", {}, "failed")])
-    due = repeats_due(experiment(seeds=3, repeat_best=2), ledger)
-    assert [entry.trial for entry in due] == ["b-seed6", "b-seed7", "c-seed6", "c-seed7"]
+    registry = TrialRegistry([ended("a", 3.0), ended("b", 1.0), ended("c", 2.0), TrialRecord("d", {}, "failed")])
+    due = repeats_due(experiment(seeds=3, repeat_best=2), registry)
+    assert [record.trial for record in due] == ["b-seed6", "b-seed7", "c-seed6", "c-seed7"]
     assert due[0].parameters == {"model.width": 8, "seed": 6}
     assert (due[0].repeat_of, due[0].total_images) == ("b", 16)
-    assert repeats_due(experiment(seeds=1, repeat_best=2), ledger) == []
+    assert repeats_due(experiment(seeds=1, repeat_best=2), registry) == []
 
 
 def test_after_a_restart_only_what_is_open_is_due():
-    known = [ended("b-seed6", 1.5, repeat_of="b"), Entry("b-seed7", {"seed": 7}, "running", repeat_of="b")]
-    ledger = Ledger([ended("a", 3.0), ended("b", 1.0), *known])
-    due = repeats_due(experiment(seeds=3, repeat_best=1), ledger)
-    assert [(entry.trial, entry.state) for entry in due] == [("b-seed7", "running")]
+    known = [ended("b-seed6", 1.5, repeat_of="b"), TrialRecord("b-seed7", {"seed": 7}, "running", repeat_of="b")]
+    registry = TrialRegistry([ended("a", 3.0), ended("b", 1.0), *known])
+    due = repeats_due(experiment(seeds=3, repeat_best=1), registry)
+    assert [(record.trial, record.state) for record in due] == [("b-seed7", "running")]
 
 
 def test_mean_and_standard_deviation():

@@ -52,11 +52,15 @@ def test_grid_is_crossed_with_the_draws():
     [
         ({"optimizer.generater_lr": {"uniform": [1, 2]}}, "did you mean optimizer.generator_lr"),
         ({"compute.workers": {"choice": [1, 2]}}, "search.space.compute.workers: cannot be searched"),
+        ({"latents.side": {"choice": [10, 20]}}, "search.space.latents.side: cannot be searched"),
         ({"model.latent_size": {"choice": [0, 32]}}, "search.space.model.latent_size.choice: model.latent_size"),
-        ({"optimizer.beta1": {"uniform": [0.9, 0.1]}}, "search.space.optimizer.beta1.uniform: wants low below high"),
-        ({"optimizer.generator_lr": {"loguniform": [0, 1]}}, "wants low above 0"),
-        ({"model.width": {"between": [1, 2]}}, "wants one of loguniform, uniform, randint, choice, grid"),
-        ({"model.width": {"randint": [8.5, 16]}}, "wants [low, high] of whole numbers"),
+        (
+            {"optimizer.beta1": {"uniform": [0.9, 0.1]}},
+            "search.space.optimizer.beta1.uniform: must have low below high",
+        ),
+        ({"optimizer.generator_lr": {"loguniform": [0, 1]}}, "must have low above 0"),
+        ({"model.width": {"between": [1, 2]}}, "must be one of loguniform, uniform, randint, choice, grid"),
+        ({"model.width": {"randint": [8.5, 16]}}, "must be [low, high], two whole numbers"),
     ],
 )
 def test_faults_name_the_key(space, line):

@@ -47,7 +47,7 @@ def test_what_is_missing_is_empty_or_one_line(location):
     assert "nothing/here" in str(fault.value)
     assert "\n" not in str(fault.value)
     folder.write_text("bad.json", '{"a": ')
-    with pytest.raises(StorageError, match=r"bad\.json.*is no JSON"):
+    with pytest.raises(StorageError, match=r"bad\.json.*is not JSON"):
         folder.read_json("bad.json")
 
 

@@ -72,7 +72,7 @@ def test_faults_of_the_file_system_are_one_line(tmp_path):
         assert str(fault.value).startswith(str(tmp_path / "file" / "below"))
         assert "\n" not in str(fault.value)
     (tmp_path / "bytes").write_bytes(b"\xff")
-    with pytest.raises(StorageError, match="bytes: is no UTF-8"):
+    with pytest.raises(StorageError, match="bytes: is not UTF-8"):
         open_folder(tmp_path).read_text("bytes")
 
 

@@ -12,7 +12,7 @@ from framework.storage import open_folder
     ("uri", "reason"),
     [
         ("abc://bucket/runs", "Unrecognized filesystem"),
-        ("s3://bucket/runs?nonsense=1", "unknown option 'nonsense', wants endpoint_override, region, scheme"),
+        ("s3://bucket/runs?nonsense=1", "unknown option 'nonsense'; allowed: endpoint_override, region, scheme"),
         ("s3://key:secret@bucket/runs", "AWS_SECRET_ACCESS_KEY"),
     ],
 )

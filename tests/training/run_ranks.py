@@ -25,7 +25,7 @@ from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, with_overrides
 from framework.data import open_store
 from framework.storage import open_folder
-from framework.training import Report, WorkerGroup, train
+from framework.training import Report, Trainer, WorkerGroup
 from framework.training.precision import Precision
 from framework.training.steps.families import family_of
 from framework.training.workers import Agreement
@@ -98,16 +98,16 @@ def run_job(job, workers):
         asked.append(1)
         return workers.rank == workers.world_size - 1 and len(asked) > job["stop_at"]
 
-    train(
-        experiment,
-        open_store(Path(job["images"])),
+    Trainer(
+        experiment=experiment,
+        images=open_store(Path(job["images"])),
         store=store,
         workers=workers,
         report=report,
         score=PixelMean if job.get("score") else None,
         should_stop=should_stop if "stop_at" in job else None,
         log=said.append,
-    )
+    ).run()
     if workers.rank == 0:
         Path(job["reports"]).write_text(json.dumps({"rows": rows, "log": said}))
     return None

@@ -45,7 +45,7 @@ def test_collapse_after_samples_were_varied_is_said_at_once_and_thinness_before_
     notes = {}
     health = Health(total_images=1_000_000, notes=notes)
     assert health.after_samples(0.8, images_seen=5_000) == []
-    assert "same picture" in health.after_samples(0.4, images_seen=6_000)[0]
+    assert "very similar images" in health.after_samples(0.4, images_seen=6_000)[0]
     restarted = Health(total_images=1_000_000, notes=notes)
     assert restarted.after_samples(0.4, images_seen=7_000) == []
     assert "collapsed" in restarted.after_samples(0.1, images_seen=8_000)[0]

@@ -11,7 +11,7 @@ from framework.config import Experiment, with_overrides
 from framework.errors import CheckpointError, EvaluationError, TrainingError
 from framework.models import derive_seed, sample_latents
 from framework.storage import open_folder
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 from framework.training.state import TrainState
 
 SETTINGS = {
@@ -25,7 +25,7 @@ SETTINGS = {
     "evaluation.every_images": 8 * 5,
     "compute.precision": "float32",
 }
-FIGURES = {
+METRIC_NAMES = {
     "images_seen",
     "real_images_seen",
     "step",
@@ -70,16 +70,16 @@ def run(images, tmp_path):
             open_folder(tmp_path / "checkpoints"), digest=experiment.digest(images.digest), learned=learned, keep="all"
         )
         reports, said = [], []
-        outcome = train(
-            experiment,
-            images,
+        outcome = Trainer(
+            experiment=experiment,
+            images=images,
             store=store,
             workers=WorkerGroup(),
             report=reports.append,
             score=score,
             should_stop=should_stop,
             log=said.append,
-        )
+        ).run()
         return outcome, reports, said, store
 
     return run
@@ -104,7 +104,7 @@ def test_everything_comes_by_the_clock(run):
     assert scored(reports) == [(40, 40), (80, 80)]
     assert store.best()[0].name == "000000000080"
     for report in reports[1:]:
-        assert report.metrics.keys() >= FIGURES
+        assert report.metrics.keys() >= METRIC_NAMES
         assert all(math.isfinite(value) for value in report.metrics.values())
         assert 0 <= report.metrics["data_wait_share"] <= 1
         assert report.metrics["real_images_seen"] == report.metrics["images_seen"] // 2
@@ -128,7 +128,7 @@ def test_a_finished_training_does_nothing_again(run):
     outcome, reports, said, _ = run()
     assert outcome.state == "finished"
     assert reports == []
-    assert any("goes on from checkpoint 000000000080" in line for line in said)
+    assert any("resumes from checkpoint 000000000080" in line for line in said)
 
 
 @pytest.mark.long
@@ -219,7 +219,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(run, tmp_path):
 @pytest.mark.long
 def test_other_settings_are_refused_by_name(run):
     run()
-    with pytest.raises(CheckpointError, match=r"optimizer.beta1: 0.5 there, 0.0 here"):
+    with pytest.raises(CheckpointError, match=r"optimizer.beta1: was 0.5, is now 0.0"):
         run(optimizer__beta1=0.0)
 
 

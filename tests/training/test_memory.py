@@ -7,7 +7,7 @@ from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, with_overrides
 from framework.errors import OutOfMemoryError
 from framework.storage import open_folder
-from framework.training import train
+from framework.training import Trainer
 from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.workers import WorkerGroup
 
@@ -33,7 +33,7 @@ def test_the_line_halves_what_is_computed_at_a_time(overrides, workers, at_once,
 def test_where_one_image_is_too_much_no_smaller_pass_is_advised():
     experiment = with_overrides(Experiment(), {"compute.images_per_pass": 1})
     text = str(out_of_memory(experiment, WorkerGroup()))
-    assert text.endswith("one image at a time is too much for it; lower model.width or data.resolution")
+    assert text.endswith("one image at a time is too much; lower model.width or data.resolution")
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,13 @@ def test_a_training_that_meets_it_ends_with_that_line(images, tmp_path, kind):
         open_folder(tmp_path), digest=experiment.digest(images.digest), learned=experiment.learned(), keep=1
     )
     with pytest.raises(OutOfMemoryError, match=r"^out of memory: this machine has .* is 8 images at a time") as fault:
-        train(
-            experiment,
-            images,
+        Trainer(
+            experiment=experiment,
+            images=images,
             store=store,
             workers=WorkerGroup(),
             report=lambda report: None,
             should_stop=has_no_memory,
             log=lambda text: None,
-        )
+        ).run()
     assert isinstance(fault.value.__cause__, kind)

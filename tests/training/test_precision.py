@@ -64,7 +64,7 @@ def test_a_bfloat16_that_is_only_imitated_is_told_in_one_line(configured, kept):
     assert name == "bfloat16"
     assert choice.startswith("precision: bfloat16 (")
     (warning,) = warnings
-    assert warning.startswith("warning: this GPU only imitates bfloat16")
+    assert warning.startswith("warning: this GPU only emulates bfloat16")
     assert "compute.precision=float32" in warning
     assert told(configured, kept=kept, able=True) == (name, [choice])
 

@@ -14,7 +14,7 @@ from framework.errors import CheckpointError, LatentsError
 from framework.images import to_model_range
 from framework.models import derive_seed, sample_latents
 from framework.storage import open_folder
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 from framework.training.precision import Precision, choose_precision
 from framework.training.steps.families import family_of
 
@@ -82,7 +82,7 @@ def test_a_vaes_step_is_the_textbooks():
     found = [step(pixels(number)).tolist() for number in range(3)]
     assert_same(state.encoder, encoder)
     assert_same(state.generator, decoder)
-    assert step.FIGURES[:4] == ("reconstruction_nats", "kl_nats", "elbo_nats", "beta")
+    assert step.METRIC_NAMES[:4] == ("reconstruction_nats", "kl_nats", "elbo_nats", "beta")
     for ours, theirs in zip(found, expected, strict=True):
         assert ours[:4] == pytest.approx(theirs, rel=1e-9)
     assert (state.steps, state.images_seen, state.real_images_seen) == (3, 24, 24)
@@ -148,7 +148,14 @@ def run(images, tmp_path):
         place = tmp_path / family
         store = CheckpointStore(open_folder(place), digest=experiment.digest(images.digest), learned={}, keep="all")
         reports, said = [], []
-        train(experiment, images, store=store, workers=WorkerGroup(), report=reports.append, log=said.append)
+        Trainer(
+            experiment=experiment,
+            images=images,
+            store=store,
+            workers=WorkerGroup(),
+            report=reports.append,
+            log=said.append,
+        ).run()
         return reports, place / f"{experiment.training.total_images:012d}"
 
     return run
@@ -219,5 +226,5 @@ def test_a_damaged_encoder_is_said_and_a_gan_has_none(run):
 
 def test_images_of_another_size_are_refused(run):
     _, place = run("vae")
-    with pytest.raises(LatentsError, match=r"want uint8 \[n, 32, 32, 3\], not uint8 \[1, 28, 28, 3\]"):
+    with pytest.raises(LatentsError, match=r"must be uint8 \[n, 32, 32, 3\], not uint8 \[1, 28, 28, 3\]"):
         load_generator(place).encode(np.zeros((1, 28, 28, 3), np.uint8))

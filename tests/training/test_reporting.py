@@ -6,10 +6,10 @@ import torch
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.training import WorkerGroup
-from framework.training.reports.report import Tally
+from framework.training.reports.report import MetricAccumulator
 from framework.training.state import TrainState
 
-FIGURES = ("discriminator_loss", "discriminator_gradient_norm", "generator_gradient_norm")
+METRIC_NAMES = ("discriminator_loss", "discriminator_gradient_norm", "generator_gradient_norm")
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def state():
 @pytest.fixture
 def tally():
     # "meta" is no CPU: figures wait for the report there, as they do on a GPU.
-    return Tally(WorkerGroup(device="meta"), figures=FIGURES, advice="lower the rates")
+    return MetricAccumulator(WorkerGroup(device="meta"), figures=METRIC_NAMES, advice="lower the rates")
 
 
 def test_the_first_report_comes_before_the_first_step(tally, state):
     row = tally.row(state)
     assert (row["images_seen"], row["step"]) == (0, 0)
-    assert not row.keys() & {*FIGURES, "images_per_second"}
+    assert not row.keys() & {*METRIC_NAMES, "images_per_second"}
     assert row["generator_lr"] == 2e-4
 
 
@@ -41,7 +41,7 @@ def test_figures_wait_for_the_report_which_names_the_step_that_went_wrong(tally,
     for figures in values[:2]:
         add(figures)
     row = tally.row(state)
-    assert [row[name] for name in FIGURES] == [2.0, 3.0, 4.0]
+    assert [row[name] for name in METRIC_NAMES] == [2.0, 3.0, 4.0]
     for figures in values:
         add(figures)
     named = "step 5, 40 images seen: discriminator loss is nan, discriminator gradient norm is inf; .* was 5; lower the"

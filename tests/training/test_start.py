@@ -12,7 +12,7 @@ from framework.models import build_discriminator, build_generator
 from framework.models.architectures.described_layers import Activation, Dense, Normalisation, Reshape, documents_of
 from framework.models.keras_import import Imported
 from framework.storage import open_folder
-from framework.training import WorkerGroup, train
+from framework.training import Trainer, WorkerGroup
 
 SETTINGS = {
     "data.resolution": 32,
@@ -69,14 +69,14 @@ def begun(images, tmp_path):
         learned = {"data": images.digest, **experiment.learned()}
         store = CheckpointStore(open_folder(tmp_path / name), digest=digest, learned=learned, keep="all")
         samples = []
-        train(
-            experiment,
-            images,
+        Trainer(
+            experiment=experiment,
+            images=images,
             store=store,
             workers=WorkerGroup(),
             report=lambda report: samples.append(report.samples),
             log=said.append,
-        )
+        ).run()
         return store, said, samples
 
     return begin
@@ -87,7 +87,7 @@ def test_the_first_samples_are_the_imported_generators(imported, begun, kind):
     folder, (generator, discriminator) = imported(kind)
     store, said, samples = begun(folder.location)
     assert said[0].startswith(f"Start: {folder.location} ({kind}, latents of 6) with its discriminator")
-    assert f"begins with the networks of {folder.location}" in said
+    assert f"starts with the networks of {folder.location}" in said
     from framework.images import to_pixels
     from framework.models import derive_seed, sample_latents
 
@@ -114,7 +114,7 @@ def test_what_it_begins_with_is_known_by_its_content(imported, begun, tmp_path):
     moved = tmp_path / "runs" / "moved"
     assert open_start(str(moved)).digest == digest
     _, said, _ = begun(moved, **{"training.total_images": 8 * 4})
-    assert any(line.startswith("goes on from checkpoint 000000000024") for line in said)
+    assert any(line.startswith("resumes from checkpoint 000000000024") for line in said)
     checkpoint = store.all()[0]
     start = open_start(checkpoint.folder.location)  # a training's own: its weights, and not their average alone
     assert start.digest != digest
@@ -129,5 +129,7 @@ def test_what_has_changed_since_is_refused(imported, images, tmp_path):
     experiment = with_start(with_overrides(Experiment(), settings), {}, say=[].append)
     changed = with_overrides(experiment, {"training.start_digest": "0" * 64})
     store = CheckpointStore(open_folder(tmp_path / "new"), digest="d", learned={}, keep="all")
-    with pytest.raises(TrainingError, match="has changed since this training was begun"):
-        train(changed, images, store=store, workers=WorkerGroup(), report=[].append, log=[].append)
+    with pytest.raises(TrainingError, match="has changed since this training started"):
+        Trainer(
+            experiment=changed, images=images, store=store, workers=WorkerGroup(), report=[].append, log=[].append
+        ).run()

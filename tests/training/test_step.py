@@ -11,8 +11,8 @@ from framework.config import Experiment, with_overrides
 from framework.images import to_model_range
 from framework.training.precision import Precision, choose_precision
 from framework.training.state import TrainState
-from framework.training.steps.draws import Draws
-from framework.training.steps.gan_step import FIGURES, STEPS
+from framework.training.steps.draws import StepRandom
+from framework.training.steps.gan_step import METRIC_NAMES, STEPS
 from framework.training.workers import WorkerGroup
 
 CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ class Plain:
         self.adam_d = torch.optim.Adam(
             self.discriminator.parameters(), lr=experiment.optimizer.discriminator_lr, **settings
         )
-        self.draws = Draws(
+        self.draws = StepRandom(
             seed=experiment.seed,
             latent_size=6,
             features=self.discriminator.features,
@@ -79,7 +79,7 @@ def test_the_notebooks_schedule():
     plain = Plain(experiment, state)
     for number in range(3):
         real = pixels(4, number)
-        figures = dict(zip(FIGURES, step(real).tolist(), strict=True))
+        figures = dict(zip(METRIC_NAMES, step(real).tolist(), strict=True))
         on_real = plain.judge(to_model_range(real).double(), "real", number, 4)
         loss_real = cross_entropy(on_real, 1.0)
         plain.descend(plain.adam_d, loss_real)
@@ -105,7 +105,7 @@ def test_the_joint_schedule():
     plain = Plain(experiment, state)
     for number in range(3):
         real = pixels(8, number)
-        figures = dict(zip(FIGURES, step(real).tolist(), strict=True))
+        figures = dict(zip(METRIC_NAMES, step(real).tolist(), strict=True))
         fake = plain.generator(plain.latents("generator", number, 8))
         on_real = plain.judge(to_model_range(real).double(), "real", number, 8)
         on_fake = plain.judge(fake.detach(), "fake", number, 8)
@@ -200,11 +200,11 @@ def test_the_average_follows_by_its_half_life():
 def test_bfloat16_computes_nearly_the_same_on_float32_weights():
     _, state, step = start("bfloat16")
     _, exact, exact_step = start("float64")
-    found = dict(zip(FIGURES, step(pixels(4)).tolist(), strict=True))
-    expected = dict(zip(FIGURES, exact_step(pixels(4)).tolist(), strict=True))
+    found = dict(zip(METRIC_NAMES, step(pixels(4)).tolist(), strict=True))
+    expected = dict(zip(METRIC_NAMES, exact_step(pixels(4)).tolist(), strict=True))
     assert state.generator.dense.weight.dtype == torch.float32
     assert exact.generator.dense.weight.dtype == torch.float64
-    for name in set(FIGURES) - {"accuracy_real", "accuracy_fake"}:  # those jump where a logit is near 0
+    for name in set(METRIC_NAMES) - {"accuracy_real", "accuracy_fake"}:  # those jump where a logit is near 0
         assert found[name] == pytest.approx(expected[name], rel=0.05, abs=0.05), name
 
 

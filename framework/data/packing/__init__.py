@@ -1,1 +1,1 @@
-"""From the files of a source to one packed store of uint8 images, on all cores."""
+"""Decodes the files of a source on all cores, and packs them into one store of uint8 images."""

@@ -1,4 +1,4 @@
-"""The making of a store in a folder of its own: decode, mark, label, and write the manifest last."""
+"""Builds a store in an empty folder: decodes images, marks held-out ones, adds labels, and writes the manifest last."""
 
 import hashlib
 import itertools
@@ -23,16 +23,16 @@ from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out
 from framework.data.synthetic_faces.labels import drawn_labels
 from framework.errors import DataError
 
-_FEW_IMAGES = 96  # decoded sooner than processes start
+_FEW_IMAGES = 96  # fewer images are decoded faster than processes start
 _SMALL_FILE_BYTES = 2048
 _SYNC_BYTES = 1 << 25
-_HEADER_BYTES = 128  # of an .npy file, whatever its count
+_HEADER_BYTES = 128  # size of the .npy header, independent of the number of images
 Progress = Callable[[int, int], None]
 
 
 @dataclass
 class _Decoded:
-    """What came of the files so far; the k-th file's picture is in slot k of the output."""
+    """The results so far; the picture of the k-th file is in slot k of the output."""
 
     names: list[str] = field(default_factory=list)
     hashes: dict[int, str] = field(default_factory=dict)
@@ -49,23 +49,16 @@ class _Decoded:
 def build(
     config: DataConfig, folder: Path, *, progress: Progress | None, processes: int | None, refused_list: Path
 ) -> None:
-    """Makes the whole store in an empty folder.
+    """Builds a complete store in an empty folder; the arguments and errors are those of `prepare`.
 
     Args:
-        config: See `prepare`.
-        folder: Empty.
-        progress: See `prepare`.
-        processes: See `prepare`.
-        refused_list: Where the list of rejected files goes if they are too many.
-
-    Raises:
-        DataError: See `prepare`.
+        refused_list: File for the list of rejected files, written if there are too many.
     """
     if config.labels:
         check_csv(Path(config.labels).expanduser())
     output = folder / IMAGES
     output.touch()
-    with Pool(_processes(config, processes)) as pool:  # they start while the source is listed
+    with Pool(_processes(config, processes)) as pool:  # the processes start while the source is listed
         decoded = _decode(config, list_source(config, unpack_to=folder), pool, output, progress=progress)
     for unpacked in folder.glob("source.*"):
         unpacked.unlink()
@@ -86,7 +79,7 @@ def build(
 def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[str, Any]:
     held_out = _held_out(config, names, hashes)
     if all(held_out):
-        raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves none for training")
+        raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves no image for training")
     labels, matched = _labels(config, names)
     return {
         "format": FORMAT,
@@ -105,14 +98,14 @@ def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[s
 
 
 def _held_out(config: DataConfig, names: list[str], hashes: list[str]) -> list[bool]:
-    """MNIST's own test split; of all else the share that `data.held_out` says."""
+    """MNIST's test split; of other sources the share `data.held_out`."""
     if config.source == "mnist":
         return [is_test_name(name) for name in names]
     return [is_held_out(content, config.held_out) for content in hashes]
 
 
 def _processes(config: DataConfig, processes: int | None) -> int:
-    """As asked, else one a core; one alone where few images are sooner decoded than processes start."""
+    """The requested number, else one per core; 1 if there are so few images that starting processes is slower."""
     path = locate(config)
     if path is None:
         few = (config.limit or _FEW_IMAGES) < _FEW_IMAGES
@@ -124,7 +117,7 @@ def _processes(config: DataConfig, processes: int | None) -> int:
 
 
 def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, progress: Progress | None) -> _Decoded:
-    """Decodes all, or until `data.limit` images are good: the rejected ones' places are given to others."""
+    """Decodes all files, or until `data.limit` images are usable; further files replace the rejected ones."""
     settings = {
         "kind": listing.kind,
         "path": listing.path,
@@ -145,37 +138,41 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
             decoded.names.append(name)
         if len(decoded.names) == before:
             break
-        wanted = min(config.limit or len(decoded.names), len(decoded.names))
+        expected = min(config.limit or len(decoded.names), len(decoded.names))
         for results in pool.results():
             decoded.take(results)
             if (len(decoded.hashes) - synced) * picture_bytes >= _SYNC_BYTES:
-                _sync(output)  # along the way, while the others decode, rather than all at the end
+                _sync(output)  # during decoding, so that less remains to be written at the end
                 synced = len(decoded.hashes)
             if progress is not None:
-                progress(len(decoded.hashes), wanted)
+                progress(len(decoded.hashes), expected)
         missing = 0 if config.limit is None else config.limit - len(decoded.hashes)
     return decoded
 
 
 def _sampled(config: DataConfig, listing: Listing) -> Iterator[tuple[str, Any]]:
-    """Items in the order of the seeded sample, of which a larger one holds the smaller.
+    """Items in the order of the seeded sample; a smaller sample is a prefix of a larger one.
 
-    By a hash of each name's last step, so that a folder and an archive of the same files give the same sample.
+    The order is by a hash of each file's name without folders, so that a folder and an archive of the same files give
+    the same sample.
     """
     if config.limit is None or listing.kind == "drawn_faces":
         return listing.items
 
-    def place(item: tuple[str, Any]) -> tuple[bytes, str]:
+    def order(item: tuple[str, Any]) -> tuple[bytes, str]:
         text = f"{config.seed} {item[0].rpartition('/')[2]}".encode("utf-8", "surrogatepass")
         return hashlib.sha256(text).digest(), item[0]
 
-    return iter(sorted(dict(listing.items).items(), key=place))
+    return iter(sorted(dict(listing.items).items(), key=order))
 
 
 def _close_gaps(output: Path, decoded: _Decoded, *, side: int, channels: int) -> list[int]:
-    """Moves pictures from the end into the slots of the rejected, and writes the header; the slots in their new order.
+    """Moves pictures from the end into the slots of rejected files, and writes the header.
 
-    Of a name that came twice, as in an archive that was appended to, the last one stays.
+    If a name occurs twice, as in an archive that was appended to, the last file is kept.
+
+    Returns:
+        The original slots in their new order.
     """
     last = {decoded.names[slot]: slot for slot in sorted(decoded.hashes)}
     kept = sorted(last.values())
@@ -199,7 +196,7 @@ def _close_gaps(output: Path, decoded: _Decoded, *, side: int, channels: int) ->
 
 
 def _labels(config: DataConfig, names: list[str]) -> tuple[Labels, int | None]:
-    """The source's own labels, then the CSV's, which win where both have one; and how many images have a row."""
+    """The source's labels, overridden by those of the CSV, and the number of images with a row in the CSV."""
     labels = Labels({}, {})
     if config.source == "utkface":
         labels = utkface_labels(names)

@@ -1,12 +1,12 @@
-"""One file's bytes to one square picture. Imports Pillow alone, so that a worker starts fast."""
+"""Decodes a file to a square picture. Imports only Pillow, so that a worker starts fast."""
 
 import io
 
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
-MAX_PIXELS = 89_478_485  # Pillow's own bound: 256 MiB of RGB
-# rasters only: Pillow would hand an EPS file to Ghostscript
+MAX_PIXELS = 89_478_485  # Pillow's limit, 256 MiB of RGB
+# Only raster formats, because Pillow would pass an EPS file to Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "ICO", "DIB", "PCX")
 _EXIF_ORIENTATION = 0x0112
 _EXIF_KEYS = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
@@ -19,45 +19,45 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# A JPEG may be decoded at 1/2, 1/4 or 1/8 while at least so many times the wanted side remain: on 5,000 files of
-# UTKFace the mean difference to the full decode is then 0.24 grey levels at 32 px and 0.43 at 64 px; 1.5 would give
-# 0.82 at 32 px, with one file in five past 1.
+# A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if at least this multiple of the requested side remains. On 5,000
+# files of UTKFace the mean difference from the full decode is then 0.24 grey levels at 32 px and 0.43 at 64 px. A
+# margin of 1.5 would give 0.82 at 32 px, with one file in five above 1.
 _DRAFT_MARGIN = {64: 1.5}
 _DRAFT_MARGIN_ELSE = 2.0
 
 
 class RejectedError(Exception):
-    """A file that gives no usable picture; its text is the reason."""
+    """A file without a usable picture; the message is the reason."""
 
 
 def decode(data: bytes, *, resolution: int, channels: int) -> bytes:
-    """A file's bytes to the centre square as uint8 bytes [resolution, resolution, channels].
+    """Decodes a file to the centre square as uint8 bytes [resolution, resolution, channels].
 
-    Upright by EXIF, transparent parts on white, antialiased (Lanczos). Pictures down to half the resolution are
-    enlarged; smaller ones are refused.
+    The picture is rotated by its EXIF orientation, put on white where it is transparent, and resized with antialiasing
+    (Lanczos). Pictures down to half the resolution are enlarged; smaller ones are rejected.
 
     Raises:
-        RejectedError: Empty, truncated, no image, too small, or more than `MAX_PIXELS`.
+        RejectedError: The file is empty, truncated, not an image, too small, or has more than `MAX_PIXELS`.
     """
     if not data:
         raise RejectedError("empty file")
     picture = _opened(data)
     _refuse_by_size(picture, resolution=resolution)
-    wanted = "L" if channels == 1 else "RGB"
+    mode = "L" if channels == 1 else "RGB"
     if picture.format == "JPEG" and picture.mode in {"L", "RGB"}:
         side = int(_DRAFT_MARGIN.get(resolution, _DRAFT_MARGIN_ELSE) * resolution)
-        if min(picture.size) >= 2 * side or wanted != picture.mode:
-            picture.draft(wanted, (side, side))
+        if min(picture.size) >= 2 * side or mode != picture.mode:
+            picture.draft(mode, (side, side))
     _load(picture)
-    turn = _turn(picture)  # only now: Pillow itself turns TIFF files while it loads them
-    square = _square(_converted(picture, wanted), resolution)
+    turn = _turn(picture)  # after loading, because Pillow rotates TIFF files while it loads them
+    square = _square(_converted(picture, mode), resolution)
     return (square if turn is None else square.transpose(turn)).tobytes()
 
 
 def _opened(data: bytes) -> Image.Image:
     try:
         if data.startswith(b"\xff\xd8\xff"):
-            return JpegImageFile(io.BytesIO(data))  # past the search for a format, and of several pictures the first
+            return JpegImageFile(io.BytesIO(data))  # skips the format search; of several pictures it reads the first
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise RejectedError("not an image") from None
@@ -86,7 +86,7 @@ def _load(picture: Image.Image) -> None:
 
 
 def _converted(picture: Image.Image, mode: str) -> Image.Image:
-    """To `mode`, "L" or "RGB": from any other, with transparency on white."""
+    """Converts a picture from any mode to "L" or "RGB", with transparent parts on white."""
     if picture.mode == mode and "transparency" not in picture.info:
         return picture
     try:
@@ -102,8 +102,8 @@ def _converted(picture: Image.Image, mode: str) -> Image.Image:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """16 bits (or 32, or floats) of grey to 8, rounded: Pillow's own conversion clips at 255 instead."""
-    import numpy as np  # only here: a worker that meets no such file does without
+    """Scales grey values of 16 or 32 bits, or floats, to 8 bits; Pillow's conversion would clip them at 255."""
+    import numpy as np  # imported here, because few workers need it
 
     values = np.asarray(picture).astype(np.float64)
     values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
@@ -125,7 +125,7 @@ def _square(picture: Image.Image, resolution: int) -> Image.Image:
 
 
 def _turn(picture: Image.Image) -> Image.Transpose | None:
-    """What sets the picture upright by its EXIF."""
+    """The rotation or reflection that makes the picture upright, by its EXIF data; None if none is needed."""
     if picture.format not in {"TIFF", "MPO"} and _EXIF_KEYS.isdisjoint(picture.info):
         return None
     try:

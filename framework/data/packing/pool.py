@@ -1,8 +1,8 @@
-"""Decoding on all cores: own small processes, so that no `__main__` guard, fork or thread of the caller matters.
+"""Decodes on all cores in separate small processes, independent of the caller's `__main__` guard, forks and threads.
 
-Pillow frees the interpreter's lock while it decodes, but a third of a small file's time is Python: threads stop
-scaling at about three cores, processes do not. They are started by command line, like a shell would, because fork is
-unsafe beside the threads of torch and Ray, and multiprocessing's spawn runs the caller's main module again.
+Pillow releases the interpreter's lock while it decodes, but a third of the time for a small file is spent in Python, so
+that threads stop scaling at about three cores. The processes are started by a command line, because fork is unsafe with
+the threads of torch and Ray, and multiprocessing's spawn would run the caller's main module again.
 """
 
 import contextlib
@@ -23,39 +23,39 @@ from framework.errors import DataError
 _CHUNK = 32
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PACKAGES = str(Path(__file__).parents[3])
-# glibc: keep what was freed, instead of handing each picture's memory back to the system and asking for it anew
+# Makes glibc keep freed memory instead of returning it to the system after each picture.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
 _Chunk = list[tuple[int, Any]]
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, which in a container are fewer than the machine's."""
+    """Number of cores that this process may use; in a container it may be less than the machine has."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         quota, period = _CGROUP_QUOTA.read_text().split()
         return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no such file, or "max": no quota
+    except (OSError, ValueError):  # without a quota the file does not exist or contains "max"
         return cores
 
 
 class Pool:
-    """Some processes that decode; use it as a context, so that none is left behind.
+    """A pool of decoding processes. Use it as a context manager, so that no process is left running.
 
         with Pool(4) as pool:
             pool.begin(settings)
             for slot, item in enumerate(items):
-                pool.put(slot, item)       # they decode from the first on
+                pool.put(slot, item)       # decoding starts with the first item
             for results in pool.results():
                 ...
 
     Args:
-        processes: How many; with 1 the work is done in this process.
+        processes: Number of processes; with 1 the work is done in this process.
     """
 
     def __init__(self, processes: int) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._workers = [self._start() for _ in range(processes)] if processes > 1 else []
-        self._here: Work | None = None
+        self._own: Work | None = None
         self._chunk: _Chunk = []
         self._chunks: queue.SimpleQueue[_Chunk | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[list[Result] | DataError] = queue.SimpleQueue()
@@ -76,36 +76,36 @@ class Pool:
         for worker in self._workers:
             for pipe in (worker.stdin, worker.stdout):
                 _close(pipe)
-        if self._here is not None:
-            self._here.close()
+        if self._own is not None:
+            self._own.close()
         self._errors.close()
 
     def begin(self, settings: dict[str, Any]) -> None:
-        """Tells all what to do: `settings` are `Work`'s."""
+        """Sends the arguments of `Work` to all processes."""
         if not self._workers:
-            self._here = Work(**settings)
+            self._own = Work(**settings)
         for worker, feeder in zip(self._workers, self._feeders, strict=True):
             _send(worker, settings)
             feeder.start()
 
     def put(self, slot: int, item: Any) -> None:
-        """Hands in an item, whose picture goes to a free slot of the output."""
+        """Adds an item, whose picture is written to a slot of the output."""
         self._chunk.append((slot, item))
         if len(self._chunk) >= _CHUNK:
-            self._hand_on()
+            self._submit()
 
     def results(self) -> Iterator[list[Result]]:
-        """Results as they come, a few at a time, until all that was put has one.
+        """Yields results in batches as they arrive, until every item has one.
 
         Raises:
-            DataError: A process died, which decoders do on some malicious files.
+            DataError: A process died, which malicious files can cause.
         """
-        self._hand_on()
+        self._submit()
         while self._owed:
-            if self._here is not None:
+            if self._own is not None:
                 chunk = self._chunks.get()
                 assert chunk is not None
-                answer: list[Result] | DataError = self._here.run(chunk)
+                answer: list[Result] | DataError = self._own.run(chunk)
             else:
                 answer = self._answers.get()
             if isinstance(answer, DataError):
@@ -113,7 +113,7 @@ class Pool:
             self._owed -= 1
             yield answer
 
-    def _hand_on(self) -> None:
+    def _submit(self) -> None:
         if self._chunk:
             self._chunks.put(self._chunk)
             self._owed += 1
@@ -130,7 +130,7 @@ class Pool:
         )
 
     def _feed(self, worker: "subprocess.Popen[bytes]") -> None:
-        """A thread's: keeps one worker busy, with the next chunk waiting in its pipe while it works on one."""
+        """Runs in a thread: keeps one worker busy, with the next chunk already in its pipe."""
         waiting = 0
         try:
             while True:
@@ -166,5 +166,5 @@ def _send(worker: "subprocess.Popen[bytes]", message: Any) -> None:
 
 
 def _close(pipe: Any) -> None:
-    with contextlib.suppress(OSError):  # what was written to a process that died
+    with contextlib.suppress(OSError):  # unwritten data for a process that died
         pipe.close()

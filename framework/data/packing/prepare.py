@@ -1,4 +1,4 @@
-"""From a source to a packed store, once: the second time the store is found by settings and the source's looks."""
+"""Packs a source into a store once; later the store is found by its settings and a fingerprint of the source."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ from framework.data.store import FORMAT, REJECTED, PackedStore, open_store
 from framework.data.synthetic_faces import DRAWING
 from framework.errors import DataError
 
-_NOT_PACKED = {"horizontal_flip", "max_rejected", "path"}  # decided later, or seen through the fingerprint
+_NOT_PACKED = {"horizontal_flip", "max_rejected", "path"}  # applied later, or covered by the fingerprint
 _BUILDING = ".building"
 _STALE_S = 2 * 24 * 3600.0
 Progress = Callable[[int, int], None]
@@ -26,14 +26,19 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Survey:
-    """What a source promises before anything is decoded: at most so many images, and what they come from."""
+    """A source before decoding.
+
+    Attributes:
+        images: Maximum number of images.
+        what: The name of the source.
+    """
 
     images: int
     what: str
 
 
 def survey(config: DataConfig) -> Survey:
-    """Counts a source's files; writes nothing, opens no image.
+    """Counts the files of a source, without writing anything or opening an image.
 
     Raises:
         DataError: The source is missing, empty or damaged.
@@ -45,24 +50,24 @@ def survey(config: DataConfig) -> Survey:
 def prepare(
     config: DataConfig, *, cache: Path, progress: Progress | None = None, processes: int | None = None
 ) -> PackedStore:
-    """Packs a source's images, or opens what was packed before of the same source with the same settings.
+    """Packs a source's images, or opens the store of the same source and settings.
 
-    The store appears whole or not at all, and two who prepare the same at once do it once.
+    The store appears complete or not at all. If two processes prepare the same source, one of them waits.
 
     Args:
-        config: The source and how it is packed.
-        cache: The store goes below its `data` folder.
-        progress: Told images done and images wanted.
-        processes: Decoders; None for one a core.
+        config: The source and the settings of packing.
+        cache: The store is created in its `data` folder.
+        progress: Called with the numbers of decoded and of expected images.
+        processes: Number of decoding processes; None for one per core.
 
     Raises:
-        DataError: The source is missing, empty or damaged, its labels do not fit, or too many files are rejected.
+        DataError: The source is missing, empty or damaged, its labels do not match, or too many files are rejected.
     """
     folder = cache.absolute() / "data" / _folder_name(config)
     store = _found(folder)
     if store is None:
         with locked(folder.with_name(f".{folder.name}.lock")):
-            store = _found(folder)  # another process may have made it while we waited
+            store = _found(folder)  # another process may have packed it in the meantime
             if store is None:
                 store = _packed(config, folder, progress=progress, processes=processes)
     attempted = len(store) + len(store.rejected)
@@ -73,7 +78,7 @@ def prepare(
 
 
 def find_prepared(config: DataConfig, *, cache: Path) -> PackedStore | None:
-    """What `prepare` would open; None where it would have to pack. Writes nothing.
+    """Opens the store that `prepare` would use; None if it does not exist yet. Writes nothing.
 
     Raises:
         DataError: The source is missing.
@@ -82,7 +87,7 @@ def find_prepared(config: DataConfig, *, cache: Path) -> PackedStore | None:
 
 
 def _folder_name(config: DataConfig) -> str:
-    """Of the settings and the source as it looks now; a changed source gets another store."""
+    """The folder name for the settings and the current fingerprint of the source; a changed source gets a new one."""
     settings = config.model_dump(exclude=_NOT_PACKED)
     labels = Path(config.labels).expanduser() if config.labels else None
     if labels is not None and labels.exists():
@@ -101,32 +106,32 @@ def _found(folder: Path) -> PackedStore | None:
     try:
         return open_store(folder)
     except DataError:
-        return None  # damaged from outside: made anew
+        return None  # damaged, so it is packed again
 
 
 def _packed(config: DataConfig, folder: Path, *, progress: Progress | None, processes: int | None) -> PackedStore:
-    """Builds beside the store's place, then renames: the store is whole or not there."""
+    """Builds the store in a temporary folder and renames it, so that it is complete or absent."""
     _sweep(folder)
-    made = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}{_BUILDING}")
-    made.mkdir(parents=True)
+    building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}{_BUILDING}")
+    building.mkdir(parents=True)
     refused = folder.with_name(f"{folder.name}.{REJECTED}")
     try:
-        build(config, made, progress=progress, processes=processes, refused_list=refused)
+        build(config, building, progress=progress, processes=processes, refused_list=refused)
         if folder.exists():
-            shutil.rmtree(folder)  # a damaged one
+            shutil.rmtree(folder)  # a damaged store
         try:
-            made.rename(folder)
-        except OSError:  # where locks do not work, another process may have been faster
+            building.rename(folder)
+        except OSError:  # without locks, another process may have been faster
             if _found(folder) is None:
                 raise
         refused.unlink(missing_ok=True)
         return open_store(folder)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(building, ignore_errors=True)
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what killed preparations of this store left days ago."""
+    """Removes temporary folders that killed preparations of this store left at least two days ago."""
     for left in folder.parent.glob(f".{folder.name}.*{_BUILDING}"):
         if time.time() - left.stat().st_mtime > _STALE_S:
             shutil.rmtree(left, ignore_errors=True)

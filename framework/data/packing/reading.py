@@ -1,4 +1,4 @@
-"""Bytes of one item of a source, wherever it lies: what a worker opens for itself."""
+"""Reads the bytes of single items of a source, in the worker process."""
 
 import os
 import zipfile
@@ -10,17 +10,20 @@ from framework.data.packing.decoding import RejectedError
 
 
 class Reader:
-    """Reads the items of a folder (relative name), a tar file or MNIST ([offset, size]), a zip file (its name)."""
+    """Reads items of a source.
+
+    An item is a relative name in a folder, [offset, size] in a tar file or MNIST, or a name in a zip file.
+    """
 
     def __init__(self, kind: str, path: str) -> None:
         self._path = path
         self._tar = os.open(path, os.O_RDONLY) if kind in ("tar", "mnist") else -1
         self._zip = zipfile.ZipFile(path) if kind == "zip" else None
-        ways = {"folder": self._from_folder, "zip": self._from_zip, "tar": self._from_tar, "mnist": self._from_tar}
-        self.read = ways[kind]
+        readers = {"folder": self._from_folder, "zip": self._from_zip, "tar": self._from_tar, "mnist": self._from_tar}
+        self.read = readers[kind]
 
     def close(self) -> None:
-        """Closes the archive."""
+        """Closes the archive, if there is one."""
         if self._tar >= 0:
             os.close(self._tar)
         if self._zip is not None:
@@ -35,7 +38,7 @@ class Reader:
     def _from_tar(self, place: Any) -> bytes:
         offset, size = place
         data = os.pread(self._tar, size, offset)
-        while len(data) < size:  # one read gives 2 GiB at most
+        while len(data) < size:  # one call reads at most 2 GiB
             more = os.pread(self._tar, size - len(data), offset + len(data))
             if not more:
                 raise RejectedError("truncated")
@@ -46,6 +49,6 @@ class Reader:
         assert self._zip is not None
         try:
             return self._zip.read(name)
-        # zipfile raises RuntimeError for an encrypted entry, and for a compression it does not know one kind of that.
+        # zipfile raises RuntimeError for an encrypted entry, and its subclass for an unknown compression.
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as fault:
             raise RejectedError(f"damaged in the archive: {' '.join(str(fault).split())}") from None

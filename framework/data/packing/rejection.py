@@ -1,4 +1,4 @@
-"""Files that gave no image: their list, and how many are too many."""
+"""The list of rejected files, and the check that there are not too many."""
 
 import csv
 from collections import Counter
@@ -10,7 +10,7 @@ from framework.errors import DataError
 
 
 def write_rejected(path: Path, rejected: list[tuple[str, str]]) -> None:
-    """Writes `file,reason` rows."""
+    """Writes a CSV file with the columns `file` and `reason`."""
     with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["file", "reason"])
@@ -18,7 +18,15 @@ def write_rejected(path: Path, rejected: list[tuple[str, str]]) -> None:
 
 
 def refuse_rejected(config: DataConfig, rejected: list[tuple[str, str]], *, attempted: int, listed_in: Path) -> None:
-    """Raises DataError where nothing is left or more than `data.max_rejected` of the files attempted were rejected."""
+    """Checks the share of rejected files.
+
+    Args:
+        attempted: Number of files that were decoded or rejected.
+        listed_in: The file with the list, for the message.
+
+    Raises:
+        DataError: No image is left, or more than `data.max_rejected` of the files were rejected.
+    """
     if len(rejected) <= config.max_rejected * attempted and len(rejected) < attempted:
         return
     reasons = Counter(reason.partition(":")[0] for _, reason in rejected).most_common(4)
@@ -28,5 +36,5 @@ def refuse_rejected(config: DataConfig, rejected: list[tuple[str, str]], *, atte
         raise DataError(f"data.path: {source} has no usable image ({why}); listed in {listed_in}")
     raise DataError(
         f"data.max_rejected: {len(rejected):,} of {attempted:,} files of {source} cannot be used ({why}), more than "
-        f"{config.max_rejected:.1%}; listed in {listed_in}: mend or remove them, or raise data.max_rejected"
+        f"{config.max_rejected:.1%}; listed in {listed_in}: repair or remove them, or raise data.max_rejected"
     )

@@ -1,4 +1,4 @@
-"""What a decoding process does: lines of JSON with items in, pictures into a file, a line of JSON out."""
+"""The decoding process: it reads items as lines of JSON, writes pictures to a file, and answers with lines of JSON."""
 
 import hashlib
 import json
@@ -12,20 +12,20 @@ from framework.data.packing.decoding import RejectedError, decode
 from framework.data.packing.reading import Reader
 from framework.data.sources.mnist import framed
 
-Result = tuple[int, str, str | None]  # slot, sha256 of the content, why it was rejected
+Result = tuple[int, str, str | None]  # slot, sha256 of the content, reason of a rejection
 
 
 class Work:
-    """Turns items into pictures, each written at its slot of the output file.
+    """Decodes items, and writes each picture to its slot of the output file.
 
     Args:
-        kind: folder, tar, zip or mnist (see `Reader`), or drawn_faces, whose items are the faces' indices.
-        path: The source's path, empty for drawn_faces.
-        output: The file of raw pictures, one slot after another; it is there already.
-        start: Where in it the first slot begins, in bytes.
-        resolution: Side of the pictures.
-        channels: 3 or 1.
-        seed: Of drawn faces.
+        kind: folder, tar, zip or mnist (see `Reader`), or drawn_faces, whose items are indices of faces.
+        path: The source's path; empty for drawn_faces.
+        output: The existing file of raw pictures, in consecutive slots.
+        start: Offset of the first slot in bytes.
+        resolution: Width and height of the pictures in pixels.
+        channels: 1 for grey pictures, 3 for colour.
+        seed: The seed of drawn faces.
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Work:
         self._output = os.open(output, os.O_WRONLY)
 
     def close(self) -> None:
-        """Closes what was opened."""
+        """Closes the output and the source."""
         os.close(self._output)
         if self._reader is not None:
             self._reader.close()
 
     def run(self, items: list[tuple[int, Any]]) -> list[Result]:
-        """Pictures of (slot, item) pairs; no item's fault stops the others."""
+        """Decodes (slot, item) pairs; an item that fails does not stop the others."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF and palettes
+            warnings.simplefilter("ignore")  # Pillow warns about unusual EXIF data and palettes
             return [self._one(slot, item) for slot, item in items]
 
     def _one(self, slot: int, item: Any) -> Result:
@@ -58,7 +58,7 @@ class Work:
         return slot, content, None
 
     def _read(self, item: Any) -> tuple[bytes, str]:
-        if self._reader is None:  # a compressed source may not be unpacked before its first item comes
+        if self._reader is None:  # opened late, since a compressed source is unpacked only before its first item
             self._reader = Reader(self._kind, self._path)
         data = self._reader.read(item)
         content = hashlib.sha256(data).hexdigest()
@@ -67,19 +67,19 @@ class Work:
         return decode(data, resolution=self._resolution, channels=self._channels), content
 
     def _drawn(self, index: int) -> tuple[bytes, str]:
-        from framework.data.synthetic_faces import DRAWING, draw_face  # only where faces are drawn
+        from framework.data.synthetic_faces import DRAWING, draw_face  # imported here for a fast start
 
         picture = draw_face(self._seed, index, resolution=self._resolution)
-        recipe = f"drawn_faces {DRAWING} {self._seed} {index}"  # the content: the same face at every resolution
+        recipe = f"drawn_faces {DRAWING} {self._seed} {index}"  # identifies a face independent of its resolution
         grey = picture.convert("L") if self._channels == 1 else picture
         return grey.tobytes(), hashlib.sha256(recipe.encode()).hexdigest()
 
 
 def main() -> None:
-    """Serves a pool: an object is `Work`'s settings, a list is items; each list is answered by its results."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; we end when its pipe does
+    """Serves a pool: a JSON object has the arguments of `Work`; a list has items, and is answered by their results."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C; this process ends with its pipe
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever else prints shall not garble the answers
+    os.dup2(2, 1)  # other output must not mix with the answers
     work: Work | None = None
     for line in sys.stdin:
         message = json.loads(line)

@@ -1,1 +1,1 @@
-"""Where images come from: folders, archives, MNIST and drawn faces, with their labels."""
+"""Sources of images and labels: folders, archives, MNIST and drawn faces."""

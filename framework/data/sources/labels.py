@@ -1,4 +1,4 @@
-"""Labels of images: from UTKFace's file names, of MNIST's digits, from CSV files. Values are float32, NaN: unknown."""
+"""Labels from UTKFace's file names, MNIST's digits, and CSV files. Values are float32, NaN for unknown ones."""
 
 import csv
 import math
@@ -20,7 +20,9 @@ _MAX_CLASSES = 50
 
 
 def utkface_labels(names: list[str]) -> Labels:
-    """Age in years, female (0 or 1), race and age group from `<age>_<gender>_<race>_<date>`; malformed: all unknown.
+    """Age in years, female (0 or 1), race and age group from names `<age>_<gender>_<race>_<date>`.
+
+    All labels of a malformed name are unknown.
 
     >>> labels = utkface_labels(["UTKFace/61_1_3_20170109150557335.jpg.chip.jpg", "61_1_20170109.jpg"])
     >>> labels.values["age"].tolist(), labels.classes["race"][int(labels.values["race"][0])]
@@ -28,9 +30,9 @@ def utkface_labels(names: list[str]) -> Labels:
     """
     rows = np.full((len(names), 4), np.nan, np.float32)
     for row, name in zip(rows, names, strict=True):
-        found = _UTKFACE_NAME.match(name.rpartition("/")[2])
-        if found:
-            age, female, race = map(int, found.groups())
+        match = _UTKFACE_NAME.match(name.rpartition("/")[2])
+        if match:
+            age, female, race = map(int, match.groups())
             row[:] = age, female, race, np.searchsorted(_AGE_GROUP_STARTS, age, side="right") - 1
     age, female, race, age_group = np.ascontiguousarray(rows.T)
     values = {"age": age, "female": female, "race": race, "age_group": age_group}
@@ -38,7 +40,7 @@ def utkface_labels(names: list[str]) -> Labels:
 
 
 def mnist_labels(names: list[str]) -> Labels:
-    """The digit, of the classes 0 to 9.
+    """The label `digit` with the classes 0 to 9.
 
     >>> mnist_labels(["train-00042-7"]).values["digit"].tolist()
     [7.0]
@@ -48,32 +50,36 @@ def mnist_labels(names: list[str]) -> Labels:
 
 
 def check_csv(path: Path) -> None:
-    """Raises DataError where a file of labels is no table, which is better known before hours of decoding."""
+    """Checks a file of labels, so that an error is found before hours of decoding.
+
+    Raises:
+        DataError: The file cannot be read as a table.
+    """
     _table(path)
 
 
 def csv_labels(path: Path, names: list[str]) -> tuple[Labels, int]:
-    """Labels of the images from a CSV whose first column is the file's name, with or without folders.
+    """Labels of images from a CSV file whose first column is the file's name, with or without folders.
 
-    A column of numbers is taken as it is (0..1 for yes-or-no labels), a column of words becomes a class label; an
+    A column of numbers is used unchanged (0 to 1 for binary labels), and a column of words becomes a class label. An
     empty cell is unknown.
 
     Returns:
-        The labels, and how many images have a row.
+        The labels, and the number of images that have a row.
 
     Raises:
-        DataError: The file cannot be read as such a table, or names none of the images.
+        DataError: The file cannot be read as such a table, or has no row for any of the images.
     """
     header, rows = _table(path)
     index = _matched(path, [row[0] for row in rows], names)
     known = np.flatnonzero(index >= 0)
     values, classes = {}, {}
     for column, label in enumerate(header[1:], start=1):
-        numbers, found = _column(path, label, [row[column].strip() for row in rows])
+        numbers, words = _column(path, label, [row[column].strip() for row in rows])
         values[label] = np.full(len(names), np.nan, np.float32)
         values[label][known] = numbers[index[known]]
-        if found:
-            classes[label] = found
+        if words:
+            classes[label] = words
     return Labels(values, classes), len(known)
 
 
@@ -86,19 +92,19 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise DataError(f"data.labels: {path} cannot be read as CSV ({fault})") from None
     if len(lines) < 2 or len(lines[0][1]) < 2:
-        raise DataError(f"data.labels: {path} wants a header (file, then a column a label) and a row an image")
+        raise DataError(f"data.labels: {path} needs a header (file, then one column per label) and one row per image")
     header = [cell.strip() for cell in lines[0][1]]
     twice = [label for label, count in Counter(header).items() if count > 1 or not label]
     if twice:
-        raise DataError(f"data.labels: {path} has the column {twice[0]!r} twice or unnamed")
+        raise DataError(f"data.labels: {path} has the column {twice[0]!r} twice or without a name")
     for number, row in lines[1:]:
         if len(row) != len(header):
-            raise DataError(f"data.labels: {path}, line {number}: {len(row)} cells where the header has {len(header)}")
+            raise DataError(f"data.labels: {path}, line {number}: {len(row)} cells, but the header has {len(header)}")
     return header, [row for _, row in lines[1:]]
 
 
 def _matched(path: Path, listed: list[str], names: list[str]) -> np.ndarray:
-    """For each image the CSV's row, or -1: by the whole name, else by its last step where that is unique."""
+    """The index of each image's row, or -1: by the full name, else by the name without folders if it is unique."""
     whole = {PurePosixPath(name.strip().replace("\\", "/")).as_posix(): row for row, name in enumerate(listed)}
     if len(whole) < len(listed):
         again, _ = Counter(name.strip() for name in listed).most_common(1)[0]
@@ -116,24 +122,26 @@ def _matched(path: Path, listed: list[str], names: list[str]) -> np.ndarray:
     if (index < 0).all():
         raise DataError(
             f"data.labels: {path} names none of the {len(names):,} images "
-            f"(it has {listed[0]!r}, they are like {names[0]!r})"
+            f"(it names {listed[0]!r}; the images are named like {names[0]!r})"
         )
     return index
 
 
 def _column(path: Path, label: str, cells: list[str]) -> tuple[np.ndarray, list[str] | None]:
-    """A column's numbers [rows]; and its classes where it holds words."""
+    """The numbers [rows] of a column, and its classes if it contains words."""
     words = [cell for cell in cells if cell and not _is_number(cell)]
     filled = sum(1 for cell in cells if cell)
     if not words:
         return np.array([float(cell) if cell else np.nan for cell in cells], np.float32), None
-    found = sorted(set(words))
+    classes = sorted(set(words))
     if len(words) < filled:
-        raise DataError(f"data.labels: {path}, column {label}: {words[0]!r} is no number, as other cells are")
-    if len(found) > _MAX_CLASSES:
-        raise DataError(f"data.labels: {path}, column {label}: {len(found)} different words; classes are at most 50")
-    codes = {word: float(code) for code, word in enumerate(found)}
-    return np.array([codes.get(cell, np.nan) for cell in cells], np.float32), found
+        raise DataError(f"data.labels: {path}, column {label}: {words[0]!r} is not a number, but other cells are")
+    if len(classes) > _MAX_CLASSES:
+        raise DataError(
+            f"data.labels: {path}, column {label}: {len(classes)} different words; at most {_MAX_CLASSES} are allowed"
+        )
+    codes = {word: float(code) for code, word in enumerate(classes)}
+    return np.array([codes.get(cell, np.nan) for cell in cells], np.float32), classes
 
 
 def _is_number(cell: str) -> bool:

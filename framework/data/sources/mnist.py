@@ -1,4 +1,4 @@
-"""MNIST's four IDX files, gzipped or not: digits of 28x28 grey, each file checked before anything is made of it.
+"""Reads and checks MNIST's four IDX files, gzipped or not: grey digits of 28x28 pixels.
 
 Imports neither numpy nor Pillow, so that a decoding worker starts fast.
 """
@@ -17,17 +17,17 @@ PIXELS = SIDE * SIDE
 TEST = "test"
 _STEMS = {"train": "train", TEST: "t10k"}
 _KINDS = ("images-idx3-ubyte", "labels-idx1-ubyte")
-_BYTES = 8  # IDX's word for unsigned bytes
+_BYTES = 8  # IDX's code for unsigned bytes
 
 
 @dataclass(frozen=True)
 class Digits:
-    """One split, in the files' own order.
+    """One split, in the order of the files.
 
     Attributes:
         split: train or test.
-        pixels: 28 * 28 bytes an image, row after row, 0 for the background.
-        labels: A byte an image, 0 to 9.
+        pixels: 28 * 28 bytes per image, row by row, 0 for the background.
+        labels: One byte per image, 0 to 9.
     """
 
     split: str
@@ -35,21 +35,21 @@ class Digits:
     labels: bytes
 
     def names(self) -> Iterator[str]:
-        """`train-00042-7`: split, place in its file, digit."""
+        """Names such as `train-00042-7`: split, index in the file, digit."""
         return (f"{self.split}-{place:05d}-{label}" for place, label in enumerate(self.labels))
 
 
 def read_digits(folder: Path) -> list[Digits]:
-    """Both splits, that for training first.
+    """Reads the training split and the test split.
 
     Raises:
-        DataError: A file is missing, damaged or cut short, or two do not belong together.
+        DataError: A file is missing, damaged or truncated, or images and labels do not match.
     """
     return [_read_split(folder, split) for split in _STEMS]
 
 
 def is_test_name(name: str) -> bool:
-    """Whether an image is of the test split.
+    """Whether an image belongs to the test split.
 
     >>> is_test_name("test-00000-7"), is_test_name("train-00000-7")
     (True, False)
@@ -58,7 +58,7 @@ def is_test_name(name: str) -> bool:
 
 
 def digit_of(name: str) -> int:
-    """The digit that a name ends with.
+    """The digit at the end of a name.
 
     >>> digit_of("train-00042-7")
     7
@@ -67,7 +67,7 @@ def digit_of(name: str) -> int:
 
 
 def framed(pixels: bytes, resolution: int) -> bytes:
-    """A digit in the middle of a black square, pixel for pixel.
+    """Pads a digit to a black square without resampling.
 
     Args:
         pixels: 28 * 28 bytes.
@@ -84,11 +84,11 @@ def _read_split(folder: Path, split: str) -> Digits:
     (count, *size), pixels = _read_idx(images, dimensions=3)
     (labelled,), digits = _read_idx(labels, dimensions=1)
     if size != [SIDE, SIDE]:
-        raise DataError(f"data.path: {images.name} holds images of {size[0]}x{size[1]}; MNIST's are {SIDE}x{SIDE}")
+        raise DataError(f"data.path: {images.name} contains images of {size[0]}x{size[1]}; MNIST's are {SIDE}x{SIDE}")
     if count != labelled:
-        raise DataError(f"data.path: {images.name} holds {count:,} images and {labels.name} {labelled:,} labels")
+        raise DataError(f"data.path: {images.name} contains {count:,} images, but {labels.name} {labelled:,} labels")
     if digits and max(digits) > 9:
-        raise DataError(f"data.path: {labels.name} holds the label {max(digits)}; MNIST's are 0 to 9")
+        raise DataError(f"data.path: {labels.name} contains the label {max(digits)}; MNIST's are 0 to 9")
     return Digits(split, pixels, digits)
 
 
@@ -96,21 +96,22 @@ def _find(folder: Path, stem: str) -> Path:
     for name in (stem, f"{stem}.gz"):
         if (folder / name).is_file():
             return folder / name
-    raise DataError(f"data.path: {folder} has no {stem} or {stem}.gz; mnist wants the four IDX files in one folder")
+    raise DataError(f"data.path: {folder} has no {stem} or {stem}.gz; mnist needs the four IDX files in one folder")
 
 
 def _read_idx(path: Path, *, dimensions: int) -> tuple[list[int], bytes]:
-    """Sizes and bytes of an IDX file of unsigned bytes."""
+    """The sizes and the data of an IDX file of unsigned bytes."""
     data = _unpacked(path)
     head = 4 + 4 * dimensions
     if data[:4] != bytes([0, 0, _BYTES, dimensions]):
-        wanted = f"an IDX file of unsigned bytes in {dimensions} dimension{'s' if dimensions > 1 else ''}"
-        raise DataError(f"data.path: {path.name} is not {wanted} (it begins {data[:4].hex(' ') or 'nowhere: empty'})")
+        expected = f"an IDX file of unsigned bytes in {dimensions} dimension{'s' if dimensions > 1 else ''}"
+        start = f"it starts with {data[:4].hex(' ')}" if data else "it is empty"
+        raise DataError(f"data.path: {path.name} is not {expected} ({start})")
     sizes = [int.from_bytes(data[place : place + 4], "big") for place in range(4, head, 4)]
-    wanted, found = head + math.prod(sizes), len(data)
-    if found != wanted:
-        how = "is cut short" if found < wanted else "is too long"
-        raise DataError(f"data.path: {path.name} {how}: {found:,} bytes, and its header says {wanted:,}")
+    expected, actual = head + math.prod(sizes), len(data)
+    if actual != expected:
+        problem = "is truncated" if actual < expected else "is too long"
+        raise DataError(f"data.path: {path.name} {problem}: {actual:,} bytes, but its header says {expected:,}")
     return sizes, data[head:]
 
 
@@ -119,4 +120,4 @@ def _unpacked(path: Path) -> bytes:
         data = path.read_bytes()
         return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
     except (OSError, EOFError, zlib.error) as fault:
-        raise DataError(f"data.path: {path.name} is damaged ({fault}); copy it anew") from None
+        raise DataError(f"data.path: {path.name} is damaged ({fault}); copy it again") from None

@@ -1,4 +1,4 @@
-"""What a source holds, without opening a single image: folder, tar or zip file, MNIST, or faces to be drawn."""
+"""Lists the items of a source without opening images: a folder, tar or zip file, MNIST, or faces to be drawn."""
 
 import bz2
 import gzip
@@ -19,7 +19,7 @@ from framework.data.sources.mnist import PIXELS, read_digits
 from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError
 
-DRAWN_FACES = 10_000  # where data.limit does not say
+DRAWN_FACES = 10_000  # number of drawn faces without data.limit
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 _NOT_IMAGES = {"Thumbs.db", "desktop.ini"}
@@ -27,13 +27,13 @@ _NOT_IMAGES = {"Thumbs.db", "desktop.ini"}
 
 @dataclass(frozen=True)
 class Listing:
-    """A source's items.
+    """The items of a source.
 
-    Args:
+    Attributes:
         kind: folder, tar, zip, mnist or drawn_faces.
-        path: What a `Reader` opens.
-        items: (name within the source, what a `Reader` takes), listed while they are iterated; a name that comes
-            twice means its last item.
+        path: The path for `Reader`.
+        items: Pairs of the name within the source and the item for `Reader`, listed lazily. If a name occurs twice, its
+            last item counts.
     """
 
     kind: str
@@ -45,7 +45,7 @@ def locate(config: DataConfig) -> Path | None:
     """The source's absolute path; None for drawn faces.
 
     Raises:
-        DataError: No path is given, or nothing is there.
+        DataError: `data.path` is missing or does not exist.
     """
     if config.source == "drawn_faces":
         return None
@@ -64,32 +64,31 @@ def locate(config: DataConfig) -> Path | None:
 
 
 def source_name(config: DataConfig) -> str:
-    """The source for people: its last step, no path."""
+    """The name of the source for people: the last part of its path."""
     path = locate(config)
     return "drawn_faces" if path is None else path.name
 
 
 def fingerprint(config: DataConfig) -> str:
-    """What is cheaply seen of a source: paths, sizes, times of change. Another one means: prepare anew."""
+    """sha256 of a source's paths, sizes and modification times; when it changes, the source is packed again."""
     path = locate(config)
     if path is None:
         return "drawn_faces"
-    seen = [f"{path}", _stat_line(path)]
+    lines = [f"{path}", _stat_line(path)]
     if path.is_dir():
-        seen += [f"{name} {_stat_line(path / name)}" for name in _folder_names(path)]
-    return hashlib.sha256("\n".join(seen).encode("utf-8", "surrogatepass")).hexdigest()
+        lines += [f"{name} {_stat_line(path / name)}" for name in _folder_names(path)]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
-    """A source's items, hidden files left out; the same source gives the same order.
+    """Lists the items of a source without hidden files, always in the same order.
 
     Args:
-        config: Where the source lies.
-        unpack_to: A folder for the tar file within a compressed one, or for MNIST's digits, so that workers can read
-            it side by side; None for counting only.
+        unpack_to: Folder for an unpacked tar file or MNIST's digits, which several workers can then read at once; None
+            if the items are only counted.
 
     Raises:
-        DataError: It is missing, empty, damaged or none of the known kinds; some of it only while iterating.
+        DataError: The source is missing, empty, damaged or of an unknown kind; partly raised during iteration.
     """
     path = locate(config)
     if path is None:
@@ -109,9 +108,9 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
 
 
 def _mnist_listing(path: Path, unpack_to: Path | None) -> Listing:
-    """The digits of both splits, one after the other in one file."""
+    """The digits of both splits, written to one file."""
     if not path.is_dir():
-        raise DataError(f"data.path: {path} is no folder; mnist wants that of the four IDX files")
+        raise DataError(f"data.path: {path} is not a folder; mnist needs the folder of the four IDX files")
     splits = read_digits(path)
     target = path if unpack_to is None else unpack_to / "source.idx"
     if unpack_to is not None:
@@ -121,11 +120,11 @@ def _mnist_listing(path: Path, unpack_to: Path | None) -> Listing:
 
 
 def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """The same items; none at all and all that archives raise become a DataError."""
+    """Yields the items without hidden ones; raises `DataError` if there are none or the archive is damaged."""
     empty = True
     try:
         for item in items:
-            if _wanted(item[0]):
+            if _is_visible(item[0]):
                 yield item
                 empty = False
     except tarfile.ReadError as fault:
@@ -133,13 +132,13 @@ def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str
         kind = "is damaged" if damaged else "is neither a folder nor a .tar, .tar.gz or .zip"
         raise DataError(f"data.path: {path} {kind} ({fault})") from None
     except _DAMAGED as fault:
-        raise DataError(f"data.path: {path} is damaged ({str(fault) or type(fault).__name__}); copy it anew") from None
+        raise DataError(f"data.path: {path} is damaged ({str(fault) or type(fault).__name__}); copy it again") from None
     if empty:
-        raise DataError(f"data.path: {path} holds no files; it should be a folder or archive of images")
+        raise DataError(f"data.path: {path} contains no files; it should be a folder or archive of images")
 
 
 def _named_as_archive(path: Path) -> bool:
-    """Whether a name says that it is an archive."""
+    """Whether the file's suffix is that of an archive."""
     return any(step in {".tar", ".tgz", ".gz", ".bz2", ".xz", ".zip"} for step in path.suffixes)
 
 
@@ -149,8 +148,8 @@ def _folder_names(path: Path) -> Iterator[str]:
 
     start = len(str(path).rstrip(os.sep)) + 1
     for folder, folders, files in os.walk(path, onerror=refuse):
-        folders[:] = [name for name in folders if _wanted(name)]
-        yield from (f"{folder}{os.sep}{file}"[start:] for file in files if _wanted(file))
+        folders[:] = [name for name in folders if _is_visible(name)]
+        yield from (f"{folder}{os.sep}{file}"[start:] for file in files if _is_visible(file))
 
 
 def _zip_items(path: Path) -> Iterator[tuple[str, str]]:
@@ -172,12 +171,12 @@ def _tar_items(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
                 continue
             yield member.name, places[member.name]
         file.seek(archive.offset)
-        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile takes a damaged header for the end
+        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile treats a damaged header as the end of the archive
             raise tarfile.ReadError(f"unexpected end of data at byte {archive.offset:,}")
 
 
 def _unpacked_items(path: Path, target: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Of the tar file within a compressed one, which allows no reading here and there."""
+    """Unpacks a compressed tar file, which does not allow random access, and lists its items."""
     with _opener(path)(path, "rb") as source, target.open("wb") as unpacked:
         shutil.copyfileobj(source, unpacked, 1 << 20)
     yield from _tar_items(target)
@@ -189,7 +188,7 @@ def _opener(path: Path) -> Any:
     return next((opened for magic, opened in _COMPRESSED.items() if start.startswith(magic)), None)
 
 
-def _wanted(name: str) -> bool:
+def _is_visible(name: str) -> bool:
     steps = name.replace("\\", "/").split("/")
     hidden = any(step.startswith(".") and step not in {".", ".."} for step in steps)
     return not hidden and "__MACOSX" not in steps and steps[-1] not in _NOT_IMAGES
@@ -197,8 +196,8 @@ def _wanted(name: str) -> bool:
 
 def _stat_line(path: Path) -> str:
     try:
-        found = path.stat()
-    except OSError:  # a link to nowhere: rejected when it is read
+        status = path.stat()
+    except OSError:  # a broken link, which is rejected when it is read
         return "missing"
-    # a folder's own time changes with files that we do not read, such as hidden ones
-    return "folder" if path.is_dir() else f"{found.st_size} {found.st_mtime_ns}"
+    # A folder's own time also changes with files that are not read, such as hidden ones.
+    return "folder" if path.is_dir() else f"{status.st_size} {status.st_mtime_ns}"

@@ -1,6 +1,6 @@
-"""Faces drawn from seeded random attributes: data for who has none, with labels that are exact.
+"""Faces drawn from seeded random attributes: a data set with exact labels for users who have none.
 
-Pillow alone draws them. A face depends on its seed and index, never on how many there are or in what order.
+They are drawn with Pillow. A face depends only on its seed and index.
 """
 
 from PIL import Image
@@ -14,7 +14,7 @@ from framework.data.synthetic_faces.spectacles import draw_glasses
 
 __all__ = ["DRAWING", "Face", "draw", "draw_face", "sample_face"]
 
-DRAWING = 2  # of the look; raise it when the same attributes are drawn another way, or others are chosen
+DRAWING = 2  # version of the drawing; raise it when attributes are drawn or chosen differently
 
 _BACK_TO_FRONT = (
     draw_background,
@@ -33,7 +33,7 @@ _BACK_TO_FRONT = (
 
 
 def draw(face: Face, *, resolution: int) -> Image.Image:
-    """A face as an RGB picture [resolution, resolution]."""
+    """Draws a face as an RGB picture [resolution, resolution]."""
     canvas = Canvas(face, resolution=resolution)
     for layer in _BACK_TO_FRONT:
         layer(canvas, face)
@@ -41,5 +41,5 @@ def draw(face: Face, *, resolution: int) -> Image.Image:
 
 
 def draw_face(seed: int, index: int, *, resolution: int) -> Image.Image:
-    """Face `index` of a seed as an RGB picture [resolution, resolution]."""
+    """Draws face `index` of a seed as an RGB picture [resolution, resolution]."""
     return draw(sample_face(seed, index), resolution=resolution)

@@ -1,4 +1,4 @@
-"""What a drawn face looks like: everything that is decided by chance, before a line is drawn."""
+"""The random attributes of a drawn face."""
 
 import hashlib
 import random
@@ -41,14 +41,14 @@ _IRISES: list[Colour] = [(66, 42, 26), (86, 58, 34), (64, 110, 160), (82, 124, 7
 
 @dataclass(frozen=True)
 class Face:
-    """One face's looks. Shares are of a head's half width or height, angles in radians.
+    """The attributes of one face. Lengths are in half widths or half heights of the head, angles in radians.
 
-    Args:
+    Attributes:
         yaw: Turn of the head, positive to the viewer's right.
-        light_from: From -1 (comes from the viewer's left) to 1.
-        roll: Tilt of the head in its own plane.
-        shift: Where the head's centre is, against the usual, in shares of the picture.
-        slimness: Width of the head against the usual one.
+        light_from: Direction of the light, from -1 (the viewer's left) to 1 (right).
+        roll: Tilt of the head in the image plane.
+        shift: Offset of the head's centre, as shares of the picture.
+        slimness: Width of the head relative to the usual width.
     """
 
     glasses: bool
@@ -83,17 +83,17 @@ class Face:
 
     @property
     def pose(self) -> str:
-        """Where the face looks."""
+        """The direction in which the face looks: left, front or right."""
         return POSES[_third(self.yaw)]
 
     @property
     def light(self) -> str:
-        """Where the light comes from."""
+        """The direction of the light: left, front or right."""
         return LIGHTS[_third(self.light_from)]
 
 
 class _Chance:
-    """Seeded decisions. Python's `random()` gives the same numbers on every machine and version."""
+    """Seeded random decisions. Python's `random()` returns the same numbers on every machine and version."""
 
     def __init__(self, seed: int, index: int) -> None:
         digest = hashlib.sha256(f"{seed} {index}".encode()).digest()
@@ -118,7 +118,7 @@ class _Chance:
 
 
 def sample_face(seed: int, index: int) -> Face:
-    """The looks of face `index`: they depend on the seed and the index alone."""
+    """The attributes of face `index`, which depend only on the seed and the index."""
     chance = _Chance(seed, index)
     age_group = chance.weighted(AGE_GROUPS, [0.2, 0.55, 0.25])
     skin = chance.weighted(SKINS, [0.4, 0.33, 0.27])
@@ -165,7 +165,7 @@ def _hair_colour_weights(age_group: str, skin: str) -> list[float]:
 
 
 def _third(value: float) -> int:
-    """0, 1 or 2: to the left of the middle, in it, to the right."""
+    """0, 1 or 2 for a value left of the middle, in it, or right of it."""
     return 0 if value < -0.15 else 2 if value > 0.15 else 1
 
 
@@ -175,7 +175,7 @@ def _between_stops(stops: Sequence[Colour], place: float) -> Colour:
 
 
 def mixed(colour: Colour, other: Colour, share: float) -> Colour:
-    """A colour with so large a share of another.
+    """A colour mixed with a share of another.
 
     >>> mixed((0, 100, 200), (100, 100, 100), 0.5)
     (50, 100, 150)

@@ -1,4 +1,4 @@
-"""Drawing in a head's own coordinates, large first and then averaged down: smooth edges at any size."""
+"""Drawing in coordinates of the head, at a larger size that is averaged down for smooth edges."""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from framework.data.synthetic_faces.attributes import Colour, Face
 
 Point = tuple[float, float]
 HEAD_CENTRE = (0.5, 0.515)
-HEAD_RADII = (0.325, 0.415)  # half width and half height, in shares of the picture
-_FINENESS = {32: 4, 64: 3}  # drawn so many times larger
+HEAD_RADII = (0.325, 0.415)  # half width and half height, as shares of the picture
+_FINENESS = {32: 4, 64: 3}  # resolution -> factor by which the picture is drawn larger
 _FINENESS_ELSE = 2
-_STRENGTHS = 32  # steps of a glow's strength, so that few masks are made
+_STRENGTHS = 32  # steps of a glow's strength, so that few masks are computed
 
 
 class Canvas:
-    """A picture under way. Points are (u, v): the head's outline lies at -1 and 1, v grows downwards.
+    """A picture that is being drawn. Points are (u, v); the head's outline lies at -1 and 1, and v grows downwards.
 
-    `turned` points lie on the front of the head and wander with its yaw; others keep their place.
+    `turned` points lie on the front of the head and move with its yaw; other points do not.
 
     Args:
-        face: Gives roll, shift, size and yaw.
-        resolution: Side of the finished picture in pixels.
+        face: Determines roll, shift, size and yaw.
+        resolution: Width and height of the finished picture in pixels.
     """
 
     def __init__(self, face: Face, *, resolution: int) -> None:
@@ -38,13 +38,13 @@ class Canvas:
         self._yaw = math.cos(face.yaw) - 1.0, math.sin(face.yaw)
 
     def finished(self) -> Image.Image:
-        """The picture in its own size."""
+        """The picture at its final size."""
         return self.image.reduce(self._fine)
 
     def pixels(self, points: Sequence[Point], *, turned: bool = False) -> list[Point]:
-        """Where (u, v) points lie in the large picture."""
+        """The pixel positions of (u, v) points in the large picture."""
         (width, height), (cos, sin), (left, top) = self._radii, self._roll, self._centre
-        if turned:  # the head is a cylinder here: u becomes sin(asin(u) + yaw)
+        if turned:  # the head is modelled as a cylinder: u becomes sin(asin(u) + yaw)
             along, across = self._yaw
             points = [(u + u * along + math.sqrt(max(0.0, 1.0 - u * u)) * across, v) for u, v in points]
         return [
@@ -52,15 +52,15 @@ class Canvas:
         ]
 
     def polygon(self, points: Sequence[Point], fill: Colour, *, turned: bool = False) -> None:
-        """A filled polygon."""
+        """Draws a filled polygon."""
         self._draw.polygon(self.pixels(points, turned=turned), fill=fill)
 
     def ellipse(self, centre: Point, radii: Point, fill: Colour, *, turned: bool = False) -> None:
-        """A filled ellipse; half axes in shares of the head's half width and half height."""
+        """Draws a filled ellipse; the half axes are in half widths and half heights of the head."""
         self.polygon(ring(centre, radii), fill, turned=turned)
 
     def line(self, points: Sequence[Point], width: float, fill: Colour, *, turned: bool = False) -> None:
-        """A line with round ends; its width in shares of the head's half width."""
+        """Draws a line with round ends; the width is in half widths of the head."""
         track = self.pixels(points, turned=turned)
         half = max(0.5, width * self._radii[0] / 2)
         left, right = [], []
@@ -74,15 +74,15 @@ class Canvas:
             self._draw.ellipse((x - half, y - half, x + half, y + half), fill=fill)
 
     def glow(self, centre: Point, radii: Point, colour: Colour, strength: float, *, turned: bool = False) -> None:
-        """A soft spot, `strength` (0 to 1) in its middle."""
+        """Draws a soft spot with `strength` (0 to 1) in its middle."""
         ((x, y),) = self.pixels([centre], turned=turned)
-        step = max(2, self.side // 32)  # few sizes, so that few masks are made
+        step = max(2, self.side // 32)  # few sizes, so that few masks are computed
         width, height = (max(step, round(2 * a * b / step) * step) for a, b in zip(radii, self._radii, strict=True))
         mask = _spot(width, height, round(strength * _STRENGTHS))
         self.image.paste(colour, (round(x - width / 2), round(y - height / 2)), mask)
 
     def shade(self, points: Sequence[Point], colour: Colour, strength: float, *, angle: float) -> None:
-        """Lays a colour on a polygon, from nothing on one side to `strength` on the side at `angle` (radians)."""
+        """Shades a polygon with a colour, from 0 on one side to `strength` on the side at `angle` (radians)."""
         mask = Image.new("L", self.image.size)
         ImageDraw.Draw(mask).polygon(self.pixels(points), fill=255)
         ramp = _ramp(self.side, round(math.degrees(angle)), round(strength * _STRENGTHS))
@@ -99,33 +99,33 @@ def _circle(power: float, points: int) -> list[Point]:
 
 
 def ring(centre: Point, radii: Point, *, power: float = 1.0, points: int = 32) -> list[Point]:
-    """Points of an ellipse; of a rounded rectangle where `power` is under 1."""
+    """Points of an ellipse, or of a rounded rectangle if `power` is below 1."""
     (u, v), (wide, high) = centre, radii
     return [(u + wide * x, v + high * y) for x, y in _circle(power, points)]
 
 
 def arc(centre: Point, radii: Point, start: float, stop: float, *, points: int = 20) -> list[Point]:
-    """Points of an ellipse from angle to angle; 0 is to the right, pi / 2 below."""
+    """Points of an ellipse between two angles; 0 is right, pi / 2 is below."""
     angles = [start + (stop - start) * k / (points - 1) for k in range(points)]
     return [(centre[0] + radii[0] * math.cos(a), centre[1] + radii[1] * math.sin(a)) for a in angles]
 
 
 def curve(start: Point, middle: Point, end: Point, *, points: int = 10) -> list[Point]:
-    """A parabola from start to end, pulled to `middle` (quadratic Bézier)."""
+    """Points of a quadratic Bézier curve from start to end with the control point `middle`."""
     (u0, v0), (u1, v1), (u2, v2) = start, middle, end
     weights = [((1 - t) ** 2, 2 * t * (1 - t), t * t) for t in (k / (points - 1) for k in range(points))]
     return [(a * u0 + b * u1 + c * u2, a * v0 + b * v1 + c * v2) for a, b, c in weights]
 
 
 def leaf(left: Point, right: Point, *, above: float, below: float) -> list[Point]:
-    """What lies between two parabolas from `left` to `right`, pulled to the heights `above` and `below`."""
+    """The outline between two curves from `left` to `right`, with control points at heights `above` and `below`."""
     middle = (left[0] + right[0]) / 2
     return [*curve(left, (middle, above), right), *curve(right, (middle, below), left)]
 
 
 @cache
 def _disc() -> Image.Image:
-    """Bright in the middle, dark from the rim on."""
+    """A disc that is bright in the middle and dark from the rim outwards."""
     return Image.radial_gradient("L").point([max(0, 255 - 2 * value) for value in range(256)])
 
 
@@ -137,7 +137,7 @@ def _spot(width: int, height: int, strength: int) -> Image.Image:
 
 @cache
 def _ramp(side: int, angle_degrees: int, strength: int) -> Image.Image:
-    """Dark on one side, bright on the other; the ramp fills the middle half."""
+    """A gradient from dark on one side to bright on the other, within the middle half."""
     across = Image.linear_gradient("L").rotate(-angle_degrees - 90, resample=Image.Resampling.BILINEAR, fillcolor=128)
     levels = [round(max(0.0, min(1.0, (value - 60) / 140)) * 255 * strength / _STRENGTHS) for value in range(256)]
     return across.resize((side, side), Image.Resampling.BILINEAR).point(levels)

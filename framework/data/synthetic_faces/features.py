@@ -1,4 +1,4 @@
-"""Eyes, brows, nose, mouth, wrinkles and beard."""
+"""Draws eyes, brows, nose, mouth, wrinkles and beard."""
 
 from framework.data.synthetic_faces.attributes import Colour, Face, mixed
 from framework.data.synthetic_faces.canvas import Canvas, curve, leaf, ring
@@ -12,12 +12,12 @@ _EYE_U = 0.4
 
 
 def eye_height(face: Face) -> float:
-    """How far down the eyes lie: a child's lower."""
+    """The vertical position of the eyes, which is lower for a child."""
     return 0.13 if face.age_group == "child" else -0.04
 
 
 def draw_eyes(canvas: Canvas, face: Face) -> None:
-    """Eyes and brows; a smile narrows the eyes a little."""
+    """Draws eyes and brows; a smile narrows the eyes a little."""
     wide, high = 0.19 * face.eye_size, (0.098 if face.smiling else 0.112) * face.eye_size
     v = eye_height(face)
     for side in (-1, 1):
@@ -42,7 +42,7 @@ def _draw_brow(canvas: Canvas, face: Face, side: int) -> None:
 
 
 def draw_nose(canvas: Canvas, face: Face) -> None:
-    """Shadow along its side, a lit tip, its lower edge."""
+    """Draws the nose: a shadow along its side, a lit tip, and its lower edge."""
     top, tip = eye_height(face) + 0.06, eye_height(face) + 0.36 * face.nose_length
     dark = mixed(face.skin_tone, _FOLD, 0.55)
     away = -1 if face.light_from > 0 else 1
@@ -53,7 +53,7 @@ def draw_nose(canvas: Canvas, face: Face) -> None:
 
 
 def draw_mouth(canvas: Canvas, face: Face) -> None:
-    """An open smile with teeth, or closed lips."""
+    """Draws an open smile with teeth, or closed lips."""
     v = 0.56 if face.age_group == "child" else 0.5
     lips = mixed(face.skin_tone, _LIPS, 0.7)
     if not face.smiling:
@@ -74,7 +74,7 @@ def draw_mouth(canvas: Canvas, face: Face) -> None:
 
 
 def draw_skin(canvas: Canvas, face: Face) -> None:
-    """What age does to it: a child's freckles; wrinkles on an old forehead, beside the nose and the eyes."""
+    """Draws freckles for a child, and wrinkles on the forehead, at the nose and the eyes for an old person."""
     if face.age_group == "child":
         for u, v in ((0.36, 0.36), (0.5, 0.33), (0.46, 0.44), (0.63, 0.4)):
             for side in (-1, 1):
@@ -91,7 +91,7 @@ def draw_skin(canvas: Canvas, face: Face) -> None:
 
 
 def draw_beard(canvas: Canvas, face: Face) -> None:
-    """A full beard with its moustache, under the mouth."""
+    """Draws a full beard with a moustache, which the mouth is later drawn over."""
     if not face.beard:
         return
     tone = mixed(face.hair_tone, _BLACK, 0.12)

@@ -1,4 +1,4 @@
-"""Hair before and behind the head, and hats."""
+"""Draws hair in front of and behind the head, and hats."""
 
 import math
 
@@ -10,7 +10,7 @@ _WHITE: Colour = (255, 255, 255)
 
 
 def draw_hair_behind(canvas: Canvas, face: Face) -> None:
-    """What falls behind the head: long hair to the shoulders, or a cloud of curls."""
+    """Draws the hair behind the head: long hair to the shoulders, or curls."""
     dark = mixed(face.hair_tone, _BLACK, 0.28)
     if face.hair == "long":
         sides = [(-1.1, -0.2), (-1.26, 0.5), (-1.22, 1.25), (1.22, 1.25), (1.26, 0.5), (1.1, -0.2)]
@@ -21,7 +21,7 @@ def draw_hair_behind(canvas: Canvas, face: Face) -> None:
 
 
 def draw_hair_before(canvas: Canvas, face: Face) -> None:
-    """What lies on the forehead and temples."""
+    """Draws the hair on the forehead and temples."""
     tone, parting = face.hair_tone, face.parting
     if face.hair == "short":
         fringe = curve((1.03, 0.0), (0.86, -0.5), (parting * 0.6, -0.6))
@@ -45,7 +45,7 @@ def draw_hair_before(canvas: Canvas, face: Face) -> None:
 
 
 def draw_hat(canvas: Canvas, face: Face) -> None:
-    """A knitted cap with rim and bobble, or a cap with a peak."""
+    """Draws a beanie with a rim and a bobble, or a cap with a peak."""
     if not face.hat:
         return
     tone, dark, lit = face.hat_tone, mixed(face.hat_tone, _BLACK, 0.35), mixed(face.hat_tone, _WHITE, 0.45)

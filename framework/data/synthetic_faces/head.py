@@ -1,4 +1,4 @@
-"""Background, clothes, neck, ears and the head with its light."""
+"""Draws background, clothes, neck, ears, and the shaded head."""
 
 import math
 
@@ -11,18 +11,18 @@ _RED: Colour = (214, 84, 76)
 
 
 def outline(face: Face) -> list[Point]:
-    """The head: an egg, rounder for a child, with some jaw for the others."""
+    """The outline of the head: an egg, rounder for a child, with a jaw for adults."""
     jaw = 0.04 if face.age_group == "child" else 0.2
     return [(u * (1 - jaw * max(0.0, v) ** 1.6), v) for u, v in ring((0.0, 0.0), (1.0, 1.0), points=48)]
 
 
 def draw_background(canvas: Canvas, face: Face) -> None:
-    """A wall, brighter where the light comes from."""
+    """Draws a wall that is brighter on the side of the light."""
     canvas.glow((face.light_from * 0.7, -0.4), (2.4, 2.0), mixed(face.background_tone, _WHITE, 0.6), 0.8)
 
 
 def draw_body(canvas: Canvas, face: Face) -> None:
-    """Shoulders in their clothes, and the neck in the head's shadow."""
+    """Draws clothed shoulders, and the neck in the shadow of the head."""
     dark = mixed(face.skin_tone, (90, 40, 20), 0.32)
     narrow = 0.78 if face.age_group == "child" else 1.0
     left = [(-1.75 * narrow, 2.0), (-1.45 * narrow, 1.12), (-0.5, 0.93)]
@@ -33,11 +33,11 @@ def draw_body(canvas: Canvas, face: Face) -> None:
 
 
 def draw_head(canvas: Canvas, face: Face) -> None:
-    """Ears and face, shaded on the side away from the light."""
+    """Draws ears and face, shaded on the side away from the light."""
     shadow = mixed(face.skin_tone, (70, 26, 20), 0.55)
     turn = math.sin(face.yaw)
     for side in (-1, 1):
-        # an ear hides behind the cheek that is turned away, and the other comes forward
+        # When the head turns, one ear moves behind the cheek and the other comes forward.
         ear = (side * (1.0 - 0.1 * max(0.0, side * turn)) - 0.12 * turn, 0.05)
         canvas.ellipse(ear, (0.13, 0.2), mixed(face.skin_tone, shadow, 0.15))
         canvas.ellipse(ear, (0.07, 0.12), mixed(face.skin_tone, shadow, 0.45))

@@ -1,4 +1,4 @@
-"""Exact labels of drawn faces, by their names."""
+"""Exact labels of drawn faces, derived from their names."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def face_name(index: int) -> str:
 
 
 def drawn_labels(seed: int, names: list[str]) -> Labels:
-    """glasses, smiling, beard and hat as 0 or 1; age group, skin, hair, its colour, pose, light and background."""
+    """The labels of faces: glasses, smiling, beard and hat as 0 or 1, and the class labels of `_CLASSES`."""
     faces = [sample_face(seed, int(name.rpartition("-")[2])) for name in names]
     values: dict[str, list[float]] = {
         "glasses": [face.glasses for face in faces],
@@ -45,9 +45,9 @@ def drawn_labels(seed: int, names: list[str]) -> Labels:
     }
     for label, classes in _CLASSES.items():
         values[label] = [classes.index(getattr(face, label)) for face in faces]
-    # a bald head shows no colour of hair, but in its beard
+    # The hair colour of a bald head is visible only in a beard.
     values["hair_colour"] = [
         code if face.hair != "bald" or face.beard else float("nan")
         for code, face in zip(values["hair_colour"], faces, strict=True)
     ]
-    return Labels({name: np.array(found, np.float32) for name, found in values.items()}, dict(_CLASSES))
+    return Labels({name: np.array(column, np.float32) for name, column in values.items()}, dict(_CLASSES))

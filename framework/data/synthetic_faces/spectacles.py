@@ -1,16 +1,16 @@
-"""Glasses, with bold frames: they must be seen at 32 pixels."""
+"""Draws glasses with bold frames, so that they are visible at 32 pixels."""
 
 from framework.data.synthetic_faces.attributes import Colour, Face
 from framework.data.synthetic_faces.canvas import Canvas, ring
 from framework.data.synthetic_faces.features import eye_height
 
 _SKY: Colour = (232, 243, 252)
-_FRAME = 0.115  # width, in the head's half widths
+_FRAME = 0.115  # width of the frame, in half widths of the head
 _LENS_U = 0.41
 
 
 def draw_glasses(canvas: Canvas, face: Face) -> None:
-    """Two framed lenses, the bridge between them, and temples to the ears."""
+    """Draws two framed lenses, the bridge between them, and the temples to the ears."""
     if not face.glasses:
         return
     v = eye_height(face) + 0.015

@@ -1,1 +1,1 @@
-"""From images to features: the extractors, their weights, and the resize before them."""
+"""Feature extractors, their weights, and the resizing of images before them."""

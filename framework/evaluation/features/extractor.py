@@ -1,4 +1,4 @@
-"""From images to the features that a score compares: the same for whoever computes them."""
+"""Extracts the features that scores compare. The features of an image do not depend on the process or the batch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from framework.models.arithmetic.blocks import BLOCK_IMAGES
 from framework.models.arithmetic.exact import exact
 from framework.models.assessor.assessor import Assessor
 
-# On a CPU a block goes through in slices that its caches hold; just as fixed.
+# On a CPU a block is processed in slices that fit into its caches. Their size is fixed, so results do not vary.
 _CPU_SLICE_IMAGES = 8
 
 Compute = Callable[[Images], Tensor]
-# As protocols say what happens to the size of an image first.
+# The descriptions of resizing in protocols; scores compare by them, so they never change.
 _RESIZES = {
     "tensorflow2015": f"{SIDE}x{SIDE}, bilinear as TensorFlow did it in 2015, no antialias",
     "clean": f"{SIDE}x{SIDE}, Pillow bicubic with antialias, float32, clipped to [0, 255]",
@@ -32,16 +32,16 @@ _RESIZES = {
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """Which features: small, picklable, the key under which they are built and kept.
+    """Specifies features. It is small and picklable, and the key under which extractors and features are cached.
 
     Attributes:
-        kind: What computes them.
+        kind: The kind of network that computes them.
         path: The file of weights, or the assessor's folder.
         digest: sha256 of the file, or the assessor's digest.
-        tap: How many features, which for Inception says where they are taken.
-        resize_name: What happens to the size of an image first; nothing where the assessor looks at it.
-        precision: Of the network.
-        logits: Whether the logits of Inception's classes come with the features.
+        tap: Number of features; for Inception this also determines the layer that they are taken from.
+        resize_name: How images are resized first; "none" for an assessor.
+        precision: Precision of the network.
+        logits: Whether the logits of Inception's classes are computed too.
     """
 
     kind: Literal["inception", "assessor"]
@@ -54,24 +54,24 @@ class FeatureSpec:
 
     @property
     def name(self) -> str:
-        """As protocols call it."""
+        """The name of the extractor in protocols."""
         return "inception-2015-12-05" if self.kind == "inception" else "assessor"
 
     @property
     def resize(self) -> str:
-        """What happens to the size of an image first, as protocols say it."""
+        """The description of resizing in protocols."""
         return _RESIZES["none" if self.kind == "assessor" else self.resize_name]
 
 
 class Extractor:
-    """Images uint8 -> features [n,d] float32. What it says of one does not depend on the others.
+    """Computes features [n,d] float32 of uint8 images. The features of an image do not depend on the other images.
 
-    Images are one array [n,h,w,c], or a list of [h,w,c] that may differ in size where the features resize them.
+    Images are one array [n,h,w,c], or a list of [h,w,c], which may differ in size if the features include a resize.
 
     Args:
-        spec: What it was built from.
-        compute: A block of exactly 32 images -> features, then logits where the specification has them, [32,d], on the
-            device that computes them.
+        spec: The specification that it was built from.
+        compute: Maps a block of exactly 32 images to features [32,d], followed by logits if the specification has them,
+            on the device that computes them.
     """
 
     def __init__(self, spec: FeatureSpec, compute: Compute) -> None:
@@ -80,14 +80,14 @@ class Extractor:
 
     @property
     def feature_size(self) -> int:
-        """How many features each image gets."""
+        """Number of features per image."""
         return self.spec.tap
 
     def __call__(self, images: Images) -> np.ndarray:
         """Features [n,d].
 
         Raises:
-            EvaluationError: Images that these features are not made for, or features that are not finite.
+            EvaluationError: The images do not fit these features, or a feature is not finite.
         """
         return np.ascontiguousarray(self._columns(images)[:, : self.spec.tap])
 
@@ -95,7 +95,7 @@ class Extractor:
         """Features [n,d] and the logits of the classes [n,1008], without bias, in one pass.
 
         Raises:
-            EvaluationError: As for features alone.
+            EvaluationError: The images do not fit these features, or a number is not finite.
         """
         assert self.spec.logits, "built without logits"
         features, logits = np.split(self._columns(images), [self.spec.tap], axis=1)
@@ -103,23 +103,24 @@ class Extractor:
 
     @torch.inference_mode()
     def columns(self, images: Images) -> Tensor:
-        """Features, then logits where it has them, [n,d] on the device that computes them, in blocks of 32.
+        """Features, followed by logits if the specification has them, [n,d] on the device that computes them.
 
-        The last block is filled up with black. None is waited for, so nobody has looked at the numbers: `checked` does.
+        Images are processed in blocks of 32; the last one is padded with black images. The computation on a GPU may
+        still be running, so the numbers are not checked here; `checked` does that.
 
         Raises:
-            EvaluationError: Images that these features are not made for.
+            EvaluationError: The images do not fit these features.
         """
         _check(images)
         blocks = (images[start : start + BLOCK_IMAGES] for start in range(0, len(images), BLOCK_IMAGES))
-        found = [self._compute(_filled(block))[: len(block)] for block in blocks]
-        return torch.cat(found) if found else torch.empty(0, self.spec.tap + CLASSES * self.spec.logits)
+        columns = [self._compute(_filled(block))[: len(block)] for block in blocks]
+        return torch.cat(columns) if columns else torch.empty(0, self.spec.tap + CLASSES * self.spec.logits)
 
     def checked(self, numbers: np.ndarray) -> np.ndarray:
-        """The same, of features or of what is made of them.
+        """Returns the numbers, which are features or computed from features.
 
         Raises:
-            EvaluationError: They are not finite.
+            EvaluationError: A number is not finite.
         """
         if not np.isfinite(numbers).all():
             raise EvaluationError(f"{self.spec.path}: gives features that are not finite at tap {self.spec.tap}")
@@ -132,25 +133,25 @@ class Extractor:
 
 @lru_cache(maxsize=2)
 def build_extractor(spec: FeatureSpec, device: str = "cpu") -> Extractor:
-    """What computes the features; built once a process.
+    """The extractor of these features; cached per process.
 
     Raises:
-        EvaluationError: The weights are not here, or are others than the specification's.
+        EvaluationError: The weights are missing, or differ from those of the specification.
     """
     if spec.kind == "inception":
         weights, _ = read_weights(spec.path, digest=spec.digest)
         return Extractor(spec, _inception_compute(spec, weights, device=device))
     assessor = load_assessor(spec.path, device=device)
     if assessor.digest != spec.digest:
-        raise EvaluationError(f"{spec.path}: holds another assessor ({assessor.digest}) than wanted ({spec.digest})")
+        raise EvaluationError(f"{spec.path}: holds assessor {assessor.digest}; expected {spec.digest}")
     return Extractor(spec, _assessor_compute(assessor))
 
 
 def load_assessor(folder: str | Path, device: str = "cpu") -> Assessor:
-    """The assessor that lies in a folder.
+    """The assessor in a folder.
 
     Raises:
-        EvaluationError: There is none that can be read.
+        EvaluationError: The folder holds no readable assessor.
     """
     try:
         return Assessor.load(Path(folder), device=device)
@@ -173,13 +174,13 @@ def _inception_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, devi
 
 
 def _assessor_compute(assessor: Assessor) -> Compute:
-    wanted = (assessor.resolution, assessor.resolution, assessor.channels)
+    expected = (assessor.resolution, assessor.resolution, assessor.channels)
 
     def compute(block: Images) -> Tensor:
         for image in block:
-            if image.shape != wanted:
-                names = ("x".join(map(str, shape)) for shape in (wanted, image.shape))
-                raise EvaluationError("the assessor takes images of {}, not of {}".format(*names))
+            if image.shape != expected:
+                names = ("x".join(map(str, shape)) for shape in (expected, image.shape))
+                raise EvaluationError("the assessor needs images of {}, not of {}".format(*names))
         return assessor.features_there(np.stack(list(block)))
 
     return compute
@@ -189,11 +190,11 @@ def _check(images: Images) -> None:
     parts, rank = ([images], 4) if isinstance(images, np.ndarray) else (images, 3)
     for part in parts:
         if part.dtype != np.uint8 or part.ndim != rank or part.shape[-1] not in (1, 3):
-            wanted = "[n,h,w,1 or 3]" if rank == 4 else "[h,w,1 or 3] each"
-            raise EvaluationError(f"features: want uint8 {wanted}, not {part.dtype} {list(part.shape)}")
+            expected = "[n,h,w,1 or 3]" if rank == 4 else "[h,w,1 or 3] each"
+            raise EvaluationError(f"features: images must be uint8 {expected}, not {part.dtype} {list(part.shape)}")
 
 
 def _filled(block: Images) -> Images:
-    """Exactly 32 images; always copied, since what is mapped from a file cannot become a tensor."""
+    """Pads to exactly 32 images. They are always copied, since a read-only map of a file cannot become a tensor."""
     black = [np.zeros_like(block[0])] * (BLOCK_IMAGES - len(block))
     return np.stack([*block, *black]) if isinstance(block, np.ndarray) else [*map(np.array, block), *black]

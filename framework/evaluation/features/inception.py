@@ -1,9 +1,9 @@
-"""Inception-v3 of 2015-12-05 as FID uses it, cut behind the features that are wanted.
+"""Inception-v3 of 2015-12-05 as FID uses it, computed only up to the required features.
 
-The same function as torch-fidelity's `FeatureExtractorInceptionV3`, from the same file of weights, about twice as fast
-on a CPU: batch norm is folded into the convolutions, memory is channels last, and nothing behind the tap is computed.
-It is not Keras's or torchvision's Inception: average pools leave their padding out, and the last block pools by
-maximum (Heusel et al. 2017 took Google's graph of that day, and all FIDs since).
+It computes the same function as torch-fidelity's `FeatureExtractorInceptionV3`, from the same file of weights, about
+twice as fast on a CPU: batch norm is folded into the convolutions, memory is channels last, and layers after the tap
+are not computed. It differs from the Inception of Keras and torchvision: average pools exclude their padding, and the
+last block uses a maximum pool. Heusel et al. 2017 used Google's graph of that date, as has every FID since.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ _STAGES = {
     "Mixed_6": 768,
     "Mixed_7": 2048,
 }
-# All else has the padding that keeps the size, and stride 1.
+# All other convolutions have stride 1 and the padding that keeps the size.
 _UNPADDED = ("Conv2d_2a_3x3", "Conv2d_4a_3x3")
 _HALVING = (
     *("Conv2d_1a_3x3", "Mixed_6a.branch3x3", "Mixed_6a.branch3x3dbl_3"),
@@ -36,14 +36,14 @@ class Inception:
     """The network up to one tap.
 
     Args:
-        weights: torch-fidelity's state dict; what lies behind the tap is not looked at.
-        tap: 64, 192, 768 or 2048: how many features, each a channel's mean over the picture.
-        logits: Whether the logits of the classes are wanted too, which takes all of the network.
-        dtype: Of the convolutions; means and logits are float32 in any case.
+        weights: torch-fidelity's state dict; the weights of layers after the tap are ignored.
+        tap: 64, 192, 768 or 2048: the number of features, each the mean of a channel over the image.
+        logits: Whether the logits of the classes are computed too, which takes the whole network.
+        dtype: Precision of the convolutions; means and logits are always float32.
         device: Where it computes.
 
     Raises:
-        KeyError: Where weights are missing.
+        KeyError: Weights are missing.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Inception:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        """Images [n,299,299,3] float32 in [0,255] -> features [n,tap], then the logits [n,1008] where wanted."""
+        """Images [n,299,299,3] float32 in [0,255] -> features [n,tap], followed by the logits [n,1008] if enabled."""
         taps = dict(self.walk(images))
         if self._head is None:
             return taps[self.tap]
@@ -75,7 +75,7 @@ class Inception:
 
     @torch.inference_mode()
     def logits(self, last: Tensor) -> Tensor:
-        """The last tap's features [n,2048] -> [n,1008], without bias, as the Inception Score has always taken them."""
+        """Logits [n,1008] from the last tap's features [n,2048], without bias, as in the usual Inception Score."""
         assert self._head is not None, "built without logits"
         return last @ self._head.T
 
@@ -117,10 +117,10 @@ class Inception:
         return self._fork(x, "Mixed_7c", F.max_pool2d(x, 3, stride=1, padding=1))
 
     def _block(self, x: Tensor, block: str, *branches: list[str]) -> Tensor:
-        """Branches of convolutions and one that pools, side by side.
+        """Parallel branches of convolutions, and a branch with an average pool.
 
-        That one's 1x1 convolution comes before its average, not after: both are linear, and it leaves a quarter of the
-        channels to average.
+        In that branch the 1x1 convolution comes before the average, not after it. Both are linear, so the result is the
+        same, and only a quarter of the channels have to be averaged.
         """
         parts = [self._chain(x, *(f"{block}.branch{name}" for name in names)) for names in branches]
         last = F.conv2d(x, *self._units[f"{block}.branch_pool"])
@@ -133,7 +133,7 @@ class Inception:
         return torch.cat([*parts, F.max_pool2d(x, 3, stride=2)], dim=1)
 
     def _fork(self, x: Tensor, block: str, pooled: Tensor) -> Tensor:
-        """The last blocks, whose 3x3 convolutions are forked into a row and a column."""
+        """One of the last blocks, whose 3x3 convolutions are split into parallel 1x3 and 3x1 convolutions."""
         unit = f"{block}.branch"
         short = self._chain(x, f"{unit}3x3_1")
         long = self._chain(x, f"{unit}3x3dbl_1", f"{unit}3x3dbl_2")
@@ -154,14 +154,14 @@ class Inception:
 
 
 def _stage(name: str) -> float:
-    """The first tap behind a unit; beyond all for a name that is not the network's."""
+    """The first tap after a unit; infinity for a name that does not belong to the network."""
     return next((tap for prefix, tap in _STAGES.items() if name.startswith(prefix)), float("inf"))
 
 
 def _folded(
     weights: Mapping[str, Tensor], name: str, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """Convolution and batch norm as one: weight [out,in,kh,kw], bias [out], folded in float64."""
+    """A convolution with its batch norm folded in, in float64: weight [out,in,kh,kw], bias [out]."""
     norm = {key: weights[f"{name}.bn.{key}"].double() for key in ("weight", "bias", "running_mean", "running_var")}
     scale = norm["weight"] / torch.sqrt(norm["running_var"] + _NORM_EPSILON)
     weight = (weights[f"{name}.conv.weight"].double() * scale.view(-1, 1, 1, 1)).to(dtype)

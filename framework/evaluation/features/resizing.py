@@ -1,4 +1,4 @@
-"""Images to the size that Inception takes, in the two ways that scores are made with."""
+"""Resizes images to the input size of Inception, in the two ways that scores use."""
 
 import os
 from collections.abc import Sequence
@@ -15,28 +15,29 @@ from torch import Tensor
 from framework.models.arithmetic.blocks import on_device
 
 SIDE = 299
-_CARDS = Path("/proc/driver/nvidia/gpus")  # all of the machine, where CUDA shows a process but its own
+_CARDS = Path("/proc/driver/nvidia/gpus")  # lists all GPUs of the machine; CUDA shows a process only its own
 ResizeName = Literal["tensorflow2015", "clean"]
-# All of one size [n,h,w,c], or each of its own [h,w,c]; uint8, grey or colour.
+# Images of the same size [n,h,w,c], or a list of images [h,w,c] of different sizes; uint8, grey or colour.
 Images = np.ndarray | Sequence[np.ndarray]
 
 
 def resize(images: Images, *, how: ResizeName, device: torch.device) -> Tensor:
-    """Images uint8 -> [n,299,299,3] float32 in [0,255], grey repeated. What becomes of one depends on itself alone."""
+    """Resizes uint8 images to [n,299,299,3] float32 in [0,255], grey repeated; each independently of the others."""
     stacks = [images] if isinstance(images, np.ndarray) else [image[None] for image in images]
     if how == "clean":
         resized = _resized_clean(stacks, SIDE, threads=1 if device.type == "cpu" else _threads())
-        done = [on_device(stack, device) for stack in resized]
+        tensors = [on_device(stack, device) for stack in resized]
     else:
-        done = [resize_like_tensorflow(on_device(stack, device)) for stack in stacks]
-    wide = [stack.expand(-1, -1, -1, 3) for stack in done]
-    return wide[0] if len(wide) == 1 else torch.cat(wide)
+        tensors = [resize_like_tensorflow(on_device(stack, device)) for stack in stacks]
+    coloured = [stack.expand(-1, -1, -1, 3) for stack in tensors]
+    return coloured[0] if len(coloured) == 1 else torch.cat(coloured)
 
 
 def resize_like_tensorflow(images: Tensor, side: int = SIDE) -> Tensor:
-    """Bilinear as TensorFlow's `resize_bilinear` of 2015: corners at 0, no antialias.
+    """Bilinear resize like TensorFlow's `resize_bilinear` of 2015: corners at 0, no antialias.
 
-    Rows, then columns: the same products in the same order as torch-fidelity, without its four gathers of full size.
+    Interpolates along one axis, then along the other. These are the same products in the same order as in
+    torch-fidelity, without its four gathers of the full size.
 
     Args:
         images: [n,h,w,c] uint8.
@@ -57,7 +58,7 @@ def resize_like_tensorflow(images: Tensor, side: int = SIDE) -> Tensor:
 
 
 def resize_clean(images: Tensor, side: int = SIDE) -> Tensor:
-    """Bicubic and antialiased, by Pillow as clean-fid does it: a float32 channel at a time, then clipped.
+    """Bicubic resize with antialias by Pillow, as in clean-fid: one float32 channel at a time, then clipped.
 
     Args:
         images: [n,h,w,c] uint8.
@@ -71,7 +72,7 @@ def resize_clean(images: Tensor, side: int = SIDE) -> Tensor:
 
 
 def _resized_clean(stacks: Sequence[np.ndarray], side: int, *, threads: int) -> list[np.ndarray]:
-    """`resize_clean` of stacks [n,h,w,c], each of a size of its own; the number of threads moves no bit."""
+    """`resize_clean` of stacks [n,h,w,c] of different sizes; bit-identical for any number of threads."""
     resized = [np.empty((len(stack), side, side, stack.shape[3]), np.float32) for stack in stacks]
     work = [pair for stack, places in zip(stacks, resized, strict=True) for pair in zip(stack, places, strict=True)]
     if threads == 1:
@@ -83,7 +84,7 @@ def _resized_clean(stacks: Sequence[np.ndarray], side: int, *, threads: int) -> 
 
 
 def _resize_into(image: np.ndarray, place: np.ndarray) -> None:
-    """One image [h,w,c] uint8 into its place [side,side,c] float32; Pillow computes without Python's lock."""
+    """Resizes an image [h,w,c] uint8 into `place` [side,side,c] float32; Pillow releases Python's lock meanwhile."""
     side = len(place)
     for channel in range(image.shape[2]):
         plane = Image.fromarray(image[:, :, channel].astype(np.float32))
@@ -93,12 +94,12 @@ def _resize_into(image: np.ndarray, place: np.ndarray) -> None:
 
 @cache
 def _threads() -> int:
-    """For one GPU, which waits for them: a thread does some 300 images a second. CPUs have a process a core."""
+    """Threads that resize for one GPU, which waits for them; one thread resizes about 300 images per second."""
     return threads_each(os.cpu_count() or 1, len([*_CARDS.glob("*")]))
 
 
 def threads_each(cores: int, cards: int) -> int:
-    """Threads for each of a machine's GPUs, at most 16; as for one where it is not known how many there are.
+    """Threads for each GPU of a machine, at most 16; `cards` is 0 if their number is unknown, which counts as one.
 
     >>> threads_each(16, 8), threads_each(192, 8), threads_each(12, 0), threads_each(4, 8)
     (2, 16, 12, 1)

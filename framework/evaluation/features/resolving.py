@@ -1,4 +1,4 @@
-"""Which features a configuration stands for on this machine."""
+"""Resolves a configuration to the features that this machine can compute."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from framework.evaluation.features.weights import find_weights, how_to_get_weigh
 
 
 def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | None) -> FeatureSpec:
-    """Which features `evaluation.features` and the keys beside it stand for here.
+    """The features that `evaluation.features` and its related keys select on this machine.
 
     Args:
         config: The evaluation section.
-        assessor_folder: The folder of the assessor that measures, where there is one.
+        assessor_folder: The folder of the measurer; None without one.
 
     Raises:
-        EvaluationError: What is asked for is not here, not finite, or not to be had of the assessor.
+        EvaluationError: The features are not available, are not finite, or cannot be computed by an assessor.
     """
     if config.features != "assessor":
         weights = find_weights(config.weights)
@@ -28,12 +28,12 @@ def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | 
             return _inception_spec(weights, config)
         if config.features == "inception" or assessor_folder is None:
             raise EvaluationError(
-                f"evaluation.features: {config.features}, but no weights are here; {how_to_get_weights()}"
+                f"evaluation.features: {config.features}, but the weights are missing; {how_to_get_weights()}"
             )
     if assessor_folder is None:
         raise EvaluationError(
-            "evaluation.features: assessor, but there is none: it wants images with labels (data.labels), "
-            "or evaluation.weights for FID"
+            "evaluation.features: assessor, but there is no assessor; it needs images with labels (data.labels). "
+            "FID needs evaluation.weights instead"
         )
     _refuse_what_only_inception_has(config)
     assessor = load_assessor(assessor_folder)
@@ -54,18 +54,18 @@ def _inception_spec(path: Path, config: EvaluationConfig) -> FeatureSpec:
         walked = dict(network.walk(resize(noise, how="tensorflow2015", device=network.device)))
     except (KeyError, RuntimeError) as fault:
         raise EvaluationError(f"{path}: its weights do not fit the Inception of 2015-12-05 ({fault})") from None
-    finite = [tap for tap, found in walked.items() if found.shape[1] == tap and bool(found.isfinite().all())]
+    finite = [tap for tap, values in walked.items() if values.shape[1] == tap and bool(values.isfinite().all())]
     if not finite:
         raise EvaluationError(f"{path}: its weights give no finite features at any tap")
     if config.tap not in ("auto", *finite):
         raise EvaluationError(
             f"evaluation.tap: {config.tap} gives features that are not finite with {path}; "
-            f"finite are {', '.join(map(str, finite))}"
+            f"taps with finite features are {', '.join(map(str, finite))}"
         )
-    logits = _wants_logits(config)
+    logits = _needs_logits(config)
     if logits and not bool(network.logits(walked[2048]).isfinite().all()):
         raise EvaluationError(
-            f"evaluation.metrics: inception_score wants finite logits, and {path} gives NaN instead; "
+            f"evaluation.metrics: inception_score needs finite logits, but those of {path} are not finite; "
             f"{how_to_get_weights()}"
         )
     return FeatureSpec(
@@ -81,16 +81,16 @@ def _inception_spec(path: Path, config: EvaluationConfig) -> FeatureSpec:
 
 def _refuse_what_only_inception_has(config: EvaluationConfig) -> None:
     if config.resize != "auto":
-        named = f"evaluation.resize: {config.resize}"
+        setting = f"evaluation.resize: {config.resize}"
     elif config.precision != "float32":
-        named = f"evaluation.precision: {config.precision}"
-    elif _wants_logits(config):
-        named = "evaluation.metrics: inception_score"
+        setting = f"evaluation.precision: {config.precision}"
+    elif _needs_logits(config):
+        setting = "evaluation.metrics: inception_score"
     else:
         return
-    raise EvaluationError(f"{named} is for Inception's features, and here the assessor gives them")
+    raise EvaluationError(f"{setting} needs features of Inception, but here the assessor computes the features")
 
 
-def _wants_logits(config: EvaluationConfig) -> bool:
-    """Also where a protocol of the Inception Score is named: `inception_score50k`."""
+def _needs_logits(config: EvaluationConfig) -> bool:
+    """Whether a metric or a named protocol such as `inception_score50k` needs logits."""
     return config.metrics != "auto" and any(name.startswith("inception_score") for name in config.metrics)

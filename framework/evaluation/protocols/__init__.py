@@ -1,1 +1,1 @@
-"""What a score was made of: the families of metrics, and the protocol that travels with each score."""
+"""The protocol that describes how a score was computed and is stored with it, and the named protocols."""

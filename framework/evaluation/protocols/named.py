@@ -1,8 +1,8 @@
-"""The protocols that have a name: every family, count, tap and resize, each as data.
+"""The named protocols: every combination of metric, number of samples, tap and resize.
 
-`fid50k` is the field's own: the 2048 features behind Inception's last pool, 50,000 samples of latent seed 0, the resize
-of TensorFlow in 2015, float32, and all training images as the reference. `_768` takes the features of the middle,
-`clean_` resizes as clean-fid does.
+`fid50k` is the usual FID: the 2048 features after Inception's last pool, 50,000 samples of latent seed 0, the resize
+of TensorFlow in 2015, float32, and all training images as the reference. The ending `_768` selects the 768 features of
+a middle layer, and the prefix `clean_` the resize of clean-fid.
 """
 
 import difflib
@@ -10,11 +10,12 @@ import itertools
 from dataclasses import dataclass
 from typing import Literal
 
-from framework.evaluation.protocols.families import FAMILIES, FamilyName, score_name, short_count
+from framework.config.metrics import METRICS, MetricName
+from framework.evaluation.protocols.score_name import score_name, short_count
 
-# A distance is biased by about its slope over n on each side (Chong & Forsyth 2020). So the reference may be smaller
-# than the samples only where its own share of the bias stays of their size, or is small by itself: from 10,000 images
-# on; and a data set of 5,000 whose usual tenth is held out has to serve for `fid5k_768`.
+# Each side biases a distance by about a constant divided by its number of images (Chong & Forsyth 2020). So the
+# reference may be smaller than the samples only if its bias stays as small as theirs, or is small in itself, as it is
+# from 10,000 images on. A data set of 5,000 images with the usual tenth held out must be enough for `fid5k_768`.
 _LEAST_REAL = {50_000: 10_000, 10_000: 10_000, 5_000: 4_000, 1_000: 1_000}
 _TAPS = (64, 192, 768, 2048)
 _PLAIN_TAP = 2048
@@ -22,19 +23,19 @@ _PLAIN_TAP = 2048
 
 @dataclass(frozen=True)
 class NamedProtocol:
-    """What a protocol fixes beside the reference's content and the checkpoint.
+    """Everything that a score depends on, except the images of the reference and the checkpoint.
 
     Attributes:
-        name: As `evaluation.metrics` says it.
-        family: What is computed.
-        tap: Inception's features.
-        resize: What happens to an image's size before.
-        samples: Generated images, of latent seed 0.
-        least_real: Real images that the reference has at least; all of them are taken.
+        name: Its name in `evaluation.metrics`.
+        metric: The metric.
+        tap: The number of Inception's features.
+        resize: How images are resized.
+        samples: Number of generated images, of latent seed 0.
+        least_real: The fewest real images that the reference may have; all its images are used.
     """
 
     name: str
-    family: FamilyName
+    metric: MetricName
     tap: int
     resize: Literal["tensorflow2015", "clean"]
     samples: int
@@ -42,22 +43,22 @@ class NamedProtocol:
 
 
 def _every_protocol() -> dict[str, NamedProtocol]:
-    found = {}
-    for family, tap, clean, samples in itertools.product(FAMILIES.values(), _TAPS, (False, True), _LEAST_REAL):
-        if family.name == "inception_score" and tap != _PLAIN_TAP:
-            continue  # its classes are those behind the last features
-        whole = score_name(family.name, kind="inception", tap=tap, clean=clean, generated=samples)
+    protocols = {}
+    for metric, tap, clean, samples in itertools.product(METRICS.values(), _TAPS, (False, True), _LEAST_REAL):
+        if metric.name == "inception_score" and tap != _PLAIN_TAP:
+            continue  # it needs class probabilities, which follow the last features
+        whole = score_name(metric.name, kind="inception", tap=tap, clean=clean, generated=samples)
         name = whole.removesuffix(f"_{_PLAIN_TAP}")
         resize = "clean" if clean else "tensorflow2015"
-        found[name] = NamedProtocol(name, family.name, tap, resize, samples, _LEAST_REAL[samples])
-    return found
+        protocols[name] = NamedProtocol(name, metric.name, tap, resize, samples, _LEAST_REAL[samples])
+    return protocols
 
 
 PROTOCOLS: dict[str, NamedProtocol] = _every_protocol()
 
 
 def named_protocol(name: str) -> NamedProtocol | None:
-    """The protocol of that name; the name of its scores, which says 2048 too, is as good.
+    """The protocol of that name. The name of its scores, which also contains the tap 2048, is accepted too.
 
     >>> named_protocol("fid50k") == named_protocol("fid50k_2048"), named_protocol("fid5k_768").least_real
     (True, 4000)
@@ -66,16 +67,16 @@ def named_protocol(name: str) -> NamedProtocol | None:
 
 
 def nearest_name(name: str) -> str | None:
-    """The metric or protocol that someone may have meant.
+    """The metric or protocol whose name is closest to a misspelled one; None if no name is close.
 
     >>> nearest_name("fdi50k"), nearest_name("fid50k_769"), nearest_name("kernel")
     ('fid50k', 'fid50k_768', None)
     """
-    return next(iter(difflib.get_close_matches(name, [*FAMILIES, *PROTOCOLS], n=1, cutoff=0.65)), None)
+    return next(iter(difflib.get_close_matches(name, [*METRICS, *PROTOCOLS], n=1, cutoff=0.65)), None)
 
 
 def smaller_protocol(name: str, *, real: int) -> NamedProtocol | None:
-    """The same with the most samples for which so many real images are enough.
+    """The same protocol with fewer samples, for which `real` images are enough; None if they are not.
 
     >>> smaller_protocol("fid50k_768", real=4_476).name
     'fid5k_768'
@@ -83,5 +84,5 @@ def smaller_protocol(name: str, *, real: int) -> NamedProtocol | None:
     protocol = PROTOCOLS[name]
     old = short_count(protocol.samples)
     others = [PROTOCOLS[name.replace(old, short_count(samples))] for samples in _LEAST_REAL]
-    fitting = [other for other in others if other.least_real <= real and other.samples < protocol.samples]
-    return max(fitting, key=lambda other: other.samples, default=None)
+    possible = [other for other in others if other.least_real <= real and other.samples < protocol.samples]
+    return max(possible, key=lambda other: other.samples, default=None)

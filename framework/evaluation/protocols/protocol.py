@@ -1,4 +1,4 @@
-"""What a score was made of. There is no score without it, and scores compare where their protocols are equal."""
+"""The protocol of a score: how it was computed. Every score has one; scores with equal protocols can be compared."""
 
 import math
 from collections.abc import Mapping
@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from framework.config.metrics import METRICS, MetricName, Setting, Settings
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.families import FAMILIES, FamilyName, Setting, Settings, score_name
+from framework.evaluation.protocols.score_name import score_name
 
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=1)]
@@ -21,27 +22,27 @@ class _Frozen(BaseModel):
 
 
 class FeatureSource(_Frozen):
-    """Whose features: the extractor's name and the sha256 of its weights."""
+    """The extractor: its name and the sha256 of its weights."""
 
     name: str
     sha256: Digest
 
 
-class ImageSide(_Frozen):
-    """One side of a comparison.
+class ImageSetSpec(_Frozen):
+    """The images of one side of a comparison.
 
     Attributes:
-        count: How many images; none where a file of statistics does not say.
-        split: training (held-out images left out), held_out, all (of a collection), generated, or statistics (a file
-            of moments, whose images are not at hand).
-        height: Pixels; none where the sizes are mixed or not at hand.
-        width: Likewise.
+        count: Number of images; None if a file of statistics does not contain it.
+        split: training (without held-out images), held_out, all (of a collection), generated, or statistics (a file
+            of moments without the images).
+        height: Height in pixels; None if the sizes differ or are unknown.
+        width: Width in pixels; None if the sizes differ or are unknown.
         channels: 3, or 1 for grey.
-        digest: sha256 of the images' content; none for generated ones, which their checkpoint names.
-        seed: Of the latents, for generated ones.
-        sampled_from: How many there are, where `count` of them were drawn.
-        sample_seed: Of that draw.
-        device: The kind of GPU that its features were computed on; none for CPUs.
+        digest: sha256 of the images' content; None for generated images, which their checkpoint identifies.
+        seed: Seed of the latents of generated images.
+        sampled_from: Number of images from which `count` were drawn; None if all were used.
+        sample_seed: Seed of that draw.
+        device: The type of GPU that the features were computed on; None for CPUs.
     """
 
     count: Annotated[int, Field(ge=2)] | None
@@ -58,39 +59,39 @@ class ImageSide(_Frozen):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.count is None and self.split != "statistics":
-            raise ValueError(f"count: wants a number of {self.split} images")
+            raise ValueError(f"count: needs the number of {self.split} images")
         if (self.height is None) != (self.width is None):
-            raise ValueError("height and width: both, or neither where sizes are mixed")
+            raise ValueError("height and width: give both, or neither if sizes differ")
         return self
 
 
 class Protocol(_Frozen):
-    """How a score is made.
+    """How a score is computed.
 
     Attributes:
-        name: The metric's, which says the features and the number of generated images: `fid5k_768`.
-        family: What is computed; `name` is one of its.
+        name: Name of the score, with its features and the number of generated images, such as `fid5k_768`.
+        family: The metric.
         features: The extractor.
-        tap: How many features, which for Inception says where they are taken.
-        resize: What happens to an image's size before.
-        real: The reference; none for what looks at the samples alone.
-        fake: What is scored.
-        held_out: Real images that the reference does not contain, where they are compared too.
-        pixels: The values that are compared.
-        precision: Of the features and of what is computed of them.
-        settings: What the family itself wants: neighbours, subsets, their seed.
-        seeds: How many latent seeds, counted up from the fake side's; the score is their mean.
-        engine: Whose arithmetic.
+        tap: Number of features; for Inception this also determines the layer that they are taken from.
+        resize: How images are resized.
+        real: The reference; None for a metric of the samples only.
+        fake: The images that are scored.
+        held_out: Real images outside the reference, for metrics that need them.
+        pixels: The pixel values that the extractor gets.
+        precision: Precision of the features and of the metric.
+        settings: Parameters of the metric: neighbours, subsets, their seed.
+        seeds: Number of latent seeds, counted up from that of the fake side; the score is the mean over them.
+        engine: Which implementation computes the metric.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
-    family: FamilyName = "fid"
+    family: MetricName = "fid"
     features: FeatureSource
     tap: int
     resize: str
-    real: ImageSide | None = None
-    fake: ImageSide
-    held_out: ImageSide | None = None
+    real: ImageSetSpec | None = None
+    fake: ImageSetSpec
+    held_out: ImageSetSpec | None = None
     pixels: str
     precision: str = PRECISION
     settings: dict[str, Setting] = {}
@@ -102,36 +103,39 @@ class Protocol(_Frozen):
         cls,
         features: FeatureSpec,
         *,
-        fake: ImageSide,
-        real: ImageSide | None = None,
-        held_out: ImageSide | None = None,
-        family: FamilyName = "fid",
+        fake: ImageSetSpec,
+        real: ImageSetSpec | None = None,
+        held_out: ImageSetSpec | None = None,
+        metric: MetricName = "fid",
         settings: Settings | None = None,
         seeds: int = 1,
         engine: Engine = "latentscape",
     ) -> "Protocol":
-        """The protocol of a family's score; `settings` are the family's own where none are given.
+        """The protocol of a metric's score; without `settings`, the metric's default parameters.
 
         Raises:
-            EvaluationError: The family cannot be made of these sides or features.
+            EvaluationError: The metric cannot be computed from these sides or features.
         """
-        made_of = FAMILIES[family]
+        definition = METRICS[metric]
         sides = [side for side in (real, fake, held_out) if side is not None]
-        if (real is not None) != made_of.has_real:
-            raise EvaluationError(f"{family}: {'wants a real side' if made_of.has_real else 'has no real side'}")
-        if (held_out is not None) != made_of.has_held_out:
-            raise EvaluationError(f"{family}: {'wants' if made_of.has_held_out else 'has no'} held-out images")
-        if family != "fid" and any(side.split == "statistics" for side in sides):
-            raise EvaluationError(f"{family}: wants images on both sides; a file of statistics serves fid alone")
-        for which, side in (("the reference", real), ("what is scored", fake), ("the held-out part", held_out)):
-            if side is not None and side.count is not None and side.count < made_of.least_images:
-                least = f"wants at least {made_of.least_images} images on each side"
-                raise EvaluationError(f"{family}: {least}, and {which} has {side.count}")
+        if (real is not None) != definition.has_real:
+            raise EvaluationError(f"{metric}: {'needs' if definition.has_real else 'does not use'} real images")
+        if (held_out is not None) != definition.has_held_out:
+            verb = "needs" if definition.has_held_out else "does not use"
+            raise EvaluationError(f"{metric}: {verb} held-out images")
+        if metric != "fid" and any(side.split == "statistics" for side in sides):
+            raise EvaluationError(
+                f"{metric}: needs images on both sides; only fid can be computed from a file of statistics"
+            )
+        for which, side in (("the reference", real), ("the scored side", fake), ("the held-out part", held_out)):
+            if side is not None and side.count is not None and side.count < definition.least_images:
+                least = f"needs at least {definition.least_images} images on each side"
+                raise EvaluationError(f"{metric}: {least}, but {which} has {side.count}")
         if settings is None:
-            settings = made_of.settings_for(real=None if real is None else real.count, fake=fake.count)
+            settings = definition.settings_for(real=None if real is None else real.count, fake=fake.count)
         return cls(
-            name=_name(family, features, fake=fake),
-            family=family,
+            name=_name(metric, features, fake=fake),
+            family=metric,
             features=FeatureSource(name=features.name, sha256=features.digest),
             tap=features.tap,
             resize=features.resize,
@@ -139,24 +143,25 @@ class Protocol(_Frozen):
             fake=fake,
             held_out=held_out,
             pixels=f"uint8, generated ones rounded and clipped{_repeated(features, sides)}",
-            precision=f"features {features.precision}, {made_of.arithmetic}",
+            precision=f"features {features.precision}, {definition.arithmetic}",
             settings=settings,
             seeds=seeds,
             engine=engine,
         )
 
     def document(self) -> dict[str, Any]:
-        """As JSON holds it; what does not apply is left out, and so is what scores were made with before it could vary.
+        """The protocol as JSON.
 
-        So the document of an older score equals that of the same score today.
+        Fields that do not apply, and fields still at the value that older scores implied, are omitted. So the document
+        of an older score equals that of the same score today.
         """
-        found = self.model_dump(mode="json", exclude_none=True)
+        document = self.model_dump(mode="json", exclude_none=True)
         defaults = {"family": "fid", "settings": {}, "seeds": 1, "engine": "latentscape"}
-        return {key: value for key, value in found.items() if key not in defaults or value != defaults[key]}
+        return {key: value for key, value in document.items() if key not in defaults or value != defaults[key]}
 
 
 def same_but_device(document: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two protocols' documents say the same, on whatever device either score was made.
+    """Whether the documents of two protocols are equal, except for the devices of the scores.
 
     >>> same_but_device({"tap": 64, "fake": {"count": 5, "device": "NVIDIA L4"}}, {"tap": 64, "fake": {"count": 5}})
     True
@@ -167,44 +172,44 @@ def same_but_device(document: Mapping[str, Any], other: Mapping[str, Any]) -> bo
 def make_score(
     metric: str, value: float, protocol: Protocol, *, sd: float | None = None, detail: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The one form of a score: `{"metric", "value", "protocol"}`, and where there are some `sd` and `detail`.
+    """The document of a score: `{"metric", "value", "protocol"}`, and `sd` and `detail` if there are any.
 
     Args:
-        metric: The protocol's name.
-        value: The score; over several seeds or subsets their mean.
-        protocol: How it was made.
-        sd: Over the seeds where there are several, else over the family's own subsets or splits.
-        detail: What stands behind the value, as a fit's points.
+        metric: The name of the protocol.
+        value: The score; with several seeds or subsets their mean.
+        protocol: How the score was computed.
+        sd: Standard deviation over the seeds if there are several, else over the metric's subsets or splits.
+        detail: Further numbers behind the value, such as the points of a fit.
 
     Raises:
-        EvaluationError: The protocol is none, or is another metric's; the value is not finite.
+        EvaluationError: The protocol is missing or has another name, or the value is not finite.
     """
     if not isinstance(protocol, Protocol):
         raise EvaluationError(f"{metric}: a score needs its protocol, not {type(protocol).__name__}")
     if metric != protocol.name:
-        raise EvaluationError(f"{metric}: its protocol is that of {protocol.name}")
+        raise EvaluationError(f"{metric}: got the protocol of {protocol.name}")
     for number in (value, 0.0 if sd is None else sd):
         if not math.isfinite(number):
-            raise EvaluationError(f"{metric}: {number} is no score")
-    beside = {"sd": None if sd is None else float(sd), "detail": detail}
-    told = {key: kept for key, kept in beside.items() if kept is not None}
-    return {"metric": metric, "value": float(value), **told, "protocol": protocol.document()}
+            raise EvaluationError(f"{metric}: {number} is not a valid score")
+    optional = {"sd": None if sd is None else float(sd), "detail": detail}
+    present = {key: entry for key, entry in optional.items() if entry is not None}
+    return {"metric": metric, "value": float(value), **present, "protocol": protocol.document()}
 
 
-def _name(family: FamilyName, features: FeatureSpec, *, fake: ImageSide) -> str:
-    if features.kind == "assessor" and FAMILIES[family].assessor_name is None:
-        raise EvaluationError(f"{family}: wants Inception's classes; an assessor has none")
+def _name(metric: MetricName, features: FeatureSpec, *, fake: ImageSetSpec) -> str:
+    if features.kind == "assessor" and METRICS[metric].assessor_name is None:
+        raise EvaluationError(f"{metric}: needs Inception's classes, which an assessor does not have")
     clean = features.resize_name == "clean"
-    return score_name(family, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count)
+    return score_name(metric, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count)
 
 
-def _repeated(features: FeatureSpec, sides: list[ImageSide]) -> str:
+def _repeated(features: FeatureSpec, sides: list[ImageSetSpec]) -> str:
     grey = features.kind == "inception" and any(side.channels == 1 for side in sides)
     return "; grey repeated to 3 channels" if grey else ""
 
 
 def _without_device(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: {name: said for name, said in value.items() if name != "device"} if isinstance(value, Mapping) else value
+        key: {name: entry for name, entry in value.items() if name != "device"} if isinstance(value, Mapping) else value
         for key, value in document.items()
     }

@@ -1,1 +1,1 @@
-"""Which metrics are asked for, and how they share passes over the images."""
+"""The requested scores, and how they share passes over the images."""

@@ -1,58 +1,59 @@
-"""What `evaluation.metrics` stands for."""
+"""Resolves `evaluation.metrics` to the requested scores."""
 
 import dataclasses
 
 from framework.config import EvaluationConfig
+from framework.config.metrics import METRICS, Metric
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
-from framework.evaluation.protocols.families import FAMILIES, Family
 from framework.evaluation.protocols.named import named_protocol, nearest_name
 from framework.evaluation.requests.passes import Request
 
-_LOGITS_TAP = 2048  # the classes are read off the last features
+_LOGITS_TAP = 2048  # the logits are computed from the last features
 
 
 def requested(
     config: EvaluationConfig, *, features: FeatureSpec, has_held_out: bool = False, has_images: bool = True
 ) -> list[Request]:
-    """The scores that `evaluation.metrics` asks for, each once.
+    """The scores that `evaluation.metrics` requests, without duplicates.
 
     Args:
         config: The evaluation section.
-        features: What `evaluation.features`, `.tap` and `.resize` stand for: families are made with it.
+        features: The features of metrics, from `evaluation.features`, `.tap` and `.resize`; named protocols have their
+            own.
         has_held_out: Whether there are real images that training never sees.
-        has_images: Whether both sides are images; a file of statistics serves FID alone.
+        has_images: Whether both sides are images; a file of statistics is enough for FID only.
 
     Raises:
-        EvaluationError: A name that is none, or a score that cannot be made here.
+        EvaluationError: A name is unknown, or a score cannot be computed here.
     """
     if config.metrics == "auto":
-        families = [family for family in FAMILIES.values() if family.in_auto]
+        metrics = [metric for metric in METRICS.values() if metric.in_auto]
         if not has_held_out:
-            families = [family for family in families if not family.has_held_out]
+            metrics = [metric for metric in metrics if not metric.has_held_out]
         if not has_images:
-            families = [FAMILIES["fid"]]
+            metrics = [METRICS["fid"]]
         if config.engine == "torchmetrics":
-            families = [family for family in families if family.in_torchmetrics]
-        found = [_by_family(family, config, features) for family in families]
+            metrics = [metric for metric in metrics if metric.in_torchmetrics]
+        requests = [_by_metric(metric, config, features) for metric in metrics]
     else:
-        found = [_by_name(name, config, features) for name in config.metrics]
-    if not found:
-        raise EvaluationError("evaluation.metrics: names none; auto stands for all there are")
-    for request in found:
+        requests = [_by_name(name, config, features) for name in config.metrics]
+    if not requests:
+        raise EvaluationError("evaluation.metrics: is empty; auto stands for all metrics")
+    for request in requests:
         _check(request, has_held_out=has_held_out)
-    # One that is asked for by its protocol's name too is held to the protocol.
-    unnamed = {dataclasses.replace(request, named=None): request for request in found}
-    unnamed |= {dataclasses.replace(request, named=None): request for request in found if request.named}
-    return list(unnamed.values())
+    # If a score is requested by its metric and by a named protocol, it has to satisfy the protocol.
+    distinct = {dataclasses.replace(request, named=None): request for request in requests}
+    distinct |= {dataclasses.replace(request, named=None): request for request in requests if request.named}
+    return list(distinct.values())
 
 
-def _by_family(family: Family, config: EvaluationConfig, features: FeatureSpec) -> Request:
+def _by_metric(metric: Metric, config: EvaluationConfig, features: FeatureSpec) -> Request:
     inception = features.kind == "inception"
     return Request(
-        family=family.name,
+        metric=metric.name,
         kind=features.kind,
-        tap=_LOGITS_TAP if inception and family.name == "inception_score" else features.tap,
+        tap=_LOGITS_TAP if inception and metric.name == "inception_score" else features.tap,
         resize=features.resize_name if inception else "none",
         precision=features.precision,
         samples=config.samples,
@@ -63,15 +64,15 @@ def _by_family(family: Family, config: EvaluationConfig, features: FeatureSpec) 
 
 
 def _by_name(name: str, config: EvaluationConfig, features: FeatureSpec) -> Request:
-    if name in FAMILIES:
-        return _by_family(FAMILIES[name], config, features)
+    if name in METRICS:
+        return _by_metric(METRICS[name], config, features)
     named = named_protocol(name)
     if named is None:
         close = nearest_name(name)
-        meant = f"; did you mean {close}?" if close else f"; metrics are {', '.join(FAMILIES)}"
-        raise EvaluationError(f"evaluation.metrics: {name} is no metric and no protocol{meant}")
+        hint = f"; did you mean {close}?" if close else f"; metrics are {', '.join(METRICS)}"
+        raise EvaluationError(f"evaluation.metrics: there is no metric or protocol {name}{hint}")
     return Request(
-        family=named.family,
+        metric=named.metric,
         kind="inception",
         tap=named.tap,
         resize=named.resize,
@@ -85,14 +86,14 @@ def _by_name(name: str, config: EvaluationConfig, features: FeatureSpec) -> Requ
 
 
 def _check(request: Request, *, has_held_out: bool) -> None:
-    family = FAMILIES[request.family]
-    if request.kind == "assessor" and family.assessor_name is None:
-        raise EvaluationError(f"evaluation.metrics: {request.name} wants Inception's classes; an assessor has none")
-    if family.has_held_out and not has_held_out:
+    metric = METRICS[request.metric]
+    if request.kind == "assessor" and metric.assessor_name is None:
+        raise EvaluationError(f"evaluation.metrics: {request.name} needs Inception's classes, which an assessor lacks")
+    if metric.has_held_out and not has_held_out:
         raise EvaluationError(
-            f"evaluation.metrics: {request.name} wants real images that training never sees (data.held_out), "
-            "and there are none"
+            f"evaluation.metrics: {request.name} needs real images that training never sees (data.held_out), "
+            "but there are none"
         )
-    if request.engine == "torchmetrics" and not family.in_torchmetrics:
-        has = ", ".join(family.name for family in FAMILIES.values() if family.in_torchmetrics)
-        raise EvaluationError(f"evaluation.engine: torchmetrics has no {request.name}; it has {has}")
+    if request.engine == "torchmetrics" and not metric.in_torchmetrics:
+        has = ", ".join(metric.name for metric in METRICS.values() if metric.in_torchmetrics)
+        raise EvaluationError(f"evaluation.engine: torchmetrics does not have {request.name}; it has {has}")

@@ -1,4 +1,4 @@
-"""What `evaluation.metrics` asks for of a run's checkpoints, and what of it is there already."""
+"""The scores that `evaluation.metrics` requests for the checkpoints of a run, and which of them exist already."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,60 +7,60 @@ from pathlib import Path
 from typing import Any, Self
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.data import PackedStore
 from framework.errors import CheckpointError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.resolving import resolve_features
-from framework.evaluation.protocols.protocol import ImageSide, Protocol, same_but_device
-from framework.evaluation.requests.passes import Pass, Request, passes
+from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, same_but_device
+from framework.evaluation.requests.passes import Request, ScoringPass, passes
 from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.source import store_spec
 from framework.runs import RunFolder
 
 
 @dataclass(frozen=True)
-class RunSides:
-    """A run's images as the sides of its scores.
+class RunImageSets:
+    """The images of a run as sides of its scores.
 
     Attributes:
-        training: What training sees.
-        held_out: What it never sees; None where there are less than 2.
-        device: The kind of GPU that features of samples are computed on; None for CPUs.
+        training: The images that training sees.
+        held_out: The images that training never sees; None if there are fewer than 2.
+        device: The type of GPU that features of samples are computed on; None for CPUs.
     """
 
-    training: ImageSide
-    held_out: ImageSide | None
+    training: ImageSetSpec
+    held_out: ImageSetSpec | None
     device: str | None = None
 
     @classmethod
     def of_store(cls, images: PackedStore) -> Self:
-        """Those of the packed images."""
+        """The sides, from the packed images."""
         held_out = store_spec(images, split="held_out").side if len(images.held_out_indices) > 1 else None
         return cls(store_spec(images, split="training").side, held_out)
 
     @classmethod
     def of_run(cls, run: RunFolder) -> Self:
-        """Those that run.json tells of; the images themselves need not be here.
+        """The sides, from run.json; the images themselves are not needed.
 
         Raises:
-            CheckpointError: It does not tell.
+            CheckpointError: run.json lacks a value, or the run has fewer than 2 training images.
         """
         about = run.about.get("data") or {}
-        lacking = [key for key in ("resolution", "channels", "digest", "training", "held_out") if key not in about]
-        if lacking:
-            raise CheckpointError(f"{run.folder.location}/run.json: does not say {', '.join(lacking)} of its images")
+        missing = [key for key in ("resolution", "channels", "digest", "training", "held_out") if key not in about]
+        if missing:
+            raise CheckpointError(f"{run.folder.location}/run.json: lacks {', '.join(missing)} of the images")
         shape = {"height": about["resolution"], "width": about["resolution"], "channels": about["channels"]}
         training, held_out = (
-            ImageSide(count=about[split], split=split, digest=about["digest"], **shape) if about[split] > 1 else None
+            ImageSetSpec(count=about[split], split=split, digest=about["digest"], **shape) if about[split] > 1 else None
             for split in ("training", "held_out")
         )
         if training is None:
-            raise CheckpointError(f"{run.folder.location}: a score wants 2 training images, not {about['training']}")
+            raise CheckpointError(f"{run.folder.location}: a score needs 2 training images, not {about['training']}")
         return cls(training, held_out)
 
     def on(self, device: str | None) -> Self:
-        """The same, their features computed on a kind of GPU, or on CPUs."""
+        """The same sides with features computed on this type of GPU; None for CPUs."""
         training, held_out = (
             None if side is None else side.model_copy(update={"device": device})
             for side in (self.training, self.held_out)
@@ -68,52 +68,52 @@ class RunSides:
         assert training is not None
         return dataclasses.replace(self, training=training, held_out=held_out, device=device)
 
-    def generated(self, *, samples: int, seed: int) -> ImageSide:
-        """So many samples of a run's generators."""
+    def generated(self, *, samples: int, seed: int) -> ImageSetSpec:
+        """The side of generated images."""
         real = self.training
         shape = {"height": real.height, "width": real.width, "channels": real.channels}
-        return ImageSide(count=samples, split="generated", seed=seed, device=self.device, **shape)
+        return ImageSetSpec(count=samples, split="generated", seed=seed, device=self.device, **shape)
 
 
 @dataclass(frozen=True)
-class RunRequests:
-    """The requests of one pass, for any checkpoint of a run.
+class RunScoringPass:
+    """One pass over checkpoints of a run.
 
     Args:
         run: The run.
         sides: Its images.
-        made: What is asked for.
-        features: Its extractor.
+        made: The requested scores.
+        features: The features of the pass.
     """
 
     run: RunFolder
-    sides: RunSides
-    made: Pass
+    sides: RunImageSets
+    made: ScoringPass
     features: FeatureSpec
 
     def protocol(self, request: Request) -> Protocol:
-        """Of a request's score."""
+        """The protocol of the score of a request."""
         sides = self.sides
         fake = sides.generated(samples=request.samples, seed=request.seed)
         return request.protocol(self.features, fake=fake, real=sides.training, held_out=sides.held_out)
 
     def on(self, device: str | None) -> Self:
-        """The same, its features computed on a kind of GPU, or on CPUs."""
+        """The same pass with features computed on this type of GPU; None for CPUs."""
         return dataclasses.replace(self, sides=self.sides.on(device))
 
-    def known(self, target: Target) -> list[dict[str, Any]]:
-        """What scores.json has of a checkpoint by this pass, on whatever device it was made; each score tells which."""
+    def known(self, target: CheckpointRef) -> list[dict[str, Any]]:
+        """The scores of this pass that scores.json has for a checkpoint, computed on any device."""
         digest = load_generator(target.location).digest
-        mine = [
+        scores = [
             score
             for score in self.run.scores()
             if (score.get("checkpoint"), score.get("generator")) == (target.checkpoint, digest)
         ]
         documents = [self.protocol(request).document() for request in self.made.requests]
-        return [score for document in documents for score in mine if same_but_device(score["protocol"], document)]
+        return [score for document in documents for score in scores if same_but_device(score["protocol"], document)]
 
-    def missing(self, target: Target) -> list[Request]:
-        """The requests that no score of a checkpoint answers."""
+    def missing(self, target: CheckpointRef) -> list[Request]:
+        """The requests for which a checkpoint has no score yet."""
         known = [score["protocol"] for score in self.known(target)]
         documents = {request: self.protocol(request).document() for request in self.made.requests}
         return [
@@ -122,30 +122,30 @@ class RunRequests:
             if not any(same_but_device(protocol, document) for protocol in known)
         ]
 
-    def todo(self, targets: Sequence[Target]) -> list[tuple[Target, list[Request]]]:
-        """The checkpoints that lack scores, with what they lack."""
-        return [(target, wanted) for target in targets if (wanted := self.missing(target))]
+    def todo(self, targets: Sequence[CheckpointRef]) -> list[tuple[CheckpointRef, list[Request]]]:
+        """The checkpoints that lack scores, each with the requests to compute."""
+        return [(target, requests) for target in targets if (requests := self.missing(target))]
 
 
-def run_requests(run: RunFolder, sides: RunSides, *, assessor_folder: Path | None) -> list[RunRequests]:
-    """What a run's evaluation settings ask for, pass by pass.
+def run_scoring_passes(run: RunFolder, sides: RunImageSets, *, assessor_folder: Path | None) -> list[RunScoringPass]:
+    """The passes that the evaluation settings of a run request.
 
     Args:
         run: The run.
         sides: Its images.
-        assessor_folder: Of the assessor that measures, where there is one.
+        assessor_folder: The folder of the measurer; None without one.
 
     Raises:
-        EvaluationError: A metric that cannot be made here.
+        EvaluationError: A metric cannot be computed here.
     """
     settings = run.experiment.evaluation
     features = resolve_features(settings, assessor_folder=assessor_folder)
-    asked = requested(settings, features=features, has_held_out=sides.held_out is not None)
-    found = [
-        RunRequests(run, sides, made, made.features(settings, assessor_folder=assessor_folder))
-        for made in passes(asked)
+    requests = requested(settings, features=features, has_held_out=sides.held_out is not None)
+    run_passes = [
+        RunScoringPass(run, sides, one_pass, one_pass.features(settings, assessor_folder=assessor_folder))
+        for one_pass in passes(requests)
     ]
-    for one in found:
-        for request in one.made.requests:
-            one.protocol(request)  # a protocol that these images do not fill is refused before anything is computed
-    return found
+    for run_pass in run_passes:
+        for request in run_pass.made.requests:
+            run_pass.protocol(request)  # raises an error before anything is computed if there are too few images
+    return run_passes

@@ -1,1 +1,1 @@
-"""The images of a score by their number, whatever holds them, and how they are cut into shards."""
+"""Sources of the images of a score, which are read by number, and how the images are cut into shards."""

@@ -1,4 +1,4 @@
-"""Images in a folder, .zip, .tar or .tar.gz, read by their number in any order: as they are, none left out."""
+"""The images of a folder, .zip, .tar or .tar.gz, read by number in any order, without filtering or cropping."""
 
 import io
 import tempfile
@@ -18,24 +18,24 @@ _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBo
 
 
 class ImageFiles:
-    """All files of a location whose names end as images' do, by name.
+    """All image files of a location, sorted by name.
 
     Args:
-        path: A folder (with those below it) or an archive.
+        path: A folder, which is searched with its subfolders, or an archive.
 
     Raises:
-        EvaluationError: It cannot be read, or holds no images.
+        EvaluationError: The location cannot be read, or holds no images.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         suffixes = Image.registered_extensions()
-        # What is unpacked of a compressed archive stays readable, and vanishes with this process however that ends.
+        # The reader keeps the unpacked file of a compressed archive open, so it is readable until this process ends.
         with tempfile.TemporaryDirectory(prefix="latentscape-") as unpacked:
             try:
                 source = DataConfig(source="folder", path=str(path))
                 listing = list_source(source, unpack_to=Path(unpacked))
-                items = dict(sorted(listing.items))  # first: what is compressed is unpacked while it is listed
+                items = dict(sorted(listing.items))  # must come first: listing unpacks a compressed archive
                 self._reader = Reader(listing.kind, listing.path)
             except DataError as fault:
                 raise EvaluationError(" ".join(str(fault).split()).removeprefix("data.path: ")) from None
@@ -45,10 +45,10 @@ class ImageFiles:
         self.names = list(self._items)
 
     def read(self, number: int) -> bytes:
-        """The file of that number, as it is.
+        """The bytes of the file with this number.
 
         Raises:
-            EvaluationError: It cannot be read.
+            EvaluationError: The file cannot be read.
         """
         try:
             return self._reader.read(self._items[self.names[number]])
@@ -56,7 +56,7 @@ class ImageFiles:
             raise self._damaged(number, fault) from None
 
     def size(self, data: bytes, *, number: int) -> tuple[int, int]:
-        """(width, height) of an image as it is seen, from its header."""
+        """(width, height) of an image after rotation by its EXIF orientation, from its header."""
         try:
             with Image.open(io.BytesIO(data)) as image:
                 turned = image.getexif().get(_ORIENTATION) in _TURNED
@@ -65,10 +65,10 @@ class ImageFiles:
             raise self._damaged(number, fault) from None
 
     def image(self, number: int) -> np.ndarray:
-        """The image of that number: uint8 [h,w,3], upright, transparent parts on white.
+        """The image with this number: uint8 [h,w,3], upright, transparent parts on white.
 
         Raises:
-            EvaluationError: It is damaged, or has more than 8 bits a channel.
+            EvaluationError: The image is damaged, or has more than 8 bits per channel.
         """
         try:
             with Image.open(io.BytesIO(self.read(number))) as image:
@@ -83,7 +83,7 @@ class ImageFiles:
             raise self._damaged(number, fault) from None
 
     def _damaged(self, number: int, fault: BaseException) -> EvaluationError:
-        said = " ".join(str(fault).split())[:200]
-        # Pillow names the object that it was given.
-        reason = "no image format" if "BytesIO" in said else said or type(fault).__name__
-        return EvaluationError(f"{self.path}: {self.names[number]} is no image that can be read ({reason})")
+        message = " ".join(str(fault).split())[:200]
+        # If Pillow does not know the format, its message contains the BytesIO object, which does not help.
+        reason = "unknown image format" if "BytesIO" in message else message or type(fault).__name__
+        return EvaluationError(f"{self.path}: {self.names[number]} is not a readable image ({reason})")

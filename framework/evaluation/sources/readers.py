@@ -1,4 +1,4 @@
-"""How the images of each kind of source are read by their numbers, checked to be those that a score began with."""
+"""Readers of images by number for each kind of source. They check that the source has not changed since the start."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,24 +9,24 @@ from framework.checkpoint import load_generator
 from framework.data import PackedStore, open_store
 from framework.errors import EvaluationError
 from framework.evaluation.features.resizing import Images
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.sources.files import ImageFiles
 from framework.evaluation.sources.shards import Reader
 
 
-def generator_reader(location: str, side: ImageSide, *, device: str) -> Reader:
-    """A generator's samples of the side's seed."""
+def generator_reader(location: str, side: ImageSetSpec, *, device: str) -> Reader:
+    """A reader of a generator's samples of the side's seed."""
     generator, seed = load_generator(location, device), side.seed or 0
     if generator.digest != side.digest:
-        raise EvaluationError(f"{location}: holds another generator than when the score began")
+        raise EvaluationError(f"{location}: holds a different generator than when the score began")
     return lambda start, stop: generator.images(generator.sample_latents(stop - start, seed, start=start))
 
 
-def files_reader(location: str, side: ImageSide, *, order_seed: int | None) -> Reader:
-    """Images of a folder or archive; a list where they differ in size."""
-    files, wanted = ImageFiles(Path(location)), side.sampled_from or side.count
-    if len(files.names) != wanted:
-        raise EvaluationError(f"{location}: holds {len(files.names)} images, {wanted} when the score began")
+def files_reader(location: str, side: ImageSetSpec, *, order_seed: int | None) -> Reader:
+    """A reader of the images of a folder or archive; it gives a list if they differ in size."""
+    files, expected = ImageFiles(Path(location)), side.sampled_from or side.count
+    if len(files.names) != expected:
+        raise EvaluationError(f"{location}: holds {len(files.names)} images, but {expected} when the score began")
 
     def choose(numbers: Sequence[int]) -> Images:
         images = [files.image(number) for number in numbers]
@@ -35,11 +35,11 @@ def files_reader(location: str, side: ImageSide, *, order_seed: int | None) -> R
     return _in_order(choose, len(files.names), seed=order_seed)
 
 
-def store_reader(location: str, side: ImageSide, *, order_seed: int | None) -> Reader:
-    """Packed images of the side's split."""
+def store_reader(location: str, side: ImageSetSpec, *, order_seed: int | None) -> Reader:
+    """A reader of the packed images of the side's split."""
     store = open_store(Path(location))
     if store.digest != side.digest:
-        raise EvaluationError(f"{location}: holds other images than when the score began")
+        raise EvaluationError(f"{location}: holds different images than when the score began")
     if side.split == "all" and order_seed is None:
         return lambda start, stop: store.images[start:stop]  # a view: the pixels are not copied
     indices = store_indices(store, side.split)
@@ -47,12 +47,12 @@ def store_reader(location: str, side: ImageSide, *, order_seed: int | None) -> R
 
 
 def store_indices(store: PackedStore, split: str) -> np.ndarray:
-    """int64 [n] of the packed images of a split."""
+    """Indices [n] int64 of the packed images of a split."""
     parts = {"training": store.training_indices, "held_out": store.held_out_indices}
     return parts[split] if split in parts else np.arange(len(store.images))
 
 
 def _in_order(choose: Callable[[Sequence[int]], Images], total: int, *, seed: int | None) -> Reader:
-    # NumPy keeps the stream of RandomState as it is for ever, that of default_rng not.
+    # NumPy guarantees that RandomState gives the same numbers in all versions, but not that default_rng does.
     order = range(total) if seed is None else np.random.RandomState(seed).permutation(total).tolist()
     return lambda start, stop: choose(order[start:stop])

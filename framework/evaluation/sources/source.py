@@ -1,14 +1,14 @@
-"""What `evaluate A B` compares: folder, archive, packed store or generator, as images by index; or statistics."""
+"""Sources of images for scores: a folder, archive, packed store or generator, read by index; or a statistics file."""
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import entry_of
@@ -17,59 +17,60 @@ from framework.data import PackedStore, open_store
 from framework.errors import DataError, EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec, build_extractor
 from framework.evaluation.features.resizing import SIDE
-from framework.evaluation.protocols.protocol import ImageSide
+from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.sources.files import ImageFiles
 from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
 from framework.evaluation.sources.statistics_file import check_statistics, read_statistics
 from framework.metrics import Moments
+from framework.models.arithmetic.exact import kind_of
 
-_NO_IMAGES = "holds statistics, no images; they serve FID alone"
+_NO_IMAGES = "holds statistics, not images; only FID can be computed from them"
 
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """One side of a comparison: small, picklable, and what a process opens it by.
+    """Specifies a source of images. It is small and picklable, and every process can open the source from it.
 
     Attributes:
-        kind: What lies there.
+        kind: The kind of source.
         location: Path, for a generator also a URI; the same on every node.
-        side: What the protocol says of it.
-        order_seed: Of the order that its images are taken in; none for their own.
+        side: The side of the protocol that describes its images.
+        order_seed: Seed of a random order of the images; None for their own order.
     """
 
     kind: Literal["files", "store", "generator", "statistics"]
     location: str
-    side: ImageSide
+    side: ImageSetSpec
     order_seed: int | None = None
 
     @property
     def count(self) -> int:
-        """How many images; a file of statistics has none."""
+        """Number of images; raises EvaluationError for a file of statistics."""
         if self.kind == "statistics" or self.side.count is None:
             raise EvaluationError(f"{self.location}: {_NO_IMAGES}")
         return self.side.count
 
 
 def find_source(location: str, *, samples: int, seed: int, mixed: bool = False) -> SourceSpec:
-    """What lies at a location: how many images, of which size, with which content.
+    """Detects the source at a location, with the number, size and digest of its images.
 
     Args:
-        location: A folder or archive of images, a packed store, a file of statistics (.npz), or whatever
-            `load_generator` takes.
-        samples: How many images a generator makes; of all else every image is taken.
-        seed: Of the generator's latents.
-        mixed: Whether images may differ in size, as they may where `evaluation.resize` is named.
+        location: A folder or archive of images, a packed store, a file of statistics (.npz), or anything that
+            `load_generator` accepts.
+        samples: Number of samples of a generator; of other sources all images are used.
+        seed: Seed of the generator's latents.
+        mixed: Whether images may differ in size, which is allowed if `evaluation.resize` is set.
 
     Raises:
-        EvaluationError: Nothing usable lies there, an image is damaged, or two differ in size.
-        CheckpointError: A run or checkpoint without a generator that can be read.
+        EvaluationError: The location holds nothing usable, an image is damaged, or two images differ in size.
+        CheckpointError: A run or checkpoint has no readable generator.
     """
     path = Path(location).expanduser()
     if entry_of(location) or generator_folder(location) is not None or (path / "experiment.yaml").exists():
         return _generator_spec(location, samples=samples, seed=seed)
     if not path.exists():
-        raise EvaluationError(f"{location}: is not there")
+        raise EvaluationError(f"{location}: does not exist")
     path = path.resolve()
     if path.suffix == ".npz" and path.is_file():
         return _statistics_spec(path)
@@ -78,38 +79,38 @@ def find_source(location: str, *, samples: int, seed: int, mixed: bool = False) 
 
 
 def store_spec(store: PackedStore, *, split: Literal["training", "held_out", "all"]) -> SourceSpec:
-    """Packed images as a side: those for training, those held out, or all.
+    """The source of packed images: the training images, the held-out images, or all.
 
     Raises:
-        EvaluationError: There are less than 2 of them.
+        EvaluationError: There are fewer than 2 images.
     """
     _, height, width, channels = store.images.shape
     count = len(store_indices(store, split))
     if count < 2:
-        part = {"training": "training part", "held_out": "held-out part", "all": "whole"}[split]
-        raise EvaluationError(f"{store.path}: its {part} has {count} images; a score wants at least 2")
-    side = ImageSide(
+        part = {"training": " for training", "held_out": " held out", "all": ""}[split]
+        raise EvaluationError(f"{store.path}: has {count} images{part}; a score needs at least 2")
+    side = ImageSetSpec(
         count=count, split=split, height=height, width=width, channels=channels, digest=store.digest
     )  # fmt: skip
     return SourceSpec("store", str(store.path), side)
 
 
 def drawn(source: SourceSpec, count: int, *, seed: int) -> SourceSpec:
-    """So many images of a source in a seeded order: with the same seed, fewer are the first of more.
+    """A random sample of a source. With the same seed, a smaller sample is a prefix of a larger one.
 
     Args:
-        source: A generator makes as many samples of this seed.
-        count: How many.
-        seed: Of the order, which its side tells where images are left out.
+        source: The source; a generator gives the samples of this latent seed instead.
+        count: Size of the sample.
+        seed: Seed of the order; the side records it if not all images are used.
 
     Raises:
-        EvaluationError: There are fewer.
+        EvaluationError: The source has fewer images.
     """
     side = source.side
     if source.kind == "generator":
         return dataclasses.replace(source, side=side.model_copy(update={"count": count, "seed": seed}))
     if source.count < count:
-        raise EvaluationError(f"{source.location}: holds {source.count:,} images, and {count:,} are wanted")
+        raise EvaluationError(f"{source.location}: holds {source.count:,} images, but {count:,} are needed")
     if source.count > count:
         side = side.model_copy(update={"count": count, "sampled_from": source.count, "sample_seed": seed})
     return dataclasses.replace(source, side=side, order_seed=seed)
@@ -117,10 +118,10 @@ def drawn(source: SourceSpec, count: int, *, seed: int) -> SourceSpec:
 
 @lru_cache(maxsize=4)
 def open_source(spec: SourceSpec, device: str = "cpu") -> Reader:
-    """(start, stop) -> images uint8 [n,h,w,c]; opened once a process.
+    """Opens a source: (start, stop) -> images uint8 [n,h,w,c]; cached per process.
 
     Raises:
-        EvaluationError: Something else lies there by now.
+        EvaluationError: The source has changed since it was specified.
     """
     if spec.kind == "generator":
         return generator_reader(spec.location, spec.side, device=device)
@@ -132,43 +133,84 @@ def open_source(spec: SourceSpec, device: str = "cpu") -> Reader:
 
 
 def statistics_moments(source: SourceSpec, features: FeatureSpec) -> Moments:
-    """Moments from a file of statistics, which wants no extractor.
+    """Moments from a file of statistics; no extractor is needed.
 
     Raises:
-        EvaluationError: They are of other features, or of another file than when the score began.
+        EvaluationError: They belong to other features, or the file has changed since the score began.
     """
     statistics = read_statistics(Path(source.location))
     if statistics.digest != source.side.digest:
-        raise EvaluationError(f"{source.location}: is another file than when the score began")
+        raise EvaluationError(f"{source.location}: has changed since the score began")
     check_statistics(statistics, features, place=source.location)
     return statistics.moments
 
 
-@torch.inference_mode()
+def _on_cpu() -> str:
+    return "cpu"
+
+
 def source_shard_features(
-    source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
+    source: SourceSpec,
+    features: FeatureSpec,
+    start: int,
+    stop: int,
+    blocks: int = 1,
+    device_of_task: Callable[[], str] = _on_cpu,
 ) -> np.ndarray:
-    """Features of a shard, from two small specifications: what a worker on any node is given.
+    """Features of images start to stop of a source, which a worker on any node opens from its specification.
+
+    Args:
+        source: Its `side` has the type of GPU that this process must have.
+        features: Which features.
+        start: First image, a multiple of 32.
+        stop: One past the last image.
+        blocks: How many blocks of 32 images are held at a time; the result does not depend on it.
+        device_of_task: Gives the device of this process.
 
     Returns:
-        [n,d] float32; where the specification has logits [n,d+1008], they last.
+        [n,d] float32; with the logits appended, [n,d+1008], if the specification has logits.
+
+    Raises:
+        EvaluationError: This process has another type of device, or a feature is not finite.
     """
+    device = _expected_device(source, device_of_task())
     extractor = build_extractor(features, device)
     columns = shard_columns(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
     return extractor.checked(columns.cpu().numpy())
 
 
 def source_shard_moments(
-    source: SourceSpec, features: FeatureSpec, *, start: int, stop: int, blocks: int = 1, device: str = "cpu"
+    source: SourceSpec,
+    features: FeatureSpec,
+    start: int,
+    stop: int,
+    blocks: int = 1,
+    device_of_task: Callable[[], str] = _on_cpu,
 ) -> Moments:
-    """Moments of the features of images start to stop, a shard or, summed up in their order, several."""
+    """Moments of the features that `source_shard_features` computes, summed shard by shard."""
+    device = _expected_device(source, device_of_task())
     extractor = build_extractor(features, device)
     return shard_moments(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
 
 
+def _expected_device(source: SourceSpec, device: str) -> str:
+    """The device of this process. Protocols and names of feature files contain its type, so it must be as expected.
+
+    Raises:
+        EvaluationError: Its type is not the one in the source's side.
+    """
+    here, expected = kind_of(device), source.side.device
+    if here != expected:
+        raise EvaluationError(
+            f"features: a process has {here or 'no GPU'}, but its pool has {expected or 'none'}; try again, or use "
+            "evaluation.gpus_per_worker=0"
+        )
+    return device
+
+
 def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:
     generator = load_generator(location)
-    side = ImageSide(
+    side = ImageSetSpec(
         count=samples,
         split="generated",
         height=generator.resolution,
@@ -181,9 +223,9 @@ def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:
 
 
 def _statistics_spec(path: Path) -> SourceSpec:
-    found = read_statistics(path)
-    side = ImageSide(
-        count=found.count, split="statistics", height=None, width=None, channels=3, digest=found.digest
+    statistics = read_statistics(path)
+    side = ImageSetSpec(
+        count=statistics.count, split="statistics", height=None, width=None, channels=3, digest=statistics.digest
     )  # fmt: skip
     return SourceSpec("statistics", str(path), side)
 
@@ -200,13 +242,13 @@ def _files_spec(path: Path, *, mixed: bool) -> SourceSpec:
         if other and not mixed:
             raise EvaluationError(
                 f"{path}: its images differ in size: {files.names[0]} is {first[0]}x{first[1]}, "
-                f"{name} is {size[0]}x{size[1]}; evaluation.resize=clean (or tensorflow2015) resizes each to "
-                f"{SIDE}x{SIDE} by itself, python -m jobs.prepare_data makes them one size"
+                f"{name} is {size[0]}x{size[1]}; evaluation.resize=clean (or tensorflow2015) resizes each of them to "
+                f"{SIDE}x{SIDE}, python -m jobs.prepare_data makes them one size"
             )
     if first is None or len(files.names) < 2:
-        raise EvaluationError(f"{path}: holds 1 image; a score wants at least 2 on each side")
+        raise EvaluationError(f"{path}: holds 1 image; a score needs at least 2 on each side")
     width, height = (None, None) if other else first
-    side = ImageSide(
+    side = ImageSetSpec(
         count=len(files.names), split="all", height=height, width=width, channels=3, digest=digest.hexdigest()
     )
     return SourceSpec("files", str(path), side)

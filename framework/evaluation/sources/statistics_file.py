@@ -1,6 +1,7 @@
-"""Statistics as the field passes them on: an .npz with `mu` [d] and `sigma` [d,d] (TTUR, pytorch-fid, clean-fid).
+"""Files of statistics in the usual format: an .npz with `mu` [d] and `sigma` [d,d] (TTUR, pytorch-fid, clean-fid).
 
-Those files do not say how many images they are of, nor whose features; ours do, beside the two that all tools read.
+Files of other tools contain neither the number of images nor the kind of features. Ours contain both, in addition to
+the two arrays that all tools read.
 """
 
 import hashlib
@@ -18,20 +19,20 @@ from framework.evaluation.features.inception import TAPS
 from framework.metrics import Moments
 from framework.storage import open_folder
 
-# Covariances are symmetric but for rounding, and some tools keep them in float32.
+# Covariances are symmetric except for rounding, and some tools store them in float32.
 _SYMMETRIC_WITHIN = 1e-5
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, StorageError, MemoryError)
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """What a file of statistics holds.
+    """The content of a file of statistics.
 
     Attributes:
         mean: [d] float64.
-        covariance: [d,d] float64, by n − 1.
-        count: Of how many images; None where the file does not say.
-        features: Whose features, as name, sha256, resize and precision; None where the file does not say.
+        covariance: [d,d] float64, with divisor n − 1.
+        count: Number of images; None if the file does not contain it.
+        features: Name, sha256, resize and precision of the features; None if the file does not contain them.
         digest: sha256 of the file.
     """
 
@@ -43,102 +44,106 @@ class Statistics:
 
     @property
     def moments(self) -> Moments:
-        """The same as moments; of 2 images where nobody knows of how many, which changes no distance."""
+        """The statistics as moments. An unknown count is taken as 2, which does not change distances."""
         count = 2 if self.count is None else self.count
         return Moments(count, self.mean, self.covariance * (count - 1))
 
 
 def save_statistics(path: Path, moments: Moments, features: FeatureSpec | None = None) -> None:
-    """Write moments atomically in the form that pytorch-fid and clean-fid read.
+    """Writes moments atomically in the format that pytorch-fid and clean-fid read.
 
     Args:
-        path: Ends in .npz.
-        moments: Of at least 2 images.
-        features: Whose features they are, for whoever compares with them later.
+        path: The file, ends in .npz.
+        moments: Moments of at least 2 images.
+        features: The features; stored so that a later comparison can check them.
     """
-    told = np.array([] if features is None else _told(features), dtype=np.str_)
+    description = np.array([] if features is None else _described(features), dtype=np.str_)
     buffer = io.BytesIO()
-    np.savez(buffer, mu=moments.mean, sigma=moments.covariance, count=np.array(moments.count), features=told)
+    np.savez(buffer, mu=moments.mean, sigma=moments.covariance, count=np.array(moments.count), features=description)
     open_folder(path.parent).write_bytes(path.name, buffer.getvalue())
 
 
 def read_statistics(path: Path) -> Statistics:
-    """Read a file of statistics, without ever unpickling.
+    """Reads a file of statistics without unpickling.
 
     Raises:
-        EvaluationError: It is none, is damaged, or holds what cannot be a mean and a covariance.
+        EvaluationError: The file is not one of statistics, is damaged, or its arrays are not a mean and a covariance.
     """
     try:
         data = open_folder(path.parent).read_bytes(path.name)
         arrays, held = _arrays(data)
     except _UNREADABLE as fault:
         reason = " ".join(str(fault).split())[:200] or type(fault).__name__
-        raise EvaluationError(f"{path}: is no .npz of statistics that can be read ({reason})") from None
+        raise EvaluationError(f"{path}: is not a readable .npz of statistics ({reason})") from None
     if missing := [name for name in ("mu", "sigma") if name not in arrays]:
         shown = ", ".join(sorted(held)[:8]) or "nothing"
-        raise EvaluationError(f"{path}: has no {' and no '.join(missing)}, as statistics do; it has {shown}")
+        raise EvaluationError(f"{path}: lacks {' and '.join(missing)}, which statistics need; it has {shown}")
     fault = _fault(arrays["mu"], arrays["sigma"])
     if fault is not None:
         raise EvaluationError(f"{path}: {fault}")
     count = int(arrays["count"]) if "count" in arrays and _is_count(arrays["count"]) else None
-    told = arrays.get("features", np.array([]))
+    described = arrays.get("features", np.array([]))
     return Statistics(
         mean=arrays["mu"].astype(np.float64),
         covariance=arrays["sigma"].astype(np.float64),
         count=count,
-        features=tuple(map(str, told)) if told.dtype.kind == "U" and told.ndim == 1 and len(told) else None,
+        features=tuple(map(str, described)) if _is_description(described) else None,
         digest=hashlib.sha256(data).hexdigest(),
     )
 
 
 def check_statistics(statistics: Statistics, features: FeatureSpec, *, place: str) -> None:
-    """Statistics and an extractor belong together, as far as the file says.
+    """Checks that statistics were computed from these features, if the file describes its features.
 
     Raises:
-        EvaluationError: They are of another tap, or of other features.
+        EvaluationError: They belong to another tap or to other features.
     """
     size = len(statistics.mean)
     if size != features.tap:
-        remedy = f"; evaluation.tap={size} makes as many" if features.kind == "inception" and size in TAPS else ""
+        remedy = f"; evaluation.tap={size} gives as many" if features.kind == "inception" and size in TAPS else ""
         raise EvaluationError(
-            f"{place}: holds statistics of {size} features, and the other side has {features.tap} of them "
+            f"{place}: holds statistics of {size} features, but the other side has {features.tap} "
             f"({features.name}){remedy}"
         )
-    if statistics.features is not None and statistics.features != _told(features):
-        theirs, ours = ("; ".join(told) for told in (statistics.features, _told(features)))
+    if statistics.features is not None and statistics.features != _described(features):
+        theirs, ours = ("; ".join(described) for described in (statistics.features, _described(features)))
         raise EvaluationError(f"{place}: holds statistics of other features ({theirs}) than the other side's ({ours})")
 
 
-def _told(features: FeatureSpec) -> tuple[str, ...]:
+def _described(features: FeatureSpec) -> tuple[str, ...]:
     return features.name, features.digest, features.resize, features.precision
 
 
 def _arrays(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The arrays that statistics have, and the names of all that the file holds."""
+    """The arrays of statistics in a file, and the names of all its arrays."""
     if not zipfile.is_zipfile(io.BytesIO(data)):
-        raise ValueError("no zip archive")
+        raise ValueError("it is not a zip archive")
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        # A file of the field may hold more, and what nobody asks for may even be a pickle: it is not looked at.
-        wanted = [name for name in archive.files if name in ("mu", "sigma", "count", "features")]
-        return {name: archive[name] for name in wanted}, archive.files
+        # Files of other tools may hold further arrays, even pickled ones. These are not read.
+        names = [name for name in archive.files if name in ("mu", "sigma", "count", "features")]
+        return {name: archive[name] for name in names}, archive.files
 
 
 def _fault(mean: np.ndarray, covariance: np.ndarray) -> str | None:
-    """Why two arrays are no mean and covariance."""
+    """Why two arrays cannot be a mean and a covariance; None if they can."""
     for name, array in (("mu", mean), ("sigma", covariance)):
         if array.dtype.kind not in "fiu":
-            return f"{name} is {array.dtype}, no real numbers"
+            return f"{name} is {array.dtype}, not real numbers"
     if mean.ndim != 1 or len(mean) < 1 or covariance.shape != (len(mean), len(mean)):
-        return f"mu is {list(mean.shape)} and sigma {list(covariance.shape)}; statistics are [d] and [d,d]"
+        return f"mu has shape {list(mean.shape)} and sigma {list(covariance.shape)}; they must be [d] and [d,d]"
     for name, array in (("mu", mean), ("sigma", covariance)):
         if not np.isfinite(array).all():
             return f"{name} has values that are not finite"
     values = covariance.astype(np.float64)
     if (np.abs(values - values.T) > _SYMMETRIC_WITHIN * np.abs(values).max()).any():
-        return "sigma is not symmetric, so it is no covariance"
+        return "sigma is not symmetric, so it is not a covariance"
     if (np.diagonal(values) < 0).any():
-        return "sigma has variances under 0, so it is no covariance"
+        return "sigma has negative variances, so it is not a covariance"
     return None
+
+
+def _is_description(described: np.ndarray) -> bool:
+    return described.dtype.kind == "U" and described.ndim == 1 and len(described) > 0
 
 
 def _is_count(count: np.ndarray) -> bool:

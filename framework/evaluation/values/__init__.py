@@ -1,1 +1,1 @@
-"""From features to the values of metrics: features and moments are kept in files, the parts computed by a pool."""
+"""Computes the values of metrics from features: features and moments are stored in files, parts computed by a pool."""

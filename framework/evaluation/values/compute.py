@@ -1,7 +1,9 @@
-"""The values of a pass: every family of metrics from the features of both sides, shared out over a crew.
+"""Computes the values of metrics from the features of both sides, with a pool.
 
-What is shared out is fixed by the number of images alone, each part runs on one thread, and parts are put together in
-their order: who computed which, and how many there were, moves no bit.
+How the work is cut depends only on the number of images, each part runs on one thread, and parts are merged in their
+order. So the result is bit-identical for any number of workers.
+
+A new metric is one record in `framework/config/metrics.py` and one function in `_COMPUTED_BY` here.
 """
 
 import dataclasses
@@ -9,61 +11,59 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from framework.config.metrics import METRICS, Settings
 from framework.errors import EvaluationError
-from framework.evaluation import (
-    FAMILIES,
-    FeatureSpec,
-    Protocol,
-    Request,
-    SourceSpec,
-    make_score,
-)
+from framework.evaluation import FeatureSpec, Protocol, Request, SourceSpec, make_score
 from framework.evaluation.sources.shards import spans
 from framework.evaluation.values.parts import (
     Features,
-    Sharer,
+    PartsPool,
     cover_part,
     nearest_part,
     opened,
+    products_part,
     radii_part,
-    second_opinion_part,
     splits_part,
     subsets_part,
+    torchmetrics_part,
 )
 from framework.metrics import (
-    Cover,
     KernelDistance,
+    KnnRadii,
     Memorisation,
     Moments,
-    Radii,
+    NeighbourCounts,
+    authenticity,
     blocks,
     extrapolate,
     frechet_distance,
     memorisation,
     relative_diversity,
+    vendi_of_products,
 )
+from framework.models.arithmetic.blocks import shards
 
 _SUBSETS_A_PART = 10
-BALLS = ("precision", "recall", "density", "coverage", "memorisation")
+NEIGHBOURS = ("precision", "recall", "density", "coverage", "memorisation", "authenticity")
 CLOSEST = 16
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Value:
-    """What a family says.
+    """The value of a metric.
 
     Attributes:
         value: The score.
-        sd: Over the family's own subsets or splits, where it has such.
-        detail: What stands behind it.
+        sd: Standard deviation over the metric's own subsets or splits, if it has any.
+        detail: Further numbers behind the value.
     """
 
     value: float
@@ -72,16 +72,16 @@ class Value:
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
-    """What a pass has left of the images.
+class FeatureSet:
+    """Features and moments of the images of a pass; each is None if no metric of the pass needs it.
 
     Attributes:
-        real: Moments of the real side; None where only samples are looked at.
-        fake: Moments of all samples; None where features are there to make them of.
-        real_features: Where a family wants them.
-        fake_features: Likewise.
-        held_out_features: Likewise.
-        logits: Of the samples.
+        real: Moments of the real images.
+        fake: Moments of all samples; None also if they are computed from the samples' features.
+        real_features: Features of the real images.
+        fake_features: Features of the samples.
+        held_out_features: Features of real images that training never sees.
+        logits: Logits of the samples.
     """
 
     real: Moments | None
@@ -92,45 +92,45 @@ class Sides:
     logits: Features | None = None
 
     def files(self, *, of_fake: bool = False) -> list[Path]:
-        """The files that features lie in; those of the samples alone, where asked for."""
+        """The files of features; with `of_fake` only those of the samples."""
         of_real = () if of_fake else (self.real_features, self.held_out_features)
         return [Path(place) for place in (*of_real, self.fake_features, self.logits) if isinstance(place, str)]
 
 
-def measure(requests: Sequence[Request], sides: Sides, sharer: Sharer) -> dict[Request, Value]:
+def measure(requests: Sequence[Request], sides: FeatureSet, pool: PartsPool) -> dict[Request, Value]:
     """The value of each request.
 
     Args:
-        requests: Of one pass.
-        sides: Its features and moments.
-        sharer: Shares the parts out.
+        requests: The requests of one pass.
+        sides: The features and moments of that pass.
+        pool: Computes the parts.
 
     Raises:
-        EvaluationError: A value that these features do not give, in one line.
+        EvaluationError: A metric cannot be computed from these features.
     """
     try:
         return {
             request: value
             for count in sorted({request.samples for request in requests})
-            for request, value in _of_count(count, requests, sides, sharer)
+            for request, value in _of_count(count, requests, sides, pool)
         }
     except ValueError as fault:
-        asked = ", ".join(dict.fromkeys(request.name for request in requests))
-        raise EvaluationError(f"{asked}: {fault}") from None
+        names = ", ".join(dict.fromkeys(request.name for request in requests))
+        raise EvaluationError(f"{names}: {fault}") from None
 
 
 def by_torchmetrics(
-    requests: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec, sharer: Sharer
+    requests: Sequence[Request], features: FeatureSpec, real: SourceSpec, fake: SourceSpec, pool: PartsPool
 ) -> dict[Request, Value]:
-    """The values of requests whose engine is torchmetrics, each family in a process of the crew."""
-    counts = [dataclasses.replace(fake, side=fake.side.model_copy(update={"count": each.samples})) for each in requests]
-    work = [([request.family], features, real, source) for request, source in zip(requests, counts, strict=True)]
-    told = sharer.map(second_opinion_part, work, "torchmetrics")
-    return {request: Value(*values[request.family]) for request, values in zip(requests, told, strict=True)}
+    """The values of requests whose engine is torchmetrics, each metric in a process of the pool."""
+    fakes = [dataclasses.replace(fake, side=fake.side.model_copy(update={"count": each.samples})) for each in requests]
+    work = [([request.metric], features, real, source) for request, source in zip(requests, fakes, strict=True)]
+    values = pool.map(torchmetrics_part, work, "torchmetrics")
+    return {request: Value(*value[request.metric]) for request, value in zip(requests, values, strict=True)}
 
 
 def combined(protocol: Protocol, values: Sequence[Value]) -> dict[str, Any]:
-    """One score of one value a latent seed: their mean, with the standard deviation (by n − 1)."""
+    """One score from the values of all latent seeds: their mean and standard deviation (divisor n − 1)."""
     first = values[0]
     if len(values) == 1:
         return make_score(protocol.name, first.value, protocol, sd=first.sd, detail=first.detail)
@@ -141,42 +141,58 @@ def combined(protocol: Protocol, values: Sequence[Value]) -> dict[str, Any]:
     return make_score(protocol.name, mean, protocol, sd=sd, detail=detail)
 
 
-def _of_count(count: int, requests: Sequence[Request], sides: Sides, sharer: Sharer) -> Iterator[tuple[Request, Value]]:
-    wanted = {request.family: request for request in requests if request.samples == count}
-    found: dict[str, Value] = {}
-    real_count = sides.real.count if sides.real is not None else None
-    settings: dict[str, dict[str, Any]] = {
-        family: FAMILIES[family].settings_for(real=real_count, fake=count) for family in wanted
-    }
-    if {"fid", "diversity", "fid_infinity"} & wanted.keys():
-        fit = settings["fid_infinity"]["counts"] if "fid_infinity" in wanted else []
-        found |= _by_moments(wanted.keys(), sides, count, list(fit), sharer)
-    if "kid" in wanted:
-        found["kid"] = _kid(sides, count, settings["kid"], sharer)
-    if "inception_score" in wanted:
-        found["inception_score"] = _inception(sides, count, settings["inception_score"], sharer)
-    if set(BALLS) & wanted.keys():
-        ks = {family: int(settings[family].get("k", 0)) for family in wanted}
-        found |= _by_balls(wanted.keys(), sides, count, ks, sharer)
-    for family, request in wanted.items():
-        yield request, found[family]
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """The metrics of a pass that use the same number of samples.
+
+    Attributes:
+        metrics: Their names.
+        count: Number of samples.
+        sides: Features and moments of the pass.
+        pool: Computes the parts.
+    """
+
+    metrics: frozenset[str]
+    count: int
+    sides: FeatureSet
+    pool: PartsPool
+
+    def settings(self, metric: str) -> Settings:
+        """The parameters of a metric."""
+        real = self.sides.real
+        return METRICS[metric].settings_for(real=None if real is None else real.count, fake=self.count)
 
 
-def _by_moments(families: Any, sides: Sides, count: int, fit: list[int], sharer: Sharer) -> dict[str, Value]:
-    """Fréchet distance, also at fewer samples, and diversity."""
-    counts = sorted({*fit, count} if "fid_infinity" in families else {count})
+def _of_count(
+    count: int, requests: Sequence[Request], sides: FeatureSet, pool: PartsPool
+) -> Iterator[tuple[Request, Value]]:
+    by_metric = {request.metric: request for request in requests if request.samples == count}
+    asked = _Asked(frozenset(by_metric), count, sides, pool)
+    values: dict[str, Value] = {}
+    for compute in dict.fromkeys(_COMPUTED_BY[metric] for metric in by_metric):
+        values |= compute(asked)
+    for metric, request in by_metric.items():
+        yield request, values[metric]
+
+
+def _by_moments(asked: _Asked) -> dict[str, Value]:
+    """Fréchet distance, its extrapolation from smaller samples to infinity, and diversity."""
+    sides, count, pool = asked.sides, asked.count, asked.pool
+    extrapolated = "fid_infinity" in asked.metrics
+    fit: Any = asked.settings("fid_infinity")["counts"] if extrapolated else []
+    counts = sorted({*fit, count})
     if sides.fake is not None and counts == [count]:
         fakes = {count: sides.fake}
     else:
-        fakes = prefix_moments(_there(sides.fake_features), counts, sharer)
-    found = {}
-    if "diversity" in families:
-        found["diversity"] = Value(relative_diversity(_there(sides.real), fakes[count]))
-    if "fid" in families or "fid_infinity" in families:
+        fakes = prefix_moments(_required(sides.fake_features), counts, pool)
+    values = {}
+    if "diversity" in asked.metrics:
+        values["diversity"] = Value(relative_diversity(_required(sides.real), fakes[count]))
+    if "fid" in asked.metrics or extrapolated:
         work = [(sides.real, fakes[each]) for each in counts]
-        distances = dict(zip(counts, sharer.map(frechet_distance, work, "distance"), strict=True))
-        found["fid"] = Value(distances[count])
-        if "fid_infinity" in families:
+        distances = dict(zip(counts, pool.map(frechet_distance, work, "distance"), strict=True))
+        values["fid"] = Value(distances[count])
+        if extrapolated:
             line = extrapolate(fit, [distances[each] for each in fit])
             detail = {
                 "slope": line.slope,
@@ -184,84 +200,122 @@ def _by_moments(families: Any, sides: Sides, count: int, fit: list[int], sharer:
                 "counts": list(line.counts),
                 "distances": list(line.distances),
             }
-            found["fid_infinity"] = Value(line.value, detail=detail)
-    return found
+            values["fid_infinity"] = Value(line.value, detail=detail)
+    return values
 
 
-def prefix_moments(features: Features, counts: Sequence[int], sharer: Sharer) -> dict[int, Moments]:
-    """Moments of the first so many images, as a pass over these alone would give them, bit for bit."""
-    whole = spans(max(counts), device=sharer.device)
+def prefix_moments(features: Features, counts: Sequence[int], pool: PartsPool) -> dict[int, Moments]:
+    """Moments of the first n images for each n of `counts`, bit-identical to a pass over these images only."""
+    whole = spans(max(counts), device=pool.device)
     cut = [(start, count) for count in counts for start, stop in whole if start < count < stop]
     work = sorted({*whole, *cut})
-    parts = dict(zip(work, sharer.map_moments([(features, *span) for span in work]), strict=True))
-    found, merged = {}, None
+    parts = dict(zip(work, pool.map_moments([(features, *span) for span in work]), strict=True))
+    moments, merged = {}, None
     for start, stop in whole:
         for count in counts:
             if start < count < stop:
-                found[count] = _plus(merged, parts[start, count])
+                moments[count] = _plus(merged, parts[start, count])
         merged = _plus(merged, parts[start, stop])
         if stop in counts:
-            found[stop] = merged
-    return found
+            moments[stop] = merged
+    return moments
 
 
-def _kid(sides: Sides, count: int, settings: dict[str, Any], sharer: Sharer) -> Value:
+def _kid(asked: _Asked) -> dict[str, Value]:
+    settings: Any = asked.settings("kid")
+    real, fake = _required(asked.sides.real_features), _required(asked.sides.fake_features)
     subsets = settings["subsets"]
-    arguments = (_there(sides.real_features), _there(sides.fake_features), count, settings)
-    work = [(*arguments, at, min(at + _SUBSETS_A_PART, subsets)) for at in range(0, subsets, _SUBSETS_A_PART)]
-    values = itertools.chain.from_iterable(sharer.map(subsets_part, work, "kid"))
+    starts = range(0, subsets, _SUBSETS_A_PART)
+    work = [(real, fake, asked.count, settings, at, min(at + _SUBSETS_A_PART, subsets)) for at in starts]
+    values = itertools.chain.from_iterable(asked.pool.map(subsets_part, work, "kid"))
     distance = KernelDistance.of(list(values))
-    is_whole = settings["subset_size"] == count == len(opened(arguments[0]))  # every subset is all there is
-    return Value(distance.mean, sd=None if is_whole else distance.sd)
+    is_whole = settings["subset_size"] == asked.count == len(opened(real))  # then each subset contains all images
+    return {"kid": Value(distance.mean, sd=None if is_whole else distance.sd)}
 
 
-def _inception(sides: Sides, count: int, settings: dict[str, Any], sharer: Sharer) -> Value:
-    work = [(_there(sides.logits), count, settings["splits"])]
-    ((value, sd),) = sharer.map(splits_part, work, "inception_score")
-    return Value(value, sd=sd)
+def _inception(asked: _Asked) -> dict[str, Value]:
+    work = [(_required(asked.sides.logits), asked.count, asked.settings("inception_score")["splits"])]
+    ((value, sd),) = asked.pool.map(splits_part, work, "inception_score")
+    return {"inception_score": Value(value, sd=sd)}
 
 
-def _by_balls(families: Any, sides: Sides, count: int, ks: dict[str, int], sharer: Sharer) -> dict[str, Value]:
-    """Precision, recall, density, coverage, and how near samples are to the training images."""
-    real, fake = _there(sides.real_features), _there(sides.fake_features)
+def _by_neighbours(asked: _Asked) -> dict[str, Value]:
+    """Precision, recall, density, coverage, memorisation and authenticity, from distances to nearest neighbours."""
+    real, fake = _required(asked.sides.real_features), _required(asked.sides.fake_features)
     real_count = len(opened(real))
-    near_k, wide_k = (
-        max(ks.get(a, 0), ks.get(b, 0)) or 1 for a, b in (("precision", "recall"), ("density", "coverage"))
+    wide_k = _k(asked, "density", "coverage")
+    balls, real_nearest = _balls(asked, real, fake, wide_k=wide_k)
+    work = [(real, fake, asked.count, balls, *rows) for rows in blocks(real_count)]
+    whole: NeighbourCounts = functools.reduce(operator.add, asked.pool.map(cover_part, work, "cover"))
+    values = {metric: Value(value) for metric, value in whole.scores(density_k=wide_k).items()}
+    if "memorisation" in asked.metrics:
+        values["memorisation"] = _memorisation(whole, real, _required(asked.sides.held_out_features), asked.pool)
+    if "authenticity" in asked.metrics:
+        values["authenticity"] = Value(authenticity(whole.nearest, whole.nearest_index, real_nearest))
+    return values
+
+
+def _balls(asked: _Asked, real: Features, fake: Features, *, wide_k: int) -> tuple[KnnRadii, np.ndarray]:
+    """Distances to k-th neighbours as the metrics need them, and each real image's distance to its nearest one [n]."""
+    real_count, near_k = len(opened(real)), _k(asked, "precision", "recall")
+    only_nearest = asked.metrics <= {"memorisation", "authenticity"}
+    of_real_ks = () if only_nearest else (near_k, wide_k)
+    of_real_ks += (1,) if "authenticity" in asked.metrics else ()
+    of_fake_ks = () if only_nearest else (near_k,)
+    sizes = ((real, real_count, of_real_ks), (fake, asked.count, of_fake_ks))
+    work = [(features, total, ks, *rows) for features, total, ks in sizes if ks for rows in blocks(total)]
+    parts = asked.pool.map(radii_part, work, "neighbours")
+    of_real, of_fake = (
+        np.concatenate(list(itertools.islice(parts, len(blocks(total))))) if ks else np.zeros((total, 0))
+        for _, total, ks in sizes
     )
-    only_nearest = set(families) & set(BALLS) == {"memorisation"}
     if only_nearest:
-        balls = Radii(np.zeros(real_count), np.zeros(real_count), np.zeros(count))
-    else:
-        sizes = ((real, real_count, (near_k, wide_k)), (fake, count, (near_k,)))
-        work = [(features, total, ks, *rows) for features, total, ks in sizes for rows in blocks(total)]
-        parts = sharer.map(radii_part, work, "neighbours")
-        of_real, of_fake = (np.concatenate(list(itertools.islice(parts, len(blocks(total))))) for _, total, _ in sizes)
-        balls = Radii(*of_real.T, *of_fake.T)
-    work = [(real, fake, count, balls, *rows) for rows in blocks(real_count)]
-    whole: Cover = functools.reduce(operator.add, sharer.map(cover_part, work, "cover"))
-    found = {family: Value(value) for family, value in whole.scores(density_k=wide_k).items()}
-    if "memorisation" in families:
-        found["memorisation"] = _memorisation(whole, real, _there(sides.held_out_features), sharer)
-    return found
+        return KnnRadii(np.zeros(real_count), np.zeros(real_count), np.zeros(asked.count)), of_real[:, -1:].reshape(-1)
+    return KnnRadii(of_real[:, 0], of_real[:, 1], of_fake[:, 0]), of_real[:, -1]
 
 
-def _memorisation(whole: Cover, real: Features, held_out: Features, sharer: Sharer) -> Value:
+def _k(asked: _Asked, *metrics: str) -> int:
+    """The largest number of neighbours that these metrics use; 1 if none of them is requested."""
+    ks: list[Any] = [asked.settings(metric)["k"] for metric in metrics if metric in asked.metrics]
+    return max(ks, default=1)
+
+
+def _memorisation(whole: NeighbourCounts, real: Features, held_out: Features, pool: PartsPool) -> Value:
     work = [(held_out, real, *rows) for rows in blocks(len(opened(held_out)))]
-    distances = np.concatenate(list(sharer.map(nearest_part, work, "held-out")))
-    found: Memorisation = memorisation(whole.nearest, distances, closest=CLOSEST)
+    distances = np.concatenate(list(pool.map(nearest_part, work, "held-out")))
+    result: Memorisation = memorisation(whole.nearest, distances, closest=CLOSEST)
     detail = {
-        "copy_share": found.copy_share,
-        "copy_distance": found.copy_distance,
+        "copy_share": result.copy_share,
+        "copy_distance": result.copy_distance,
         "closest": [
             {"sample": int(k), "training": int(whole.nearest_index[k]), "distance": float(whole.nearest[k])}
-            for k in found.closest
+            for k in result.closest
         ],
     }
-    return Value(found.nearer_share, detail=detail)
+    return Value(result.nearer_share, detail=detail)
 
 
-def _there(value: _T | None) -> _T:
-    assert value is not None, "a pass keeps what its families need"
+def _vendi(asked: _Asked) -> dict[str, Value]:
+    features = _required(asked.sides.fake_features)
+    work = [(features, *shard) for shard in shards(asked.count)]
+    products = functools.reduce(operator.add, asked.pool.map(products_part, work, "vendi"))
+    (value,) = asked.pool.map(vendi_of_products, [(products, asked.count)], "vendi")
+    return {"vendi_score": Value(value)}
+
+
+_COMPUTED_BY: dict[str, Callable[[_Asked], dict[str, Value]]] = {
+    "fid": _by_moments,
+    "fid_infinity": _by_moments,
+    "diversity": _by_moments,
+    "kid": _kid,
+    "inception_score": _inception,
+    **dict.fromkeys(NEIGHBOURS, _by_neighbours),
+    "vendi_score": _vendi,
+}
+
+
+def _required(value: _T | None) -> _T:
+    assert value is not None, "a pass has the features and moments that its metrics need"
     return value
 
 

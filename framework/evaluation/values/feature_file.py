@@ -1,4 +1,4 @@
-"""Features of many images on the local disk: written shard by shard, so that an interrupted pass goes on."""
+"""Features of many images on the local disk, written shard by shard, so that an interrupted pass can resume."""
 
 import os
 import zlib
@@ -14,15 +14,15 @@ _DAMAGED = (OSError, ValueError, EOFError)
 
 
 class FeatureFile:
-    """An .npy [n,d] float32 that is there whole or not at all. It has one writer at a time.
+    """An .npy file [n,d] float32 that exists only when it is complete. It has one writer at a time.
 
-    Until it is whole it lies beside as `.part`. A line of `.sums` follows each shard once its bytes are on the disk:
-    `start stop crc32`. Shards may come in any order; one whose bytes are not those of its line is missing again.
+    Until it is complete it is named `.part`. When the bytes of a shard are on the disk, a line `start stop crc32` is
+    added to `.sums`. Shards may be written in any order; a shard whose bytes do not match its line counts as missing.
 
     Args:
         path: The file, ends in .npy.
-        count: n, images.
-        size: d, features.
+        count: n, the number of images.
+        size: d, the number of features.
     """
 
     def __init__(self, path: Path, *, count: int, size: int) -> None:
@@ -32,10 +32,10 @@ class FeatureFile:
 
     @classmethod
     def create(cls, path: Path, *, count: int, size: int) -> "FeatureFile":
-        """Begins a file, or goes on with what an interrupted one has left; what is of another size is begun anew.
+        """Starts a file, or resumes an interrupted one. An unfinished file of another size is replaced.
 
         Raises:
-            StorageError: It cannot be written there.
+            StorageError: The file cannot be written.
         """
         file = cls(path, count=count, size=size)
         try:
@@ -46,37 +46,37 @@ class FeatureFile:
         return file
 
     def missing(self) -> list[tuple[int, int]]:
-        """(start, stop) of each shard that is not there yet."""
+        """(start, stop) of each missing shard."""
         return self._damaged(self._mapped(self._part))
 
     def write(self, start: int, features: np.ndarray) -> None:
-        """Put a shard's features into their place.
+        """Writes the features of one shard.
 
         Args:
-            start: Where a shard begins.
-            features: All of that shard, [n,d] float32.
+            start: The first image of the shard.
+            features: The features of all its images, [n,d] float32.
 
         Raises:
-            EvaluationError: They are of another size, or not finite.
-            StorageError: They cannot be written.
+            EvaluationError: The features have another shape, or are not finite.
+            StorageError: The file cannot be written.
         """
         stop = start + len(features)
         if (start, stop) not in shards(self.count) or features.shape[1:] != (self.size,):
             shape = [self.count, self.size]
-            raise EvaluationError(f"features {list(features.shape)} from {start} on are no shard of {shape}")
+            raise EvaluationError(f"features {list(features.shape)} from image {start} on are not a shard of {shape}")
         if not np.isfinite(features).all():
             raise EvaluationError(f"features of images {start} to {stop} are not finite")
         data = np.ascontiguousarray(features, np.float32).tobytes()
-        # Not through a map: on a full disk that would end the process, where this raises.
+        # Not through a memory map: on a full disk that would crash the process, while a write raises an error.
         with told(str(self.path), "written"), self._part.open("r+b") as part, self._sums.open("a") as sums:
             part.seek((start - self.count) * self.size * 4, os.SEEK_END)
             part.write(data)
             part.flush()
             os.fsync(part.fileno())
-            sums.write(f"\n{start} {stop} {zlib.crc32(data)}")  # after whatever a killed writer has left of its line
+            sums.write(f"\n{start} {stop} {zlib.crc32(data)}")  # a killed writer may have left an incomplete line
 
     def finish(self) -> np.ndarray:
-        """The whole file, read-only, in its place.
+        """Gives the complete file its final name and opens it, read-only.
 
         Raises:
             EvaluationError: Shards are missing.
@@ -89,15 +89,15 @@ class FeatureFile:
         return self._mapped(self.path)
 
     def open(self) -> np.ndarray:
-        """A file that was finished: [n,d] float32, mapped and read-only.
+        """Opens a finished file: [n,d] float32, memory-mapped and read-only.
 
         Raises:
-            EvaluationError: There is none, or it is damaged, truncated, or of other images.
+            EvaluationError: The file is missing, damaged or truncated, or has another shape.
         """
         try:
             rows = self._mapped(self.path)
         except _DAMAGED as fault:
-            raise EvaluationError(f"{self.path}: holds no features that can be read ({fault}); delete it") from None
+            raise EvaluationError(f"{self.path}: holds no readable features ({fault}); delete it") from None
         damaged = self._damaged(rows)
         if damaged:
             raise EvaluationError(f"{self.path}: is damaged from image {damaged[0][0]} on; delete it")
@@ -118,11 +118,11 @@ class FeatureFile:
         return rows
 
     def _damaged(self, rows: np.ndarray) -> list[tuple[int, int]]:
-        """Shards without a line, and those whose bytes are not those of their last line."""
+        """Shards without a line in `.sums`, and shards whose bytes do not match their last line."""
         lines = self._sums.read_text(errors="replace").splitlines() if self._sums.exists() else []
-        told_sums = dict(line.rsplit(" ", 1) for line in lines if " " in line)
+        sums = dict(line.rsplit(" ", 1) for line in lines if " " in line)
         return [
             (start, stop)
             for start, stop in shards(self.count)
-            if told_sums.get(f"{start} {stop}") != str(zlib.crc32(rows[start:stop].tobytes()))
+            if sums.get(f"{start} {stop}") != str(zlib.crc32(rows[start:stop].tobytes()))
         ]

@@ -1,4 +1,4 @@
-"""The parts of a pass's values, each a function of features in files or at hand, and what shares them out."""
+"""The parts of metrics, which are functions of features in files or in memory, and the pool that runs them."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -9,77 +9,68 @@ import numpy as np
 
 from framework.evaluation import FeatureSpec, SourceSpec
 from framework.evaluation.values.moments import rows_moments
-from framework.evaluation.values.pool import Crew, DeviceOfTask, Needs
+from framework.evaluation.values.pool import DeviceOfTask, NodeFiles, Pool
 from framework.metrics import (
-    Cover,
+    KnnRadii,
     Moments,
-    Radii,
+    NeighbourCounts,
     cover,
     inception_score,
     nearest,
+    normalised_products,
     radii_of,
     subset_distance,
     subset_indices,
 )
 
 Features = str | np.ndarray
-"""[n,d] float32: the path of an .npy, mapped where it is read, or the array itself."""
+"""Features [n,d] float32: the path of an .npy, which is memory-mapped, or the array itself."""
 
 
 @dataclass(frozen=True)
-class Sharer:
-    """Hands parts of all families, whatever their function, to a crew.
+class PartsPool:
+    """A pool that computes the parts of metrics.
 
     Args:
-        crew: Who computes.
-        name: Of the whole, shown by Ray's dashboard.
+        pool: Computes all parts except moments.
+        name: Shown in Ray's dashboard.
         needs: The files of features, for nodes that lack them.
-        gpus: Who has computed the features on GPUs and makes their moments there too, so that these are the same bits
-            whether features were kept in between or not; None for CPUs.
-        device: The kind of these GPUs.
+        gpus: The pool that computed the features on GPUs; None for CPUs. It also sums their moments, so these are
+            bit-identical whether the features were stored in a file in between or not.
+        device: The type of these GPUs.
     """
 
-    crew: Crew
+    pool: Pool
     name: str
-    needs: Needs | None = None
-    gpus: Crew | None = None
+    node_files: NodeFiles | None = None
+    gpus: Pool | None = None
     device: str | None = None
 
     def map(self, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
         """The results in order."""
-        return self._map(self.crew, function, arguments, what)
+        return self.pool.map(function, arguments, name=f"{self.name}: {what}", node_files=self.node_files)
 
     def map_moments(self, arguments: Sequence[tuple]) -> Iterator[Moments]:
-        """`moments_part` of each, in order."""
-        crew = self.gpus or self.crew
-        return self._map(crew, moments_part, [(*each, crew.device_of_task) for each in arguments], "moments")
-
-    def _map(self, crew: Crew, function: Callable[..., Any], arguments: Sequence[tuple], what: str) -> Iterator[Any]:
-        work = [(self.needs, function, *each) for each in arguments]
-        return crew.map(do_part, work, name=f"{self.name}: {what}")
+        """The results of `moments_part` in order."""
+        pool = self.gpus or self.pool
+        work = [(*each, pool.device_of_task) for each in arguments]
+        return pool.map(moments_part, work, name=f"{self.name}: moments", node_files=self.node_files)
 
 
 def opened(features: Features) -> np.ndarray:
-    """[n,d], mapped where it lies in a file."""
+    """The features [n,d] as an array; memory-mapped if they are in a file."""
     return np.load(features, mmap_mode="r") if isinstance(features, str) else features
 
 
-def do_part(needs: Needs | None, function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a crew is handed: any of the others, once the files are here."""
-    if needs is not None:
-        needs.bring()
-    return function(*arguments)
-
-
 def moments_part(features: Features, start: int, stop: int, device_of_task: DeviceOfTask) -> Moments:
-    """Of the images start to stop."""
+    """Moments of the features of images start to stop."""
     return rows_moments(opened(features)[start:stop], device_of_task())
 
 
 def subsets_part(
     real: Features, fake: Features, count: int, settings: dict[str, Any], first: int, last: int
 ) -> list[float]:
-    """Squared distances of the subsets first to last."""
+    """Squared kernel distances of the subsets first to last, without last."""
     x, y = opened(real), opened(fake)[:count]
     size, seed = settings["subset_size"], settings["subset_seed"]
     drawn = subset_indices(len(x), len(y), subsets=last, subset_size=size, seed=seed)
@@ -87,17 +78,22 @@ def subsets_part(
 
 
 def splits_part(logits: Features, count: int, splits: int) -> tuple[float, float]:
-    """Inception Score and its deviation over the splits, of the first `count` samples."""
+    """Inception Score of the first `count` samples and its standard deviation over the splits."""
     return inception_score(opened(logits)[:count], splits=splits)
 
 
+def products_part(features: Features, start: int, stop: int) -> np.ndarray:
+    """`normalised_products` of the images start to stop."""
+    return normalised_products(opened(features)[start:stop])
+
+
 def radii_part(features: Features, count: int, ks: tuple[int, ...], start: int, stop: int) -> np.ndarray:
-    """Of the rows start to stop of the first `count` points."""
+    """Distances to the k-th neighbours of rows start to stop among the first `count` rows."""
     return radii_of(opened(features)[:count], ks=ks, rows=(start, stop))
 
 
-def cover_part(real: Features, fake: Features, count: int, balls: Radii, start: int, stop: int) -> Cover:
-    """Of the real rows start to stop."""
+def cover_part(real: Features, fake: Features, count: int, balls: KnnRadii, start: int, stop: int) -> NeighbourCounts:
+    """`cover` of the real rows start to stop."""
     return cover(opened(real), opened(fake)[:count], balls, rows=(start, stop))
 
 
@@ -106,10 +102,10 @@ def nearest_part(held_out: Features, real: Features, start: int, stop: int) -> n
     return nearest(opened(held_out)[start:stop], opened(real))[0]
 
 
-def second_opinion_part(
-    families: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
+def torchmetrics_part(
+    metrics: list[str], features: FeatureSpec, real: SourceSpec, fake: SourceSpec
 ) -> dict[str, tuple[float, float | None]]:
-    """Values and deviations by torchmetrics, from the images themselves."""
-    from framework.evaluation.values.torchmetrics_check import second_opinion
+    """Values and standard deviations by torchmetrics, from the images themselves."""
+    from framework.evaluation.values.torchmetrics_check import torchmetrics_values
 
-    return second_opinion(families, features, real=real, fake=fake)
+    return torchmetrics_values(metrics, features, real=real, fake=fake)

@@ -1,4 +1,4 @@
-"""Who computes scores, as this layer sees them. It knows no Ray: `framework.orchestration.pool` has those that do."""
+"""The interface of pools of workers, which `framework.orchestration.pool` implements with Ray."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
@@ -6,35 +6,42 @@ from typing import Any, Protocol
 Done = Callable[[int, int], None]
 """Called with (finished, all)."""
 DeviceOfTask = Callable[[], str]
-"""A module-level function that gives, in the process that calls it, the device that a task computes on there."""
+"""A module-level function that gives the device on which the calling process computes."""
 
 
-class Needs(Protocol):
+class NodeFiles(Protocol):
     """Files that a task reads."""
 
-    def bring(self) -> None:
-        """Sees to it that they lie on this node."""
+    def ensure_local(self) -> None:
+        """Copies the files that this node lacks."""
         ...
 
 
-class Crew(Protocol):
-    """Whoever does shards of work: tasks, or actors that keep what they have loaded."""
+class Pool(Protocol):
+    """Computes shards of work, with Ray tasks or with actors, which keep loaded models."""
 
     @property
     def device_of_task(self) -> DeviceOfTask:
-        """For the functions that are handed over, and choose their device where they run."""
+        """The function by which the pool's functions choose their device where they run."""
         ...
 
     def map(
-        self, function: Callable[..., Any], arguments: Sequence[tuple], *, name: str, done: Done | None = None
+        self,
+        function: Callable[..., Any],
+        arguments: Sequence[tuple],
+        *,
+        name: str,
+        done: Done | None = None,
+        node_files: NodeFiles | None = None,
     ) -> Iterator[Any]:
-        """`function(*arguments[i])` for each i, yielded in order.
+        """Yields `function(*arguments[i])` for each i, in order.
 
         Args:
-            function: Module-level; gets its arguments and runs on one torch thread, so that neither the number of
-                cores nor that of workers moves a rounding.
-            arguments: One tuple a shard.
-            name: Shown by Ray's dashboard.
-            done: Called with (finished, all) after each.
+            function: A module-level function. It runs on one torch thread, so rounding does not depend on the number of
+                cores or workers.
+            arguments: One tuple per shard.
+            name: Shown in Ray's dashboard.
+            done: Called with (finished, all) after each shard.
+            needs: Files that these shards read, in addition to those of the pool.
         """
         ...

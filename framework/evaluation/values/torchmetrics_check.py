@@ -1,8 +1,8 @@
-"""Scores by torchmetrics' own classes and, for Inception, by the network that it brings: `evaluation.engine`.
+"""Scores by the classes of torchmetrics and, for Inception, by its network, for `evaluation.engine`.
 
-What makes it agree with ours to rounding: `antialias=False` (since 1.8 it resizes with antialias otherwise), uint8
-images with `normalize=False` (else it truncates where we round), and the same file of weights. Its KID and Inception
-Score take no path, so they are given the network. Its own draws of subsets and splits differ from ours.
+They agree with ours except for rounding. This needs `antialias=False` (since 1.8 it resizes with antialias by default),
+uint8 images with `normalize=False` (otherwise it truncates where we round), and the same file of weights. Its KID and
+Inception Score do not accept a path, so they get the network. Its draws of subsets and splits differ from ours.
 """
 
 import tempfile
@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from framework.config.metrics import METRICS
 from framework.evaluation.features.extractor import BLOCK_IMAGES, FeatureSpec, build_extractor
 from framework.evaluation.features.weights import read_weights
-from framework.evaluation.protocols.families import FAMILIES
 from framework.evaluation.sources.source import SourceSpec, open_source
 
 
 class _OurFeatures(nn.Module):
-    """Our extractor, where torchmetrics has no network of that kind: an assessor's, the clean resize, bfloat16."""
+    """Our extractor, for features that torchmetrics does not have: an assessor, the clean resize, bfloat16."""
 
     def __init__(self, features: FeatureSpec, *, logits: bool) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _OurFeatures(nn.Module):
 
 
 class _Double(nn.Module):
-    """A network's features as float64."""
+    """Converts the features of a network to float64."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -46,11 +46,11 @@ class _Double(nn.Module):
 
 
 class _Maker:
-    """Makes the network that a class of torchmetrics is given.
+    """Builds the network for a class of torchmetrics.
 
     Args:
-        features: Whose features.
-        folder: For a file of weights that we wrote: torch-fidelity unpickles all that a file holds.
+        features: Which features.
+        folder: For a copy of the weights that we write, because torch-fidelity unpickles any content of a file.
     """
 
     def __init__(self, features: FeatureSpec, folder: str) -> None:
@@ -68,26 +68,26 @@ class _Maker:
         return NoTrainInceptionV3("inception-v3-compat", [output], str(self._file), antialias=False)
 
 
-def second_opinion(
-    families: Sequence[str], features: FeatureSpec, *, real: SourceSpec, fake: SourceSpec
+def torchmetrics_values(
+    metrics: Sequence[str], features: FeatureSpec, *, real: SourceSpec, fake: SourceSpec
 ) -> dict[str, tuple[float, float | None]]:
-    """Value and standard deviation (over its subsets or splits) of each family.
+    """The value of each metric by torchmetrics and, if it has one, its standard deviation over subsets or splits.
 
     Args:
-        families: Those that torchmetrics has.
-        features: Whose.
+        metrics: Metrics that torchmetrics has.
+        features: Which features.
         real: The reference.
-        fake: What is scored.
+        fake: The images that are scored.
     """
     with (
         warnings.catch_warnings(),
-        # Its draws of subsets and splits come from torch's global state, which stays as it was.
+        # torchmetrics draws subsets and splits with torch's global random state, which is restored afterwards.
         torch.random.fork_rng(devices=[]),
         tempfile.TemporaryDirectory(prefix="latentscape-") as folder,
     ):
         torch.default_generator.manual_seed(0)
         warnings.filterwarnings("ignore", message="Metric .* will save all extracted features in buffer")
-        return {family: _COMPUTE[family](_Maker(features, folder), real, fake) for family in families}
+        return {metric: _COMPUTE[metric](_Maker(features, folder), real, fake) for metric in metrics}
 
 
 def _fid(network: _Maker, real: SourceSpec, fake: SourceSpec) -> tuple[float, None]:
@@ -101,11 +101,11 @@ def _fid(network: _Maker, real: SourceSpec, fake: SourceSpec) -> tuple[float, No
 def _kid(network: _Maker, real: SourceSpec, fake: SourceSpec) -> tuple[float, float]:
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    settings = FAMILIES["kid"].settings_for(real=real.count, fake=fake.count)
+    settings = METRICS["kid"].settings_for(real=real.count, fake=fake.count)
     subsets, subset_size = (settings[name] for name in ("subsets", "subset_size"))
     assert isinstance(subsets, int)
     assert isinstance(subset_size, int)
-    # In float32 a kernel distance keeps three digits.
+    # In float32 a kernel distance would have only three correct digits.
     metric = KernelInceptionDistance(
         feature=_Double(network()), subsets=subsets, subset_size=subset_size, normalize=False
     )
@@ -135,7 +135,7 @@ def _feed(metric: Any, real: SourceSpec, fake: SourceSpec) -> None:
 
 @torch.no_grad()
 def _blocks(source: SourceSpec) -> Iterator[Tensor]:
-    """uint8 [n,3 or 1,h,w], grey repeated; images of mixed sizes one at a time."""
+    """Blocks of images, uint8 [n,3,h,w], grey repeated; images of different sizes come one at a time."""
     read = open_source(source)
     for start in range(0, source.count, BLOCK_IMAGES):
         block = read(start, min(start + BLOCK_IMAGES, source.count))

@@ -1,1 +1,1 @@
-"""Latent arithmetic on groups of samples, such as glasses - no_glasses + smiling, and how often it works."""
+"""Latent arithmetic on groups of samples, such as glasses - no_glasses + smiling, and how often it succeeds."""

@@ -1,4 +1,4 @@
-"""Which expression can be run with what is known, and how to get to the one that was asked for."""
+"""Chooses the expression to run, and explains what the requested one still needs."""
 
 import shlex
 from collections.abc import Iterable, Mapping
@@ -13,17 +13,17 @@ from framework.latents.attributes.expression import SignedGroup, parse_expressio
 from framework.latents.attributes.groups import Group, Labels, UnknownGroupError, known_names, resolve_group
 
 Note = dict[str, str]
-"""{"text": …} or {"text": …, "command": …}, as the report takes them."""
+"""{"text": …} or {"text": …, "command": …}, the form that the report reads."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to run.
+class ArithmeticPlan:
+    """The expression to run.
 
     Attributes:
-        terms: The expression; none where neither it nor the one in its place can be run.
-        groups: What its names mean.
-        notes: Why it is not the one that was asked for, and the command to finish that.
+        terms: Empty if neither the requested expression nor the fallback can be run.
+        groups: The resolved group of each name in the expression.
+        notes: Why the requested expression was not run, with the command that completes it; empty if it was.
     """
 
     terms: list[SignedGroup]
@@ -38,38 +38,41 @@ def plan_of(
     target: str = "RUN",
     fallback: bool = True,
     photographs: Mapping[str, np.ndarray] = MappingProxyType({}),
-) -> Plan:
-    """The first of `latents.expression` and `latents.fallback_expression` whose groups are all known.
+) -> ArithmeticPlan:
+    """Chooses the expression, or `latents.arithmetic.fallback_expression` if a group of the first is unknown.
 
     Args:
-        config: The section `latents`.
-        labels: What the assessor knows.
-        target: The run or checkpoint as the command names it in a shell.
-        photographs: Name -> latent [z], each a group of its own.
-        fallback: False raises where the expression's own groups are unknown.
+        labels: The attributes that the assessor knows.
+        target: The run or checkpoint, as it is written in the command of the note.
+        photographs: Name -> latent [z]; each photograph is a group with one member.
+        fallback: If False, an unknown group is an error instead of a reason for the fallback.
 
     Raises:
-        LatentsError: An expression is none, or a group is said wrongly; also where one is unknown and `fallback` is
+        LatentsError: An expression cannot be parsed, a group is misconfigured, or a group is unknown and `fallback` is
             False.
     """
     known = [*photographs, *known_names(config, labels)]
-    terms = parse_expression(config.expression, known=known)
+    terms = parse_expression(config.arithmetic.expression, known=known)
     groups, faults = _resolved(terms, config, labels, photographs)
     if not faults:
-        return Plan(terms, groups, [])
+        return ArithmeticPlan(terms, groups, [])
     if not fallback:
         raise LatentsError("; ".join(faults.values()))
-    instead = parse_expression(config.fallback_expression, known=known, where="latents.fallback_expression")
-    groups, still = _resolved(instead, config, labels, photographs)
-    done = "only the numbered sheet was made" if still else f"{config.fallback_expression!r} was run instead"
+    substitute = parse_expression(
+        config.arithmetic.fallback_expression, known=known, where="latents.arithmetic.fallback_expression"
+    )
+    groups, unknown = _resolved(substitute, config, labels, photographs)
+    done = (
+        "only the numbered sheet was made" if unknown else f"{config.arithmetic.fallback_expression!r} was run instead"
+    )
     note = {"text": _what_is_missing(config, faults, known, done), "command": _command(config, faults, target)}
-    return Plan([], {}, [note]) if still else Plan(instead, groups, [note])
+    return ArithmeticPlan([], {}, [note]) if unknown else ArithmeticPlan(substitute, groups, [note])
 
 
 def _resolved(
     terms: list[SignedGroup], config: LatentsConfig, labels: Labels, photographs: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Group], dict[str, str]]:
-    """The groups by name, and what is wrong with those that are unknown."""
+    """Name -> group, and name -> error message for the unknown ones."""
     groups: dict[str, Group] = {}
     faults: dict[str, str] = {}
     for name in dict.fromkeys(term.group for term in terms):
@@ -85,10 +88,10 @@ def _resolved(
 
 def _what_is_missing(config: LatentsConfig, missing: Iterable[str], known: list[str], done: str) -> str:
     return (
-        f"{config.expression!r} was not run: for {', '.join(missing)} there are neither enough labels nor "
-        f"chosen numbers (known: {', '.join(known) or 'nothing, for there is no assessor'}); {done}. "
-        "To finish it, look at sheet.png, put the numbers of samples that show each, such as [16, 37, 83], "
-        "in place of the dots, and run the command; or give the data labels by data.labels"
+        f"{config.arithmetic.expression!r} was not run: there are neither enough labels nor chosen numbers for "
+        f"{', '.join(missing)} (known: {', '.join(known) or 'nothing, because there is no assessor'}); {done}. "
+        "To run it, choose samples of each group on sheet.png, replace the dots in the command by their numbers, "
+        "such as [16, 37, 83], and run the command; or set data.labels"
     )
 
 

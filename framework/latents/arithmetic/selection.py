@@ -1,4 +1,4 @@
-"""Which samples stand for a group: the surest for the picture, others dealt out for the repeats."""
+"""Chooses the samples of a group: the surest ones for the picture, and random other ones for each repeat."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,18 +10,19 @@ from framework.errors import LatentsError
 from framework.latents.attributes.groups import Condition
 from framework.latents.protocols import Assess, Assessed, GeneratorLike, merge_assessed
 
-SURE = 0.9  # an assessor's probability from which a sample counts as surely assessed
+SURE = 0.9  # minimum assessor probability of a surely assessed sample
 FIRST_CANDIDATES = 512
-POOL_SPARE = 3  # the repeats draw from at least so many samples more than a group's size, less sure ones if need be
+# The pool of the repeats holds at least this many samples more than a group, less sure ones if necessary.
+POOL_SPARE = 3
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Random samples that both assessors have judged: sample k is number k + 1.
+    """Random samples that both assessors have assessed; row k is the sample numbered k + 1.
 
     Attributes:
         latents: [n, z] float32.
-        assessed: What the assessors say of their images.
+        assessed: Both assessors' scores of the images.
     """
 
     latents: np.ndarray
@@ -32,14 +33,14 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Hands:
-    """What the repeats draw from, for one group, and what they drew.
+class RepeatedDraws:
+    """The members drawn for each repeat of one group, and the pool they were drawn from.
 
     Attributes:
-        pool: [p] indices of candidates, the surest first, none of them in the picture.
-        least_sureness: The finder's probability of the least sure of them.
+        pool: [p] indices of candidates, the surest first; the samples in the picture are excluded.
+        least_sureness: The lowest finder probability in the pool.
         drawn: [repeats, size] indices of candidates.
-        most_uses: How many repeats the most used sample is in; 1 where no two repeats share any.
+        most_uses: The number of repeats that use the most used sample; 1 if no two repeats share a sample.
     """
 
     pool: np.ndarray
@@ -49,48 +50,45 @@ class Hands:
 
 
 def require_candidates(candidates: int, *, groups: int, group_size: int) -> None:
-    """Check that there is something to choose from.
+    """Checks that there are enough candidates for the picture and the repeats.
 
     Raises:
-        LatentsError: The groups are too large for so few candidates.
+        LatentsError: There are too few candidates for groups of this size.
     """
     needed = (groups + 1) * group_size + POOL_SPARE
     if needed > candidates:
         raise LatentsError(
-            f"latents.candidates: {candidates} samples are too few for {groups} groups of {group_size}; "
-            f"want {needed} or more, or a smaller latents.group_size"
+            f"latents.arithmetic.candidates: {candidates} samples are too few for {groups} groups of {group_size}; "
+            f"use at least {needed}, or a smaller latents.arithmetic.group_size"
         )
 
 
 def gather(
-    generator: GeneratorLike, assess: Assess, conditions: Sequence[Condition], *, seed: int, wanted: int, most: int
+    generator: GeneratorLike, assess: Assess, conditions: Sequence[Condition], *, seed: int, needed: int, most: int
 ) -> Candidates:
-    """Samples of a seed from its first on, doubled until each condition has enough that the finder is sure of.
+    """Assesses the first samples of a seed, doubling their number until each condition has enough sure ones.
 
     Args:
-        generator: Gives the latents.
-        assess: Judges them.
-        conditions: What is looked for.
-        seed: Of the samples.
-        wanted: Surely assessed samples for each condition.
-        most: Samples at most.
+        needed: Number of surely assessed samples that each condition should have.
+        most: Maximum number of samples; conditions may then have fewer than `needed`.
     """
     count = min(FIRST_CANDIDATES, most)
     latents = generator.sample_latents(count, seed)
-    found = Candidates(latents, assess(latents))
-    while len(found) < most and min(sure_count(found, condition) for condition in conditions) < wanted:
-        more = generator.sample_latents(min(len(found), most - len(found)), seed, start=len(found))
-        found = Candidates(np.concatenate([found.latents, more]), merge_assessed([found.assessed, assess(more)]))
-    return found
+    candidates = Candidates(latents, assess(latents))
+    while len(candidates) < most and min(sure_count(candidates, condition) for condition in conditions) < needed:
+        more = generator.sample_latents(min(len(candidates), most - len(candidates)), seed, start=len(candidates))
+        assessed = merge_assessed([candidates.assessed, assess(more)])
+        candidates = Candidates(np.concatenate([candidates.latents, more]), assessed)
+    return candidates
 
 
 def sure_count(candidates: Candidates, condition: Condition) -> int:
-    """How many candidates the finder is sure of."""
+    """Number of candidates for which the finder's probability of the condition is at least `SURE`."""
     return int((condition.probability(candidates.assessed.finder) >= SURE).sum())
 
 
 def choose(candidates: Candidates, conditions: Mapping[str, Condition], *, size: int) -> dict[str, list[int]]:
-    """The surest candidates of each group, the rarest group first, no sample in two groups.
+    """Chooses the surest candidates of each group; the rarest group chooses first, and no sample is in two groups.
 
     Returns:
         Group -> indices of its candidates, the surest first.
@@ -112,37 +110,36 @@ def deal(
     repeats: int,
     without: Sequence[int],
     seed: int,
-) -> dict[str, Hands]:
-    """Members for each repeat: random ones of those that the finder is sure of.
+) -> dict[str, RepeatedDraws]:
+    """Draws random members for each repeat from the candidates of which the finder is sure.
 
-    The least used of a group are dealt first, so that two repeats share no sample until all have been used, and then
-    each is used as often as any other; within a repeat no sample is in two groups while there are others.
+    The least used samples of a group are drawn first, so that two repeats share a sample only after all samples have
+    been used, and all are used equally often. Within a repeat a sample is in two groups only if no other is left.
 
     Args:
-        candidates: To draw from.
-        conditions: Group -> what its members are to show.
-        size: Members a group.
-        repeats: How often.
-        without: Indices left out, which are the picture's.
-        seed: Of the shuffles.
+        conditions: Group -> the condition that its members fulfil.
+        size: Members per group.
+        without: Indices to exclude: the members in the picture.
     """
-    decks: dict[str, _Deck] = {}
+    pools: dict[str, _Shuffled] = {}
     for position, name in enumerate(sorted(conditions, key=lambda g: (sure_count(candidates, conditions[g]), g))):
         pool = _pool(candidates, conditions[name], size=size, without=without)
-        decks[name] = _Deck(pool.tolist(), np.random.default_rng([seed, position]))
-    drawn: dict[str, list[list[int]]] = {name: [] for name in decks}
+        pools[name] = _Shuffled(pool.tolist(), np.random.default_rng([seed, position]))
+    drawn: dict[str, list[list[int]]] = {name: [] for name in pools}
     for _ in range(repeats):
         taken: set[int] = set()
-        for name, deck in decks.items():
-            drawn[name].append(deck.deal(size, avoiding=taken))
+        for name, shuffled in pools.items():
+            drawn[name].append(shuffled.draw(size, avoiding=taken))
             taken.update(drawn[name][-1])
-    return {name: _hands(candidates, conditions[name], decks[name], hands) for name, hands in drawn.items()}
+    return {name: _draws_of(candidates, conditions[name], pools[name], rows) for name, rows in drawn.items()}
 
 
-def _hands(candidates: Candidates, condition: Condition, deck: "_Deck", hands: list[list[int]]) -> Hands:
-    pool = np.array(deck.members)
+def _draws_of(
+    candidates: Candidates, condition: Condition, shuffled: "_Shuffled", drawn: list[list[int]]
+) -> RepeatedDraws:
+    pool = np.array(shuffled.members)
     least = float(condition.probability(candidates.assessed.finder)[pool].min())
-    return Hands(pool=pool, least_sureness=least, drawn=np.array(hands), most_uses=max(deck.uses.values()))
+    return RepeatedDraws(pool=pool, least_sureness=least, drawn=np.array(drawn), most_uses=max(shuffled.uses.values()))
 
 
 def _surest_first(candidates: Candidates, condition: Condition) -> np.ndarray:
@@ -151,22 +148,22 @@ def _surest_first(candidates: Candidates, condition: Condition) -> np.ndarray:
 
 def _pool(candidates: Candidates, condition: Condition, *, size: int, without: Sequence[int]) -> np.ndarray:
     order = _surest_first(candidates, condition)
-    left = order[~np.isin(order, list(without))]
-    sure = int((condition.probability(candidates.assessed.finder)[left] >= SURE).sum())
-    return left[: max(sure, size + POOL_SPARE)]
+    remaining = order[~np.isin(order, list(without))]
+    sure = int((condition.probability(candidates.assessed.finder)[remaining] >= SURE).sum())
+    return remaining[: max(sure, size + POOL_SPARE)]
 
 
-class _Deck:
-    """Members, of which the least used are dealt first, in a random order."""
+class _Shuffled:
+    """Members that are drawn in random order, the least used ones first."""
 
     def __init__(self, members: list[int], random: np.random.Generator) -> None:
         self.members = members
         self.uses: Counter[int] = Counter()
         self._random = random
 
-    def deal(self, count: int, *, avoiding: set[int]) -> list[int]:
-        """So many different members; one to avoid only where nothing else is left."""
+    def draw(self, count: int, *, avoiding: set[int]) -> list[int]:
+        """Draws `count` different members; those in `avoiding` only if no others are left."""
         shuffled = self._random.permutation(self.members).tolist()
-        hand = sorted(shuffled, key=lambda member: (member in avoiding, self.uses[member]))[:count]
-        self.uses.update(hand)
-        return hand
+        drawn = sorted(shuffled, key=lambda member: (member in avoiding, self.uses[member]))[:count]
+        self.uses.update(drawn)
+        return drawn

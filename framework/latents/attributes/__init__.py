@@ -1,1 +1,1 @@
-"""Attributes of samples: groups chosen by a classifier, expressions of groups, and shares that have one."""
+"""Groups of samples, expressions of groups, and shares of images that show an attribute."""

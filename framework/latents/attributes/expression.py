@@ -1,4 +1,4 @@
-"""`glasses - no_glasses + smiling`: a signed sum of named groups."""
+"""Expressions such as `glasses - no_glasses + smiling`: signed sums of named groups."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,40 +17,44 @@ class SignedGroup(NamedTuple):
     group: str
 
 
-def parse_expression(text: str, *, known: Iterable[str] = (), where: str = "latents.expression") -> list[SignedGroup]:
-    """The terms in their order. A name is letters, digits and underscores; a minus may be typed or typeset.
+def parse_expression(
+    text: str, *, known: Iterable[str] = (), where: str = "latents.arithmetic.expression"
+) -> list[SignedGroup]:
+    """Parses an expression into its terms, in order.
+
+    A name consists of letters, digits and underscores; the minus may be a hyphen, an en dash or a minus sign.
 
     >>> parse_expression("glasses − no_glasses + smiling")[1]
     SignedGroup(sign='-', group='no_glasses')
 
     Args:
-        text: Names with + or - between them; the first may have a sign too.
-        known: Names to mention where something is wrong.
-        where: The key it comes from.
+        text: Names separated by + or -; the first name may have a sign too.
+        known: Group names to list in error messages.
+        where: The configuration key to name in error messages.
 
     Raises:
-        LatentsError: It is no such sum; the message says at which character.
+        LatentsError: The text is not such a sum; the message names the character.
     """
     terms: list[SignedGroup] = []
-    sign: Sign | None = "+"  # the sign that waits for its name; the first may be left out
+    sign: Sign | None = "+"  # the sign whose name comes next; the first sign may be omitted
     explicit = False
     for piece in _PIECE.finditer(text):
-        found, place = piece.group(piece.lastgroup or 0), piece.start(piece.lastgroup or 0) + 1
+        token, place = piece.group(piece.lastgroup or 0), piece.start(piece.lastgroup or 0) + 1
         if piece["name"] and sign:
-            terms.append(SignedGroup(sign, found))
+            terms.append(SignedGroup(sign, token))
             sign = None
         elif (piece["plus"] or piece["minus"]) and (sign is None or not (terms or explicit)):
             sign, explicit = "+" if piece["plus"] else "-", True
         else:
-            wanted = "the name of a group" if sign else "+ or -"
-            raise _fault(where, text, f"character {place}: wants {wanted}, not {found!r}", known)
+            expected = "the name of a group" if sign else "+ or -"
+            raise _fault(where, text, f"character {place}: expected {expected}, not {token!r}", known)
     if sign is not None:
         raise _fault(where, text, f"character {len(text) + 1}: ends where the name of a group should be", known)
     return terms
 
 
 def format_expression(terms: Sequence[SignedGroup]) -> str:
-    """The terms as text that `parse_expression` reads back.
+    """Formats terms as text that `parse_expression` can read.
 
     >>> format_expression(parse_expression("-a+b"))
     '- a + b'

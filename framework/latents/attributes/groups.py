@@ -1,4 +1,4 @@
-"""What a group's name means: numbers that a person chose on the sheet, or what an assessor is to look for."""
+"""Resolves the name of a group to sample numbers that a person chose, or to a condition for the assessor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Labels = Mapping[str, Sequence[str] | None]
 
 @dataclass(frozen=True)
 class Condition:
-    """What an image is to show.
+    """One attribute that an image should show or lack.
 
     Attributes:
         attribute: The label's name.
-        at: "high" or "low" of a binary label, else a class.
-        column: The class's place among the label's classes; None for a binary label.
+        at: "high" or "low" for a binary label, else the name of a class.
+        column: Index of the class among the label's classes; None for a binary label.
     """
 
     attribute: str
@@ -30,7 +30,7 @@ class Condition:
 
     @property
     def text(self) -> str:
-        """In a word or two.
+        """The condition in words.
 
         >>> Condition("glasses", "low").text
         'no glasses'
@@ -38,30 +38,29 @@ class Condition:
         return {"high": self.attribute, "low": f"no {self.attribute}"}.get(self.at, self.at)
 
     def probability(self, scores: Scores) -> np.ndarray:
-        """[n] probabilities that the images show it."""
-        found = scores[self.attribute]
+        """[n] probabilities that the images fulfil the condition."""
+        probabilities = scores[self.attribute]
         if self.column is not None:
-            return found[:, self.column]
-        return 1 - found if self.at == "low" else found
+            return probabilities[:, self.column]
+        return 1 - probabilities if self.at == "low" else probabilities
 
     def holds(self, scores: Scores) -> np.ndarray:
-        """[n] bool: the likelier of two, or the likeliest of several classes."""
-        found = scores[self.attribute]
+        """[n] bool: whether the most likely class fulfils the condition."""
+        probabilities = scores[self.attribute]
         if self.column is not None:
-            return found.argmax(axis=1) == self.column
-        return (found < 0.5) if self.at == "low" else (found >= 0.5)
+            return probabilities.argmax(axis=1) == self.column
+        return (probabilities < 0.5) if self.at == "low" else (probabilities >= 0.5)
 
     def to_json(self) -> dict[str, Any]:
-        """As the configuration spells it."""
+        """The condition in the form that `latents.groups` uses."""
         return {"attribute": self.attribute, "at": self.at}
 
 
 @dataclass(frozen=True)
 class Group:
-    """A resolved group.
+    """A resolved group: numbers, a condition, or the latent [z] of a photograph.
 
-    Numbers, or a condition, or both (chosen by a person, and known to the assessor by name); or the latent [z] of a
-    photograph.
+    A group has both numbers and a condition if a person chose the samples and the assessor knows the group's name.
     """
 
     name: str
@@ -71,17 +70,17 @@ class Group:
 
 
 class UnknownGroupError(LatentsError):
-    """Neither numbers nor labels say what a group is; with either it could be run."""
+    """A group that neither sample numbers nor labels define; the expression can be run once either does."""
 
 
 def labels_of(assessor: AssessorLike | None) -> dict[str, Sequence[str] | None]:
-    """What an assessor knows; nothing where there is none."""
+    """Attribute -> classes of an assessor, None for a binary one; empty without an assessor."""
     known = assessor.attributes if assessor else ()
     return {attribute.name: None if attribute.classes is None else tuple(attribute.classes) for attribute in known}
 
 
 def known_names(config: LatentsConfig, labels: Labels) -> list[str]:
-    """Every name that resolves by itself: groups of the configuration, attributes, their absence, classes."""
+    """All names that `resolve_group` accepts: groups of the configuration, attributes, their absence, classes."""
     names = list(config.groups)
     for attribute, classes in labels.items():
         names += [attribute, f"no_{attribute}"] if classes is None else classes
@@ -89,24 +88,25 @@ def known_names(config: LatentsConfig, labels: Labels) -> list[str]:
 
 
 def resolve_group(name: str, config: LatentsConfig, labels: Labels) -> Group:
-    """The group that a name of the expression means.
+    """Resolves a name of the expression.
 
-    In this order: a group of `latents.groups`; a binary attribute (`glasses`: it is there); `no_` and a binary
-    attribute (it is not); a class of any attribute (`old`).
+    In this order, a name may be a group of `latents.groups`; a binary attribute that is present (`glasses`); `no_` and
+    a binary attribute that is absent; a class of any attribute (`old`).
 
     Raises:
-        UnknownGroupError: It is none of them; the message names what is known.
-        LatentsError: It is a class of two attributes, or not one of its attribute's.
+        UnknownGroupError: The name is unknown; the message lists the known ones.
+        LatentsError: The name is a class of two attributes, or `latents.groups` names a class that does not exist.
     """
-    given = config.groups.get(name)
-    if isinstance(given, list):
+    configured = config.groups.get(name)
+    if isinstance(configured, list):
         try:
             condition = _by_name(name, config, labels)
         except LatentsError:
             condition = None
-        return Group(name, tuple(given), condition)
-    if given is not None:
-        return Group(name, None, _condition(given["attribute"], given["at"], labels, where=f"latents.groups.{name}"))
+        return Group(name, tuple(configured), condition)
+    if configured is not None:
+        attribute, at = configured["attribute"], configured["at"]
+        return Group(name, None, _condition(attribute, at, labels, where=f"latents.groups.{name}"))
     return Group(name, None, _by_name(name, config, labels))
 
 
@@ -114,30 +114,32 @@ def _by_name(name: str, config: LatentsConfig, labels: Labels) -> Condition:
     if name in labels:
         classes = labels[name]
         if classes is not None:
-            raise LatentsError(f"latents.expression: {name} is one of several, so name which: {', '.join(classes)}")
+            raise LatentsError(
+                f"latents.arithmetic.expression: {name} has several classes; name one of {', '.join(classes)}"
+            )
         return Condition(name, "high")
     bare = name.removeprefix("no_")
     if bare != name and labels.get(bare, ()) is None:
         return Condition(bare, "low")
-    found = [Condition(a, name, list(c).index(name)) for a, c in labels.items() if c is not None and name in c]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        owners = " and ".join(condition.attribute for condition in found)
+    matches = [Condition(a, name, list(c).index(name)) for a, c in labels.items() if c is not None and name in c]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        owners = " and ".join(condition.attribute for condition in matches)
         raise LatentsError(
-            f"latents.expression: {name} is a class of {owners}; "
-            f"say which by latents.groups.{name}={{attribute: {found[0].attribute}, at: {name}}}"
+            f"latents.arithmetic.expression: {name} is a class of {owners}; "
+            f"choose one with latents.groups.{name}={{attribute: {matches[0].attribute}, at: {name}}}"
         )
-    known = ", ".join(known_names(config, labels)) or "none, for there are no groups and no assessor"
-    raise UnknownGroupError(f"latents.expression: no group {name!r}; known: {known}")
+    known = ", ".join(known_names(config, labels)) or "none, because there are no groups and no assessor"
+    raise UnknownGroupError(f"latents.arithmetic.expression: no group {name!r}; known: {known}")
 
 
 def _condition(attribute: str, at: str, labels: Labels, *, where: str) -> Condition:
     if attribute not in labels:
-        known = ", ".join(labels) or "none, for there is no assessor"
+        known = ", ".join(labels) or "none, because there is no assessor"
         raise UnknownGroupError(f"{where}: no attribute {attribute!r}; known: {known}")
     classes = labels[attribute]
     allowed = ["high", "low"] if classes is None else list(classes)
     if at not in allowed:
-        raise LatentsError(f"{where}: {attribute} is one of {', '.join(allowed)}, not {at!r}")
+        raise LatentsError(f"{where}: {attribute} must be one of {', '.join(allowed)}, not {at!r}")
     return Condition(attribute, at, None if classes is None else allowed.index(at))

@@ -1,4 +1,4 @@
-"""How often the arithmetic gives what it should, beside how often chance does."""
+"""How often results show the expected attributes, compared with random samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ _Z_95 = 1.959963984540054  # the normal distribution's 97.5% point
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many, with the interval that holds the true share in 95% of such measurements."""
+    """A share of a count, with its 95% confidence interval."""
 
     count: int
     of: int
 
     @property
     def value(self) -> float:
-        """The share itself."""
+        """The share, from 0 to 1."""
         return self.count / self.of
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's score interval (1927): fit for few repeats and for shares near 0 and 1.
+        """Wilson's score interval (1927), which is accurate for few repeats and for shares near 0 and 1.
 
         >>> [round(end, 4) for end in Share(10, 10).interval]
         [0.7225, 1.0]
@@ -41,15 +41,15 @@ class Share:
 
 
 def expected(terms: Sequence[SignedGroup], conditions: Mapping[str, Condition]) -> list[Condition]:
-    """What a result should show: all that the groups counted with + stand for, each once."""
+    """The conditions that a result should fulfil: those of the groups added with +, each once."""
     return list(dict.fromkeys(conditions[t.group] for t in terms if t.sign == "+" and t.group in conditions))
 
 
 def combine(terms: Sequence[SignedGroup], means: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The signed sum of group means, raw as in the notebook: [..., z] each -> [..., z].
+    """The signed sum of group means, each [..., z], without normalisation as in Radford et al. (2016).
 
-    Nothing brings the sum back to a latent's usual norm. Means of k normal latents are shorter than a latent by √k,
-    sums of m means longer by √m: with three groups of three the two cancel, otherwise look at the norm beside it.
+    The sum is not scaled back to the typical norm of a latent. A mean of k normal latents is shorter than a latent by
+    √k, and a sum of m means is longer by √m. For three groups of three the two cancel; otherwise, compare the norms.
     """
     total = np.zeros_like(next(iter(means.values())))
     for term in terms:
@@ -58,16 +58,16 @@ def combine(terms: Sequence[SignedGroup], means: Mapping[str, np.ndarray]) -> np
 
 
 def measured_rows(conditions: Sequence[Condition], results: Scores, random: Scores) -> list[dict[str, Any]]:
-    """The share of results that show all they should, then each thing apart, beside the share of random samples.
+    """The share of results that fulfil all conditions, then each condition alone, next to the share by chance.
 
     Args:
-        conditions: What a result should show, at least one.
-        results: The measurer's scores of the results, one a repeat.
-        random: Its scores of random samples.
+        conditions: The conditions that a result should fulfil, at least one.
+        results: The measurer's scores of the results, one per repeat.
+        random: The measurer's scores of random samples.
 
     Returns:
-        A row each: attribute, share, count, repeats, interval, random_share, random_count, random_samples,
-        random_interval.
+        Rows with the keys attribute, conditions, share, count, repeats, interval, random_share, random_count,
+        random_samples and random_interval.
     """
     sets = [list(conditions), *([c] for c in conditions)] if len(conditions) > 1 else [list(conditions)]
     return [_row(together, results, random) for together in sets]

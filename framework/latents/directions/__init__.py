@@ -1,1 +1,1 @@
-"""Directions in latent space: what they are, how they are found and kept."""
+"""Directions in latent space: their definition, files, and the methods that find them."""

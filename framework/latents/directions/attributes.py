@@ -1,4 +1,4 @@
-"""What directions are found for and effects measured of: each thing that an assessor tells."""
+"""The attributes for which directions are found and effects measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _LEAST_PROBABILITY = 1e-6  # a probability of 0 or 1 has no logit
 
 @dataclass(frozen=True)
 class Attribute:
-    """Something an assessor tells: a binary label, or one class of several.
+    """A binary label of the assessor, or one class of a label with several.
 
     Attributes:
-        name: `smiling`, or the class's, `old`.
+        name: The name of the label (`smiling`) or of the class (`old`).
         label: The label's name.
-        column: The class's place; None for a binary label.
+        column: Index of the class; None for a binary label.
     """
 
     name: str
@@ -27,32 +27,32 @@ class Attribute:
     column: int | None = None
 
     def values(self, scores: Scores) -> np.ndarray:
-        """[n] logits of what an assessor says."""
-        found = scores[self.label]
-        return logits(found if self.column is None else found[:, self.column])
+        """[n] logits of the assessor's probabilities."""
+        probabilities = scores[self.label]
+        return logits(probabilities if self.column is None else probabilities[:, self.column])
 
 
-def attributes_of(labels: Labels, wanted: Sequence[str] | None, *, key: str = "attributes") -> list[Attribute]:
-    """The attributes of an assessor, or those that are named: binary labels, and each class of the others.
+def attributes_of(labels: Labels, names: Sequence[str] | None, *, key: str = "attributes") -> list[Attribute]:
+    """The attributes with these names, or all: binary labels, and each class of the other labels.
 
     Raises:
-        LatentsError: A name that is none.
+        LatentsError: The assessor does not know one of the names.
     """
-    every = {}
+    attributes = {}
     for label, classes in labels.items():
         if classes is None:
-            every[label] = Attribute(label, label)
+            attributes[label] = Attribute(label, label)
         else:
-            every |= {name: Attribute(name, label, column) for column, name in enumerate(classes)}
-    unknown = [name for name in wanted or () if name not in every]
+            attributes |= {name: Attribute(name, label, column) for column, name in enumerate(classes)}
+    unknown = [name for name in names or () if name not in attributes]
     if unknown:
-        known = ", ".join(every) or "none, for there is no assessor"
+        known = ", ".join(attributes) or "none, because there is no assessor"
         raise LatentsError(f"latents.{key}: no attribute {', '.join(unknown)}; known: {known}")
-    return list(every.values()) if wanted is None else [every[name] for name in wanted]
+    return list(attributes.values()) if names is None else [attributes[name] for name in names]
 
 
 def logits(probabilities: np.ndarray) -> np.ndarray:
-    """Probabilities of any shape as logits, float64.
+    """Logits of probabilities of any shape, float64; probabilities are clipped to stay finite.
 
     >>> logits(np.array([0.5, 1.0])).round(2).tolist()
     [0.0, 13.82]

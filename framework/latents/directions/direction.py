@@ -1,8 +1,8 @@
-"""A direction in latent space, and the one file that all methods write.
+"""A direction in latent space, and its file, the same for all methods.
 
-`NAME.safetensors` holds the tensors `vector` [z] (and those of a nonlinear walk), its header all else as JSON. Files
-are written whole or not at all, and are checked when they are read: another latent size is an error, another generator
-of the same size a warning.
+`NAME.safetensors` holds the tensor `vector` [z] and, for a nonlinear walk, the tensors of its networks; its header
+holds everything else as JSON. Files are written completely or not at all, and checked when they are read: a different
+latent size is an error, a different generator of the same latent size a warning.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ _WALK = ("in_weight", "in_bias", "out_weight", "out_bias")
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """A nonlinear walk (Jahanian et al. 2020): a step from z goes to z + out(relu(in(z))), and the next on from there.
+    """A nonlinear walk (Jahanian et al. 2020): each step moves a latent z to z + out(relu(in(z))).
 
     Attributes:
         in_weight: [h,z] float32.
@@ -43,28 +43,28 @@ class Walk:
     out_bias: np.ndarray
 
     def step(self, latents: np.ndarray) -> np.ndarray:
-        """[n,z] -> what one step adds, [n,z]."""
+        """The displacement [n,z] of one step from latents [n,z]."""
         hidden = np.maximum(latents @ self.in_weight.T + self.in_bias, 0.0)
         return hidden @ self.out_weight.T + self.out_bias
 
 
 @dataclass(frozen=True, eq=False)
 class Direction:
-    """A way to move latents.
+    """A direction along which latents are moved.
 
     Attributes:
-        name: What it does, as the report says it: `smiling`.
-        method: What found it.
-        vector: [z] float32 of length 1; of a nonlinear walk its mean direction.
-        natural_step: How far strength 1 goes, in the latents' own unit: one standard deviation of theirs where nothing
-            better is known.
-        generator: sha256 of the weights it was found on.
-        settings: What it was found with.
-        made_of: Digests of the data and of the assessor that found it, the number of samples, their seed.
-        backward, forward: Nonlinear walks in both senses, where it is one.
-        effect: What was measured; empty until then.
-        target: The attribute or edit that it was made for; empty where it was found before anybody knew what it does.
-        keeps_length: Whether moved latents are brought back to their own length.
+        name: The name in files and in the report, such as `smiling`.
+        method: The method that found it.
+        vector: [z] float32 of length 1; for a nonlinear walk, the mean of its first steps.
+        natural_step: Distance in latent space that strength 1 moves; 1.0, the standard deviation of a latent's
+            entries, if the method defines no other.
+        generator: sha256 of the weights of the generator on which it was found.
+        settings: The settings of the method.
+        made_of: Digests of the data and of the assessor, the number of samples and their seed.
+        backward, forward: The nonlinear walks for negative and positive strengths; None for a linear direction.
+        effect: The measured effect; empty until it is measured.
+        target: The attribute or edit for which it was found; empty for unsupervised methods.
+        keeps_length: Whether moved latents are scaled back to their original length.
     """
 
     name: str
@@ -82,26 +82,26 @@ class Direction:
 
     @property
     def digest(self) -> str:
-        """sha256 of where it leads: all numbers that `moved` uses."""
-        found = hashlib.sha256(f"{self.natural_step} {self.keeps_length}".encode() + self.vector.tobytes())
+        """sha256 of all numbers that determine the result of `moved`."""
+        digest = hashlib.sha256(f"{self.natural_step} {self.keeps_length}".encode() + self.vector.tobytes())
         for walk in (self.forward, self.backward):
             for name in _WALK if walk is not None else ():
-                found.update(getattr(walk, name).tobytes())
-        return found.hexdigest()
+                digest.update(getattr(walk, name).tobytes())
+        return digest.hexdigest()
 
     @property
     def latent_size(self) -> int:
-        """Numbers in a latent."""
+        """Number of entries of a latent."""
         return len(self.vector)
 
     def named(self, name: str) -> "Direction":
-        """The same by another name."""
+        """The same direction with another name."""
         return dataclasses.replace(self, name=name)
 
     def moved(self, latents: np.ndarray, strength: float) -> np.ndarray:
-        """Latents [n,z] moved by a strength, in natural steps; negative ones go the other way.
+        """Moves latents [n,z] by a strength in natural steps, which may be negative.
 
-        A nonlinear walk takes whole steps and then the rest of one.
+        A nonlinear walk takes whole steps, then a step scaled by the remaining fraction.
         """
         if self.forward is None or self.backward is None:
             away = latents + strength * self.natural_step * self.vector
@@ -109,22 +109,26 @@ class Direction:
                 lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (latents, away)]
                 away = away * (lengths[0] / np.maximum(lengths[1], 1e-12))
             return away.astype(np.float32)
-        walk, left = (self.forward if strength > 0 else self.backward), abs(strength)
-        here = latents.astype(np.float32)
-        while left > 0:
-            here = here + min(left, 1.0) * walk.step(here)
-            left -= 1.0
-        return here.astype(np.float32)
+        walk, remaining = (self.forward if strength > 0 else self.backward), abs(strength)
+        moved = latents.astype(np.float32)
+        while remaining > 0:
+            moved = moved + min(remaining, 1.0) * walk.step(moved)
+            remaining -= 1.0
+        return moved.astype(np.float32)
 
     def check(self, *, latent_size: int, generator: str, place: str) -> str | None:
-        """What is to be said where it was found on another generator; None where all is well.
+        """A warning if the direction was found on another generator, else None.
+
+        Args:
+            generator: sha256 of the weights of the generator that is to use it.
+            place: The file, for messages.
 
         Raises:
-            LatentsError: The generator has latents of another size.
+            LatentsError: The generator has a different latent size.
         """
         if latent_size != self.latent_size:
             raise LatentsError(
-                f"{place}: is for latents of {self.latent_size} numbers, and the generator's have {latent_size}"
+                f"{place}: is for latents of size {self.latent_size}, but the generator's have size {latent_size}"
             )
         if generator == self.generator:
             return None
@@ -132,20 +136,20 @@ class Direction:
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """[z] of length 1, float32.
+    """Scales a vector [z] to length 1, float32.
 
     Raises:
-        LatentsError: It has no length, or is not finite.
+        LatentsError: The vector is 0 or not finite.
     """
     exact = np.asarray(vector, np.float64)
     length = float(np.linalg.norm(exact))
     if not np.isfinite(length) or length == 0.0:
-        raise LatentsError(f"a direction wants a finite length above 0, not {length}")
+        raise LatentsError(f"a direction must have a finite length above 0, not {length}")
     return (exact / length).astype(np.float32)
 
 
 def save_direction(direction: Direction, folder: Folder) -> str:
-    """Writes NAME.safetensors; its location.
+    """Writes NAME.safetensors and returns its location.
 
     Raises:
         StorageError: The folder cannot be written.
@@ -173,23 +177,23 @@ def save_direction(direction: Direction, folder: Folder) -> str:
 
 
 def load_direction(folder: Folder, file: str) -> Direction:
-    """What `save_direction` wrote.
+    """Reads a file written by `save_direction`.
 
     Raises:
-        LatentsError: There is none, or it is damaged, or of a later format.
+        LatentsError: The file does not exist, is damaged, or has a newer format.
     """
     place = f"{folder.location}/{file}"
     try:
         data = folder.read_bytes(file)
     except (StorageError, FileNotFoundError):
-        raise LatentsError(f"{place}: is not there") from None
+        raise LatentsError(f"{place}: does not exist") from None
     try:
         about = json.loads(_header(data)["direction"])
         tensors = safetensors.numpy.load(data)
         if about["format"] > FORMAT:
-            raise LatentsError(f"{place}: is of format {about['format']}, and this version reads up to {FORMAT}")
+            raise LatentsError(f"{place}: has format {about['format']}; this version reads formats up to {FORMAT}")
         walks = {sense: _walk(tensors, sense) for sense in ("forward", "backward")}
-        found = Direction(
+        direction = Direction(
             name=PurePosixPath(file).name.removesuffix(SUFFIX),
             method=about["method"],
             vector=tensors["vector"],
@@ -203,17 +207,18 @@ def load_direction(folder: Folder, file: str) -> Direction:
             **walks,
         )
     except (KeyError, ValueError, TypeError, safetensors.SafetensorError) as fault:
-        raise LatentsError(f"{place}: holds no direction that can be read ({fault})") from None
-    if found.vector.ndim != 1 or not np.isfinite(found.vector).all() or abs(np.linalg.norm(found.vector) - 1) > 1e-3:
-        raise LatentsError(f"{place}: its vector is no direction of length 1")
-    return found
+        raise LatentsError(f"{place}: cannot be read as a direction ({fault})") from None
+    vector = direction.vector
+    if vector.ndim != 1 or not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
+        raise LatentsError(f"{place}: the vector is not a finite vector of length 1")
+    return direction
 
 
 def _header(data: bytes) -> dict[str, str]:
-    """Safetensors' own functions read no metadata from bytes: 8 bytes of length, then JSON."""
+    """The metadata of a safetensors file: 8 bytes of length, then JSON. The library reads it only from files."""
     length = int.from_bytes(data[:8], "little")
-    found = json.loads(data[8 : 8 + length])
-    return found["__metadata__"]
+    header = json.loads(data[8 : 8 + length])
+    return header["__metadata__"]
 
 
 def _walk(tensors: Mapping[str, np.ndarray], sense: str) -> Walk | None:

@@ -1,7 +1,7 @@
-"""Finds directions: one function a method, all with the same tools, all giving `Direction`s.
+"""Finds directions with one function per method, each returning a list of `Direction`.
 
-A method looks at `latents.samples` latents of `latents.seed`, so that effects can be measured on others. What an
-assessor says is the finder's; the measurer never finds.
+A method uses `latents.directions.samples` latents of `latents.seed`, so that effects can be measured on others. Only
+the finder assesses here; the measurer is reserved for measuring effects.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framework.config.schema import LatentsConfig
+from framework.config import LatentsConfig, flat_latents
 from framework.errors import LatentsError
 from framework.latents.attributes.expression import format_expression, parse_expression
 from framework.latents.attributes.groups import Labels, known_names, resolve_group
@@ -31,22 +31,22 @@ from framework.latents.networks import Generate, Score
 from framework.latents.protocols import Scores
 
 BATCH = 32
-_PART = 2_000  # latents at a time for principal components
+_PART = 2_000  # latents per part of the incremental PCA
 
 
 @dataclass(frozen=True)
-class Tools:
-    """What methods work with.
+class DiscoveryModels:
+    """The generator and the finder, in the forms that the methods need.
 
     Attributes:
-        latent_size: Numbers in a latent.
-        digest: The generator's.
+        latent_size: Number of entries of a latent.
+        digest: sha256 of the generator's weights.
         sample: (n, start) -> latents [n,z] of the seed.
-        assess: Latents -> what the finder says of their images; None where there is no assessor.
-        generate: Differentiable; None where the generator is a foreign function.
-        network: The generator's own; None likewise.
-        score: Attribute -> the finder's differentiable logit of images; None where there is no assessor.
-        made_of: What the direction file says of data and assessor.
+        assess: Latents -> the finder's scores of their images; None without an assessor.
+        generate: Differentiable generator; None if the generator is an arbitrary function.
+        network: The generator's module; None if the generator is an arbitrary function.
+        score: Attribute -> differentiable function from images to the finder's logit; None without an assessor.
+        made_of: Entry of the direction's file about data and assessor.
     """
 
     latent_size: int
@@ -59,169 +59,186 @@ class Tools:
     made_of: Mapping[str, Any]
 
 
-def discover(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    """The directions that `latents.method` finds.
+def discover(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    """Finds directions with `latents.directions.method`.
 
     Raises:
-        LatentsError: The method wants what is not here.
+        LatentsError: The method needs labels, a module or a setting that is missing.
     """
-    return _METHODS[config.method](tools, config, labels)
+    return _METHODS[config.directions.method](models, config, labels)
 
 
-def _by_sides(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    """Difference of means and InterFaceGAN: the samples that the finder is surest of, on either side."""
-    if config.method == "difference" and config.piles is not None:
-        return _by_piles(tools, config, labels)
-    if config.method == "difference" and config.name is not None:
-        return _by_expression(tools, config, labels)
-    if tools.assess is None:
-        raise LatentsError(f"latents.method: {config.method} wants an assessor, and the data has no labels")
-    wanted, fixed = attributes_of(labels, config.attributes), attributes_of(labels, config.fixed, key="fixed")
-    latents = tools.sample(config.samples, 0)
-    scores = tools.assess(latents)
+def _by_sides(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    """Difference of means and InterFaceGAN, from the samples of which the finder is surest on either side."""
+    if config.directions.method == "difference" and config.directions.sorted_samples is not None:
+        return _by_piles(models, config, labels)
+    if config.directions.method == "difference" and config.directions.name is not None:
+        return _by_expression(models, config, labels)
+    if models.assess is None:
+        raise LatentsError(
+            f"latents.directions.method: {config.directions.method} needs an assessor, but the data has no labels"
+        )
+    targets, fixed = (
+        attributes_of(labels, config.directions.attributes),
+        attributes_of(labels, config.directions.fixed, key="fixed"),
+    )
+    latents = models.sample(config.directions.samples, 0)
+    scores = models.assess(latents)
     normals = {}
-    for attribute in dict.fromkeys([*wanted, *fixed]):
-        low, high = surest(attribute.values(scores), count=config.side)
+    for attribute in dict.fromkeys([*targets, *fixed]):
+        low, high = surest(attribute.values(scores), count=config.directions.per_class)
         normals[attribute] = _normal(config, latents[low], latents[high])
-    found = []
-    for attribute in wanted:
+    directions = []
+    for attribute in targets:
         others = [normals[other] for other in fixed if other != attribute]
         vector = conditional(normals[attribute], others)
-        name = "_".join([attribute.name, *(["without", *config.fixed] if others else [])])
-        found.append(_direction(tools, config, name, vector, 1.0, target=attribute.name))
-    return found
+        name = "_".join([attribute.name, *(["without", *config.directions.fixed] if others else [])])
+        directions.append(_direction(models, config, name, vector, 1.0, target=attribute.name))
+    return directions
 
 
-def _by_piles(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    """Latent Compass, and the difference of means between piles: numbered samples, sorted by a person."""
-    assert config.piles is not None
-    piles = read_piles(config.piles, samples=config.sheet_samples)
-    latents = tools.sample(config.sheet_samples, 0)
+def _by_piles(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    """Latent Compass and the difference of means, between two piles of samples that a person has sorted."""
+    assert config.directions.sorted_samples is not None
+    piles = read_piles(config.directions.sorted_samples, samples=config.arithmetic.sheet_samples)
+    latents = models.sample(config.arithmetic.sheet_samples, 0)
     low, high = (latents[[number - 1 for number in piles[name]]] for name in ("low", "high"))
-    name = config.name or config.method
+    name = config.directions.name or config.directions.method
     target = name if name in {attribute.name for attribute in attributes_of(labels, None)} else ""
-    return [_direction(tools, config, name, _normal(config, low, high), 1.0, target=target, settings=piles)]
+    return [_direction(models, config, name, _normal(config, low, high), 1.0, target=target, settings=piles)]
 
 
-def _by_expression(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    """`latents.expression` as a direction: the signed sum of its groups' means, by numbers or by the finder."""
+def _by_expression(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    """The expression as a direction: the signed sum of the group means, by numbers or by the finder."""
     known = known_names(config, labels)
-    terms = parse_expression(config.expression, known=known)
-    latents = tools.sample(config.samples, 0)
-    scores = tools.assess(latents) if tools.assess is not None else None
+    terms = parse_expression(config.arithmetic.expression, known=known)
+    latents = models.sample(config.directions.samples, 0)
+    scores = models.assess(latents) if models.assess is not None else None
     means = {}
     for name in dict.fromkeys(term.group for term in terms):
         group = resolve_group(name, config, labels)
         if group.numbers is not None:
-            chosen = tools.sample(max(group.numbers), 0)[[number - 1 for number in group.numbers]]
+            chosen = models.sample(max(group.numbers), 0)[[number - 1 for number in group.numbers]]
         elif scores is not None and group.condition is not None:
             order = np.argsort(-group.condition.probability(scores), kind="stable")
-            chosen = latents[order[: config.side]]
+            chosen = latents[order[: config.directions.per_class]]
         else:
-            raise LatentsError(f"latents.expression: {name} wants numbers in latents.groups, or an assessor")
+            raise LatentsError(f"latents.arithmetic.expression: {name} needs numbers in latents.groups, or an assessor")
         means[name] = chosen.mean(axis=0, dtype=np.float64)
-    assert config.name is not None
+    assert config.directions.name is not None
     text = {"expression": format_expression(terms)}
-    return [_direction(tools, config, config.name, unit(combine(terms, means)), 1.0, settings=text)]
+    return [_direction(models, config, config.directions.name, unit(combine(terms, means)), 1.0, settings=text)]
 
 
 def _normal(config: LatentsConfig, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    if config.method == "difference":
+    if config.directions.method == "difference":
         return difference_normal(low, high)
     return boundary_normal(low, high)
 
 
-def _compass(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    if config.piles is None:
-        raise LatentsError("latents.piles: wants the CSV in which samples are sorted, with the columns number and pile")
-    return _by_piles(tools, config, labels)
+def _compass(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    if config.directions.sorted_samples is None:
+        raise LatentsError(
+            "latents.directions.sorted_samples: compass needs a CSV of sorted samples with the columns number and pile"
+        )
+    return _by_piles(models, config, labels)
 
 
-def _ganalyze(tools: Tools, config: LatentsConfig, labels: Labels) -> list[Direction]:
-    if tools.score is None:
-        raise LatentsError("latents.method: ganalyze wants an assessor, and the data has no labels")
-    generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
-    found = []
-    own = Attribute(score_name(config), "") if config.score is not None else None
-    for attribute in [own] if own is not None else attributes_of(labels, config.attributes):
+def _ganalyze(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
+    if models.score is None:
+        raise LatentsError("latents.directions.method: ganalyze needs an assessor, but the data has no labels")
+    generate, latents = _differentiable(models, config), models.sample(config.directions.samples, 0)
+    directions = []
+    custom = Attribute(score_name(config), "") if config.directions.score is not None else None
+    for attribute in [custom] if custom is not None else attributes_of(labels, config.directions.attributes):
         trained = ganalyze(
-            generate, tools.score(attribute), latents, batch_size=BATCH, learning_rate=config.learning_rate,
+            generate, models.score(attribute), latents, batch_size=BATCH, learning_rate=config.directions.learning_rate,
             seed=config.seed,
         )  # fmt: skip
-        found.append(
+        directions.append(
             _direction(
-                tools,
+                models,
                 config,
                 attribute.name,
                 trained.vector,
                 trained.natural_step,
-                target="" if own is not None else attribute.name,
+                target="" if custom is not None else attribute.name,
                 keeps_length=True,
-                settings=None if own is None else {"score": config.score},
+                settings=None if custom is None else {"score": config.directions.score},
             )
         )
-    return found
+    return directions
 
 
 def score_name(config: LatentsConfig) -> str:
-    """What the direction of the user's own score is called: `latents.name`, else as the function is."""
-    assert config.score is not None
-    return config.name or config.score.partition(":")[2]
+    """The name of the direction of a user-defined score: `latents.directions.name`, else the function's name."""
+    assert config.directions.score is not None
+    return config.directions.name or config.directions.score.partition(":")[2]
 
 
-def _sefa(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
-    if tools.network is None:
-        raise LatentsError("latents.method: sefa reads the first layer, and this generator shows none")
-    parts = sefa(first_weight(tools.network, tools.latent_size), count=config.components)
+def _sefa(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
+    if models.network is None:
+        raise LatentsError(
+            "latents.directions.method: sefa needs the first layer, but this generator is not a PyTorch module"
+        )
+    parts = sefa(first_weight(models.network, models.latent_size), count=config.directions.components)
     return [
-        _direction(tools, config, f"sefa_{number}", vector, 1.0, settings={"share": float(share)})
+        _direction(models, config, f"sefa_{number}", vector, 1.0, settings={"share": float(share)})
         for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
     ]
 
 
-def _ganspace(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
-    if tools.network is None:
-        raise LatentsError("latents.method: ganspace reads an early layer, and this generator shows none")
-    parts = ganspace(_Activations(tools, tools.network, config.samples), count=config.components)
+def _ganspace(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
+    if models.network is None:
+        raise LatentsError(
+            "latents.directions.method: ganspace needs an early layer, but this generator is not a PyTorch module"
+        )
+    parts = ganspace(
+        _Activations(models, models.network, config.directions.samples), count=config.directions.components
+    )
     return [
-        _direction(tools, config, f"ganspace_{number}", vector, 1.0, settings={"share": float(share)})
+        _direction(models, config, f"ganspace_{number}", vector, 1.0, settings={"share": float(share)})
         for number, (vector, share) in enumerate(zip(parts.vectors, parts.shares, strict=True), start=1)
     ]
 
 
 class _Activations:
-    """Latents and what the first layer behind its nonlinearity makes of them, part by part, as often as wanted."""
+    """Pairs of latents and activations of an early layer, part by part; can be iterated several times."""
 
-    def __init__(self, tools: Tools, network: nn.Module, samples: int) -> None:
-        self._tools, self._network, self._samples = tools, network, samples
+    def __init__(self, models: DiscoveryModels, network: nn.Module, samples: int) -> None:
+        self._models, self._network, self._samples = models, network, samples
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, self._samples, _PART):
-            latents = self._tools.sample(min(_PART, self._samples - start), start)
+            latents = self._models.sample(min(_PART, self._samples - start), start)
             kept: list[Tensor] = []
             for part in torch.from_numpy(latents).chunk(-(-len(latents) // 256)):
-                found = early_activations(self._network, part)
-                if found is None:
+                activations = early_activations(self._network, part)
+                if activations is None:
                     raise LatentsError(
-                        "latents.method: ganspace reads what the layer behind the first one is given, dense or a "
-                        "convolution, and this generator has none"
+                        "latents.directions.method: ganspace needs the input of the layer after the first one, dense "
+                        "or a convolution, but this generator has no such layer"
                     )
-                kept.append(found.cpu())
+                kept.append(activations.cpu())
             yield latents, torch.cat(kept).float().numpy()
 
 
-def _steerable(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction]:
-    generate, latents = _differentiable(tools, config), tools.sample(config.samples, 0)
-    steer = steer_linear if config.walk == "linear" else steer_nonlinear
+def _steerable(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
+    generate, latents = _differentiable(models, config), models.sample(config.directions.samples, 0)
+    steer = steer_linear if config.directions.path == "linear" else steer_nonlinear
     with torch.no_grad():
         channels = generate(torch.from_numpy(latents[:1])).shape[1]
-    found = []
-    for name in edits_for(config.edits, channels=channels):
-        rate = config.learning_rate if config.walk == "linear" else config.learning_rate / 20
+    directions = []
+    for name in edits_for(config.directions.edits, channels=channels):
+        rate = (
+            config.directions.learning_rate
+            if config.directions.path == "linear"
+            else config.directions.learning_rate / 20
+        )
         walk = steer(generate, EDITS[name], latents, batch_size=BATCH, learning_rate=rate, seed=config.seed)
-        found.append(
+        directions.append(
             _direction(
-                tools,
+                models,
                 config,
                 name,
                 walk.vector,
@@ -231,10 +248,10 @@ def _steerable(tools: Tools, config: LatentsConfig, _: Labels) -> list[Direction
                 backward=walk.backward,
             )
         )
-    return found
+    return directions
 
 
-_METHODS: dict[str, Callable[[Tools, LatentsConfig, Labels], list[Direction]]] = {
+_METHODS: dict[str, Callable[[DiscoveryModels, LatentsConfig, Labels], list[Direction]]] = {
     "difference": _by_sides,
     "interfacegan": _by_sides,
     "compass": _compass,
@@ -245,7 +262,7 @@ _METHODS: dict[str, Callable[[Tools, LatentsConfig, Labels], list[Direction]]] =
 }
 
 
-_LISTENS_TO: dict[str, tuple[str, ...]] = {
+_SETTINGS: dict[str, tuple[str, ...]] = {
     "difference": ("samples", "side"),
     "interfacegan": ("samples", "side", "fixed"),
     "compass": ("sheet_samples",),
@@ -256,14 +273,14 @@ _LISTENS_TO: dict[str, tuple[str, ...]] = {
 }
 
 
-def _differentiable(tools: Tools, config: LatentsConfig) -> Generate:
-    if tools.generate is None:
-        raise LatentsError(f"latents.method: {config.method} wants a generator that gradients go through")
-    return tools.generate
+def _differentiable(models: DiscoveryModels, config: LatentsConfig) -> Generate:
+    if models.generate is None:
+        raise LatentsError(f"latents.directions.method: {config.directions.method} needs a differentiable generator")
+    return models.generate
 
 
 def _direction(
-    tools: Tools,
+    models: DiscoveryModels,
     config: LatentsConfig,
     name: str,
     vector: np.ndarray,
@@ -274,16 +291,17 @@ def _direction(
 ) -> Direction:
     return Direction(
         name=name,
-        method=config.method,
+        method=config.directions.method,
         vector=vector,
         natural_step=natural_step,
-        generator=tools.digest,
+        generator=models.digest,
         settings=settings_of(config) | dict(settings or {}),
-        made_of=tools.made_of,
+        made_of=models.made_of,
         **more,
     )
 
 
 def settings_of(config: LatentsConfig) -> dict[str, Any]:
-    """The keys of `latents` that `latents.method` listens to, as a direction's file has them."""
-    return {name: getattr(config, name) for name in ("seed", *_LISTENS_TO[config.method])}
+    """The settings on which `latents.directions.method` depends, as a direction's file stores them."""
+    recorded = flat_latents(config)
+    return {name: recorded[name] for name in ("seed", *_SETTINGS[config.directions.method])}

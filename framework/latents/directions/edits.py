@@ -1,7 +1,7 @@
-"""Edits of images that a walk is to imitate: each image moved by its own amount, and where that leaves no information.
+"""Image edits that a steerable walk imitates, each with a mask of the pixels that the edit determines.
 
-Amounts are in units that a person would name; an edit of amount 0 changes nothing. Geometry is bilinear, as in the
-affine grids of PyTorch, on images [n,c,h,w] in [-1,1].
+Every image is edited by its own amount, in units that people use, such as tenths of the width; amount 0 changes
+nothing. Geometric edits sample bilinearly (PyTorch's affine grids) from images [n,c,h,w] in [-1,1].
 """
 
 import math
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor
 
 from framework.errors import LatentsError
 
 Edited = tuple[Tensor, Tensor]
-"""Images [n,c,h,w], and a mask [n,1,h,w] that is 1 where the edit knows what belongs there and 0 elsewhere."""
+"""Images [n,c,h,w], and a mask [n,1,h,w] that is 1 where the edit determines the pixel and 0 elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Edit:
     """One kind of edit.
 
     Attributes:
-        name: As configurations call it.
-        unit: What an amount of 1 is.
-        most: Amounts that walks are trained with lie between −most and most.
-        apply: Images and amounts [n] -> edited images and mask.
+        name: The name in `latents.directions.edits`.
+        unit: The meaning of amount 1.
+        most: Walks are trained with amounts between −most and most.
+        apply: (images, amounts [n]) -> edited images and mask.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Edit:
 
 
 def _affine(images: Tensor, matrix: Tensor) -> Edited:
-    """Where matrix [n,2,3] says, in coordinates from -1 to 1, each output pixel comes from."""
+    """Resamples images; matrix [n,2,3] maps output coordinates, from -1 to 1, to input coordinates."""
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     inside = (grid.abs().amax(dim=3) <= 1).to(images.dtype).unsqueeze(1)
     return F.grid_sample(images, grid, padding_mode="border", align_corners=False), inside
 
 
 def _matrix(amounts: Tensor, **entries: Tensor) -> Tensor:
-    """[n,2,3], the identity but for the entries named a11 … a23."""
+    """Identity matrices [n,2,3] with the named entries, a11 … a23, replaced."""
     matrix = torch.zeros(len(amounts), 2, 3, dtype=amounts.dtype)
     matrix[:, 0, 0] = matrix[:, 1, 1] = 1
     for name, values in entries.items():
@@ -53,7 +53,7 @@ def _matrix(amounts: Tensor, **entries: Tensor) -> Tensor:
 
 
 def _shift_x(images: Tensor, amounts: Tensor) -> Edited:
-    # Coordinates run over 2: a tenth of the width is 0.2.
+    # Coordinates range from -1 to 1, so a tenth of the width is 0.2.
     return _affine(images, _matrix(amounts, a13=-0.2 * amounts))
 
 
@@ -104,15 +104,15 @@ _COLOURS = ("red", "green", "blue")
 
 
 def edits_for(names: Literal["auto"] | Sequence[str], *, channels: int) -> list[str]:
-    """The edits that `latents.edits` means for images of so many channels; auto: all that they can show.
+    """The names of `latents.directions.edits`, checked; "auto" stands for all that images of these channels can show.
 
     Raises:
-        LatentsError: One is of a colour, and the images have none.
+        LatentsError: A colour edit is named, and the images are grey.
     """
     if names == "auto":
         return [name for name in EDITS if channels == len(_COLOURS) or name not in _COLOURS]
     coloured = [name for name in names if name in _COLOURS]
     if coloured and channels < len(_COLOURS):
         others = ", ".join(name for name in EDITS if name not in _COLOURS)
-        raise LatentsError(f"latents.edits: wants some of {others} for grey images, not {', '.join(coloured)}")
+        raise LatentsError(f"latents.directions.edits: grey images allow {others}, not {', '.join(coloured)}")
     return list(names)

@@ -1,4 +1,4 @@
-"""Numbered samples to choose groups from, and the plain grid of a few."""
+"""The sheet of numbered samples from which groups are chosen, and a grid of nine samples."""
 
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -10,16 +10,16 @@ from framework.images import grid, labelled_sheet
 from framework.latents.protocols import GeneratorLike
 
 _GRID_SIDE = 3
-_GRID_TILE = 128  # pixels at least
+_GRID_TILE = 128  # minimum side of a tile in pixels
 _SHEET_COLUMNS = 10
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """The samples of `latents.seed`: number k is latent k - 1.
+    """The samples of `latents.seed`; number k is latent k - 1.
 
     Attributes:
-        picture: [H, W, 3] uint8, the numbers under the images.
+        picture: [H, W, 3] uint8, with the numbers below the images.
         latents: [n, z] float32.
     """
 
@@ -28,8 +28,8 @@ class Sheet:
 
 
 def make_sheet(generator: GeneratorLike, config: LatentsConfig) -> Sheet:
-    """`latents.sheet_samples` samples, numbered from 1, ten a row."""
-    count = config.sheet_samples
+    """Draws `latents.arithmetic.sheet_samples` samples, numbered from 1, up to ten per row."""
+    count = config.arithmetic.sheet_samples
     latents = generator.sample_latents(count, config.seed)
     picture = labelled_sheet(
         generator.images(latents),
@@ -41,6 +41,6 @@ def make_sheet(generator: GeneratorLike, config: LatentsConfig) -> Sheet:
 
 
 def sample_grid(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
-    """The first nine samples of `latents.seed`, 3 by 3: [H, W, 3] uint8."""
+    """Draws the first nine samples of `latents.seed`, 3 by 3: [H, W, 3] uint8."""
     images = generator.images(generator.sample_latents(_GRID_SIDE**2, config.seed))
     return grid(images, columns=_GRID_SIDE, scale=max(1, _GRID_TILE // generator.resolution), padding=8)

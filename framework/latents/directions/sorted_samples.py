@@ -1,4 +1,4 @@
-"""The two piles into which a person has sorted numbered samples."""
+"""Reads the CSV file in which a person has sorted numbered samples into two piles."""
 
 import csv
 import io
@@ -8,36 +8,45 @@ from framework.errors import LatentsError
 
 
 def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
-    """Numbers of samples by pile, `low` and `high`; rows without a pile are left out.
+    """Reads the sample numbers of the piles `low` and `high`; rows without a pile are ignored.
+
+    Args:
+        samples: Number of samples on the sheet, the largest valid number.
 
     Raises:
-        LatentsError: It cannot be read, has a number that is none of the sheet's, or a pile too few.
+        LatentsError: The file cannot be read, a number is not on the sheet, or a pile has fewer than 2 samples.
     """
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
     except OSError as fault:
-        raise LatentsError(f"latents.piles: {path}: {fault.strerror}") from None
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: {fault.strerror}") from None
     except UnicodeDecodeError:
-        raise LatentsError(f"latents.piles: {path}: is no text") from None
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: is not a UTF-8 text file") from None
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     if not rows or not {"number", "pile"} <= rows[0].keys():
-        raise LatentsError(f"latents.piles: {path}: wants the columns number and pile")
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: needs the columns number and pile")
     piles: dict[str, list[int]] = {"low": [], "high": []}
     for line, row in enumerate(rows, start=2):
         number, pile = (row.get("number") or "").strip(), (row.get("pile") or "").strip().lower()
         if not pile:
             continue
         if pile not in piles:
-            raise LatentsError(f"latents.piles: {path}, line {line}: a pile is low or high, not {pile!r}")
+            raise LatentsError(
+                f"latents.directions.sorted_samples: {path}, line {line}: pile must be low or high, not {pile!r}"
+            )
         if not number.isdigit() or not 1 <= int(number) <= samples:
             raise LatentsError(
-                f"latents.piles: {path}, line {line}: wants a number from 1 to {samples}, not {number!r}"
+                f"latents.directions.sorted_samples: {path}, line {line}: "
+                f"number must be from 1 to {samples}, not {number!r}"
             )
         piles[pile].append(int(number))
     both = set(piles["low"]) & set(piles["high"])
     if both:
-        raise LatentsError(f"latents.piles: {path}: number {min(both)} lies in both piles")
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: number {min(both)} is in both piles")
     for name, numbers in piles.items():
         if len(numbers) < 2:
-            raise LatentsError(f"latents.piles: {path}: pile {name} has {len(numbers)} samples, and 2 are the least")
+            raise LatentsError(
+                f"latents.directions.sorted_samples: {path}: "
+                f"pile {name} has {len(numbers)} samples; at least 2 are needed"
+            )
     return piles

@@ -1,1 +1,1 @@
-"""Maps of latent codes: the plane they are shown in, the points on it, and the picture."""
+"""Maps of latent codes: the plane in which they are drawn, the points that are decoded, and the picture."""

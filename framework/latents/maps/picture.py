@@ -1,4 +1,4 @@
-"""Latent maps as pictures: codes by class on equal axes, side by side, and a plane of latents decoded as a sheet."""
+"""Draws latent maps: codes coloured by class, side by side on equal axes, and a decoded plane of latents."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from matplotlib.patches import Rectangle
 from framework.images import corner_sheet
 from framework.latents.maps.plane import Plane
 
-PLANE_REACH = 3.0  # standard deviations of the prior that the plane's sheet shows to each side
+PLANE_REACH = 3.0  # the sheet of the plane shows this many standard deviations of the prior on each side
 _DPI = 100
 _SIDE, _LEFT, _BOTTOM, _TOP, _GAP, _LEGEND = 6.4, 0.8, 0.7, 0.75, 0.9, 1.8  # inches
-_ROOM = 1.05  # of the axes around the points
+_ROOM = 1.05  # size of the axes relative to the farthest point
 _WHITE = 255
 
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """One generator's panel.
+    """The panel of one generator.
 
     Attributes:
-        title: Above it; a line break makes a second line.
-        plane: Where the codes lie.
+        title: The text above the panel, with at most one line break.
+        plane: The positions of the codes.
     """
 
     title: str
@@ -34,16 +34,15 @@ class Map:
 
 
 def draw_maps(maps: Sequence[Map], labels: np.ndarray, classes: Sequence[str], *, legend: str) -> np.ndarray:
-    """Panels side by side: [H, W, 3] uint8, its size the same for any points.
+    """Draws one or more panels side by side: [H, W, 3] uint8, whose size does not depend on the points.
 
     Args:
-        maps: One or more.
-        labels: [n], each code's class by its number, the same for all maps.
-        classes: Their names.
-        legend: What the classes are of.
+        labels: [n] class indices of the codes, the same for all maps.
+        classes: Names of the classes.
+        legend: Title of the legend.
     """
     with mpl.rc_context():
-        mpl.rcdefaults()  # no setting of the user's own
+        mpl.rcdefaults()  # ignore the user's matplotlibrc
         figure = map_figure(maps, labels, classes, legend=legend)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
@@ -51,26 +50,26 @@ def draw_maps(maps: Sequence[Map], labels: np.ndarray, classes: Sequence[str], *
 
 
 def map_figure(maps: Sequence[Map], labels: np.ndarray, classes: Sequence[str], *, legend: str) -> Figure:
-    """The layout of `draw_maps`."""
+    """The matplotlib figure that `draw_maps` renders."""
     width = _LEFT + len(maps) * (_SIDE + _GAP) - _GAP + _LEGEND
     height = _BOTTOM + _SIDE + _TOP
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
-    reach = _ROOM * max(float(np.abs(one.plane.points).max()) for one in maps)
+    reach = _ROOM * max(float(np.abs(panel.plane.points).max()) for panel in maps)
     reach = max(reach, _ROOM * PLANE_REACH)
     colours = _colours(len(classes))
-    for number, one in enumerate(maps):
+    for number, panel in enumerate(maps):
         left = _LEFT + number * (_SIDE + _GAP)
         axes = figure.add_axes((left / width, _BOTTOM / height, _SIDE / width, _SIDE / height))
-        points = one.plane.points
-        # all classes in one go, in the images' order: none covers the others by being last
+        points = panel.plane.points
+        # One call for all classes, in the order of the images, so that no class covers the others.
         axes.scatter(points[:, 0], points[:, 1], s=9, c=colours[labels.astype(int)], alpha=0.7, linewidths=0)
-        if one.plane.method == "latents":
+        if panel.plane.method == "latents":
             side = 2 * PLANE_REACH
             axes.add_patch(Rectangle((-PLANE_REACH, -PLANE_REACH), side, side, fill=False, linewidth=0.6, color="0.5"))
         axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-        axes.set_xlabel(one.plane.axes[0])
-        axes.set_ylabel(one.plane.axes[1])
-        axes.set_title(one.title, fontsize=12)
+        axes.set_xlabel(panel.plane.axes[0])
+        axes.set_ylabel(panel.plane.axes[1])
+        axes.set_title(panel.title, fontsize=12)
     handles = [
         Line2D([], [], linestyle="", marker="o", markersize=8, color=colour, label=name)
         for colour, name in zip(colours, classes, strict=True)
@@ -81,12 +80,11 @@ def map_figure(maps: Sequence[Map], labels: np.ndarray, classes: Sequence[str], 
 
 
 def draw_plane(images: Callable[[np.ndarray], np.ndarray], *, steps: int, title: str) -> np.ndarray:
-    """The square from -3 to 3 of two latents, decoded at even steps, up being up as on the map.
+    """Draws the decoded square from -3 to 3 of a two-dimensional latent space, oriented like the map.
 
     Args:
-        images: Latents [n, 2] -> [n, h, w, c] uint8.
-        steps: Side in tiles.
-        title: Above.
+        images: Latents [n, 2] -> images [n, h, w, c] uint8.
+        steps: Number of tiles on each side.
 
     Returns:
         [H, W, 3] uint8.
@@ -99,8 +97,8 @@ def draw_plane(images: Callable[[np.ndarray], np.ndarray], *, steps: int, title:
     return corner_sheet(images(latents), captions, columns=steps, title=title)
 
 
-def beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures [h, w, 3] uint8 from left to right on white, their upper edges level."""
+def side_by_side(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Joins pictures [h, w, 3] uint8 from left to right, aligned at the top, on white."""
     height = max(len(picture) for picture in pictures)
     padded = [
         np.pad(picture, ((0, height - len(picture)), (0, 0), (0, 0)), constant_values=_WHITE) for picture in pictures
@@ -109,7 +107,7 @@ def beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _colours(count: int) -> np.ndarray:
-    """[count, 4] that are told apart: ten of a fixed set, more from all round."""
+    """Distinguishable RGBA colours [count, 4]: up to ten from a fixed set, more from a continuous colour map."""
     if count <= 10:
         return mpl.colormaps["tab10"](np.arange(count))
     return mpl.colormaps["turbo"](np.linspace(0.05, 0.95, count))

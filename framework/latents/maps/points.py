@@ -1,4 +1,4 @@
-"""Where a latent space is tried: at codes, between them, midway within and between classes, and where the prior is."""
+"""The latents that a map decodes: codes, points between them, midpoints within and between classes, prior samples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ WITHIN, ACROSS = "within_class", "between_classes"
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """Pairs of images, the same for every map: what is between their codes is to be decoded.
+    """Pairs of images between whose codes latents are decoded, the same pairs for every map.
 
     Attributes:
-        anywhere: [m, 2] indices of pairs of any classes.
-        way: [m] how far from the first to the second, 0 to 1.
-        within: [m, 2] of pairs of one class.
-        across: [m, 2] of pairs of two classes.
-        seed: Of the prior's samples.
+        anywhere: [m, 2] indices of pairs regardless of class.
+        way: [m] position between the first and the second of these, from 0 to 1.
+        within: [m, 2] indices of pairs of one class.
+        across: [m, 2] indices of pairs of two classes.
+        seed: The seed of the prior samples.
     """
 
     anywhere: np.ndarray
@@ -33,28 +33,28 @@ class Trials:
     seed: int
 
     def points(self, codes: np.ndarray) -> dict[str, np.ndarray]:
-        """Kind -> latents [m, z] float32 to decode, of codes [n, z]."""
+        """Kind of point -> latents [m, z] float32 to decode, for codes [n, z]."""
         first, second = codes[self.anywhere[:, 0]], codes[self.anywhere[:, 1]]
         way = self.way[:, None]
-        found = {
+        points = {
             RECONSTRUCTIONS: codes,
             BETWEEN: (1 - way) * first + way * second,
             PRIOR: sample_latents(len(way), codes.shape[1], seed=self.seed),
             WITHIN: midpoints(codes, self.within),
             ACROSS: midpoints(codes, self.across),
         }
-        return {kind: latents.astype(np.float32) for kind, latents in found.items()}
+        return {kind: latents.astype(np.float32) for kind, latents in points.items()}
 
 
 def make_trials(labels: np.ndarray, *, count: int, seed: int) -> Trials:
-    """Pairs of images drawn by their labels [n].
+    """Draws pairs of images by their labels [n].
 
     Raises:
-        LatentsError: There are no two classes, or no class has two images.
+        LatentsError: There are fewer than two classes, or no class has two images.
     """
     sizes = np.unique(labels, return_counts=True)[1]
     if len(sizes) < 2 or sizes.max() < 2:
-        raise LatentsError("latents.map_images: a map wants images of two classes, and two of one of them")
+        raise LatentsError("latents.maps.images: a map needs images of two classes, and two images of one of them")
     numbers = np.random.Generator(np.random.Philox(derive_seed(seed, "latent_map")))
     first = numbers.integers(len(labels), size=count)
     second = numbers.integers(len(labels) - 1, size=count)
@@ -68,16 +68,16 @@ def make_trials(labels: np.ndarray, *, count: int, seed: int) -> Trials:
 
 
 def _pairs_within(labels: np.ndarray, count: int, numbers: np.random.Generator) -> np.ndarray:
-    """[count, 2] indices: an image of a class that has two, then another one of it, both evenly."""
+    """[count, 2] indices: a uniform image of a class with at least two, then a uniform other image of that class."""
     order, starts, sizes = _by_class(labels)
-    places = numbers.choice(np.flatnonzero(sizes > 1), size=count)  # in the order
+    places = numbers.choice(np.flatnonzero(sizes > 1), size=count)  # positions in `order`
     others = np.floor(numbers.random(count) * (sizes[places] - 1)).astype(int)
     others += others >= places - starts[places]
     return np.stack([order[places], order[starts[places] + others]], axis=1)
 
 
 def _pairs_across(labels: np.ndarray, count: int, numbers: np.random.Generator) -> np.ndarray:
-    """[count, 2] indices: an image, then one of any other class, both evenly."""
+    """[count, 2] indices: a uniform image, then a uniform image of the other classes."""
     order, starts, sizes = _by_class(labels)
     places = numbers.integers(len(labels), size=count)
     others = np.floor(numbers.random(count) * (len(labels) - sizes[places])).astype(int)
@@ -86,7 +86,7 @@ def _pairs_across(labels: np.ndarray, count: int, numbers: np.random.Generator) 
 
 
 def _by_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The indices [n] class by class, and for each place [n] where its class begins and how many it has."""
+    """The indices [n] sorted by class, and for each position [n] the start and the size of its class."""
     order = np.argsort(labels, kind="stable")
     _, which, sizes = np.unique(labels[order], return_inverse=True, return_counts=True)
     starts = np.cumsum(sizes) - sizes
@@ -94,7 +94,7 @@ def _by_class(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def midpoints(codes: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """[m, z] halfway between the codes [n, z] of pairs [m, 2].
+    """The midpoints [m, z] between the codes [n, z] of pairs [m, 2].
 
     >>> midpoints(np.array([[0.0, 0.0], [2.0, 4.0]]), np.array([[0, 1]]))
     array([[1., 2.]])
@@ -103,11 +103,11 @@ def midpoints(codes: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 
 def midpoint_confidence(confidence: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Mean probability of the surest class midway, by kind of pair."""
+    """Mean probability of the most likely class at midpoints, for pairs within a class and of two classes."""
     return {kind: float(np.mean(confidence[kind], dtype=np.float64)) for kind in (WITHIN, ACROSS)}
 
 
 def trial_figures(confidence: Mapping[str, np.ndarray], *, sure_from: float) -> dict[str, Any]:
-    """What a classifier's confidence [m] at the points of each kind comes to."""
+    """Hole shares and midpoint confidence, from the classifier's confidence [m] at each kind of point."""
     holes = {kind: hole_share(confidence[kind], sure_from=sure_from) for kind in (RECONSTRUCTIONS, BETWEEN, PRIOR)}
     return {"hole_share": holes, "midpoint_confidence": midpoint_confidence(confidence)}

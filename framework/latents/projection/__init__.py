@@ -1,1 +1,1 @@
-"""From a photograph to the latent whose image is nearest, and latents as starting points of other studies."""
+"""Projection of photographs to latents, and projected latents as starting points of other studies."""

@@ -1,1 +1,1 @@
-"""Moving samples along directions, and what that does to their attributes."""
+"""Moves samples along directions, and measures how their attributes change."""

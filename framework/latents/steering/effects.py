@@ -1,7 +1,8 @@
-"""What a direction does, measured: how each attribute answers to strength, beside random directions as long.
+"""The measured effect of a direction: how attributes respond to strength, compared with random directions.
 
-Attributes are taken as logits, in which equal steps mean the same near 0 and near 1, by the assessor that did not find
-the direction, on latents it was not found on. All is a function of arrays; whoever has a cluster shares the images out.
+Attributes are measured as logits, in which equal steps mean the same near 0 and near 1. The measurer assesses them,
+which did not find the direction, on latents that were not used to find it. Everything here is computed from arrays; the
+images may have been generated and assessed elsewhere.
 """
 
 import dataclasses
@@ -23,12 +24,12 @@ RANDOM_DIRECTIONS = 100
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
-    """How one attribute answers to a direction.
+    """The response of one attribute to a direction.
 
     Attributes:
-        mean: Logits a unit of strength, over the latents.
-        interval: That holds the true mean in 95% of such measurements (Student's t).
-        right_share: Share of latents whose own slope is above 0.
+        mean: Mean slope over the latents, in logits per unit of strength.
+        interval: 95% confidence interval of the mean (Student's t).
+        right_share: Share of latents whose slope is above 0.
         each: [n] slope of each latent.
     """
 
@@ -39,20 +40,20 @@ class Slopes:
 
     @classmethod
     def of(cls, each: np.ndarray) -> "Slopes":
-        """From each latent's own slope [n].
+        """Summarises the slopes [n] of the latents.
 
         Raises:
             LatentsError: There are fewer than 2.
         """
         if len(each) < 2:
-            raise LatentsError(f"an interval wants at least 2 latents, not {len(each)}")
+            raise LatentsError(f"a confidence interval needs at least 2 latents, not {len(each)}")
         mean, error = float(each.mean()), float(each.std(ddof=1)) / math.sqrt(len(each))
         half = float(scipy.stats.t.ppf(0.975, len(each) - 1)) * error
         return cls(mean, (mean - half, mean + half), float((each > 0).mean()), each)
 
 
 def latent_slopes(values: np.ndarray, strengths: Sequence[float]) -> np.ndarray:
-    """Least-squares slope of each latent's values [s,n] against the strengths [s]: [n].
+    """Least-squares slopes [n] of each latent's values [s,n] against the strengths [s].
 
     Raises:
         LatentsError: The strengths are all the same.
@@ -60,24 +61,24 @@ def latent_slopes(values: np.ndarray, strengths: Sequence[float]) -> np.ndarray:
     x = np.asarray(strengths, np.float64)
     apart = x - x.mean()
     if not apart.any():
-        raise LatentsError("latents.strengths: a slope wants at least two different strengths")
+        raise LatentsError("latents.steering.strengths: a slope needs at least two different strengths")
     return apart @ (values - values.mean(axis=0)) / (apart @ apart)
 
 
 @dataclass(frozen=True, eq=False)
 class Effect:
-    """What a direction does to each attribute, and to the images.
+    """The effect of a direction on each attribute and on the images.
 
     Attributes:
-        strengths: That were measured.
-        latents: How many.
-        slopes: Attribute -> how it answers.
+        strengths: The measured strengths.
+        latents: Number of latents.
+        slopes: Attribute -> response to the direction.
         random: Attribute -> [k] mean slopes of random directions of the same length.
-        image_change: [s] mean absolute change of a pixel, of the range from 0 to 255.
-        data_strengths: [t] at which distances to real images were taken, 0 among them.
-        data_distance: [t] how much farther the images' features lie from the nearest real one than unmoved ones do, in
-            standard deviations of the distances of these.
-        reach: How much of its edit a steerable direction reaches.
+        image_change: [s] mean absolute change of a pixel, on the scale from 0 to 255.
+        data_strengths: [t] strengths at which distances to real images were measured, including 0.
+        data_distance: [t] increase of the mean distance between an image's features and those of the nearest real
+            image, in standard deviations of that distance at strength 0.
+        reach: How much of its edit a steerable direction achieves.
     """
 
     strengths: Sequence[float]
@@ -90,45 +91,45 @@ class Effect:
     reach: Reach | None = None
 
     def random_rank(self, attribute: str) -> float:
-        """Share of random directions whose mean slope is nearer to 0 than this one's.
+        """Share of random directions whose mean slope is nearer to 0 than this direction's.
 
-        A random direction and its opposite are as likely, so sizes are compared.
+        Absolute values are compared, since a random direction and its opposite are equally likely.
         """
         others = np.abs(self.random[attribute])
         return float((others < abs(self.slopes[attribute].mean)).mean())
 
     def leakage(self, attribute: str) -> dict[str, float]:
-        """Other attribute -> its mean slope over that of `attribute`.
+        """Other attribute -> its mean slope divided by that of `attribute`.
 
         Raises:
-            LatentsError: The attribute does not answer at all.
+            LatentsError: The mean slope of `attribute` is 0.
         """
-        own = self.slopes[attribute].mean
-        if own == 0:
-            raise LatentsError(f"{attribute}: does not answer to the direction, so nothing leaks from it")
-        return {other: slopes.mean / own for other, slopes in self.slopes.items() if other != attribute}
+        slope = self.slopes[attribute].mean
+        if slope == 0:
+            raise LatentsError(f"{attribute}: does not respond to the direction, so leakage is undefined")
+        return {other: slopes.mean / slope for other, slopes in self.slopes.items() if other != attribute}
 
     def leaves_data_at(self, *, deviations: float = 1.0) -> float | None:
-        """The least size of strength from which samples lie so much farther from real images than unmoved ones do.
+        """The smallest absolute strength at which `data_distance` reaches so many standard deviations.
 
-        A standard deviation: the mean moved sample is then as far as the farthest sixth of the unmoved ones. Between
-        two strengths that were measured it is interpolated; None where none of them goes so far.
+        At one standard deviation the mean moved sample is as far from real images as the farthest sixth of unmoved
+        samples. The value is interpolated between measured strengths; None if no measured strength reaches it.
         """
         if self.data_distance is None:
             return None
-        found = []
+        crossings = []
         for sense in (1, -1):
             sized = zip((sense * strength for strength in self.data_strengths), self.data_distance, strict=True)
             pairs = sorted(pair for pair in sized if pair[0] >= 0)
             for (x0, d0), (x1, d1) in itertools.pairwise(pairs):
                 if d0 < deviations <= d1:
-                    found.append(float(x0 + (deviations - d0) / (d1 - d0) * (x1 - x0)))
+                    crossings.append(float(x0 + (deviations - d0) / (d1 - d0) * (x1 - x0)))
                     break
-        return min(found, default=None)
+        return min(crossings, default=None)
 
     def document(self) -> dict[str, Any]:
-        """As effects.json holds it."""
-        found: dict[str, Any] = {
+        """The entry of `effects.json`."""
+        document: dict[str, Any] = {
             "strengths": list(self.strengths),
             "latents": self.latents,
             "attributes": {
@@ -147,15 +148,15 @@ class Effect:
         for name in ("image_change", "data_distance"):
             values = getattr(self, name)
             if values is not None:
-                found[name] = [float(value) for value in values]
+                document[name] = [float(value) for value in values]
         if self.data_distance is not None:
-            found["data_strengths"] = list(self.data_strengths)
+            document["data_strengths"] = list(self.data_strengths)
         if self.reach is not None:
-            found["reach"] = dataclasses.asdict(self.reach)
-        return found
+            document["reach"] = dataclasses.asdict(self.reach)
+        return document
 
 
 def random_directions(size: int, *, count: int = RANDOM_DIRECTIONS, seed: int) -> np.ndarray:
-    """[count,z] float32, uniform on the sphere of length 1."""
+    """Random directions [count,z] float32, uniform on the unit sphere."""
     drawn = np.random.default_rng(seed).normal(size=(count, size))
     return (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)

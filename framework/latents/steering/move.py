@@ -1,4 +1,4 @@
-"""Along a direction: what it looks like, and what of it is measured."""
+"""Moves samples along a direction: draws strips and films, and collects the values from which effects are computed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from framework.latents.protocols import AssessorLike, GeneratorLike
 from framework.latents.steering.effects import Effect, Slopes, latent_slopes
 from framework.latents.steering.reach import nearest_amounts, reach_of
 
-_FILM_FRAMES = 49  # from one end to the other: 2 seconds; there and back are 96, of which a GIF shows every third
+_FILM_FRAMES = 49  # from one end to the other in 2 seconds; 96 there and back, of which a GIF shows every third
 
-_DATA_SHARES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+_DATA_SHARES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # multiples of the largest strength
 Distances = Callable[[np.ndarray], np.ndarray]
-"""Images [n,h,w,c] uint8 -> [n] how far their features are from those of the nearest real image."""
+"""Images [n,h,w,c] uint8 -> distances [n] of their features from those of the nearest real image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """What a part of the latents gave, at every strength.
+    """Measured values of some latents at each strength.
 
     Attributes:
         values: Attribute's name -> [s,n] logits.
-        changes: [s,n] mean absolute change of a pixel against strength 0.
-        amounts: [s,n] how much of its edit a steerable direction reached; None for another.
+        changes: [s,n] mean absolute change of a pixel relative to strength 0.
+        amounts: [s,n] amount of its edit that a steerable direction achieves; None for other directions.
     """
 
     values: Mapping[str, np.ndarray]
@@ -38,7 +38,7 @@ class Moved:
 
     @classmethod
     def merged(cls, parts: Sequence["Moved"]) -> "Moved":
-        """Parts of the latents, in their order, as one."""
+        """Joins the values of consecutive parts of the latents."""
         return cls(
             {name: np.concatenate([part.values[name] for part in parts], axis=1) for name in parts[0].values},
             np.concatenate([part.changes for part in parts], axis=1),
@@ -54,7 +54,7 @@ def move_and_assess(
     latents: np.ndarray,
     strengths: Sequence[float],
 ) -> Moved:
-    """Moves latents [n,z] by each strength and asks the measurer of each image; a pure function of each latent."""
+    """Moves latents [n,z] by each strength and assesses the images; the values depend on each latent alone."""
     start, edit = generator.images(latents), edit_of(direction)
     values: dict[str, list[np.ndarray]] = {attribute.name: [] for attribute in attributes}
     changes, amounts = [], []
@@ -81,7 +81,7 @@ def mean_slopes(
     latents: np.ndarray,
     strengths: Sequence[float],
 ) -> list[dict[str, float]]:
-    """Of each direction, attribute -> mean slope over the same latents [n,z]: what `move_and_assess` comes to."""
+    """For each direction, attribute -> mean slope over latents [n,z], equal to those from `move_and_assess`."""
     unmoved = assessor.predict(generator.images(latents)) if 0.0 in strengths else {}
     rows = []
     for direction in directions:
@@ -89,13 +89,13 @@ def mean_slopes(
             assessor.predict(generator.images(direction.moved(latents, strength))) if strength else unmoved
             for strength in strengths
         ]
-        values = {one.name: np.stack([one.values(score) for score in scores]) for one in attributes}
+        values = {attribute.name: np.stack([attribute.values(s) for s in scores]) for attribute in attributes}
         rows.append({name: float(latent_slopes(each, strengths).mean()) for name, each in values.items()})
     return rows
 
 
 def data_strengths(strengths: Sequence[float]) -> list[float]:
-    """Where distances to real images are taken: at 0, and to both sides up to four times as far as is drawn.
+    """The strengths at which distances to real images are measured: up to four times the largest, on both sides of 0.
 
     >>> data_strengths([-2.0, 0.0, 3.0])
     [-12.0, -9.0, -6.0, -4.5, -3.0, -1.5, 0.0, 1.5, 3.0, 4.5, 6.0, 9.0, 12.0]
@@ -112,7 +112,7 @@ def distances_along(
     latents: np.ndarray,
     strengths: Sequence[float],
 ) -> np.ndarray:
-    """[t,n] at `data_strengths(strengths)`."""
+    """Distances [t,n] from real images of latents moved by `data_strengths(strengths)`."""
     rows = [
         distances(generator.images(direction.moved(latents, strength) if strength else latents))
         for strength in data_strengths(strengths)
@@ -121,7 +121,7 @@ def distances_along(
 
 
 def edit_of(direction: Direction) -> Edit | None:
-    """What a steerable direction imitates."""
+    """The edit that a steerable direction imitates; None for directions of other methods."""
     return EDITS.get(direction.target) if direction.method == "steerable" else None
 
 
@@ -133,14 +133,13 @@ def effect_of(
     spread: float | None = None,
     far: np.ndarray | None = None,
 ) -> Effect:
-    """What the moved latents say of their direction.
+    """Computes the effect of a direction from the values of all moved latents.
 
     Args:
-        moved: All latents.
-        strengths: Of its rows.
+        strengths: The strengths of the rows of `moved`.
         random: Attribute -> [k] mean slopes of random directions of the same length.
-        spread: Of real images by the direction's edit, where it has one.
-        far: [t,n] distances at `data_strengths(strengths)`.
+        spread: Standard deviation of the edit's amount over real images, for a steerable direction.
+        far: [t,n] distances from real images at `data_strengths(strengths)`.
     """
     slopes = {name: Slopes.of(latent_slopes(values, strengths)) for name, values in moved.values.items()}
     distance = None
@@ -166,7 +165,7 @@ def draw_strip(
     strengths: Sequence[float],
     names: Sequence[str],
 ) -> np.ndarray:
-    """A row a latent, its name above it, the strengths under the pictures, the start marked: [H,W,3] uint8."""
+    """Draws one row per latent with its name above and the strengths below, the start marked: [H,W,3] uint8."""
     captions = [f"{strength:+g}" if strength else "0, the start" for strength in strengths]
     rows = []
     for latent, name in zip(latents, names, strict=True):
@@ -178,7 +177,7 @@ def draw_strip(
 def draw_film(
     generator: GeneratorLike, direction: Direction, latents: np.ndarray, strengths: Sequence[float]
 ) -> np.ndarray:
-    """Frames [s,H,W,3] from the least strength to the greatest and back, all latents side by side."""
+    """Draws frames [s,H,W,3] from the smallest strength to the largest and back, all latents side by side."""
     way = np.linspace(min(strengths), max(strengths), _FILM_FRAMES)
     moved = np.concatenate([direction.moved(latents, float(strength)) for strength in way])
     shown, name = np.split(generator.images(moved), len(way)), title_of(direction)
@@ -190,28 +189,28 @@ def draw_film(
 
 
 def title_of(direction: Direction) -> str:
-    """What a direction is called in pictures.
+    """The title of a direction in pictures.
 
     >>> title_of(Direction("smiling-ganalyze", "ganalyze", np.ones(1), 1.0, ""))
     'smiling (ganalyze)'
     >>> title_of(Direction("sefa_1", "sefa", np.ones(1), 1.0, ""))
     'sefa 1'
     """
-    bare = direction.name.removesuffix(f"-{direction.method}")
-    words = bare.replace("_", " ")
-    return words if bare.startswith(direction.method) else f"{words} ({direction.method})"
+    stem = direction.name.removesuffix(f"-{direction.method}")
+    words = stem.replace("_", " ")
+    return words if stem.startswith(direction.method) else f"{words} ({direction.method})"
 
 
 def _joined(parts: Sequence[np.ndarray | None]) -> np.ndarray | None:
-    there = [part for part in parts if part is not None]
-    return np.concatenate(there, axis=1) if len(there) == len(parts) else None
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays, axis=1) if len(arrays) == len(parts) else None
 
 
 def table_of(effects: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows for a terminal and the report: each direction's own attribute, or the one that it moves most.
+    """Rows for the terminal and the report: one per direction, for its target or the attribute that it changes most.
 
     Args:
-        effects: Direction's file -> {"direction", "method", "target", "attributes"}, as effects.json holds it.
+        effects: Direction's file -> entry of `effects.json` with "direction", "method", "target" and "attributes".
     """
     rows = []
     for file, effect in effects.items():

@@ -1,8 +1,8 @@
-"""How far a walk carries its edit: how much of it is reached, where that saturates, how much of it real images show.
+"""How much of its edit a steerable walk achieves, where that saturates, and how much real images vary.
 
-Jahanian et al. 2020 measure with detectors what a steered image shows of an edit, and lay it against the spread of the
-training data: a generator cannot walk far beyond what it was shown. Without detectors, an amount is found by search:
-that edit of the start whose picture is nearest, where the edit knows what belongs there.
+Jahanian et al. 2020 measure with detectors how much of an edit a steered image shows, and compare it with the spread of
+the training data, beyond which a generator cannot go far. Here no detectors are needed: the amount is found by search,
+as that of the edited start image which is nearest to the steered image within the edit's mask.
 """
 
 from collections.abc import Sequence
@@ -13,23 +13,23 @@ import torch
 from torch import Tensor
 
 from framework.latents.directions.edits import Edit
+from framework.models.arithmetic.blocks import SHARD_IMAGES
 
-_SEARCHED = 1.5  # times the amounts that walks are trained with
-_GRID = 61
-_AT_A_TIME = 256  # images
-_FULL_RATE_SHARE = 0.5  # of the rate near the start; below it a walk counts as saturated
+_SEARCHED = 1.5  # the search covers this multiple of the amounts with which walks are trained
+_GRID = 61  # amounts that are tried
+_FULL_RATE_SHARE = 0.5  # a walk counts as saturated below this share of its rate near the start
 
 
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """What a walk reaches of its edit.
+    """How much of its edit a walk achieves.
 
     Attributes:
-        strengths: [s] in their order.
-        reached: [s] mean amount found, in the edit's own unit.
-        saturates_at: Least size of a strength from which another one adds less than half of what the first ones do;
-            None where none of them does.
-        data_spread: Standard deviation of the amount over real images, each against their mean; None without any.
+        strengths: [s] the measured strengths.
+        reached: [s] mean amount at each strength, in the edit's unit.
+        saturates_at: Smallest absolute strength from which a further step adds less than half of what the first step
+            does; None if the walk does not saturate.
+        data_spread: Standard deviation of the amount over real images, relative to their mean; None without images.
     """
 
     strengths: list[float]
@@ -39,18 +39,17 @@ class Reach:
 
 
 def nearest_amounts(start: Tensor, shown: Tensor, edit: Edit) -> np.ndarray:
-    """The amount of the edit that takes each start nearest to what is shown.
+    """The amount of the edit that makes each start image most similar to the shown image.
 
-    Mean squared error over what the edit's mask leaves, on a grid of amounts, then the lowest point of the parabola
-    through the best and its neighbours.
+    The mean squared error within the edit's mask is computed on a grid of amounts; the result is the minimum of the
+    parabola through the best amount and its neighbours.
 
     Args:
-        start: Images [n,c,h,w] in [-1,1], or [1,c,h,w] for all.
+        start: Images [n,c,h,w] in [-1,1], or one image [1,c,h,w] for all.
         shown: Images [n,c,h,w] in [-1,1].
-        edit: What is looked for.
 
     Returns:
-        [n] float64, up to 1.5 times `edit.most` either way.
+        [n] float64, between −1.5 and 1.5 times `edit.most`.
     """
     amounts = np.linspace(-_SEARCHED * edit.most, _SEARCHED * edit.most, _GRID)
     errors = np.empty((_GRID, len(shown)))
@@ -70,7 +69,7 @@ def nearest_amounts(start: Tensor, shown: Tensor, edit: Edit) -> np.ndarray:
 
 
 def reach_of(amounts: np.ndarray, strengths: Sequence[float], *, data_spread: float | None) -> Reach:
-    """What amounts [s,n], found at each strength, say of a walk."""
+    """Summarises the amounts [s,n] that were found at each strength."""
     order = np.argsort(strengths)
     x, mean = np.asarray(strengths, np.float64)[order], amounts.mean(axis=1)[order]
     return Reach(
@@ -82,7 +81,7 @@ def reach_of(amounts: np.ndarray, strengths: Sequence[float], *, data_spread: fl
 
 
 def _saturates_at(strengths: np.ndarray, reached: np.ndarray) -> float | None:
-    """Of amounts at rising strengths; both senses apart, the nearer one counts."""
+    """The smallest absolute strength of saturation on either side of 0, from mean amounts at ascending strengths."""
     ends = []
     for sense in (1, -1):
         side = sense * strengths >= 0
@@ -98,7 +97,7 @@ def _saturates_at(strengths: np.ndarray, reached: np.ndarray) -> float | None:
 
 
 def spread_of(images: Tensor, edit: Edit) -> float:
-    """Standard deviation over real images [n,c,h,w] in [-1,1] of the amount that takes their mean nearest to each."""
+    """Standard deviation, over real images [n,c,h,w] in [-1,1], of the amount that makes their mean most similar."""
     mean = images.mean(dim=0, keepdim=True)
-    amounts = [nearest_amounts(mean, part, edit) for part in images.split(_AT_A_TIME)]
+    amounts = [nearest_amounts(mean, part, edit) for part in images.split(SHARD_IMAGES)]
     return float(np.concatenate(amounts).std(ddof=1))

@@ -1,1 +1,1 @@
-"""Interpolation between latents, and how smooth it is."""
+"""Walks between latents, and the smoothness of the images along them."""

@@ -1,4 +1,4 @@
-"""Ways between latents: straight on or along the sphere on which normal latents lie, round many, between four."""
+"""Walks between latents: linear or spherical between two, a loop through many, a sheet between four."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from framework.errors import LatentsError
 from framework.images import Row, corner_sheet, strips
 from framework.latents.films import draw_frames
 from framework.latents.protocols import GeneratorLike, typical_norm
-from framework.latents.walks.smoothness import PATH_STEPS, Ruler, measured, smoothness
+from framework.latents.walks.smoothness import PATH_STEPS, PathMeter, measured, smoothness
 
-LEG_FRAMES = 30  # from one sample to the next: 1.2 seconds
+LEG_FRAMES = 30  # frames from one sample to the next, 1.2 seconds
 _LABELS = {"lerp": "linear (lerp)", "slerp": "spherical (slerp)"}
-_NO_PLANE = 1e-6  # radians; two directions closer than this to equal or opposite span no plane
+_NO_PLANE = 1e-6  # radians; two vectors that are closer than this to parallel do not define a plane
 
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Two walks between the same two latents.
+    """The linear and the spherical walk between two latents.
 
     Attributes:
-        picture: A row of images each, [H, W, 3] uint8.
-        document: What was done, for JSON.
-        latents: "lerp" and "slerp", each [steps, z] float32.
+        picture: [H, W, 3] uint8, one row of images per walk.
+        document: The content of `interpolation.json`.
+        latents: "lerp" and "slerp" -> [steps, z] float32.
     """
 
     picture: np.ndarray
@@ -34,24 +34,24 @@ class Interpolation:
 
 
 def lerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """Equal steps on the straight line, both ends included and exact: [z], [z] -> [steps, z] float32.
+    """Equal steps on the straight line from a to b, both ends included exactly: [z], [z] -> [steps, z] float32.
 
-    In many dimensions the middle of two normal latents is shorter than either, by a factor near the square root
-    of 2: less likely than any sample, and so often a blander face.
+    In many dimensions the midpoint of two normal latents is shorter than either by a factor near √2. Such short latents
+    are rare among samples, so the face in the middle is often blander.
     """
     t = np.linspace(0.0, 1.0, steps)[:, None]
     return _with_ends((1 - t) * a.astype(np.float64) + t * b.astype(np.float64), a, b)
 
 
 def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
-    """Equal angles on the great circle from a to b, both ends included and exact: [z], [z] -> [steps, z] float32.
+    """Equal angles on the great circle from a to b, both ends included exactly: [z], [z] -> [steps, z] float32.
 
-    The directions follow Shoemake, "Animating rotation with quaternion curves" (1985), as White, "Sampling generative
-    networks" (2016) uses it for normal latents. White applies its weights to the latents themselves; here they apply
-    to their directions and the norm goes linearly from |a| to |b|, so that no step is shorter or longer than both.
+    The directions follow Shoemake, "Animating rotation with quaternion curves" (1985), which White, "Sampling
+    generative networks" (2016) uses for normal latents. White applies the weights to the latents; here they are applied
+    to the directions, and the norm changes linearly from |a| to |b|, so that no step is shorter or longer than both.
 
-    Where the directions agree, or one end is 0, the way is straight. Where they are opposite, all great circles are as
-    short: the one through the axis to which a is least aligned is taken.
+    If the directions are equal, or one end is 0, the walk is linear. If they are opposite, all great circles are
+    equally short, and the walk takes the one through the axis with which a is least aligned.
     """
     first, second = a.astype(np.float64), b.astype(np.float64)
     norms = np.linalg.norm(first), np.linalg.norm(second)
@@ -63,7 +63,7 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
         return lerp(a, b, steps)
     aim = end if np.pi - angle > _NO_PLANE else np.eye(len(a))[np.argmin(np.abs(start))]
     aside = aim - (aim @ start) * start
-    if not aside.any():  # one dimension: no circle to walk on
+    if not aside.any():  # latents of one dimension have no great circle
         return lerp(a, b, steps)
     aside /= np.linalg.norm(aside)
     t = np.linspace(0.0, 1.0, steps)[:, None]
@@ -72,20 +72,20 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
 
 
 def loop(latents: np.ndarray, steps: int) -> np.ndarray:
-    """By slerp from each latent to the next and from the last to the first, `steps` a leg: [n,z] -> [n * steps, z].
+    """Slerps from each latent to the next and from the last to the first: [n,z] -> [n * steps, z].
 
-    Each leg begins with its own latent exactly and ends one step before the next, so that nothing comes twice however
-    often it is gone round.
+    Each leg starts exactly at its latent and ends one step before the next, so that no latent is repeated when the loop
+    is played several times.
     """
     ends = zip(latents, np.roll(latents, -1, axis=0), strict=True)
     return np.concatenate([slerp(a, b, steps + 1)[:-1] for a, b in ends])
 
 
 def between_corners(corners: np.ndarray, steps: int) -> np.ndarray:
-    """A sheet of latents between four: left and right of the first row, then of the last: [4,z] -> [steps, steps, z].
+    """A sheet of latents between four corners: [4,z] -> [steps, steps, z].
 
-    Slerps of slerps: first along the first row and the last one, then down each column from the one to the other. So
-    corners are exact and all four edges are slerps between theirs; a row within is no great circle.
+    The corners are top left, top right, bottom left, bottom right. The first and the last row are slerps, and each
+    column is a slerp between them. So the corners are exact and the four edges are slerps; inner rows are not.
     """
     first, last = slerp(corners[0], corners[1], steps), slerp(corners[2], corners[3], steps)
     return np.stack([slerp(a, b, steps) for a, b in zip(first, last, strict=True)], axis=1)
@@ -96,15 +96,14 @@ def interpolate(
     config: LatentsConfig,
     *,
     starts: Sequence[tuple[str, np.ndarray]] = (),
-    ruler: Ruler | None = None,
+    meter: PathMeter | None = None,
 ) -> Interpolation:
-    """Both walks from one latent to another, in `latents.interpolation_steps` pictures.
+    """Draws both walks from one latent to another, each in `latents.walks.steps` images.
 
     Args:
-        generator: Makes the images.
-        config: Its seed's samples 1 and 2 are walked between where nothing else is named.
-        starts: Names and latents [z]: from the first to the second, or to sample 1 where there is one alone.
-        ruler: Measures how long both ways are; none: they are not measured.
+        starts: Names and latents [z] of the ends. With one, the walk leads from it to sample 1 of `latents.seed`; with
+            none, from sample 1 to sample 2.
+        meter: Measures the lengths of both walks; None leaves them out.
 
     Raises:
         LatentsError: There are more than two starts.
@@ -112,12 +111,12 @@ def interpolate(
     samples = generator.sample_latents(2, config.seed)
     ends = [*starts, ("sample 1", samples[0]), ("sample 2", samples[1])][: max(2, len(starts))]
     if len(ends) > 2:
-        raise LatentsError(f"latents.start: a walk has two ends, and {len(ends)} are named")
+        raise LatentsError(f"latents.start: a walk has two ends, but {len(ends)} are named")
     (from_name, a), (to_name, b) = ends
-    steps = config.interpolation_steps
+    steps = config.walks.steps
     latents = {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps)}
-    finely = {"lerp": lerp(a, b, PATH_STEPS), "slerp": slerp(a, b, PATH_STEPS)}
-    lengths = None if ruler is None else measured(ruler, finely)
+    paths = {"lerp": lerp(a, b, PATH_STEPS), "slerp": slerp(a, b, PATH_STEPS)}
+    lengths = None if meter is None else measured(meter, paths)
     t = [round(float(value), 6) for value in np.linspace(0.0, 1.0, steps)]
     captions = [f"t = {value:.2g}" for value in t]
     captions[0], captions[-1] = f"{captions[0]}\n{from_name}", f"{captions[-1]}\n{to_name}"
@@ -130,31 +129,31 @@ def interpolate(
         "latent_norms": {name: np.linalg.norm(walk, axis=1).round(4).tolist() for name, walk in latents.items()},
         "typical_norm": round(typical_norm(generator.latent_size), 4),
         "path_length": lengths,
-        "paths": None if ruler is None else _smoothness(ruler, generator, config),
+        "paths": None if meter is None else _smoothness(meter, generator, config),
     }
     seed = f" of seed {config.seed}" if len(starts) < 2 else ""
     picture = strips(rows, title=f"From {from_name} to {to_name}{seed}")
     return Interpolation(picture=picture, document=document, latents=latents)
 
 
-def _smoothness(ruler: Ruler, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
-    """Over `latents.path_pairs` pairs of samples, the first of them samples 1 and 2, whatever the walk starts from."""
-    pairs = generator.sample_latents(2 * config.path_pairs, config.seed).reshape(config.path_pairs, 2, -1)
-    ways = {"lerp": lerp, "slerp": slerp}
-    return smoothness(ruler, {name: [way(a, b, PATH_STEPS) for a, b in pairs] for name, way in ways.items()})
+def _smoothness(meter: PathMeter, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
+    """Smoothness over `latents.walks.pairs` pairs of samples, the first of which is samples 1 and 2."""
+    pairs = generator.sample_latents(2 * config.walks.pairs, config.seed).reshape(config.walks.pairs, 2, -1)
+    kinds = {"lerp": lerp, "slerp": slerp}
+    return smoothness(meter, {name: [walk(a, b, PATH_STEPS) for a, b in pairs] for name, walk in kinds.items()})
 
 
 def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
-    """Frames [s,H,W,3] of the loop through the first `latents.loop_samples` samples of `latents.seed`, at least 2."""
-    count = config.loop_samples
+    """Draws frames [s,H,W,3] of the loop through the first samples; `latents.walks.loop_samples` must be at least 2."""
+    count = config.walks.loop_samples
     legs = np.split(loop(generator.sample_latents(count, config.seed), LEG_FRAMES), count)
     captions = [f"sample {number} → {number % count + 1}" for number in range(1, count + 1) for _ in range(LEG_FRAMES)]
     return draw_frames((image for leg in legs for image in generator.images(leg)), captions)
 
 
 def draw_corners(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
-    """The sheet between samples 1 to 4 of `latents.seed`, [H,W,3] uint8."""
-    steps = config.corner_steps
+    """Draws the sheet between samples 1 to 4 of `latents.seed`, [H,W,3] uint8."""
+    steps = config.walks.corner_steps
     sheet = between_corners(generator.sample_latents(4, config.seed), steps)
     return corner_sheet(
         generator.images(sheet.reshape(steps * steps, -1)),
@@ -165,7 +164,7 @@ def draw_corners(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
 
 
 def _label(walk: str, lengths: dict[str, Any] | None) -> str:
-    if lengths is None or not lengths["straight"]:  # the ends look the same
+    if lengths is None or not lengths["straight"]:  # both ends give the same image
         return _LABELS[walk]
     return f"{_LABELS[walk]}, path {lengths[walk] / lengths['straight']:.2f} times the straight way"
 

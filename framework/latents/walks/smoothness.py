@@ -1,4 +1,4 @@
-"""How far images change on the way from one latent to another."""
+"""How much images change along walks between latents."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,22 @@ import torch
 
 from framework.images.ranges import in_levels
 from framework.latents.networks import Features, Generate
+from framework.models.arithmetic.blocks import BLOCK_IMAGES
 
-PATH_STEPS = 65  # latents that a way is measured on, however many are drawn
-_AT_A_TIME = 32
+PATH_STEPS = 65  # latents on a measured path, independent of how many images are drawn
 
 
 @dataclass(frozen=True)
-class Ruler:
-    """Measures ways by their images, unrounded: on a fine walk rounding to whole levels would add a fifth.
+class PathMeter:
+    """Measures paths by the distances between successive images.
+
+    Images are not rounded to 8 bits, because that would add a fifth to the length of a path with fine steps.
 
     Attributes:
         generate: Latents -> images in [-1,1].
-        features: Of images, between which distances are taken; none: pixels, the root of their mean squared difference
-            in levels from 0 to 255.
-        device: Where both compute.
+        features: Images -> features whose Euclidean distances are measured. If None, distances are the root mean
+            squared differences of pixels, on the scale from 0 to 255.
+        device: The device of both networks.
     """
 
     generate: Generate
@@ -31,56 +33,56 @@ class Ruler:
 
     @property
     def name(self) -> str:
-        """In what it measures."""
+        """What distances are measured in, as `interpolation.json` names it."""
         return "pixels" if self.features is None else "measurer"
 
     def length(self, walk: np.ndarray) -> float:
-        """Of a walk [s,z], step by step."""
+        """The length of a path [s,z], the sum of its steps."""
         return path_length(self._points(walk))
 
     def steps(self, walk: np.ndarray) -> tuple[np.ndarray, float]:
-        """The length of each step [s-1] of a walk [s,z], and the straight distance between its ends."""
+        """The length of each step [s-1] of a path [s,z], and the distance between the images at its ends."""
         points = self._points(walk)
         return np.linalg.norm(np.diff(points, axis=0), axis=1), path_length(points[[0, -1]])
 
     @torch.inference_mode()
     def _points(self, walk: np.ndarray) -> np.ndarray:
-        """[s,z] -> [s,d]."""
-        parts = torch.from_numpy(np.ascontiguousarray(walk, np.float32)).to(self.device).split(_AT_A_TIME)
-        seen = []
+        """Pixels or features [s,d] of latents [s,z]."""
+        parts = torch.from_numpy(np.ascontiguousarray(walk, np.float32)).to(self.device).split(BLOCK_IMAGES)
+        vectors = []
         for part in parts:
             images = self.generate(part).float()
-            seen.append(images.flatten(1) if self.features is None else self.features(images))
-        points = torch.cat(seen).cpu().numpy().astype(np.float64)
+            vectors.append(images.flatten(1) if self.features is None else self.features(images))
+        points = torch.cat(vectors).cpu().numpy().astype(np.float64)
         return points if self.features is not None else points * in_levels(1 / points.shape[1])
 
 
-def measured(ruler: Ruler, walks: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Lengths of walks [s,z] between the same ends, and straight on between those, as interpolation.json holds them."""
+def measured(meter: PathMeter, walks: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Lengths of walks [s,z] between the same ends and the distance of the ends, as in `interpolation.json`."""
     first = next(iter(walks.values()))
-    lengths = {name: ruler.length(walk) for name, walk in walks.items()}
-    return {**lengths, "straight": ruler.length(first[[0, -1]]), "features": ruler.name, "steps": len(first)}
+    lengths = {name: meter.length(walk) for name, walk in walks.items()}
+    return {**lengths, "straight": meter.length(first[[0, -1]]), "features": meter.name, "steps": len(first)}
 
 
-def smoothness(ruler: Ruler, walks: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
-    """How straight and how even ways are, by many of them: name -> walks [s,z], as interpolation.json's `paths` says.
+def smoothness(meter: PathMeter, walks: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
+    """How straight and how even the image paths of walks are: name -> walks [s,z], as in `interpolation.json`.
 
-    `ratio` is a way's length over the straight distance between the images at its ends, 1 where images change straight
-    on; `largest_step` is its longest step over its mean one, 1 where they change evenly, large where they jump. Both
-    are means over the walks; a walk whose ends look the same counts in neither.
+    `ratio` is the length of a path divided by the distance between the images at its ends: 1 if the images change in a
+    straight line. `largest_step` is the longest step divided by the mean one: 1 if the images change evenly, large if
+    they jump. Both are means over the walks; a walk whose ends give the same image is left out.
     """
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for name, several in walks.items():
-        measured_ways = [(steps, straight) for steps, straight in map(ruler.steps, several) if straight > 0]
-        if measured_ways:
-            found[name] = {
-                "ratio": float(np.mean([steps.sum() / straight for steps, straight in measured_ways])),
-                "largest_step": float(np.mean([steps.max() / steps.mean() for steps, _ in measured_ways])),
+        paths = [(steps, straight) for steps, straight in map(meter.steps, several) if straight > 0]
+        if paths:
+            figures[name] = {
+                "ratio": float(np.mean([steps.sum() / straight for steps, straight in paths])),
+                "largest_step": float(np.mean([steps.max() / steps.mean() for steps, _ in paths])),
             }
     first = next(iter(walks.values()))
-    return {**found, "pairs": len(first), "features": ruler.name, "steps": len(first[0])}
+    return {**figures, "pairs": len(first), "features": meter.name, "steps": len(first[0])}
 
 
 def path_length(features: np.ndarray) -> float:
-    """Length of a walk through features [s,d]: the sum of its steps'."""
+    """Length of a path through points [s,d], the sum of its steps."""
     return float(np.linalg.norm(np.diff(features.astype(np.float64), axis=0), axis=1).sum())

@@ -1,1 +1,1 @@
-"""The networks: one module an architecture."""
+"""The networks, one module per architecture."""

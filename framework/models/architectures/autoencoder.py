@@ -1,15 +1,15 @@
-"""Encoder and decoder of autoencoders and VAEs: convolutions at any size, small where images are and width is.
+"""Encoder and decoder of autoencoders and VAEs, for any image size.
 
-Both are chains from the image to the stem (`dcgan.stem_size`) or back, a dense layer of 256 between stem and code. The
-decoder gives logits: of Bernoulli's pixels, and as sigmoid(logit) the mean of Gaussian ones; 2 sigmoid(x) - 1 is
-tanh(x / 2), which is the image in [-1, 1]. After training a decoder is a generator like any other: standard normal
-latents in, images out.
+Both are chains of convolutions between the image and the stem (`dcgan.stem_size`), with a dense layer of 256 between
+stem and code. The decoder computes logits x: a Bernoulli pixel is white with probability sigmoid(x), and a Gaussian
+pixel has the mean sigmoid(x). Since 2 sigmoid(x) - 1 = tanh(x / 2), the image in [-1, 1] is tanh(x / 2). After training
+a decoder is used like any generator, from standard normal latents to images.
 """
 
 import itertools
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor, nn
 
 from framework.models.architectures.base import GeneratorNetwork
@@ -19,11 +19,11 @@ from framework.models.arithmetic.leaky import leaky_convolution
 
 _SLOPE = 0.2
 _HIDDEN = 256
-_JITTER = 1e-6  # of the codes' mean variance: a code that never moves has no root else
+_JITTER = 1e-6  # share of the mean variance; without it, a constant code makes the covariance singular
 
 
 def _shapes(resolution: int, width: int) -> tuple[int, list[int]]:
-    """The stem's side, and the channels of each map from the stem up to half of the image's side."""
+    """The stem's side, and the channels of each feature map from the stem up to half of the image's side."""
     stem, halvings = stem_size(resolution)
     sides = [stem * 2**k for k in range(halvings)]
     return stem, [channels_at(side, resolution=resolution // 2, width=width) for side in sides]
@@ -33,10 +33,10 @@ class Encoder(nn.Module):
     """4x4 convolutions of stride 2 down to the stem, then two dense layers.
 
     Args:
-        outputs: Numbers that it gives of an image.
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
-        width: Channels of the largest map.
+        outputs: Numbers per image.
+        resolution: Width and height of the images in pixels.
+        channels: 1 for grey images, 3 for colour.
+        width: Channels of the largest feature map.
     """
 
     def __init__(self, *, outputs: int, resolution: int, channels: int, width: int) -> None:
@@ -50,7 +50,7 @@ class Encoder(nn.Module):
         self.head = nn.Linear(_HIDDEN, outputs)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images [n, c, h, w] in [-1, 1] -> [n, outputs]."""
+        """Encodes images [n, c, h, w] in [-1, 1] to [n, outputs]."""
         x = images
         for down in self.downs:
             x = leaky_convolution(down, x, slope=_SLOPE)
@@ -59,13 +59,13 @@ class Encoder(nn.Module):
 
 
 class Body(nn.Module):
-    """Two dense layers to the stem, then 4x4 transposed convolutions that double the side; the last gives logits.
+    """Two dense layers to the stem, then 4x4 transposed convolutions that double the side, up to logits.
 
     Args:
-        inputs: Numbers in a code.
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
-        width: Channels of the largest map.
+        inputs: Size of a code.
+        resolution: Width and height of the images in pixels.
+        channels: 1 for grey images, 3 for colour.
+        width: Channels of the largest feature map.
     """
 
     def __init__(self, *, inputs: int, resolution: int, channels: int, width: int) -> None:
@@ -80,7 +80,7 @@ class Body(nn.Module):
         self.to_image = nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1)
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Codes [n, inputs] -> logits [n, channels, resolution, resolution]."""
+        """Decodes codes [n, inputs] to logits [n, channels, resolution, resolution]."""
         x = F.leaky_relu(self.grow(F.leaky_relu(self.dense(codes), _SLOPE)), _SLOPE)
         x = x.view(-1, self.stem, self.stem, self.widest).permute(0, 3, 1, 2)
         for up in self.ups:
@@ -89,14 +89,7 @@ class Body(nn.Module):
 
 
 class Decoder(GeneratorNetwork):
-    """A VAE's: latents are its codes.
-
-    Args:
-        latent_size: Numbers in a code.
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
-        width: Channels of the largest map.
-    """
+    """A VAE's decoder, whose latents are its codes; the arguments are those of `Body`."""
 
     def __init__(self, *, latent_size: int, resolution: int, channels: int, width: int) -> None:
         super().__init__()
@@ -104,26 +97,22 @@ class Decoder(GeneratorNetwork):
         self.body = Body(inputs=latent_size, resolution=resolution, channels=channels, width=width)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents [n, latent_size], standard normal -> images [n, channels, resolution, resolution] in [-1, 1]."""
+        """Generates images [n, channels, resolution, resolution] in [-1, 1] from latents [n, latent_size]."""
         return torch.tanh(self.body(self.codes_of(latents)) / 2)
 
     def codes_of(self, latents: Tensor) -> Tensor:
-        """What the body takes for these latents."""
+        """Codes [n, latent_size] of latents [n, latent_size]."""
         return latents
 
     def latents_of(self, codes: Tensor) -> Tensor:
-        """The way back: [n, latent_size] of codes [n, latent_size]."""
+        """Latents [n, latent_size] of codes [n, latent_size]; the inverse of `codes_of`."""
         return codes
 
 
 class FittedDecoder(Decoder):
-    """An autoencoder's: its codes have no prior, so latents are laid over a Gaussian that was fitted to them.
+    """An autoencoder's decoder. Its codes have no prior, so `fit` fits a Gaussian that maps latents to codes.
 
-    Until `fit` has seen codes, a latent is its code.
-
-    Args:
-        latent_size: Numbers in a code.
-        shape: See Decoder.
+    Before `fit` is called, a latent equals its code. The arguments are those of `Decoder`.
     """
 
     code_mean: Tensor
@@ -135,18 +124,19 @@ class FittedDecoder(Decoder):
         self.register_buffer("code_root", torch.eye(latent_size))
 
     def codes_of(self, latents: Tensor) -> Tensor:
-        """Mean + root of the covariance x latent."""
+        """Maps latents to codes: mean + root of the covariance x latent."""
         return latents @ self.code_root.T + self.code_mean
 
     def latents_of(self, codes: Tensor) -> Tensor:
-        """Codes by the fitted Gaussian's measure: of mean 0 and covariance 1 over those that it was fitted to."""
+        """Whitens codes by the fitted Gaussian; those it was fitted to get mean 0 and covariance 1."""
         return torch.linalg.solve_triangular(self.code_root, (codes - self.code_mean).T, upper=False).T
 
     @torch.no_grad()
     def fit(self, codes: Tensor) -> None:
-        """Takes mean and covariance of codes [n, latent_size], n at least 2.
+        """Fits mean and covariance to codes [n, latent_size], n at least 2.
 
-        The covariance's root is Cholesky's, which moves little when the codes do: a latent keeps its image.
+        The root of the covariance is its Cholesky factor, which changes little when the codes change little, so a
+        latent keeps its image between two fits.
         """
         wide = codes.double()
         covariance = torch.cov(wide.T).reshape(self.latent_size, self.latent_size)
@@ -158,7 +148,7 @@ class FittedDecoder(Decoder):
 
 @torch.no_grad()
 def initialise(network: nn.Module, *, generator: torch.Generator) -> None:
-    """Orthogonal weights with LeakyReLU's gain (Saxe et al. 2014), 1 for the last layer; zero biases."""
+    """Sets orthogonal weights (Saxe et al. 2014) with LeakyReLU's gain, 1 for the last layer, and zero biases."""
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             last = name.endswith(("head", "to_image"))

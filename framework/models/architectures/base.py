@@ -1,10 +1,10 @@
-"""What every architecture's pair has, whatever is inside."""
+"""Base classes of all generators and discriminators."""
 
 from torch import nn
 
 
 class GeneratorNetwork(nn.Module):
-    """Latents [n, latent_size] -> images [n, channels, resolution, resolution] in [-1, 1]."""
+    """Generates images [n, channels, resolution, resolution] in [-1, 1] from latents [n, latent_size]."""
 
     latent_size: int
     resolution: int
@@ -12,7 +12,10 @@ class GeneratorNetwork(nn.Module):
 
 
 class DiscriminatorNetwork(nn.Module):
-    """Images [n, c, h, w] in [-1, 1] and a dropout mask [n, features] or None -> logits [n], positive for real."""
+    """Computes logits [n], positive for real, from images [n, c, h, w] in [-1, 1] and a dropout mask.
+
+    The mask is [n, features] bool, True where a feature is kept, or None for no dropout.
+    """
 
     features: int
     dropout: float

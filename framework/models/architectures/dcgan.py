@@ -1,22 +1,22 @@
-"""The notebooks' pair, at any size, initialised and padded as Keras does it.
+"""The generator and discriminator of the Keras notebooks, for any image size, initialised and padded as in Keras.
 
-Keras weights fit after these changes of layout (`K` a Keras kernel):
+Keras weights can be loaded after these changes of layout (`K` is a Keras kernel):
 
     Dense                 (in, out)       -> weight = K.T
     Conv2D                (h, w, in, out) -> weight = K.permute(3, 2, 0, 1); the discriminator's also .flip(2, 3)
     Conv2DTranspose       (h, w, out, in) -> weight = K.permute(3, 2, 0, 1)
-    Dense -> Reshape      rows of the dense layer run over (row, column, channel), as in Keras: nothing to do
+    Dense -> Reshape      unchanged: rows of the dense layer run over (row, column, channel), as in Keras
     Flatten -> Dense(1)   K.reshape(s, s, width).flip(0, 1).reshape(1, -1)
 
-The discriminator looks at the image turned by half a turn. Keras pads a 3x3 convolution of stride 2 at the bottom and
-right only, PyTorch pads both sides alike, which at stride 2 comes out as top and left only; on a turned image with
-turned kernels the two are the same, and no layer has to copy its input to pad it.
+The discriminator works on the image rotated by 180 degrees. Keras pads a 3x3 convolution of stride 2 only at the bottom
+and right. PyTorch pads all sides, which at stride 2 has an effect only at the top and left. With rotated images and
+kernels the two are equal, so no layer has to copy its input in order to pad it.
 """
 
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor, nn
 
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
@@ -28,7 +28,7 @@ _SLOPE = 0.2
 
 
 def stem_size(resolution: int) -> tuple[int, int]:
-    """The side of the smallest feature map, resolution / 2^k, and k.
+    """The side of the smallest feature map, resolution / 2^k, and k, the number of halvings.
 
     >>> stem_size(128), stem_size(32), stem_size(28)
     ((8, 4), (8, 2), (7, 2))
@@ -43,9 +43,9 @@ class Generator(GeneratorNetwork):
     """Dense stem, then transposed convolutions that double the side, then an 8x8 convolution and tanh.
 
     Args:
-        latent_size: Numbers in a latent.
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
+        latent_size: Number of entries of a latent.
+        resolution: Width and height of the images in pixels.
+        channels: 1 for grey images, 3 for colour.
         width: Channels of every hidden layer.
     """
 
@@ -58,9 +58,9 @@ class Generator(GeneratorNetwork):
         self.to_image = nn.Conv2d(width, channels, 8)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents [n, latent_size] -> images [n, channels, resolution, resolution] in [-1, 1]."""
+        """Generates images [n, channels, resolution, resolution] in [-1, 1] from latents [n, latent_size]."""
         x = F.leaky_relu(self.dense(latents), _SLOPE)
-        # [n, stem * stem * width] -> [n, width, stem, stem], already in channels_last memory
+        # [n, stem * stem * width] -> [n, width, stem, stem]; the memory is already channels_last
         x = x.view(-1, self.stem, self.stem, self.width).permute(0, 3, 1, 2)
         for up in self.ups:
             x = leaky_convolution(up, x, slope=_SLOPE)
@@ -71,10 +71,10 @@ class Discriminator(DiscriminatorNetwork):
     """A 3x3 convolution, then 3x3 convolutions of stride 2 down to the stem, dropout, one logit.
 
     Args:
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
+        resolution: Width and height of the images in pixels.
+        channels: 1 for grey images, 3 for colour.
         width: Channels of every hidden layer.
-        dropout: Probability with which a feature is dropped where a mask is given.
+        dropout: Probability of dropping a feature, by which a mask scales the kept features.
     """
 
     def __init__(self, *, resolution: int, channels: int, width: int, dropout: float) -> None:
@@ -87,11 +87,11 @@ class Discriminator(DiscriminatorNetwork):
         self.dense = nn.Linear(self.features, 1)
 
     def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """Images [n, c, h, w] in [-1, 1] -> logits [n], positive for real.
+        """Logits [n], positive for real, of images [n, c, h, w] in [-1, 1].
 
         Args:
-            images: The images.
-            dropout_mask: [n, features] bool, True for what stays (and is scaled up for what goes). None: no dropout.
+            dropout_mask: [n, features] bool, True where a feature is kept; kept features are scaled up. None disables
+                dropout.
         """
         x = leaky_convolution(self.from_image, images.flip(2, 3), slope=_SLOPE)
         for down in self.downs:
@@ -99,15 +99,16 @@ class Discriminator(DiscriminatorNetwork):
         x = x.permute(0, 2, 3, 1).flatten(1)  # [n, stem * stem * width], channels last as in Keras
         if dropout_mask is not None:
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
-        return x @ self.dense.weight[0] + self.dense.bias  # a gradient in the weight's own layout, as DDP wants it
+        # A matrix-vector product, because its gradient has the layout of the weight, which DDP's buckets require.
+        return x @ self.dense.weight[0] + self.dense.bias
 
 
 @torch.no_grad()
 def keras_initialise(network: nn.Module, *, generator: torch.Generator) -> None:
-    """Glorot-uniform weights and zero biases, layer after layer.
+    """Sets Glorot-uniform weights and zero biases, as Keras does, layer by layer.
 
-    The fans are those of the kernel: taps x input channels and taps x output channels (for a transposed convolution
-    the two change places, which leaves their sum, all that counts here).
+    The fans are taps x input channels and taps x output channels. A transposed convolution swaps the two, which does
+    not change their sum.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

@@ -1,14 +1,14 @@
-"""Networks made of layers that are data: what a checkpoint of the architecture `keras` holds.
+"""Networks built from layer descriptions, as checkpoints of the architecture `keras` contain them.
 
-Weights lie as torch has them, and images are channels first; only where numbers change their shape (reshape, and so
-flatten) they are taken channels last, as the layers' shapes are.
+Weights and images have torch's layout, channels first. Only reshaping, and so flattening, uses channels last, as the
+shapes of the layers do.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor, nn
 
 from framework.errors import ConfigError
@@ -31,13 +31,16 @@ _FUNCTIONS = {
 
 
 class Generator(GeneratorNetwork):
-    """A chain from a latent to a square image.
+    """A chain of layers from a latent to a square image.
 
     Args:
-        layers: Documents of `framework.models.architectures.described_layers`.
-        latent_size: Numbers in a latent.
-        resolution: Side of the images in pixels, as the last layer has it.
-        channels: 1 or 3, likewise.
+        layers: Documents of the layers, as `described_layers.documents_of` returns them.
+        latent_size: Number of entries of a latent.
+        resolution: Width and height of the output of the last layer.
+        channels: Channels of the output of the last layer, 1 or 3.
+
+    Raises:
+        ConfigError: A layer is invalid, or the last output has a different shape.
     """
 
     def __init__(
@@ -48,12 +51,12 @@ class Generator(GeneratorNetwork):
         read = plain.layers_of(layers, key=GENERATOR_KEY)
         shapes = plain.shapes_of(read, (latent_size,), key=GENERATOR_KEY)
         if shapes[-1] != (resolution, resolution, channels):
-            wanted = [resolution, resolution, channels]
-            raise ConfigError(f"{GENERATOR_KEY}: gives {list(shapes[-1])}; wants {wanted}")
+            expected = [resolution, resolution, channels]
+            raise ConfigError(f"{GENERATOR_KEY}: the output is {list(shapes[-1])}; it must be {expected}")
         self.steps = chain(read, shapes)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents [n, latent_size] -> images [n, channels, resolution, resolution]."""
+        """Generates images [n, channels, resolution, resolution] from latents [n, latent_size]."""
         x = latents
         for step in self.steps:
             x = step(x)
@@ -61,13 +64,18 @@ class Generator(GeneratorNetwork):
 
 
 class Discriminator(DiscriminatorNetwork):
-    """A chain from an image in [-1, 1] to one logit. The last dropout is the one that a mask is for, others do nothing.
+    """A chain of layers from an image in [-1, 1] to one logit.
+
+    The dropout mask applies to the last dropout layer; other dropout layers have no effect.
 
     Args:
-        layers: Documents of `described_layers`; the sigmoid at the end is not among them.
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
-        dropout: Probability with which a feature is dropped where a mask is given.
+        layers: Documents of the layers, as `described_layers.documents_of` returns them, without the final sigmoid.
+        resolution: Width and height of the images in pixels.
+        channels: 1 for grey images, 3 for colour.
+        dropout: Probability of dropping a feature, by which a mask scales the kept features.
+
+    Raises:
+        ConfigError: A layer is invalid, or the output is not one number.
     """
 
     def __init__(self, layers: Sequence[Mapping[str, Any]], *, resolution: int, channels: int, dropout: float) -> None:
@@ -76,14 +84,14 @@ class Discriminator(DiscriminatorNetwork):
         read = plain.layers_of(layers, key=DISCRIMINATOR_KEY)
         shapes = plain.shapes_of(read, (resolution, resolution, channels), key=DISCRIMINATOR_KEY)
         if shapes[-1] != (1,):
-            raise ConfigError(f"{DISCRIMINATOR_KEY}: gives {list(shapes[-1])}; wants one logit")
+            raise ConfigError(f"{DISCRIMINATOR_KEY}: the output is {list(shapes[-1])}; it must be one logit, [1]")
         dropouts = [index for index, layer in enumerate(read) if isinstance(layer, plain.Dropout)]
         self._masked = dropouts[-1] if dropouts else None
         self.features = 1 if self._masked is None else int(torch.Size(shapes[self._masked]).numel())
         self.steps = chain(read, shapes)
 
     def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """See DiscriminatorNetwork."""
+        """Logits [n] of images [n, c, h, w], as `DiscriminatorNetwork` defines them."""
         x = images
         for index, step in enumerate(self.steps):
             x = step(x)
@@ -97,27 +105,27 @@ class Discriminator(DiscriminatorNetwork):
 
 
 class Normalisation(nn.Module):
-    """Batch normalisation by the statistics it came with, which no training moves; scale and offset learn."""
+    """Batch normalisation with fixed statistics, which training does not change; scale and offset are trained."""
 
-    def __init__(self, layer: plain.Normalisation, given: plain.Shape) -> None:
+    def __init__(self, layer: plain.Normalisation, shape: plain.Shape) -> None:
         super().__init__()
-        size = given[-1]
+        size = shape[-1]
         self.epsilon = layer.epsilon
         self.weight = nn.Parameter(torch.ones(size)) if layer.scale else None
         self.bias = nn.Parameter(torch.zeros(size)) if layer.center else None
         self.mean, self.variance = nn.Buffer(torch.zeros(size)), nn.Buffer(torch.ones(size))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, size, …], normalised."""
+        """Normalises [n, size, …] along dimension 1."""
         return F.batch_norm(x, self.mean, self.variance, self.weight, self.bias, eps=self.epsilon)
 
 
 class _Convolution(nn.Conv2d):
-    def __init__(self, layer: plain.Convolution, given: plain.Shape) -> None:
-        (top, bottom), (left, right) = layer.pads(given)
+    def __init__(self, layer: plain.Convolution, shape: plain.Shape) -> None:
+        (top, bottom), (left, right) = layer.pads(shape)
         self.alike = top == bottom and left == right
         padding = (top, left) if self.alike else (0, 0)
-        super().__init__(given[2], layer.filters, layer.kernel, layer.strides, padding, bias=layer.bias)
+        super().__init__(shape[2], layer.filters, layer.kernel, layer.strides, padding, bias=layer.bias)
         self.pads = left, right, top, bottom
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as torch calls it
@@ -125,22 +133,22 @@ class _Convolution(nn.Conv2d):
 
 
 class _Transposed(nn.ConvTranspose2d):
-    """Cut alike on both sides by torch; a row and a column that are still too many go after, as Keras cuts them."""
+    """A transposed convolution cropped as in Keras: torch crops all sides equally, then the end is cropped further."""
 
-    def __init__(self, layer: plain.TransposedConvolution, given: plain.Shape) -> None:
-        cuts, after = layer.cuts(), layer.after(given)
-        made = [(given[axis] - 1) * layer.strides[axis] + layer.kernel[axis] - 2 * cuts[axis] for axis in (0, 1)]
-        # A stride beyond the kernel leaves rows that no tap reaches.
-        missing = (max(after[0] - made[0], 0), max(after[1] - made[1], 0))
+    def __init__(self, layer: plain.TransposedConvolution, shape: plain.Shape) -> None:
+        cuts, after = layer.cuts(), layer.after(shape)
+        cropped = [(shape[axis] - 1) * layer.strides[axis] + layer.kernel[axis] - 2 * cuts[axis] for axis in (0, 1)]
+        # If the stride is larger than the kernel, the last rows receive no input and must be added.
+        missing = (max(after[0] - cropped[0], 0), max(after[1] - cropped[1], 0))
         super().__init__(
-            given[2], layer.filters, layer.kernel, layer.strides, cuts, output_padding=missing, bias=layer.bias
+            shape[2], layer.filters, layer.kernel, layer.strides, cuts, output_padding=missing, bias=layer.bias
         )
         self.sides = after[:2]
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: A002  as torch calls it
-        made = super().forward(input, output_size)
+        output = super().forward(input, output_size)
         height, width = self.sides
-        return made if made.shape[2:] == self.sides else made[:, :, :height, :width]
+        return output if output.shape[2:] == self.sides else output[:, :, :height, :width]
 
 
 class _Enlargement(nn.Module):
@@ -186,7 +194,7 @@ class _Range(nn.Module):
 
 
 _MODULES: dict[type[plain.Layer], Callable[[Any, plain.Shape], nn.Module]] = {
-    plain.Dense: lambda layer, given: nn.Linear(given[0], layer.units, bias=layer.bias),
+    plain.Dense: lambda layer, shape: nn.Linear(shape[0], layer.units, bias=layer.bias),
     plain.Convolution: _Convolution,
     plain.TransposedConvolution: _Transposed,
     plain.Normalisation: Normalisation,
@@ -199,5 +207,5 @@ _MODULES: dict[type[plain.Layer], Callable[[Any, plain.Shape], nn.Module]] = {
 
 
 def chain(layers: Sequence[plain.Layer], shapes: Sequence[plain.Shape]) -> nn.ModuleList:
-    """A module for each layer, to be called one after the other; `shapes` is what `layers.shapes_of` gave."""
-    return nn.ModuleList(_MODULES[type(layer)](layer, given) for layer, given in zip(layers, shapes, strict=False))
+    """Builds a module for each layer; `shapes` are their input shapes, as `described_layers.shapes_of` returns them."""
+    return nn.ModuleList(_MODULES[type(layer)](layer, shape) for layer, shape in zip(layers, shapes, strict=False))

@@ -1,7 +1,7 @@
-"""A network as plain data: a chain of layers, and the shape that each hands to the next.
+"""Descriptions of layers as plain data, and the shapes of their outputs.
 
-Nothing here is a network yet, `described` makes one. A shape is without the batch and channels last, as Keras has it:
-(n,) or (height, width, channels).
+`described` builds networks from them. A shape excludes the batch and has channels last, as in Keras: (n,) or (height,
+width, channels).
 """
 
 import json
@@ -16,7 +16,8 @@ from framework.errors import ConfigError
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
 FunctionName = Literal["relu", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "sigmoid", "tanh"]
-MOST_NUMBERS = 2**27  # in one kernel, or in what one layer gives for one latent: more is a mistake, or meant to harm
+# Limit for the numbers in a kernel, and in a layer's output for one latent; a larger one is an error or an attack.
+MOST_NUMBERS = 2**27
 
 _Count = Annotated[int, Field(ge=1, le=2**24)]
 _Taps = Annotated[int, Field(ge=1, le=64)]
@@ -24,26 +25,30 @@ _Stride = Annotated[int, Field(ge=1, le=16)]
 
 
 class Layer(BaseModel):
-    """One layer; frozen, and nothing in it but plain values."""
+    """One layer; immutable, with plain values only."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    def after(self, given: Shape) -> Shape:
-        """The shape it gives; ValueError where it cannot be given that shape."""
-        return given
+    def after(self, shape: Shape) -> Shape:
+        """The output shape for an input shape.
+
+        Raises:
+            ValueError: The layer cannot process the input shape.
+        """
+        return shape
 
 
 class Dense(Layer):
-    """A matrix product."""
+    """A dense layer."""
 
     kind: Literal["dense"] = "dense"
     units: _Count
     bias: bool = True
 
-    def after(self, given: Shape) -> Shape:
-        """See Layer."""
-        _want(given, 1)
-        _limit(given[0], self.units)
+    def after(self, shape: Shape) -> Shape:
+        """The output shape for an input shape."""
+        _require_axes(shape, 1)
+        _check_size(shape[0], self.units)
         return (self.units,)
 
 
@@ -56,45 +61,45 @@ class _Window(Layer):
 
 
 class Convolution(_Window):
-    """A convolution; `same` pads as Keras does, the larger part after."""
+    """A convolution; `same` pads as Keras does, with the larger part at the end."""
 
     kind: Literal["convolution"] = "convolution"
 
-    def after(self, given: Shape) -> Shape:
-        """See Layer."""
-        _want(given, 3)
-        _limit(given[2], self.filters, *self.kernel)
+    def after(self, shape: Shape) -> Shape:
+        """The output shape for an input shape."""
+        _require_axes(shape, 3)
+        _check_size(shape[2], self.filters, *self.kernel)
         shrunk = [0 if self.padding == "same" else taps - 1 for taps in self.kernel]
-        sides = [-(-(given[axis] - shrunk[axis]) // self.strides[axis]) for axis in (0, 1)]
+        sides = [-(-(shape[axis] - shrunk[axis]) // self.strides[axis]) for axis in (0, 1)]
         if min(sides) < 1:
-            raise ValueError(f"{list(given)} is smaller than its kernel")
+            raise ValueError(f"the input {list(shape)} is smaller than the kernel")
         return (*sides, self.filters)
 
-    def pads(self, given: Shape) -> tuple[Pair, Pair]:
-        """Before and after, by rows and by columns."""
+    def pads(self, shape: Shape) -> tuple[Pair, Pair]:
+        """Padding (before, after) of rows and of columns."""
         if self.padding == "valid":
             return (0, 0), (0, 0)
-        rows, columns = (_same(given[axis], self.kernel[axis], self.strides[axis]) for axis in (0, 1))
+        rows, columns = (_same(shape[axis], self.kernel[axis], self.strides[axis]) for axis in (0, 1))
         return rows, columns
 
 
 class TransposedConvolution(_Window):
-    """A transposed convolution: `same` gives stride times the side, what is too much is cut off, mostly after."""
+    """A transposed convolution; `same` crops the output to stride times the side, with the larger part at the end."""
 
     kind: Literal["transposed_convolution"] = "transposed_convolution"
 
-    def after(self, given: Shape) -> Shape:
-        """See Layer."""
-        _want(given, 3)
-        _limit(given[2], self.filters, *self.kernel)
-        more = [
+    def after(self, shape: Shape) -> Shape:
+        """The output shape for an input shape."""
+        _require_axes(shape, 3)
+        _check_size(shape[2], self.filters, *self.kernel)
+        extra = [
             0 if self.padding == "same" else max(taps - stride, 0)
             for taps, stride in zip(self.kernel, self.strides, strict=True)
         ]
-        return given[0] * self.strides[0] + more[0], given[1] * self.strides[1] + more[1], self.filters
+        return shape[0] * self.strides[0] + extra[0], shape[1] * self.strides[1] + extra[1], self.filters
 
     def cuts(self) -> Pair:
-        """Rows and columns that are cut off before."""
+        """Rows and columns that are cropped at the start."""
         if self.padding == "valid":
             return 0, 0
         rows, columns = (max(taps - stride, 0) // 2 for taps, stride in zip(self.kernel, self.strides, strict=True))
@@ -102,7 +107,7 @@ class TransposedConvolution(_Window):
 
 
 class Normalisation(Layer):
-    """Batch normalisation by the statistics it came with."""
+    """Batch normalisation with fixed statistics."""
 
     kind: Literal["normalisation"] = "normalisation"
     epsilon: float = Field(ge=0.0)
@@ -111,40 +116,40 @@ class Normalisation(Layer):
 
 
 class Enlargement(Layer):
-    """Rows and columns repeated, or interpolated."""
+    """Upsampling by repeating or interpolating rows and columns."""
 
     kind: Literal["enlargement"] = "enlargement"
     factors: tuple[_Stride, _Stride]
     how: Literal["nearest", "bilinear"] = "nearest"
 
-    def after(self, given: Shape) -> Shape:
-        """See Layer."""
-        _want(given, 3)
-        return given[0] * self.factors[0], given[1] * self.factors[1], given[2]
+    def after(self, shape: Shape) -> Shape:
+        """The output shape for an input shape."""
+        _require_axes(shape, 3)
+        return shape[0] * self.factors[0], shape[1] * self.factors[1], shape[2]
 
 
 class Reshape(Layer):
-    """The same numbers in the same order, channels last."""
+    """A change of shape that keeps the order of the numbers, channels last."""
 
     kind: Literal["reshape"] = "reshape"
     shape: tuple[_Count] | tuple[_Count, _Count, _Count]
 
-    def after(self, given: Shape) -> Shape:
-        """See Layer."""
-        if math.prod(given) != math.prod(self.shape):
-            raise ValueError(f"{list(given)} does not fit in {list(self.shape)}")
+    def after(self, shape: Shape) -> Shape:
+        """The output shape for an input shape."""
+        if math.prod(shape) != math.prod(self.shape):
+            raise ValueError(f"the input {list(shape)} cannot be reshaped to {list(self.shape)}")
         return self.shape
 
 
 class Dropout(Layer):
-    """Does nothing; in a discriminator that is trained, the last one drops."""
+    """Dropout, which has an effect only as the last one of a discriminator in training."""
 
     kind: Literal["dropout"] = "dropout"
     rate: float = Field(ge=0.0, lt=1.0)
 
 
 class Activation(Layer):
-    """A function of each number; `slope` below 0 (leaky_relu), `limit` above (relu)."""
+    """An elementwise function; `slope` is used below 0 (leaky_relu), and `limit` is the maximum (relu)."""
 
     kind: Literal["activation"] = "activation"
     function: FunctionName
@@ -153,7 +158,7 @@ class Activation(Layer):
 
 
 class Range(Layer):
-    """From [0,1] to the models' [-1,1] (`model`), or back (`unit`)."""
+    """Converts pixels from [0,1] to the models' [-1,1] (`model`), or back (`unit`)."""
 
     kind: Literal["range"] = "range"
     to: Literal["model", "unit"]
@@ -167,7 +172,11 @@ _LIST = TypeAdapter(list[_Any])
 
 
 def layers_of(documents: Sequence[Mapping[str, Any]], *, key: str) -> list[Layer]:
-    """Layers from what JSON or YAML holds of them; ConfigError naming `key` where one is none."""
+    """Reads layers from their JSON or YAML documents.
+
+    Raises:
+        ConfigError: A document is invalid; the message names `key` and the position.
+    """
     try:
         return [*_LIST.validate_json(json.dumps(documents), strict=True)]
     except ValidationError as fault:
@@ -177,13 +186,17 @@ def layers_of(documents: Sequence[Mapping[str, Any]], *, key: str) -> list[Layer
 
 
 def documents_of(layers: Iterable[Layer]) -> list[dict[str, Any]]:
-    """What `layers_of` reads back, plain enough for JSON and YAML."""
+    """Documents of layers for JSON and YAML, which `layers_of` reads."""
     return [layer.model_dump(mode="json") for layer in layers]
 
 
-def shapes_of(layers: Sequence[Layer], given: Shape, *, key: str) -> list[Shape]:
-    """What each layer is given, and at the end what the last one gives; ConfigError where one does not fit."""
-    shapes = [given]
+def shapes_of(layers: Sequence[Layer], shape: Shape, *, key: str) -> list[Shape]:
+    """The input shape of each layer, followed by the output shape of the last.
+
+    Raises:
+        ConfigError: A layer cannot process its input; the message names `key` and the position.
+    """
+    shapes = [shape]
     for index, layer in enumerate(layers):
         try:
             shapes.append(checked_after(layer, shapes[-1]))
@@ -192,11 +205,15 @@ def shapes_of(layers: Sequence[Layer], given: Shape, *, key: str) -> list[Shape]
     return shapes
 
 
-def checked_after(layer: Layer, given: Shape) -> Shape:
-    """The shape a layer gives, no larger than any network of ours has; ValueError else."""
-    shape = layer.after(given)
-    _limit(*shape)
-    return shape
+def checked_after(layer: Layer, shape: Shape) -> Shape:
+    """The output shape of a layer.
+
+    Raises:
+        ValueError: The layer cannot process the input shape, or the output has more than `MOST_NUMBERS` numbers.
+    """
+    output = layer.after(shape)
+    _check_size(*output)
+    return output
 
 
 def _same(side: int, taps: int, stride: int) -> Pair:
@@ -204,11 +221,12 @@ def _same(side: int, taps: int, stride: int) -> Pair:
     return total // 2, total - total // 2
 
 
-def _want(given: Shape, axes: int) -> None:
-    if len(given) != axes:
-        raise ValueError(f"wants {'(n)' if axes == 1 else '(height, width, channels)'}, not {list(given)}")
+def _require_axes(shape: Shape, axes: int) -> None:
+    if len(shape) != axes:
+        expected = "(n)" if axes == 1 else "(height, width, channels)"
+        raise ValueError(f"the input must be {expected}, not {list(shape)}")
 
 
-def _limit(*sides: int) -> None:
+def _check_size(*sides: int) -> None:
     if math.prod(sides) > MOST_NUMBERS:
         raise ValueError(f"{' x '.join(map(str, sides))} numbers are more than {MOST_NUMBERS:,}")

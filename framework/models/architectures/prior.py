@@ -1,4 +1,4 @@
-"""Random numbers as a pure function of where they are used: (seed, purpose, step, sample). No state to save."""
+"""Random numbers that depend only on seed, purpose, step and sample, so that there is no generator state to save."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ BLOCK_SAMPLES = 32
 
 
 def derive_seed(seed: int, *path: int | str) -> int:
-    """A seed of its own for each use, e.g. `derive_seed(seed, "latents", step)`; 64 bits."""
+    """A 64-bit seed for one purpose, for example `derive_seed(seed, "latents", step)`."""
     words = [seed, *(int.from_bytes(part.encode(), "little") if isinstance(part, str) else part for part in path)]
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
 
@@ -14,7 +14,7 @@ def derive_seed(seed: int, *path: int | str) -> int:
 def sample_latents(count: int, latent_size: int, *, seed: int, start: int = 0) -> np.ndarray:
     """Latents `start` … `start + count - 1` of an endless standard normal series.
 
-    Sample k depends on (seed, k) alone, whatever is asked for beside it, so that any sharding gives the same series.
+    Sample k depends only on seed and k, so that shards of any size give the same series.
 
     Returns:
         [count, latent_size] float32.
@@ -28,27 +28,27 @@ def sample_latents(count: int, latent_size: int, *, seed: int, start: int = 0) -
 
 
 def _block(index: int, latent_size: int, *, seed: int) -> np.ndarray:
-    # The block's number is the counter's highest word: blocks can never run into each other.
+    # The block's index is the highest word of the counter, so that blocks cannot overlap.
     bits = np.random.Philox(key=seed, counter=[0, 0, 0, index])
     return np.random.Generator(bits).standard_normal((BLOCK_SAMPLES, latent_size), np.float32)
 
 
 def random_words(count: int, words: int, *, seed: int, start: int = 0) -> np.ndarray:
-    """Uniform random 64-bit words for samples `start` … `start + count - 1`; sample k depends on (seed, k) alone.
+    """Uniform random 64-bit words for samples `start` … `start + count - 1`; sample k depends only on seed and k.
 
     Returns:
         [count, words] uint64.
     """
-    blocks = -(-words // 4)  # Philox gives 4 words a count
+    blocks = -(-words // 4)  # Philox returns 4 words per counter value
     position = start * blocks
     bits = np.random.Philox(key=seed, counter=[position % 2**64, position >> 64, 0, 0])
     return bits.random_raw(count * blocks * 4).reshape(count, blocks * 4)[:, :words]
 
 
 def keep_mask(count: int, features: int, *, dropout: float, seed: int, start: int = 0) -> np.ndarray:
-    """Dropout's mask for samples `start` … `start + count - 1`: True where a feature stays.
+    """Dropout mask for samples `start` … `start + count - 1`, True where a feature is kept.
 
-    16 bits decide for each feature, so the probability is within 1/65536 of `dropout`.
+    Each feature uses 16 random bits, so the probability is within 1/65536 of `dropout`.
 
     Returns:
         [count, features] bool.

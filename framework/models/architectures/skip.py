@@ -1,15 +1,15 @@
-"""A lighter pair for short trainings: fewer channels the larger the map, and a picture added up over all sizes.
+"""A lighter generator and discriminator for short trainings: fewer channels in larger maps, and output skips.
 
-The generator's output skips are those of StyleGAN2 (Karras et al. 2020), its pixel-wise normalisation is Progressive
-GAN's (2018); both look at one image at a time, so that neither batch nor workers change what an image becomes. Weights
-are orthogonal (Saxe et al. 2014), scaled for LeakyReLU.
+The generator's output skips are those of StyleGAN2 (Karras et al. 2020); its pixel-wise normalisation is that of
+Progressive GAN (Karras et al. 2018). Both work on single images, so that an image does not depend on the batch or on
+the number of workers. Weights are orthogonal (Saxe et al. 2014), scaled for LeakyReLU.
 """
 
 import itertools
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor, nn
 
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
@@ -18,23 +18,23 @@ from framework.models.arithmetic.leaky import leaky_convolution
 
 _SLOPE = 0.2
 LEAKY_GAIN = math.sqrt(2 / (1 + _SLOPE**2))
-"""Of layers before a LeakyReLU of slope 0.2."""
-_WIDEST = 4
-_FAINT = 0.2
+"""Gain of layers before a LeakyReLU of slope 0.2."""
+_WIDEST = 4  # the smallest maps have at most this many times `width` channels
+_FAINT = 0.2  # initial scale of the layers that produce images
 
 
 def channels_at(side: int, *, resolution: int, width: int) -> int:
-    """Channels of the maps of this side: `width` at the full size, twice as many at half of it, four times at most."""
+    """Channels of maps with this side: `width` at full size, doubled with each halving, at most four times `width`."""
     return width * min(resolution // side, _WIDEST)
 
 
 class Generator(GeneratorNetwork):
-    """Dense stem, then transposed convolutions that double the side, each size with a picture of its own.
+    """Dense stem, then transposed convolutions that double the side; each size adds its image to the output.
 
     Args:
-        latent_size: Numbers in a latent.
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
+        latent_size: Number of entries of a latent.
+        resolution: Width and height of the images in pixels.
+        channels: 1 for grey images, 3 for colour.
         width: Channels of the largest maps.
     """
 
@@ -52,7 +52,7 @@ class Generator(GeneratorNetwork):
         self.to_images = nn.ModuleList(nn.Conv2d(w, channels, 3, padding=1) for w in widths)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Latents [n, latent_size] -> images [n, channels, resolution, resolution] in [-1, 1]."""
+        """Generates images [n, channels, resolution, resolution] in [-1, 1] from latents [n, latent_size]."""
         x = F.leaky_relu(self.dense(_normalised(latents)), _SLOPE)
         x = x.view(-1, self.stem, self.stem, self.widest).permute(0, 3, 1, 2)
         x = _normalised(x)
@@ -67,10 +67,10 @@ class Discriminator(DiscriminatorNetwork):
     """A 3x3 convolution, then 4x4 convolutions of stride 2 down to the stem, dropout, one logit.
 
     Args:
-        resolution: Side of the images in pixels.
-        channels: 1 or 3.
+        resolution: Width and height of the images in pixels.
+        channels: 1 for grey images, 3 for colour.
         width: Channels of the largest maps.
-        dropout: Probability with which a feature is dropped where a mask is given.
+        dropout: Probability of dropping a feature, by which a mask scales the kept features.
     """
 
     def __init__(self, *, resolution: int, channels: int, width: int, dropout: float) -> None:
@@ -88,7 +88,7 @@ class Discriminator(DiscriminatorNetwork):
         self.dense = nn.Linear(self.features, 1)
 
     def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """Images [n, c, h, w] in [-1, 1] -> logits [n], positive for real; `dropout_mask` as the reference has it."""
+        """Logits [n] of images [n, c, h, w], as `DiscriminatorNetwork` defines them."""
         x = leaky_convolution(self.from_image, images, slope=_SLOPE)
         for down in self.downs:
             x = leaky_convolution(down, x, slope=_SLOPE)
@@ -96,18 +96,19 @@ class Discriminator(DiscriminatorNetwork):
         x = x.permute(0, 2, 3, 1).flatten(1)
         if dropout_mask is not None:
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
-        # Adam moves every weight alike: without the scale a step would move a sum of thousands of them too far.
+        # Adam changes every weight by a similar amount, so without the scale a step would change the sum of thousands
+        # of features too much.
         return (x * self.features**-0.5) @ self.dense.weight[0] + self.dense.bias
 
 
 def _normalised(x: Tensor) -> Tensor:
-    """Each pixel's (or latent's) vector along dimension 1, at a root mean square of 1."""
+    """Scales the vector of each pixel or latent, along dimension 1, to a root mean square of 1."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
 @torch.no_grad()
 def orthogonal(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, *, gain: float, generator: torch.Generator) -> None:
-    """Orthogonal weights (Saxe et al. 2014), zero bias."""
+    """Sets orthogonal weights (Saxe et al. 2014) and a zero bias."""
     nn.init.orthogonal_(layer.weight, gain=gain, generator=generator)
     if layer.bias is not None:
         layer.bias.zero_()
@@ -115,12 +116,12 @@ def orthogonal(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d, *, gain: float
 
 @torch.no_grad()
 def orthogonal_initialise(network: nn.Module, *, generator: torch.Generator) -> None:
-    """Orthogonal weights with LeakyReLU's gain and zero biases; faint pictures and logits to begin with."""
+    """Sets orthogonal weights with LeakyReLU's gain and zero biases; initial images and logits are small."""
     for name, layer in network.named_modules():
         if not isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
             continue
         if isinstance(layer, nn.Linear) and layer.out_features == 1:
-            layer.weight.normal_(generator=generator)  # scaled down in `forward`
+            layer.weight.normal_(generator=generator)  # `forward` scales it down
             layer.bias.zero_()
         else:
             scale = _FAINT if name.startswith("to_images") else 1.0

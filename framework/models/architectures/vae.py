@@ -1,4 +1,4 @@
-"""What a VAE (Kingma and Welling 2013) makes of its encoder's numbers: a Gaussian posterior an image."""
+"""The Gaussian posterior that a VAE's encoder predicts for each image (Kingma and Welling 2013)."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Independent Gaussians.
+    """Independent Gaussians, one per image and latent dimension.
 
     Attributes:
         mean: [n, z].
@@ -20,14 +20,14 @@ class Posterior:
 
     @classmethod
     def of(cls, numbers: Tensor) -> "Posterior":
-        """From what the encoder gives, [n, 2 z]: means, then logarithms of variances."""
+        """From the encoder's output [n, 2 z]: means, then logarithms of variances."""
         return cls(*numbers.chunk(2, dim=1))
 
     def at(self, noise: Tensor) -> Tensor:
-        """Codes [n, z] at standard normal noise [n, z]: gradients go through mean and deviation (reparameterised)."""
+        """Reparameterised samples [n, z] for standard normal noise [n, z], differentiable in mean and variance."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
     def divergence(self) -> Tensor:
-        """[n] KL from the standard normal prior, in nats."""
+        """KL divergence [n] from the standard normal prior, in nats."""
         each = self.mean.square() + self.log_variance.exp() - 1.0 - self.log_variance
         return 0.5 * each.sum(dim=1)

@@ -1,1 +1,1 @@
-"""How networks compute: fixed blocks, exact arithmetic, bfloat16, and faster forms of single layers."""
+"""Arithmetic of networks: blocks of fixed size, reproducible results, bfloat16, and faster forms of some layers."""

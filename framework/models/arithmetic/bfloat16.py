@@ -1,49 +1,50 @@
-"""Whether a device is fast at bfloat16: a GPU says whether it has it, a CPU is tried."""
+"""Finds out whether a device computes bfloat16 fast: CUDA reports it for a GPU, and a CPU is measured."""
 
 import time
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 
 LEAST_GAIN = 1.1
-"""bfloat16 costs accuracy, so it has to be worth it."""
-# Below this gain a device only imitates bfloat16; above it, trying a real network cannot take long.
+"""Minimum speed-up for which bfloat16 is used, since it costs accuracy."""
+# Below this gain the device emulates bfloat16. Above it, measuring a real network does not take long.
 _EMULATED = 0.25
 _MOST_TRIES = 12
 _PROBE_SECONDS = 2.0
 
 
 def bfloat16_gain(float32: Callable[[], None], bfloat16: Callable[[], None], *, device: torch.device) -> float:
-    """How many times as fast the second work is, each at its best of several tries.
+    """The time of the first function divided by that of the second, each the best of several measurements.
 
-    Interleaved, so that other load touches both; the best, because other load only ever makes it slower.
+    The measurements alternate, so that other load on the machine affects both. The minimum is used because other load
+    can only make a measurement slower.
     """
     best, start = [float("inf")] * 2, time.perf_counter()
     for tries in range(_MOST_TRIES):
-        for place, work in enumerate((float32, bfloat16)):
-            best[place] = min(best[place], _seconds(work, device))
+        for index, work in enumerate((float32, bfloat16)):
+            best[index] = min(best[index], _seconds(work, device))
         if tries >= 2 and time.perf_counter() - start > _PROBE_SECONDS:
             break
     return best[0] / best[1]
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16 itself; a CPU is tried, which takes a second where it does not."""
+    """Whether a device computes bfloat16 natively; a CPU is measured, which takes a second if it emulates bfloat16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return not is_emulated(convolution_gain(device))
 
 
 def convolution_gain(device: torch.device) -> float:
-    """The gain of a small convolution: quickly known, where a device emulates bfloat16 a hundred times slower."""
+    """The gain of bfloat16 for a small convolution, which is quick to measure even on a device that emulates it."""
     if device.type == "cuda" and not has_bfloat16(device):
         return 0.0
     return bfloat16_gain(_convolution(device, torch.float32), _convolution(device, torch.bfloat16), device=device)
 
 
 def is_emulated(gain: float) -> bool:
-    """Whether a convolution's gain says that the device only imitates bfloat16."""
+    """Whether a convolution's gain shows that the device emulates bfloat16."""
     return gain < _EMULATED
 
 
@@ -56,7 +57,7 @@ def _seconds(work: Callable[[], None], device: torch.device) -> float:
 
 
 def _convolution(device: torch.device, dtype: torch.dtype) -> Callable[[], None]:
-    """Forward and backward."""
+    """A function that computes one convolution forward and backward."""
     images = torch.ones(4, 64, 16, 16, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     weight = torch.ones(64, 64, 3, 3, device=device, dtype=dtype).to(memory_format=torch.channels_last)
     images.requires_grad_()

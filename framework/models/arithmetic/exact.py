@@ -1,4 +1,4 @@
-"""The arithmetic of all that is promised bit for bit, on GPUs too; and which kind of GPU it was done on."""
+"""Reproducible arithmetic for results that must be bit-identical, also on GPUs, and the name of the GPU model."""
 
 import contextlib
 import threading
@@ -9,45 +9,45 @@ import torch
 
 _T = TypeVar("_T")
 _lock = threading.Lock()
-_to_leave: list[Callable[[], None]] = []  # one for each who is within; only the first one's does anything
+_restorers: list[Callable[[], None]] = []  # one per active context; only the first one restores the flags
 
 
 @contextlib.contextmanager
 def exact() -> Iterator[None]:
-    """Within it float32 is float32 and cuDNN takes the same algorithm each time; on a CPU nothing changes.
+    """Disables TF32 and makes cuDNN use deterministic algorithms; on a CPU it has no effect.
 
-    By default cuDNN rounds to TF32's 10 bits, on some kinds of GPUs, and may take algorithms whose sums depend on the
-    order of threads. Other operations have no such choice on the way forward, and gradients are promised nowhere.
+    By default cuDNN rounds to TF32's 10 bits on some GPUs, and may use algorithms whose sums depend on the order of
+    threads. The other operations of a forward pass have no such choice. Gradients need not be reproducible.
 
-    The flags are the process's. So the first of several threads sets them and the last to leave puts them back; whoever
-    computes beside them meanwhile computes no less exactly. Entering it again within itself costs a microsecond.
+    The flags apply to the whole process. The first of several threads sets them and the last one restores them; other
+    code that runs meanwhile is at most more exact. Nesting is allowed and costs a microsecond.
     """
     with _lock:
-        _to_leave.append(_nothing if _to_leave else _set())
+        _restorers.append(_nothing if _restorers else _set())
     try:
         yield
     finally:
         with _lock:
-            _to_leave.pop()()
+            _restorers.pop()()
 
 
 def kind_of(device: str | torch.device) -> str | None:
-    """The kind of GPU that a device is, as its driver calls it ("NVIDIA H100 80GB HBM3"); None for a CPU."""
+    """The model of a GPU as its driver names it, such as "NVIDIA H100 80GB HBM3"; None for a CPU."""
     return torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else None
 
 
 def _set() -> Callable[[], None]:
-    """Sets the flags; gives what puts them back.
+    """Sets the flags and returns a function that restores them.
 
-    torch has two sets of names for TF32, and refuses in the middle of a product what only one of them has changed. So
-    the older name is set first, which sets both, then the newer one, which a process-wide default cannot change.
+    torch has an older and a newer API for TF32, and raises an error if only one of them was changed. The older flag is
+    set first, which sets both, then the newer one, which process-wide defaults cannot override.
     """
     cudnn: Any = torch.backends.cudnn
     products = torch.backends.cuda.matmul
     algorithms = cudnn.benchmark, cudnn.deterministic
-    convolutions = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, _told(lambda: cudnn.allow_tf32)
+    convolutions = cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision, _value_of(lambda: cudnn.allow_tf32)
     product = products.fp32_precision
-    older = _told(torch.get_float32_matmul_precision)
+    precision = _value_of(torch.get_float32_matmul_precision)
     cudnn.benchmark, cudnn.deterministic = False, True
     cudnn.allow_tf32 = False
     cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = "ieee"
@@ -62,19 +62,19 @@ def _set() -> Callable[[], None]:
             cudnn.allow_tf32 = convolutions[2]
         cudnn.conv.fp32_precision, cudnn.rnn.fp32_precision = convolutions[:2]
         if rounds:
-            if older is not None:
-                torch.set_float32_matmul_precision(older)
+            if precision is not None:
+                torch.set_float32_matmul_precision(precision)
             products.fp32_precision = product
 
     return put_back
 
 
 def _nothing() -> None:
-    """What those do who leave while others are still within."""
+    """Restores nothing, for contexts that end while others are active."""
 
 
-def _told(name: Callable[[], _T]) -> _T | None:
-    """What an older name says; None where newer ones were set so that it has no answer."""
+def _value_of(name: Callable[[], _T]) -> _T | None:
+    """The value of a flag of the older API; None if the newer API has values that it cannot express."""
     try:
         return name()
     except RuntimeError:

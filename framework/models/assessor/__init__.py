@@ -1,1 +1,1 @@
-"""The assessor: a small classifier of attributes whose features also serve scores."""
+"""The assessor: a small attribute classifier, whose features are also used for scores."""

@@ -1,4 +1,4 @@
-"""The assessor: a small CNN that tells labels from pictures, and whose features serve as a score's."""
+"""The assessor: a small CNN that predicts the labels of images, and whose features are used for scores."""
 
 import hashlib
 import json
@@ -23,10 +23,10 @@ WEIGHTS, DESCRIPTION = "assessor.safetensors", "assessor.json"
 
 @dataclass(frozen=True)
 class AttributeSpec:
-    """One label that an assessor tells.
+    """One label that an assessor predicts.
 
     Attributes:
-        name: The label's name.
+        name: The label's name in the data.
         classes: Names of its classes, or None for a binary label.
     """
 
@@ -35,21 +35,21 @@ class AttributeSpec:
 
     @property
     def outputs(self) -> int:
-        """How many logits it takes."""
+        """Number of logits of the label."""
         return 1 if self.classes is None else len(self.classes)
 
 
 class Assessor:
-    """A trained assessor. What it says of an image does not depend on what other images are asked with it.
+    """A trained assessor. Its predictions for an image do not depend on the other images of the call.
 
     Args:
-        network: Its network, without batch norm.
-        attributes: Its labels, in the order of the logits.
-        resolution: Side of the images it takes.
-        channels: Channels of the images it takes.
-        width: Channels of its first layer.
+        network: The network after `AssessorNetwork.fold`, that is, without batch norm.
+        attributes: The labels, in the order of the logits.
+        resolution: Width and height of its input images.
+        channels: Channels of its input images.
+        width: Channels of the first layer.
         accuracy: Label -> {"metric": "auroc" or "accuracy", "value", "n"}, on held-out images.
-        device: Where it computes.
+        device: The device that computes predictions.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Assessor:
 
     @torch.inference_mode()
     def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Images [n,h,w,c] uint8 -> label -> float32 probabilities, [n] for a binary label, else [n, classes]."""
+        """Label -> float32 probabilities for images [n,h,w,c] uint8: [n] for a binary label, else [n, classes]."""
         columns = np.split(
             self._compute(images)[0].cpu().numpy(), np.cumsum([a.outputs for a in self.attributes])[:-1], axis=1
         )
@@ -86,44 +86,47 @@ class Assessor:
 
     @torch.inference_mode()
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Images [n,h,w,c] uint8 -> features [n, feature_size] float32."""
+        """Features [n, feature_size] float32 of images [n,h,w,c] uint8."""
         return self.features_there(images).cpu().numpy()
 
     @torch.inference_mode()
     def features_there(self, images: np.ndarray) -> Tensor:
-        """The same, still on the device."""
+        """The same as `features`, left on the assessor's device."""
         return self._compute(images)[1]
 
     def score_of(self, images: np.ndarray, attribute: str, at: str = "high") -> np.ndarray:
-        """How sure it is that each of images [n,h,w,c] uint8 is `attribute` at `at`: float32 [n] in [0,1].
+        """Probability, float32 [n], that images [n,h,w,c] uint8 have the value `at` of a label.
 
         Args:
-            images: The images.
-            attribute: A label's name.
-            at: "high" or "low" for a binary label, the name of a class for another.
+            attribute: The label's name.
+            at: "high" or "low" for a binary label, else the name of a class.
 
         Raises:
-            LatentsError: For a label or a value that it does not know.
+            LatentsError: The label or the value is unknown.
         """
         spec = self.attribute(attribute)
         allowed = spec.classes or ["high", "low"]
         if at not in allowed:
-            raise LatentsError(f"{attribute}: {at!r} is none of its values, which are {', '.join(allowed)}")
+            raise LatentsError(f"{attribute}: must be one of {', '.join(allowed)}, not {at!r}")
         probability = self.predict(images)[attribute]
         if spec.classes is not None:
             return np.ascontiguousarray(probability[:, spec.classes.index(at)])
         return probability if at == "high" else 1.0 - probability
 
     def attribute(self, name: str) -> AttributeSpec:
-        """The label of that name; LatentsError where it knows none."""
+        """The label with this name.
+
+        Raises:
+            LatentsError: The assessor does not know the label.
+        """
         for spec in self.attributes:
             if spec.name == name:
                 return spec
         known = ", ".join(a.name for a in self.attributes)
-        raise LatentsError(f"{name!r} is no label that the assessor knows; it knows {known}")
+        raise LatentsError(f"the assessor does not know the label {name!r}; known: {known}")
 
     def save(self, folder: Path) -> None:
-        """Write weights and description into a folder, made where it is not there."""
+        """Writes weights and description into a folder, which is created if necessary."""
         folder.mkdir(parents=True, exist_ok=True)
         document = {"digest": self.digest, **self._shape(), "accuracy": self.accuracy}
         (folder / WEIGHTS).write_bytes(safetensors.torch.save(self._tensors()))
@@ -131,10 +134,10 @@ class Assessor:
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device = "cpu") -> "Assessor":
-        """Read what `save` wrote.
+        """Reads an assessor written by `save`.
 
         Raises:
-            CheckpointError: Where a file is missing or is not what was written.
+            CheckpointError: A file is missing, damaged or was changed.
         """
         try:
             document = json.loads((folder / DESCRIPTION).read_text())
@@ -145,32 +148,30 @@ class Assessor:
             network.load_state_dict(tensors)
             assessor = cls(network, attributes=attributes, **size, accuracy=document["accuracy"], device=device)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
-            raise CheckpointError(f"{folder}: holds no assessor that can be read ({error})") from error
+            raise CheckpointError(f"{folder}: cannot be read as an assessor ({error})") from error
         if assessor.digest != document["digest"]:
-            raise CheckpointError(
-                f"{folder}: the assessor's weights are not those that were written; delete the folder"
-            )
+            raise CheckpointError(f"{folder}: the assessor's weights were changed; delete the folder")
         return assessor
 
     def _compute(self, images: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Images [n,h,w,c] uint8 -> probabilities [n, outputs], features [n, feature_size], in blocks of one size.
+        """Probabilities [n, outputs] and features [n, feature_size] of images [n,h,w,c] uint8.
 
-        Both are on the device, and no block was waited for.
+        They are computed in blocks of one size, and returned on the device without waiting for it.
         """
-        wanted = (self.resolution, self.resolution, self.channels)
-        if images.dtype != np.uint8 or images.shape[1:] != wanted:
-            raise ValueError(f"the assessor takes uint8 [n, {wanted}], not {images.dtype} {images.shape}")
+        expected = (self.resolution, self.resolution, self.channels)
+        if images.dtype != np.uint8 or images.shape[1:] != expected:
+            raise ValueError(f"the assessor needs uint8 [n, {expected}], not {images.dtype} {images.shape}")
         probabilities = [torch.empty(0, self.network.head.out_features, device=self.device)]
         features = [torch.empty(0, self.feature_size, device=self.device)]
         with exact():
             for part, block in blocks_of(images):
-                logits, of_block = self.network(to_model_range(on_device(block, self.device)))
+                logits, block_features = self.network(to_model_range(on_device(block, self.device)))
                 probabilities.append(self._probabilities(logits)[: part.stop - part.start])
-                features.append(of_block[: part.stop - part.start])
+                features.append(block_features[: part.stop - part.start])
             return torch.cat(probabilities), torch.cat(features)
 
     def _probabilities(self, logits: Tensor) -> Tensor:
-        """Logits [n, outputs] -> probabilities [n, outputs], label by label."""
+        """Probabilities [n, outputs] of logits [n, outputs]: sigmoid or softmax, by label."""
         columns = torch.split(logits, [a.outputs for a in self.attributes], dim=1)
         kinds = zip(self.attributes, columns, strict=True)
         return torch.cat([part.sigmoid() if a.classes is None else part.softmax(dim=1) for a, part in kinds], dim=1)
@@ -189,8 +190,8 @@ class Assessor:
 
 
 def _digest(tensors: dict[str, Tensor], shape: dict[str, Any]) -> str:
-    """sha256 over what it computes with: the weights, and what their numbers mean."""
-    found = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
+    """sha256 of the weights, the labels and the sizes."""
+    digest = hashlib.sha256(json.dumps(shape, sort_keys=True).encode())
     for name in sorted(tensors):
-        found.update(name.encode() + tensors[name].numpy().tobytes())
-    return found.hexdigest()
+        digest.update(name.encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Models that Keras saved, read without Keras: HDF5 (Keras 2 and 3) and `.keras`. Nothing in a file is ever run."""
+"""Reads models saved by Keras without Keras: HDF5 (Keras 2 and 3) and `.keras`. No code from a file is executed."""
 
 from framework.models.keras_import.model import KerasModel, read_model
 from framework.models.keras_import.pair import Imported, RangeName, import_discriminator, import_generator

@@ -1,7 +1,7 @@
-"""What lies in a file that Keras saved: its JSON as text, its arrays as numbers; whatever else is there is refused.
+"""Reads JSON and arrays from a file saved by Keras, and refuses everything else.
 
-A file may come from anywhere. So links are not followed, nor is what HDF5 keeps outside the file or packs with
-plug-ins; an array is read only where its shape is the one that its layer wants.
+The file is not trusted. Links, data outside the file and compression plug-ins of HDF5 are refused, and an array is read
+only if it has the shape that its layer needs.
 """
 
 import contextlib
@@ -30,12 +30,12 @@ _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FL
 class Archive:
     """An open file.
 
-    Args:
-        place: What faults call it.
+    Attributes:
+        place: The file's name in error messages.
         form: `HDF5` or `.keras`.
-        version: Of the Keras that saved it, as it says.
-        config: The model's, parsed JSON.
-        root: The HDF5 group that its weights lie in.
+        version: The version of Keras that the file names.
+        config: The parsed JSON of the model.
+        root: The HDF5 group of the weights.
     """
 
     place: str
@@ -45,81 +45,80 @@ class Archive:
     root: h5py.Group
 
     def names(self, group: str) -> list[str]:
-        """The `weight_names` of a group; empty where it has none."""
-        found = self._member(group)
+        """The `weight_names` of a group; empty if it has none."""
+        member = self._member(group)
         with _damage(self.place):
-            return [_text(name) for name in found.attrs.get("weight_names", ())]
+            return [_text(name) for name in member.attrs.get("weight_names", ())]
 
     def note(self, group: str, name: str) -> str | None:
-        """A group's attribute, as text; None where there is none."""
-        found = self._member(group)
+        """An attribute of a group as text; None if it does not exist."""
+        member = self._member(group)
         with _damage(self.place):
-            return _text(found.attrs[name]) if name in found.attrs else None
+            return _text(member.attrs[name]) if name in member.attrs else None
 
     def count(self, group: str) -> int:
-        """How many members a group has."""
-        found = self._member(group)
-        return len(found) if isinstance(found, h5py.Group) else 0
+        """Number of members of a group."""
+        member = self._member(group)
+        return len(member) if isinstance(member, h5py.Group) else 0
 
     def array(self, name: str, shape: tuple[int, ...], *, what: str) -> np.ndarray:
-        """A float32 array.
+        """Reads an array as float32.
 
         Args:
-            name: Its path below the root.
-            shape: The one it has to have.
-            what: What faults call it.
+            name: The path below the root.
+            shape: The required shape.
+            what: The array's name in error messages.
 
         Raises:
-            CheckpointError: It is missing, of another shape, elsewhere than in this file, or not all finite numbers.
+            CheckpointError: The array is missing, has another shape, lies outside the file, or is not finite.
         """
         data = self._member(name)
         if not isinstance(data, h5py.Dataset):
             raise CheckpointError(f"{self.place}: {what} is missing ({name})")
         with _damage(self.place):
-            given, kind, properties = data.shape, data.dtype, data.id.get_create_plist()
+            stored, kind, properties = data.shape, data.dtype, data.id.get_create_plist()
             filters = {properties.get_filter(index)[0] for index in range(properties.get_nfilters())}
             if data.external or data.is_virtual:
-                raise CheckpointError(f"{self.place}: {what} lies outside this file, which is not followed")
+                raise CheckpointError(f"{self.place}: {what} is stored outside this file, which is not supported")
             if not filters <= _FILTERS:
-                raise CheckpointError(f"{self.place}: {what} is packed in another way than Keras packs")
-            if given != shape:
-                raise CheckpointError(f"{self.place}: {what} is {list(given)}; its layer wants {list(shape)}")
+                raise CheckpointError(f"{self.place}: {what} has a compression that Keras does not use")
+            if stored != shape:
+                raise CheckpointError(f"{self.place}: {what} has shape {list(stored)}; its layer needs {list(shape)}")
             if kind.kind != "f":
-                raise CheckpointError(f"{self.place}: {what} is {kind}; wants floating point numbers")
+                raise CheckpointError(f"{self.place}: {what} has type {kind}; it must be floating point")
             values = np.asarray(data[()], dtype=np.float32)
         if not np.isfinite(values).all():
             raise CheckpointError(f"{self.place}: {what} has values that are not finite")
         return values
 
     def _member(self, path: str) -> Any:
-        found: Any = self.root
+        member: Any = self.root
         with _damage(self.place):
             for step in path.split("/"):
-                link = found.get(step, getlink=True) if isinstance(found, h5py.Group) and step else None
+                link = member.get(step, getlink=True) if isinstance(member, h5py.Group) and step else None
                 if link is None:
-                    raise CheckpointError(f"{self.place}: its weights have no {path}")
+                    raise CheckpointError(f"{self.place}: the weights have no {path}")
                 if not isinstance(link, h5py.HardLink):
-                    raise CheckpointError(f"{self.place}: {path} is a link, which is not followed")
-                found = found[step]
-        return found
+                    raise CheckpointError(f"{self.place}: {path} is a link, which is not supported")
+                member = member[step]
+        return member
 
 
 @contextlib.contextmanager
 def open_archive(path: str | Path, *, guarded: bool) -> Iterator[Archive]:
-    """Opens what `model.save` wrote, by its content, whatever it is called.
+    """Opens a file written by `model.save`; the format is recognised by its content, not by its name.
 
     Args:
-        path: The file.
-        guarded: Whether a process of its own reads it first, see `guard`.
+        guarded: Whether a separate process reads the file first (see `guard`).
 
     Raises:
-        CheckpointError: It is not there, damaged, holds weights alone, or is no such file.
+        CheckpointError: The file does not exist, is damaged, contains only weights, or has another format.
     """
     path = Path(path).expanduser()
     place = str(path)
     if path.is_dir():
-        raise CheckpointError(f"{place}: is a folder; wants a file that model.save wrote, .h5 or .keras")
-    with _damage(place, missing="is not there"):
+        raise CheckpointError(f"{place}: is a folder; it must be a file written by model.save, .h5 or .keras")
+    with _damage(place, missing="does not exist"):
         if path.stat().st_size > MOST_FILE_BYTES:
             raise CheckpointError(f"{place}: is larger than {MOST_FILE_BYTES >> 30} GiB")
         with path.open("rb") as file:
@@ -132,19 +131,19 @@ def open_archive(path: str | Path, *, guarded: bool) -> Iterator[Archive]:
         with _opened(place, weights, guarded=guarded) as root:
             yield Archive(place, ".keras", version, config, root)
     else:
-        raise CheckpointError(f"{place}: is neither HDF5 nor .keras; wants a file that model.save wrote")
+        raise CheckpointError(f"{place}: is neither HDF5 nor .keras; it must be a file written by model.save")
 
 
 def _of_hdf5(place: str, root: h5py.File) -> Archive:
     with _damage(place):
         text, version = root.attrs.get("model_config"), root.attrs.get("keras_version", "of unknown version")
         if text is None:
-            alone = "holds weights without their model" if "layer_names" in root.attrs else "holds no Keras model"
-            raise CheckpointError(f"{place}: {alone}; wants a file that model.save wrote")
+            found = "contains weights without a model" if "layer_names" in root.attrs else "contains no Keras model"
+            raise CheckpointError(f"{place}: {found}; it must be a file written by model.save")
         linked = isinstance(root.get("model_weights", getlink=True), h5py.HardLink)
         weights = root["model_weights"] if linked else None
         if not isinstance(weights, h5py.Group):
-            raise CheckpointError(f"{place}: holds a model without its weights; wants a file that model.save wrote")
+            raise CheckpointError(f"{place}: contains a model without weights; it must be a file written by model.save")
         return Archive(place, "HDF5", _text(version), _json(place, _text(text)), weights)
 
 
@@ -153,7 +152,7 @@ def _unzipped(place: str, path: Path) -> tuple[Any, str, bytes]:
         names = archive.namelist()
         missing = [name for name in (_CONFIG, _WEIGHTS) if name not in names]
         if missing:
-            raise CheckpointError(f"{place}: is no .keras file (it has no {missing[0]})")
+            raise CheckpointError(f"{place}: is not a .keras file (it has no {missing[0]})")
         config = _json(place, _entry(place, archive, _CONFIG, MOST_JSON_BYTES).decode())
         about = _json(place, _entry(place, archive, _METADATA, MOST_JSON_BYTES)) if _METADATA in names else {}
         version = about.get("keras_version") if isinstance(about, dict) else None
@@ -161,9 +160,9 @@ def _unzipped(place: str, path: Path) -> tuple[Any, str, bytes]:
 
 
 def _entry(place: str, archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """An entry's bytes: no more are unpacked than it says, and it may not say more than `most`."""
+    """The bytes of an entry; zipfile unpacks at most the size that the entry declares, which is limited to `most`."""
     if archive.getinfo(name).file_size > most:
-        raise CheckpointError(f"{place}: {name} in it is larger than {most >> 20:,} MiB")
+        raise CheckpointError(f"{place}: its {name} is larger than {most >> 20:,} MiB")
     return archive.read(name)
 
 
@@ -189,7 +188,7 @@ def _opened(place: str, source: Path | bytes, *, guarded: bool) -> Iterator[h5py
 
 @contextlib.contextmanager
 def _damage(place: str, *, missing: str = "cannot be read") -> Iterator[None]:
-    """Turns what broken files make libraries raise into one line."""
+    """Turns any exception that a library raises for a damaged file into a `CheckpointError`."""
     try:
         yield
     except CheckpointError:
@@ -198,6 +197,6 @@ def _damage(place: str, *, missing: str = "cannot be read") -> Iterator[None]:
         raise CheckpointError(f"{place}: {missing}") from None
     except PermissionError as fault:
         raise CheckpointError(f"{place}: cannot be read ({fault.strerror})") from None
-    except Exception as fault:  # over a broken file h5py, zipfile, json and what they unpack with raise of every kind
+    except Exception as fault:  # h5py, zipfile, json and the decompressors raise many kinds for damaged files
         reason = " ".join(str(fault).split())[:160] or type(fault).__name__
         raise CheckpointError(f"{place}: is damaged ({reason})") from None

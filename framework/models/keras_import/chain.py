@@ -1,4 +1,4 @@
-"""The order of a Keras model's layers: sequential, or functional where each layer feeds exactly one other."""
+"""The layers of a Keras model in order: a sequential model, or a functional one without branches."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,12 +16,12 @@ _INPUT = "InputLayer"
 class Entry:
     """A layer as Keras describes it.
 
-    Args:
-        name: As it is called in the file.
-        kind: Its class.
-        number: How many of this class stand before it in the file.
-        config: Its settings.
-        sources: Names of the layers that feed it; empty in a sequential model.
+    Attributes:
+        name: The layer's name in the file.
+        kind: The name of its class.
+        number: Number of layers of this class before it in the file.
+        config: The settings of the layer.
+        sources: Names of the layers whose outputs it receives; empty in a sequential model.
     """
 
     name: str
@@ -32,17 +32,17 @@ class Entry:
 
 
 def chain_of(document: Any) -> tuple[Shape, list[Entry]]:
-    """The shape of a model's one input, and its layers in the order they are computed.
+    """The shape of the model's only input, and its layers in order of computation.
 
     Args:
-        document: `model_config` or `config.json`, parsed.
+        document: The parsed `model_config` or `config.json`.
 
     Raises:
-        RefusedError: It is another kind of model, or no chain.
+        RefusedError: The model is neither sequential nor functional, or not a chain.
     """
     kind = document.get("class_name") if isinstance(document, dict) else None
     if not isinstance(document, dict) or kind not in ("Sequential", *_FUNCTIONAL):
-        raise RefusedError(f"is a {kind or 'model of no known kind'}; taken are Sequential and Functional models")
+        raise RefusedError(f"is a {kind or 'model of unknown class'}; supported: Sequential and Functional models")
     _refuse_custom(document, "the model")
     config = document.get("config")
     listed = config.get("layers") if isinstance(config, dict) else config  # a bare list before Keras 2.2.3
@@ -74,83 +74,87 @@ def _entries(listed: list[Any]) -> Iterator[Entry]:
 
 
 def _refuse_custom(described: Mapping[str, Any], what: str) -> None:
-    """A class of somebody's own that bears the name of one of Keras's."""
+    """Raises `RefusedError` for a custom class that has the same name as one of Keras."""
     kind, registered, module = (described.get(key) for key in ("class_name", "registered_name", "module"))
     if registered not in (None, kind):
-        raise RefusedError(f"{what} is a class of somebody's own, {registered}, which is not taken")
+        raise RefusedError(f"{what} is the custom class {registered}, which is not supported")
     if module is not None and str(module).split(".")[0] not in ("keras", "tensorflow", "tf_keras"):
-        raise RefusedError(f"{what} is a class of somebody's own, of the module {module}, which is not taken")
+        raise RefusedError(f"{what} is a custom class of the module {module}, which is not supported")
 
 
 def _sources(layer: Mapping[str, Any], what: str) -> Iterator[str]:
     nodes = layer.get("inbound_nodes") or []
     if len(nodes) > 1:
-        raise RefusedError(f"{what} is used {len(nodes)} times; taken is a chain of layers")
+        raise RefusedError(f"{what} is used {len(nodes)} times; supported: a chain of layers")
     for node in nodes:
         for name, arguments in _tensors(node, what):
-            said = [f"{key}={value}" for key, value in arguments.items() if value not in (None, False)]
-            if said:
-                raise RefusedError(f"{what} is called with {said[0]}, which is not taken")
+            settings = [f"{key}={value}" for key, value in arguments.items() if value not in (None, False)]
+            if settings:
+                raise RefusedError(f"{what} is called with {settings[0]}, which is not supported")
             yield name
 
 
 def _tensors(node: Any, what: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The layers that one call is given: Keras 2 lists [name, node, tensor, arguments], Keras 3 describes tensors."""
+    """The inputs of one call of a layer, and its arguments.
+
+    Keras 2 lists [name, node, tensor, arguments]; Keras 3 describes tensors.
+    """
     try:
         if isinstance(node, dict):
             for tensor in node["args"]:
                 if tensor["class_name"] != "__keras_tensor__":
-                    raise RefusedError(f"{what} is given something else than a layer's output")
+                    raise RefusedError(f"{what} has an input that is not the output of a layer")
                 yield tensor["config"]["keras_history"][0], node.get("kwargs") or {}
         else:
             for name, _, _, *arguments in node:
                 yield name, arguments[0] if arguments else {}
     except (KeyError, TypeError, ValueError, IndexError):
         raise RefusedError(
-            f"{what} is given something else than one layer's output; taken is a chain of layers"
+            f"{what} has an input that is not the output of one layer; supported: a chain of layers"
         ) from None
 
 
 def _in_order(entries: list[Entry], config: Mapping[str, Any]) -> tuple[Entry, list[Entry]]:
-    """The input, then each layer after the one that feeds it."""
+    """The input layer, and the other layers in order of computation."""
     for key, what in (("input_layers", "inputs"), ("output_layers", "outputs")):
         count = len(_ends(config.get(key)))
         if count != 1:
-            raise RefusedError(f"has {count} {what}; taken are models of one input and one output")
+            raise RefusedError(f"has {count} {what}; supported: models of one input and one output")
     inputs = [entry for entry in entries if entry.kind == _INPUT]
     if len(inputs) != 1:
-        raise RefusedError(f"has {len(inputs)} inputs; taken are models of one input and one output")
+        raise RefusedError(f"has {len(inputs)} inputs; supported: models of one input and one output")
     fed: dict[str, Entry] = {}
     for entry in entries:
         if entry.kind == _INPUT:
             continue
         if len(entry.sources) != 1:
-            raise RefusedError(f"layer {entry.name} ({entry.kind}) has {len(entry.sources)} inputs; taken is a chain")
+            what = f"layer {entry.name} ({entry.kind})"
+            raise RefusedError(f"{what} has {len(entry.sources)} inputs; supported: a chain of layers")
         if entry.sources[0] in fed:
-            raise RefusedError(f"layer {entry.sources[0]} feeds two layers; taken is a chain of layers")
+            raise RefusedError(f"layer {entry.sources[0]} feeds two layers; supported: a chain of layers")
         fed[entry.sources[0]] = entry
     order: list[Entry] = []
-    here = inputs[0].name
-    while here in fed:
-        order.append(fed.pop(here))
-        here = order[-1].name
-    if fed or here != _ends(config.get("output_layers"))[0]:
-        raise RefusedError("has layers outside the way from its input to its output; taken is a chain of layers")
+    current = inputs[0].name
+    while current in fed:
+        order.append(fed.pop(current))
+        current = order[-1].name
+    if fed or current != _ends(config.get("output_layers"))[0]:
+        raise RefusedError("has layers that are not between its input and output; supported: a chain of layers")
     return inputs[0], order
 
 
 def _ends(value: Any) -> list[str]:
-    """Names in `[name, 0, 0]` (Keras 3, one) or `[[name, 0, 0], …]`."""
+    """The layer names in `[name, 0, 0]` (Keras 3 with one tensor) or `[[name, 0, 0], …]`."""
     if not isinstance(value, list):
         return []
     listed = [value] if value and isinstance(value[0], str) else value
-    return [str(one[0]) for one in listed if isinstance(one, list) and one]
+    return [str(tensor[0]) for tensor in listed if isinstance(tensor, list) and tensor]
 
 
 def _input_shape(first: Entry) -> Shape:
     config = first.config
-    given = config.get("batch_shape") or config.get("batch_input_shape")
-    sides = given[1:] if isinstance(given, list) else None
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    sides = shape[1:] if isinstance(shape, list) else None
     if not sides or not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
-        raise RefusedError(f"layer {first.name} ({first.kind}) leaves the input's shape open; taken is a fixed one")
+        raise RefusedError(f"layer {first.name} ({first.kind}) does not fix the input's shape; a fixed one is needed")
     return tuple(sides)

@@ -1,6 +1,6 @@
-"""A damaged HDF5 file can keep the library that reads it busy for ever, or bring it down: a child process goes first.
+"""Reads a file in a child process first, because a damaged HDF5 file can make the library hang or crash.
 
-Seen: of a golden file with 200 bytes overwritten at 5040 h5py never comes back with an attribute.
+For example, h5py hangs while it reads an attribute of a golden file in which 200 bytes at 5040 were overwritten.
 """
 
 import os
@@ -18,24 +18,24 @@ _MEMORY_BYTES = 4 << 30
 
 
 def check_survived(place: str, source: Path | bytes) -> None:
-    """Returns if a process of its own has read the file, whatever it thought of it.
+    """Returns if a child process can read the file without hanging or crashing, even if it reports an error.
 
     Args:
-        place: What the fault calls it.
-        source: The file, or its content.
+        place: The file's name in error messages.
+        source: The path or the content of the file.
 
     Raises:
-        CheckpointError: That process did not come to an end within its limits, or was brought down.
+        CheckpointError: The child process exceeded its limits or crashed.
     """
     path, content = (str(source), b"") if isinstance(source, Path) else ("-", source)
     size = source.stat().st_size if isinstance(source, Path) else len(source)
     limits = [str(_CPU_SECONDS + size // _BYTES_A_SECOND), str(_MEMORY_BYTES + 4 * size)]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-I", str(_PROBE), path, *limits]
-    ended = subprocess.run(
+    child = subprocess.run(
         command, input=content, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=one_thread, check=False
     )
-    if ended.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise CheckpointError(f"{place}: is damaged (HDF5 does not come to an end with it)")
-    if ended.returncode < 0:
-        raise CheckpointError(f"{place}: is damaged (HDF5 was brought down by it)")
+    if child.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise CheckpointError(f"{place}: is damaged (HDF5 hangs while reading it)")
+    if child.returncode < 0:
+        raise CheckpointError(f"{place}: is damaged (HDF5 crashes while reading it)")

@@ -1,4 +1,4 @@
-"""From Keras's description of one layer to ours. What would compute anything else is refused by its name."""
+"""Converts Keras's description of a layer to ours, and refuses layers and settings that are not supported."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from framework.models.architectures import described_layers as plain
 
 Config = Mapping[str, Any]
 
-# Keys that change nothing of what a trained layer gives.
+# Keys that do not change the output of a trained layer.
 _NEUTRAL = {
     *(
         "name",
@@ -30,7 +30,7 @@ _WINDOW = {
     *("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups", "activation", "use_bias"),
     "output_padding",
 }
-# Names of Keras's own functions -> ours.
+# Names of Keras's functions -> ours; None for the identity.
 _FUNCTIONS: dict[str, plain.Activation | None] = {
     "linear": None,
     "relu": plain.Activation(function="relu"),
@@ -45,50 +45,50 @@ _FUNCTIONS: dict[str, plain.Activation | None] = {
 
 
 class RefusedError(Exception):
-    """What is not taken of a model or of a layer; whoever catches it knows the file's name, and the layer's."""
+    """A part of a model that is not supported; the caller adds the names of the file and the layer."""
 
 
-def layers_from(kind: str, config: Config, given: plain.Shape) -> list[plain.Layer]:
-    """What a layer of Keras comes to: itself, and the activation that it has built in.
+def layers_from(kind: str, config: Config, shape: plain.Shape) -> list[plain.Layer]:
+    """Converts a layer of Keras to a layer and, if it has a built-in activation, an activation layer.
 
     Args:
-        kind: Its class.
+        kind: The name of its class.
         config: Its settings.
-        given: The shape it is given.
+        shape: The shape of its input.
 
     Raises:
-        RefusedError: It is of another class, or has a setting that is not taken.
+        RefusedError: The class or a setting is not supported.
     """
     if kind not in _KINDS:
-        raise RefusedError(f"is not taken; taken are {', '.join(_KINDS)}")
+        raise RefusedError(f"is not supported; supported: {', '.join(_KINDS)}")
     read, known = _KINDS[kind]
     for key, value in config.items():
         if key not in known and key not in _NEUTRAL and not key.endswith(_NEUTRAL_ENDS) and value not in (None, False):
-            raise RefusedError(f"has {key}={_said(value)}, which is not taken")
-    _want(config, "data_format", None, "channels_last")
+            raise RefusedError(f"has {key}={_shortened(value)}, which is not supported")
+    _require(config, "data_format", None, "channels_last")
     dtype = config.get("dtype", "float32")
     dtype = dtype.get("config", {}).get("name") if isinstance(dtype, dict) else dtype
     if dtype not in (None, "float32"):
-        raise RefusedError(f"computes in {_said(dtype)}; taken is float32")
+        raise RefusedError(f"computes in {_shortened(dtype)}; supported: float32")
     try:
-        return read(config, given)
-    except (KeyError, TypeError, ValueError) as fault:  # ValueError: pydantic's too
-        raise RefusedError(f"has settings that are not taken ({_reason(fault)})") from None
+        return read(config, shape)
+    except (KeyError, TypeError, ValueError) as fault:  # pydantic's ValidationError is a ValueError
+        raise RefusedError(f"has settings that are not supported ({_reason(fault)})") from None
 
 
-def _dense(config: Config, given: plain.Shape) -> list[plain.Layer]:
-    if len(given) != 1:
-        raise RefusedError(f"is given {list(given)}; taken is a flat input, so a Flatten before it")
+def _dense(config: Config, shape: plain.Shape) -> list[plain.Layer]:
+    if len(shape) != 1:
+        raise RefusedError(f"has an input of shape {list(shape)}; it needs a flat one, such as after Flatten")
     return [plain.Dense(units=config["units"], bias=config.get("use_bias", True)), *_activation(config)]
 
 
 def _window(kind: type[plain.Convolution] | type[plain.TransposedConvolution]) -> Callable[..., list[plain.Layer]]:
     def read(config: Config, _: plain.Shape) -> list[plain.Layer]:
-        _want(config, "padding", "same", "valid")
-        _want(config, "groups", None, 1)
+        _require(config, "padding", "same", "valid")
+        _require(config, "groups", None, 1)
         if _pair(config.get("dilation_rate", 1)) != (1, 1):
-            raise RefusedError(f"has dilation_rate={_said(config['dilation_rate'])}; taken is 1")
-        _want(config, "output_padding", None)
+            raise RefusedError(f"has dilation_rate={_shortened(config['dilation_rate'])}; supported: 1")
+        _require(config, "output_padding", None)
         window = kind(
             filters=config["filters"],
             kernel=_pair(config["kernel_size"]),
@@ -101,11 +101,11 @@ def _window(kind: type[plain.Convolution] | type[plain.TransposedConvolution]) -
     return read
 
 
-def _normalisation(config: Config, given: plain.Shape) -> list[plain.Layer]:
+def _normalisation(config: Config, shape: plain.Shape) -> list[plain.Layer]:
     axis = config.get("axis", -1)
     axes = axis if isinstance(axis, list) else [axis]
-    if axes not in ([-1], [len(given)]):
-        raise RefusedError(f"has axis={_said(axis)}; taken is the last one, the channels")
+    if axes not in ([-1], [len(shape)]):
+        raise RefusedError(f"has axis={_shortened(axis)}; supported: the last one, the channels")
     return [
         plain.Normalisation(
             epsilon=config.get("epsilon", 1e-3), scale=config.get("scale", True), center=config.get("center", True)
@@ -116,22 +116,23 @@ def _normalisation(config: Config, given: plain.Shape) -> list[plain.Layer]:
 def _enlargement(config: Config, _: plain.Shape) -> list[plain.Layer]:
     how = config.get("interpolation", "nearest")
     if how not in ("nearest", "bilinear"):
-        raise RefusedError(f"has interpolation={_said(how)}; taken are nearest and bilinear")
+        raise RefusedError(f"has interpolation={_shortened(how)}; supported: nearest and bilinear")
     return [plain.Enlargement(factors=_pair(config.get("size", 2)), how=how)]
 
 
-def _reshape(config: Config, given: plain.Shape) -> list[plain.Layer]:
-    shape = list(config["target_shape"])
-    if shape.count(-1) == 1:
-        known = math.prod(side for side in shape if side != -1)
-        shape[shape.index(-1)] = math.prod(given) // max(known, 1)
-    if len(shape) not in (1, 3):
-        raise RefusedError(f"has target_shape={_said(config['target_shape'])}; taken are (n) and (rows, columns, n)")
-    return [plain.Reshape(shape=tuple(shape))]  # pyright: ignore[reportArgumentType]  its length is known by now
+def _reshape(config: Config, shape: plain.Shape) -> list[plain.Layer]:
+    target_shape = list(config["target_shape"])
+    if target_shape.count(-1) == 1:
+        known = math.prod(side for side in target_shape if side != -1)
+        target_shape[target_shape.index(-1)] = math.prod(shape) // max(known, 1)
+    if len(target_shape) not in (1, 3):
+        target = _shortened(config["target_shape"])
+        raise RefusedError(f"has target_shape={target}; supported: (n) and (rows, columns, n)")
+    return [plain.Reshape(shape=tuple(target_shape))]  # pyright: ignore[reportArgumentType]  its length was checked
 
 
-def _flatten(_: Config, given: plain.Shape) -> list[plain.Layer]:
-    return [plain.Reshape(shape=(math.prod(given),))]
+def _flatten(_: Config, shape: plain.Shape) -> list[plain.Layer]:
+    return [plain.Reshape(shape=(math.prod(shape),))]
 
 
 def _dropout(config: Config, _: plain.Shape) -> list[plain.Layer]:
@@ -145,7 +146,7 @@ def _leaky(config: Config, _: plain.Shape) -> list[plain.Layer]:
 
 def _relu(config: Config, _: plain.Shape) -> list[plain.Layer]:
     if config.get("threshold") not in (None, 0, 0.0):
-        raise RefusedError(f"has threshold={_said(config['threshold'])}; taken is 0")
+        raise RefusedError(f"has threshold={_shortened(config['threshold'])}; supported: 0")
     slope, limit = config.get("negative_slope") or 0.0, config.get("max_value")
     return [plain.Activation(function="relu", slope=_number(slope), limit=None if limit is None else _number(limit))]
 
@@ -153,10 +154,10 @@ def _relu(config: Config, _: plain.Shape) -> list[plain.Layer]:
 def _activation(config: Config, _: plain.Shape = ()) -> list[plain.Layer]:
     name = config.get("activation", "linear")
     if not isinstance(name, str) or name not in _FUNCTIONS:
-        told = name.get("config", name) if isinstance(name, dict) else name
-        raise RefusedError(f"has activation={_said(told)}; taken are {', '.join(_FUNCTIONS)}")
-    found = _FUNCTIONS[name]
-    return [] if found is None else [found]
+        function = name.get("config", name) if isinstance(name, dict) else name
+        raise RefusedError(f"has activation={_shortened(function)}; supported: {', '.join(_FUNCTIONS)}")
+    activation = _FUNCTIONS[name]
+    return [] if activation is None else [activation]
 
 
 _KINDS: dict[str, tuple[Callable[[Config, plain.Shape], list[plain.Layer]], set[str]]] = {
@@ -174,11 +175,11 @@ _KINDS: dict[str, tuple[Callable[[Config, plain.Shape], list[plain.Layer]], set[
 }
 
 
-def _want(config: Config, key: str, *allowed: Any) -> None:
+def _require(config: Config, key: str, *allowed: Any) -> None:
     value = config.get(key)
     if value not in allowed:
-        told = " and ".join(str(one) for one in allowed if one is not None) or "none"
-        raise RefusedError(f"has {key}={_said(value)}; taken {'are' if ' and ' in told else 'is'} {told}")
+        values = " and ".join(str(choice) for choice in allowed if choice is not None) or "none"
+        raise RefusedError(f"has {key}={_shortened(value)}; supported: {values}")
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -187,7 +188,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 
 def _number(value: Any) -> float:
-    """A setting as it was typed: Keras 2 keeps 0.2 as 0.20000000298."""
+    """A setting as the user wrote it: Keras 2 stores 0.2 as 0.20000000298."""
     return round(float(value), 7)
 
 
@@ -198,6 +199,6 @@ def _reason(fault: Exception) -> str:
     return f"{fault} is missing" if isinstance(fault, KeyError) else str(fault)
 
 
-def _said(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = " ".join(str(value).split())
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,4 +1,4 @@
-"""What a model of Keras's becomes: the notebooks' pair where it is exactly that, else layers as data."""
+"""Converts a Keras model to networks of ours: to `dcgan` if it is exactly the notebooks' pair, else to `keras`."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,13 +21,13 @@ _WIDTHS = range(4, 2049)
 class Imported:
     """One network, ready for `load_state_dict`.
 
-    Args:
+    Attributes:
         model: The keys of the section `model` that build it.
         weights: Its state.
-        resolution: Side of its images.
-        channels: Theirs, 1 or 3.
-        range: What the Keras model's images range over: `signed` ([-1, 1]) or `unit` ([0, 1]).
-        reason: How that is known.
+        resolution: Width and height of its images in pixels.
+        channels: Channels of its images, 1 or 3.
+        range: The range of the Keras model's images: `signed` ([-1, 1]) or `unit` ([0, 1]).
+        reason: How the range is known, as text.
     """
 
     model: dict[str, Any]
@@ -39,50 +39,61 @@ class Imported:
 
     @property
     def is_pair(self) -> bool:
-        """Whether it is the notebooks'."""
+        """Whether it is a network of the notebooks' pair."""
         return not {"layers", "discriminator_layers"} & self.model.keys()
 
 
 def import_generator(model: KerasModel, *, range: RangeName = "auto") -> Imported:  # noqa: A002  the key's name
-    """A model from latents to images, as a generator of ours.
+    """Converts a model from latents to images to a generator.
 
     Args:
-        model: As read.
-        range: Of its images; auto: by its last activation, tanh or sigmoid.
+        range: The range of its images; auto: by its last activation, tanh or sigmoid.
 
     Raises:
-        CheckpointError: It takes or gives something else, or its range is not known.
+        CheckpointError: Its input is not a latent, its output is not an image, or its range is unknown.
     """
-    if len(model.given) != 1:
-        raise CheckpointError(f"{model.place}: is given {list(model.given)}; a generator is given latents, [n]")
-    resolution, channels = _image(model.gives, f"{model.place}: gives")
-    found, reason = _range(model, range)
-    about = {"resolution": resolution, "channels": channels, "range": found, "reason": reason}
+    if len(model.input_shape) != 1:
+        raise CheckpointError(
+            f"{model.place}: the input is {list(model.input_shape)}; a generator's input is a latent, [n]"
+        )
+    resolution, channels = _image(model.output_shape, f"{model.place}: the output is")
+    known, reason = _range(model, range)
+    about = {"resolution": resolution, "channels": channels, "range": known, "reason": reason}
     width = next((layer.shape[-1] for layer in model.layers if isinstance(layer, plain.Reshape)), 0)
-    if found == "signed" and model.layers == _pair_generator(resolution, channels, width=width, given=model.given):
-        keys = {"architecture": "dcgan", "latent_size": model.given[0], "width": width}
+    latent_size = model.input_shape[0]
+    pair = _pair_generator(resolution, channels, width=width, latent_size=latent_size)
+    if known == "signed" and model.layers == pair:
+        keys = {"architecture": "dcgan", "latent_size": latent_size, "width": width}
         return Imported(keys, pair_names(states_of(model), ends=("dense", "ups", "to_image")), **about)
-    layers = [*model.layers, *([plain.Range(to="model")] if found == "unit" else [])]
-    keys = {"architecture": "keras", "latent_size": model.given[0], "layers": plain.documents_of(layers)}
+    layers = [*model.layers, *([plain.Range(to="model")] if known == "unit" else [])]
+    keys = {"architecture": "keras", "latent_size": latent_size, "layers": plain.documents_of(layers)}
     return Imported(keys, step_names(states_of(model)), **about)
 
 
 def import_discriminator(model: KerasModel, *, generator: Imported) -> Imported:
-    """A model from images to one number, as the discriminator beside an imported generator; it judges its range.
+    """Converts a model from images to one number to the discriminator of an imported generator.
+
+    The images are assumed to have the generator's range.
 
     Raises:
-        CheckpointError: It takes other images than the generator makes, or gives something else.
+        CheckpointError: Its input is not an image of the generator's shape, or its output is not one number.
     """
-    resolution, channels = _image(model.given, f"{model.place}: is given")
+    resolution, channels = _image(model.input_shape, f"{model.place}: the input is")
     if (resolution, channels) != (generator.resolution, generator.channels):
-        made = [generator.resolution, generator.resolution, generator.channels]
-        raise CheckpointError(f"{model.place}: is given images {list(model.given)}; the generator's are {made}")
-    if model.gives != (1,):
-        raise CheckpointError(f"{model.place}: gives {list(model.gives)}; a discriminator gives one number, [1]")
+        generated = [generator.resolution, generator.resolution, generator.channels]
+        raise CheckpointError(
+            f"{model.place}: the input is {list(model.input_shape)}; the generator's images are {generated}"
+        )
+    if model.output_shape != (1,):
+        raise CheckpointError(
+            f"{model.place}: the output is {list(model.output_shape)}; a discriminator's output is one number, [1]"
+        )
     last = model.layers[-1]
     has_sigmoid = isinstance(last, plain.Activation) and last.function == "sigmoid"
     if isinstance(last, plain.Activation) and not has_sigmoid:
-        raise CheckpointError(f"{model.place}: ends in {last.function}; a discriminator ends in sigmoid or in none")
+        raise CheckpointError(
+            f"{model.place}: ends in {last.function}; a discriminator must end in sigmoid or without an activation"
+        )
     rates = [layer.rate for layer in model.layers if isinstance(layer, plain.Dropout)]
     keys: dict[str, Any] = {"dropout": rates[-1] if rates else 0.0}
     about = {"resolution": resolution, "channels": channels, "range": generator.range, "reason": "the generator's"}
@@ -98,36 +109,36 @@ def import_discriminator(model: KerasModel, *, generator: Imported) -> Imported:
 
 
 def _one_width(generator: Imported, width: int) -> bool:
-    """Whether `model.width` can say it: there is one for both networks."""
+    """Whether both networks have the same width, since `model.width` holds for both."""
     return generator.model.get("width", width) == width
 
 
 def _image(shape: plain.Shape, what: str) -> tuple[int, int]:
     if len(shape) != 3 or shape[0] != shape[1] or shape[2] not in (1, 3):
-        raise CheckpointError(f"{what} {list(shape)}; wants images [h, w, 1 or 3], as high as wide")
+        raise CheckpointError(f"{what} {list(shape)}; it must be square images, [h, w, 1 or 3]")
     return shape[0], shape[2]
 
 
-def _range(model: KerasModel, asked: RangeName) -> tuple[str, str]:
+def _range(model: KerasModel, requested: RangeName) -> tuple[str, str]:
     last = model.layers[-1]
     function = last.function if isinstance(last, plain.Activation) else "no activation"
     known = {"tanh": "signed", "sigmoid": "unit"}.get(function)
-    if known is None and asked == "auto":
+    if known is None and requested == "auto":
         raise CheckpointError(
-            f"{model.place}: ends in {function}, which does not tell what its images range over; "
-            "say range=signed ([-1, 1]) or range=unit ([0, 1])"
+            f"{model.place}: ends in {function}, which does not determine the range of its images; "
+            "pass range=signed ([-1, 1]) or range=unit ([0, 1])"
         )
-    if asked == "auto":
+    if requested == "auto":
         return str(known), f"it ends in {function}"
-    if known is not None and asked != known:
-        raise CheckpointError(f"{model.place}: range={asked}, and it ends in {function}, which is {known}")
-    return asked, "as said"
+    if known is not None and requested != known:
+        raise CheckpointError(f"{model.place}: range={requested}, but it ends in {function}, which is {known}")
+    return requested, "as said"
 
 
-def _pair_generator(resolution: int, channels: int, *, width: int, given: plain.Shape) -> list[plain.Layer] | None:
-    """The notebooks' generator; None where the numbers are none of its."""
+def _pair_generator(resolution: int, channels: int, *, width: int, latent_size: int) -> list[plain.Layer] | None:
+    """The layers of the notebooks' generator; None if width or latent size are outside the limits of the config."""
     stem, halvings = stem_size(resolution)
-    if width not in _WIDTHS or given[0] > 8192:
+    if width not in _WIDTHS or latent_size > 8192:
         return None
     up = plain.TransposedConvolution(filters=width, kernel=(4, 4), strides=(2, 2))
     return [

@@ -1,4 +1,4 @@
-"""Reads all of an HDF5 file, within limits, and gives nothing: run by its path, as a process of its own (see guard)."""
+"""Reads a whole HDF5 file within limits and returns nothing; `guard` runs this script as a child process."""
 
 import io
 import resource
@@ -8,7 +8,7 @@ import h5py
 
 
 def main(path: str, cpu_seconds: int, most_bytes: int) -> None:
-    """Ends well whether the file is good or raises; what kills or outlasts this process would have taken another's."""
+    """Exits normally even if reading raises an exception; a crash or a time-out is what `guard` detects."""
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -16,7 +16,7 @@ def main(path: str, cpu_seconds: int, most_bytes: int) -> None:
         with h5py.File(io.BytesIO(sys.stdin.buffer.read()) if path == "-" else path, "r") as file:
             _read(file, most_bytes // 4, set())
     except Exception:
-        return  # the reader that comes after says what is wrong
+        return  # the parent process reads the file again and reports the error
 
 
 def _read(group: h5py.Group, most_bytes: int, seen: set[object]) -> None:
@@ -27,14 +27,14 @@ def _read(group: h5py.Group, most_bytes: int, seen: set[object]) -> None:
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             continue
-        found = group[name]
-        _ = [*found.attrs.values()]
-        if isinstance(found, h5py.Group):
-            _read(found, most_bytes, seen)
-        elif (
-            isinstance(found, h5py.Dataset) and found.nbytes <= most_bytes and not (found.external or found.is_virtual)
-        ):
-            found[()]
+        member = group[name]
+        _ = [*member.attrs.values()]
+        if isinstance(member, h5py.Group):
+            _read(member, most_bytes, seen)
+        elif isinstance(member, h5py.Dataset):
+            is_inside = not (member.external or member.is_virtual)
+            if is_inside and member.nbytes <= most_bytes:
+                member[()]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Arrays as Keras keeps them -> the states of our networks.
+"""Converts arrays in Keras's layout to the states of our networks.
 
-How a kernel lies here and there is told in `models/architectures/dcgan.py`; beyond its pair the same holds, but for the
-discriminator's half turn: layers as data look at images upright.
+`models/architectures/dcgan.py` describes the layouts. They hold for other networks too, except for the rotation of the
+discriminator, which only `dcgan` uses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ _NAMES = {
 
 
 def states_of(model: KerasModel) -> list[dict[str, Tensor]]:
-    """For each layer torch's names and layouts."""
+    """The state of each layer, with torch's names and layouts."""
     return [
         {_NAMES.get(name, name): _laid(layer, name, array) for name, array in arrays.items()}
         for layer, arrays in zip(model.layers, model.arrays, strict=True)
@@ -31,21 +31,21 @@ def states_of(model: KerasModel) -> list[dict[str, Tensor]]:
 
 
 def _laid(layer: plain.Layer, name: str, array: np.ndarray) -> Tensor:
-    found = torch.from_numpy(array)
+    tensor = torch.from_numpy(array)
     if name != "kernel":
-        return found
-    return (found.T if isinstance(layer, plain.Dense) else found.permute(3, 2, 0, 1)).contiguous()
+        return tensor
+    return (tensor.T if isinstance(layer, plain.Dense) else tensor.permute(3, 2, 0, 1)).contiguous()
 
 
 def step_names(states: Sequence[Mapping[str, Tensor]], *, first: int = 0) -> dict[str, Tensor]:
-    """The states as those of layers that are data, the first of them standing at `first`."""
+    """Names the states as `described` names its layers, starting at index `first`."""
     return {
         f"steps.{index}.{name}": value for index, state in enumerate(states, first) for name, value in state.items()
     }
 
 
 def pair_names(states: Sequence[dict[str, Tensor]], *, ends: tuple[str, str, str]) -> dict[str, Tensor]:
-    """The states of the layers that have one as the pair's modules: one, several in a list, one."""
+    """Names the non-empty states as `dcgan` names its modules: the first, a list in the middle, and the last."""
     head, middle, tail = ends
     first, *between, last = [state for state in states if state]
     named = {f"{head}.{name}": value for name, value in first.items()}
@@ -55,7 +55,7 @@ def pair_names(states: Sequence[dict[str, Tensor]], *, ends: tuple[str, str, str
 
 
 def turned(states: Sequence[dict[str, Tensor]], stem: int, width: int) -> dict[str, Tensor]:
-    """The discriminator's, which looks at images turned by half a turn."""
+    """The state of `dcgan`'s discriminator, which works on images rotated by 180 degrees."""
     named = pair_names(states, ends=("from_image", "downs", "dense"))
     for name, value in named.items():
         if value.ndim == 4:

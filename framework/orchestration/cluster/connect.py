@@ -1,4 +1,4 @@
-"""The Ray cluster a job runs on: one that is there, else one that lives as long as the job."""
+"""The Ray cluster that a job runs on: a running one, or else an embedded one that ends with the job."""
 
 import contextlib
 import logging
@@ -27,20 +27,20 @@ from framework.orchestration.cluster.ray_internals import (
 
 _TOKEN = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
 _WATCH_SECONDS = 5.0
-_EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels never travel
+_EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels are never sent
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a job needs to know of the cluster it runs on.
+    """The cluster that a job runs on.
 
     Attributes:
-        embedded: Whether it lives as long as the job.
-        address: Of its head.
-        dashboard_url: Of Ray's dashboard.
+        embedded: Whether this job started it and shuts it down at the end.
+        address: host:port of its head node.
+        dashboard_url: URL of Ray's dashboard, if known.
         nodes: (cores, GPUs) of each node; GPUs that PyTorch cannot use do not count.
-        grows: Whether an autoscaler may bring more nodes.
-        unused: What people are told of GPUs that do not count; empty where there are none.
+        grows: Whether an autoscaler may add nodes.
+        unused: A line about the GPUs that do not count; empty if there are no such GPUs.
     """
 
     embedded: bool
@@ -52,25 +52,25 @@ class Cluster:
 
     @property
     def cores(self) -> float:
-        """Of all nodes."""
+        """Cores of all nodes together."""
         return sum(cores for cores, _ in self.nodes)
 
     @property
     def gpus(self) -> float:
-        """Of all nodes."""
+        """GPUs of all nodes together."""
         return sum(gpus for _, gpus in self.nodes)
 
     def gpu_shares(self, share: float) -> int:
-        """How many such shares of a GPU all nodes hold."""
+        """How many workers with this share of a GPU fit on all nodes."""
         return sum(gpu_shares(gpus, share) for _, gpus in self.nodes)
 
     def now(self) -> "Cluster":
-        """As it is by now, where it may have grown."""
+        """The cluster as it is now, which may have grown since the job started."""
         return _describe(embedded=False) if self.grows else self
 
 
 def gpu_shares(gpus: float, share: float) -> int:
-    """How many shares of a GPU so many GPUs hold: none is put together from two cards.
+    """How many shares of a GPU fit on so many GPUs. A share never spans two cards.
 
     >>> gpu_shares(8, 1.0), gpu_shares(8, 0.3), gpu_shares(2, 0.6)
     (8, 24, 2)
@@ -80,18 +80,18 @@ def gpu_shares(gpus: float, share: float) -> int:
 
 @contextlib.contextmanager
 def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequence[Path] = ()) -> Iterator[Cluster]:
-    """The cluster of RAY_ADDRESS or of this machine; where there is none, an embedded one for this block.
+    """Connects to the cluster of RAY_ADDRESS or of this machine; without one, starts an embedded Ray for this block.
 
     Args:
         title: What Ray's dashboard calls this job, e.g. "search utkface".
-        verbose: Ray's own log lines come through.
-        say: Gets the one line that tells which of the two it is.
-        code: Modules of the user's, files or folders, that tasks import. An embedded Ray's processes find them where
-            they are: Ray gives them this process's current directory.
+        verbose: Whether Ray's own log lines are shown.
+        say: Called with the line that says which cluster is used, and with warnings.
+        code: The user's modules, files or folders, that tasks import. Processes of an embedded Ray need no copy: Ray
+            starts them in this process's current directory.
 
     Raises:
         ClusterError: RAY_ADDRESS is set and cannot be reached, or Ray cannot start here.
-        ClusterLostError: It went while the block ran.
+        ClusterLostError: The cluster was lost during the block.
     """
     os.environ.update(NEEDED if verbose else {**QUIET, **NEEDED})
     import ray
@@ -113,24 +113,24 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
             yield cluster
     except (LocalRayletDiedError, AuthenticationError, RpcError, NodeDiedError, ConnectionError) as fault:
         reason = str(fault).strip().splitlines()[0][:200]
-        raise ClusterLostError(f"Ray was lost on the way ({reason}); what was saved is there") from fault
+        raise ClusterLostError(f"lost the Ray cluster ({reason}); everything saved so far is kept") from fault
     finally:
         ray.shutdown()
 
 
 @contextlib.contextmanager
 def _watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Says it when the cluster answers no more: Ray waits for a minute, then ends the process with words of its own."""
+    """Says when the cluster no longer answers. Ray itself waits for a minute, then aborts the process."""
     ended = threading.Event()
 
-    def watch() -> None:
+    def progress() -> None:
         silent = 0
         while not ended.wait(_WATCH_SECONDS):
             silent = 0 if _listens(address) else silent + 1
             if silent == 2:
-                say(f"Ray: the cluster at {address} is gone; unless it comes back this job ends")
+                say(f"Ray: lost connection to the cluster at {address}; the job stops if it does not return")
 
-    threading.Thread(target=watch, name="cluster", daemon=True).start()
+    threading.Thread(target=progress, name="cluster", daemon=True).start()
     try:
         yield
     finally:
@@ -139,7 +139,7 @@ def _watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _our_signal_handlers() -> Iterator[None]:
-    """Keeps the process's own handlers through Ray's start, which puts one for SIGTERM that aborts in their place."""
+    """Restores the process's signal handlers after Ray has started: Ray's own SIGTERM handler aborts the process."""
     kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -150,14 +150,14 @@ def _our_signal_handlers() -> Iterator[None]:
 
 
 def planned_cluster() -> Cluster:
-    """What an embedded cluster on this machine would have; nothing is started."""
+    """The cores and GPUs that an embedded cluster on this machine would have; starts nothing."""
     gpus = local_gpus()
     cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     return Cluster(True, "this machine", None, ((cores, float(gpus.usable)),), unused=gpus.line)
 
 
 def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
-    """Connects; True where the cluster is embedded."""
+    """Connects to a cluster or starts one; returns whether it is embedded."""
     import ray
     from ray.job_config import JobConfig
 
@@ -168,9 +168,9 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
     }
     named = os.environ.get("RAY_ADDRESS")
     if named and not _listens(named):
-        raise ClusterError(f"RAY_ADDRESS={named}: nothing listens there; wants host:port of a running Ray cluster")
+        raise ClusterError(f"RAY_ADDRESS={named}: nothing listens there; it must be host:port of a running Ray cluster")
     address = named or _living(address_started_here())
-    if address and _TOKEN.exists():  # `ray start` has made one, and asks for it
+    if address and _TOKEN.exists():  # `ray start` has created a token, and the cluster requires it
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address:
         _refuse_wrong_token(address)
@@ -178,7 +178,7 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
             ray.init(address=address, runtime_env=_with_code(worker_environment(address), code), **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
             reason = " ".join(str(fault).split())[:200]
-            where = f"RAY_ADDRESS={named}" if named else f"the cluster that `ray start` left word of, {address}"
+            where = f"RAY_ADDRESS={named}" if named else f"the cluster at {address}, started here by `ray start`"
             raise ClusterError(f"{where}: no Ray cluster answers there ({reason})") from None
         return False
     own = _choose_own_address()
@@ -200,11 +200,11 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
 
 
 def _choose_own_address() -> str | None:
-    """Where the embedded cluster will listen: on loopback alone, and known before, so that its processes can be told.
+    """Chooses a loopback address for the embedded cluster before it starts; None if Ray chooses the address itself.
 
-    Ray's own would look for whatever Ray runs on this machine: beside a second one, Train's cleaner dies of that, the
-    cores of a trial that was stopped early are never given back, and the next trial waits for ever. None where Ray
-    chooses the address.
+    Its processes are given this address in RAY_ADDRESS. Without it they would look for any Ray on this machine. If a
+    second one runs there, Train's cleanup process fails, the cores of a trial that was stopped early are never
+    released, and the next trial waits forever.
     """
     if not keep_on_loopback():
         return None
@@ -222,7 +222,7 @@ def _living(address: str | None) -> str | None:
 
 
 def _listens(address: str) -> bool:
-    """Whether anything answers there; Ray itself would try for many minutes."""
+    """Whether anything accepts connections there. Ray itself would try for many minutes."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=5.0).close()
@@ -232,10 +232,10 @@ def _listens(address: str) -> bool:
 
 
 def _refuse_wrong_token(address: str) -> None:
-    """Asks the cluster one question; Ray itself would ask for half a minute, with a warning a second, and not say why.
+    """Sends the cluster one request to check the token. Ray would retry for half a minute without naming the cause.
 
     Raises:
-        ClusterError: It does not take the token that Ray finds here.
+        ClusterError: The cluster does not accept the token that Ray finds here.
     """
     import grpc
 
@@ -248,15 +248,15 @@ def _refuse_wrong_token(address: str) -> None:
         try:
             channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")(b"", metadata=headers, timeout=5.0)
         except grpc.RpcError as fault:
-            if fault.code() == grpc.StatusCode.UNAUTHENTICATED:  # of all else Ray tells
+            if fault.code() == grpc.StatusCode.UNAUTHENTICATED:  # Ray reports all other errors itself
                 raise ClusterError(
-                    f"the Ray cluster at {address} does not take this token ({which if headers else 'none'}); "
-                    "`ray get-auth-token` on its head prints the right one, RAY_AUTH_MODE=token sends it"
+                    f"the Ray cluster at {address} does not accept this token ({which if headers else 'none'}); "
+                    "`ray get-auth-token` on its head node prints the right one, RAY_AUTH_MODE=token sends it"
                 ) from None
 
 
 def _with_code(variables: dict[str, str], code: Sequence[Path]) -> dict[str, Any]:
-    """On a cluster that is there the nodes need our code, and the user's; a submitted job's own folder brings both."""
+    """The runtime environment that sends our code and the user's to the nodes; a submitted job sends both itself."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ:
         return {"env_vars": variables}
     return {"env_vars": variables, "py_modules": [str(place) for place in (Path(__file__).parents[2], *code)]}
@@ -269,7 +269,7 @@ def _describe(*, embedded: bool) -> Cluster:
     context = ray.get_runtime_context()
     here = context.get_node_id()
     counted = [node_gpus(node, here=local_gpus() if node["NodeID"] == here else None) for node in alive]
-    unused = "; ".join(filter(None, (told for _, told in counted)))
+    unused = "; ".join(filter(None, (line for _, line in counted)))
     return Cluster(
         embedded=embedded,
         address=context.gcs_address,
@@ -281,14 +281,14 @@ def _describe(*, embedded: bool) -> Cluster:
 
 
 def _grows() -> bool:
-    """Whether an autoscaler may stand behind the cluster, as Ray itself tells it: by what its launchers leave."""
+    """Whether the cluster may have an autoscaler, recognised as Ray does: by a file or variable of its launchers."""
     return Path("~/ray_bootstrap_config.yaml").expanduser().exists() or "RAY_USAGE_STATS_KUBERAY_IN_USE" in os.environ
 
 
 def _line(cluster: Cluster) -> str:
     size = f"{cluster.cores:g} cores, {cluster.gpus:g} GPUs"
     if cluster.embedded:
-        return f"Ray: an embedded one on {socket.gethostname()} ({size}), stopped again at the end"
+        return f"Ray: started a local Ray on {socket.gethostname()} ({size}); it is shut down when the job ends"
     nodes = f"{len(cluster.nodes)} node{'s' if len(cluster.nodes) != 1 else ''}"
     dashboard = f", dashboard {cluster.dashboard_url}" if cluster.dashboard_url else ""
     return f"Ray: the cluster at {cluster.address} ({nodes}, {size}{dashboard})"

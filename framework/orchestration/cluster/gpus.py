@@ -1,7 +1,7 @@
-"""Which GPUs count: those that PyTorch can compute on.
+"""Counts the GPUs that PyTorch can compute on.
 
-Ray counts any that a machine has, also a Mac's, an Intel one, one whose driver is too old, and one that is older than
-the code in PyTorch's wheel. A worker that were given such a one could only fail.
+Ray counts every GPU of a machine, also Apple and Intel GPUs, GPUs whose driver is too old, and GPUs that are too old
+for the code in PyTorch's wheel. A worker on such a GPU would fail.
 """
 
 import functools
@@ -18,21 +18,21 @@ from framework.orchestration.cluster.ray_internals import counted_gpus
 if TYPE_CHECKING:
     import torch
 
-_TYPE = "accelerator_type:"  # what Ray calls a resource of which a node with such a GPU has one
-# As ray/_private/accelerators has them. Tesla M4 and M6 would read as Apple's, and are too old for PyTorch's wheels.
+_TYPE = "accelerator_type:"  # prefix of the resource by which Ray marks a node with this type of GPU
+# Names as in ray/_private/accelerators. Tesla M4 and M6 match Apple's pattern, but PyTorch's wheels exclude them too.
 _APPLE = re.compile(r"M\d(-(Pro|Max|Ultra))?|Apple-Silicon")
 _INTEL = "Intel-"
 
 
 @dataclass(frozen=True)
 class LocalGpus:
-    """Of this machine.
+    """The GPUs of this machine.
 
     Attributes:
-        usable: How many PyTorch can compute on; they come first in Ray's count.
+        usable: How many PyTorch can compute on; they come first in Ray's numbering.
         found: How many Ray would count.
-        kind: Of these, as Ray calls it; may be empty.
-        reason: Why PyTorch cannot use those beyond `usable`; empty where there are none.
+        kind: Their type, as Ray calls it; may be empty.
+        reason: Why PyTorch cannot use the others; empty if it can use all.
     """
 
     usable: int
@@ -42,30 +42,30 @@ class LocalGpus:
 
     @property
     def line(self) -> str:
-        """What people are told of those that are not used; empty where there are none."""
-        left = self.found - self.usable
-        return f"GPUs: {left} of this machine{_kind(self.kind)} not used: {self.reason}" if left > 0 else ""
+        """A message about the GPUs that are not used; empty if all are used."""
+        unused = self.found - self.usable
+        return f"GPUs: {unused} of this machine{_kind(self.kind)} not used: {self.reason}" if unused > 0 else ""
 
 
 @functools.cache
 def local_gpus() -> LocalGpus:
-    """What this machine has; looked at once a process."""
+    """The GPUs of this machine; checked once per process."""
     import torch
 
-    # Only the driver itself says whether it is new enough, and says why not in a warning. torch.cuda.device_count
-    # asks NVML, which counts a card that the wheel's CUDA cannot talk to.
-    with warnings.catch_warnings(record=True) as said:
+    # Only initialising CUDA shows whether the driver is new enough; the reason comes as a warning.
+    # torch.cuda.device_count asks NVML, which also counts a card that the wheel's CUDA cannot use.
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         visible = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    why = next((str(one.message) for one in said if "CUDA" in str(one.message)), "")
+    why = next((str(warning.message) for warning in caught if "CUDA" in str(warning.message)), "")
     capabilities = [torch.cuda.get_device_capability(card) for card in range(visible)] if torch.version.cuda else []
-    too_old = [one for one in capabilities if not has_code_for(one, torch.cuda.get_arch_list())]
+    too_old = [capability for capability in capabilities if not has_code_for(capability, torch.cuda.get_arch_list())]
     usable = visible
     if too_old:
-        usable = len(list(itertools.takewhile(lambda one: one not in too_old, capabilities)))
+        usable = len(list(itertools.takewhile(lambda capability: capability not in too_old, capabilities)))
         built = " ".join(torch.cuda.get_arch_list())
         major, minor = too_old[0]
-        why = f"PyTorch's code is for {built}, not for sm_{major}{minor}; CUDA_VISIBLE_DEVICES names cards to use"
+        why = f"PyTorch is built for {built}, not for sm_{major}{minor}; CUDA_VISIBLE_DEVICES selects the cards to use"
     found, kind = counted_gpus() or (visible, "")
     if not why:
         built_for = f"CUDA {torch.version.cuda}" if torch.version.cuda else "ROCm" if torch.version.hip else "CPUs"
@@ -74,12 +74,12 @@ def local_gpus() -> LocalGpus:
 
 
 def node_gpus(node: Mapping[str, Any], *, here: LocalGpus | None = None) -> tuple[float, str]:
-    """How many GPUs of one of `ray.nodes()` count, and what people are told of the others.
+    """How many GPUs of one of `ray.nodes()` count, and a message about the others.
 
     Args:
-        node: Ray's description of it.
-        here: What this process finds, where it runs on that node. Of other nodes only Ray's word is to be had, and that
-            is good: a head without a GPU trains on those of its workers.
+        node: Ray's description of the node.
+        here: What this process finds, if it runs on that node. For other nodes Ray's count is used, so a job on a head
+            node without a GPU can use the GPUs of the worker nodes.
     """
     resources = node["Resources"]
     has = float(resources.get("GPU", 0.0))
@@ -106,10 +106,10 @@ def is_usable(device: "str | torch.device") -> bool:
 
 
 def has_code_for(capability: tuple[int, int], architectures: Iterable[str]) -> bool:
-    """Whether a wheel built for these architectures has code that a card runs.
+    """Whether a wheel built for these architectures has code that runs on a card.
 
-    Machine code (sm) runs on its own major version from its minor one on, intermediate code (compute) on all that is
-    newer.
+    Machine code (sm) runs on cards of the same major and the same or a higher minor version; intermediate code
+    (compute) runs on every card that is as new or newer.
 
     >>> wheel = ["sm_75", "sm_80", "sm_86", "sm_90a", "sm_120", "compute_120"]
     >>> [has_code_for(card, wheel) for card in [(7, 0), (7, 5), (8, 9), (9, 0), (10, 0), (12, 1), (13, 0)]]
@@ -134,7 +134,7 @@ def _kind(kind: str) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    """Of one of torch's warnings, in one line.
+    """The first sentence of a warning of torch, in one line.
 
     >>> _first_sentence("CUDA initialization: The NVIDIA driver on your system is too old (found version 11040). Get")
     'CUDA initialization: The NVIDIA driver on your system is too old (found version 11040)'

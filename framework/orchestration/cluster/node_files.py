@@ -1,7 +1,7 @@
-"""What every node needs of the job's: packed images, statistics, assessors and weights, fetched once and checked.
+"""Files of the job's node that every node needs (packed images, statistics, assessors, weights), copied and verified.
 
-Where the nodes share a file system nothing is sent: what lies there is compared by its sha256. Elsewhere it is copied
-to the same path through Ray. Results do not go this way; they have `storage.path`.
+On a shared file system nothing is sent: the files are found there and checked by their sha256. Otherwise they are
+copied through Ray to the same path. Results are not copied this way; they are written to `storage.path`.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ CHUNK_BYTES = 8 * 2**20
 _MOST_READERS = 64
 
 
-class _Depot:
-    """Reads on the job's node for the others."""
+class _FileServer:
+    """The actor on the job's node that reads files for the other nodes."""
 
     def __init__(self) -> None:
         self._files: dict[str, dict[str, str]] = {}
 
     def files(self, place: str) -> dict[str, str]:
-        """Relative name -> sha256 of what lies at a path; "" for a file itself."""
+        """Relative name -> sha256 of each file of a folder; if the path is a file, its only name is ""."""
         if place not in self._files:
             self._files[place] = {name: _sha256(_at(place, name)) for name in _names(Path(place))}
         return self._files[place]
@@ -41,31 +41,31 @@ class _Depot:
 
 
 @dataclass(frozen=True)
-class Depot:
-    """Travels with the work.
+class FileServer:
+    """Serves files of the job's node; sent to every process with its work.
 
     Args:
-        actor: Reads on the job's node.
-        node: That node's id.
+        actor: The actor that reads files on the job's node.
+        node: The id of that node.
     """
 
     actor: Any
     node: str
 
     @classmethod
-    def new(cls) -> "Depot":
-        """On the node where the job runs; lasts as long as this process refers to it."""
+    def new(cls) -> "FileServer":
+        """Starts the actor on this node. It lives as long as this process keeps a reference to it."""
         here = this_node()
-        actor = ray.remote(_Depot).options(
-            name="depot", num_cpus=0, max_concurrency=_MOST_READERS, scheduling_strategy=here
+        actor = ray.remote(_FileServer).options(
+            name="file server", num_cpus=0, max_concurrency=_MOST_READERS, scheduling_strategy=here
         )
         return cls(actor.remote(), here.node_id)
 
-    def bring(self, places: Sequence[str]) -> None:
-        """Sees to it that files and folders lie on this node as on the job's.
+    def ensure_local(self, places: Sequence[str]) -> None:
+        """Ensures that this node has the same files and folders as the job's node.
 
         Raises:
-            ClusterError: This node cannot write there.
+            ClusterError: This node cannot write to their place.
         """
         if ray.get_runtime_context().get_node_id() == self.node:
             return
@@ -75,10 +75,10 @@ class Depot:
                 _brought.add(place)
 
     def _bring(self, place: str) -> None:
-        wanted: Any = ray.get(self.actor.files.remote(place))
+        digests: Any = ray.get(self.actor.files.remote(place))
         lock = Path(tempfile.gettempdir()) / f"latentscape-{os.getuid()}" / f"{_word(place)}.lock"
-        with locked(lock):  # one process of this node looks and fetches
-            for name, digest in wanted.items():
+        with locked(lock):  # only one process of this node checks and copies
+            for name, digest in digests.items():
                 target = _at(place, name)
                 try:
                     if not target.exists() or _sha256(target) != digest:
@@ -86,7 +86,7 @@ class Depot:
                 except OSError as fault:
                     raise ClusterError(
                         f"storage.cache_path: node {ray.util.get_node_ip_address()} cannot use {target} "
-                        f"({fault.strerror or fault}); name a folder that every node can write"
+                        f"({fault.strerror or fault}); choose a folder that every node can write"
                     ) from None
 
     def _fetch(self, place: str, name: str, target: Path, digest: str) -> None:
@@ -97,7 +97,7 @@ class Depot:
                 while chunk := self._read(place, name, file.tell()):
                     file.write(chunk)
             if _sha256(temporary) != digest:
-                raise ClusterError(f"{target}: changed on the job's node while it was fetched")
+                raise ClusterError(f"{target}: changed on the job's node while it was copied")
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -108,20 +108,20 @@ class Depot:
 
 
 @dataclass(frozen=True)
-class Needs:
+class NodeFiles:
     """Files and folders of the job's node that a piece of work reads.
 
     Args:
-        depot: From where.
+        file_server: Serves the files.
         places: Paths, the same on every node.
     """
 
-    depot: Depot
+    file_server: FileServer
     places: tuple[str, ...]
 
-    def bring(self) -> None:
-        """See Depot."""
-        self.depot.bring(self.places)
+    def ensure_local(self) -> None:
+        """Copies the files to this node, if it lacks them."""
+        self.file_server.ensure_local(self.places)
 
 
 _brought: set[str] = set()

@@ -1,4 +1,4 @@
-"""Nodes of the cluster: this one, and whether every one sees the results' folder, asked before any trial starts."""
+"""Nodes of the cluster: pinning to this node, and a check that all nodes can use the folder of the results."""
 
 import uuid
 from typing import Any
@@ -15,10 +15,10 @@ _SECONDS = 60.0
 
 
 def check_storage_everywhere(run: RunFolder) -> None:
-    """Each node of the cluster reads a word that was written here, and writes one that is read here.
+    """Checks that every node can read what this node writes to the folder of the results, and the other way round.
 
     Raises:
-        ClusterError: A node that cannot, by its address, and why.
+        ClusterError: Names each node that cannot, with the reason.
     """
     nodes = [node for node in ray.nodes() if node["Alive"]]
     if len(nodes) < 2:
@@ -26,17 +26,17 @@ def check_storage_everywhere(run: RunFolder) -> None:
     place, word = run.folder / "nodes", uuid.uuid4().hex
     try:
         place.write_text("word", word)
-        asked = {node["NodeID"]: _ask(node["NodeID"], place.location, word) for node in nodes}
-        faults = [_answer(node, asked[node["NodeID"]], place) for node in nodes]
+        checks = {node["NodeID"]: _ask(node["NodeID"], place.location, word) for node in nodes}
+        answers = [_answer(node, checks[node["NodeID"]], place) for node in nodes]
     finally:
         place.delete()
-    found = [fault for fault in faults if fault]
-    if found:
-        raise ClusterError("\n".join(found))
+    faults = [answer for answer in answers if answer]
+    if faults:
+        raise ClusterError("\n".join(faults))
 
 
 def this_node() -> NodeAffinitySchedulingStrategy:
-    """For an actor that this process cannot do without: it is lost with this node, and with no other."""
+    """Pins an actor to this node, so that it is lost only together with this process's node."""
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
@@ -51,29 +51,29 @@ def _ask(node: str, location: str, word: str) -> Any:
 
 
 def _look(node: str, location: str, word: str) -> str | None:
-    """What is wrong with the folder as seen from this node."""
+    """Runs on a node: why the folder cannot be used there; None if it can."""
     try:
         folder = open_folder(location)
         if not folder.exists("word") or folder.read_text("word") != word:
-            return "is another folder there"
+            return "it is a different folder there"
         folder.write_text(node, word)
     except StorageError as fault:
         return str(fault)
     return None
 
 
-def _answer(node: dict[str, Any], asked: Any, place: Folder) -> str | None:
+def _answer(node: dict[str, Any], check: Any, place: Folder) -> str | None:
     try:
-        fault = ray.get(asked, timeout=_SECONDS)
+        fault = ray.get(check, timeout=_SECONDS)
     except GetTimeoutError:
         fault = f"no answer within {_SECONDS:.0f} s"
     except RayError as lost:
         fault = str(lost).splitlines()[0]
     if fault is None and not place.exists(node["NodeID"]):
-        fault = "is another folder there: what it writes is not seen here"
+        fault = "it is a different folder there: files that this node writes are not visible here"
     if fault is None:
         return None
     return (
         f"storage.path: {place.parent.location}: node {node['NodeManagerAddress']}: {fault}; "
-        "name a folder that all nodes mount, or a URI"
+        "use a folder that all nodes mount, or a URI"
     )

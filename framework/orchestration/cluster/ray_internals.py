@@ -1,6 +1,6 @@
-"""Every use of Ray's private interface, checked with Ray 2.60: what each is for, and what happens without it.
+"""All uses of Ray's private interface, checked with Ray 2.60: what each is for, and what happens without it.
 
-A newer Ray may rename or remove any of these. Then the public way is taken, and `lacking` gives a line that says so.
+A newer Ray may rename or remove any of these. Then the public interface is used, and `lacking` gives a line about it.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from typing import Any
 from framework.errors import LatentscapeError, TrainingError
 
 Execute = Callable[[Callable[[], Any]], list[Any]]
-"""Calls a function in each worker of a group; what each gave."""
+"""Calls a function in each worker of a group and returns their results."""
 
 # Private environment variables; a Ray that does not know one ignores it.
-GCS_PORT = "RAY_GCS_SERVER_PORT"  # the embedded cluster listens there, so that its address is known before it starts
+GCS_PORT = "RAY_GCS_SERVER_PORT"  # the embedded cluster listens on it, so its address is known before it starts
 CLUSTERS_ON_DESKTOPS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0" keeps Ray's processes on loopback, on Linux as well
 
 
 @dataclass(frozen=True)
 class Internal:
-    """Something of Ray's that its public interface does not promise.
+    """An attribute of Ray that is not part of its public interface.
 
     Attributes:
-        module: Where it lies.
-        name: Of the attribute, with the class before it where it is a method.
-        without: What happens with a Ray that lacks it.
+        module: The module that has it.
+        name: The attribute's name, for a method preceded by its class.
+        without: What happens if this version of Ray lacks it.
     """
 
     module: str
@@ -35,7 +35,7 @@ class Internal:
     without: str
 
     def get(self) -> Any:
-        """The attribute; None where this Ray lacks it."""
+        """The attribute; None if this version of Ray lacks it."""
         try:
             return functools.reduce(getattr, self.name.split("."), importlib.import_module(self.module))
         except (ImportError, AttributeError):
@@ -45,17 +45,17 @@ class Internal:
 ON_LOOPBACK = Internal(
     "ray._private.ray_constants",
     "ENABLE_RAY_CLUSTER",
-    "the Ray of a job listens at this machine's own address, not on loopback alone",
+    "the embedded Ray listens on this machine's network address, not only on loopback",
 )
 STARTED_HERE = Internal(
     "ray._private.services",
     "find_bootstrap_address",
-    "a cluster that `ray start` began on this machine is used only if RAY_ADDRESS names it",
+    "a cluster that `ray start` started on this machine is used only if RAY_ADDRESS names it",
 )
 TOKEN_HEADERS = Internal(
     "ray._private.authentication.http_token_authentication",
     "get_auth_headers_if_auth_enabled",
-    "a wrong token is refused only after half a minute",
+    "a wrong token is reported only after half a minute",
 )
 ACCELERATORS = Internal(
     "ray._private.accelerators",
@@ -67,7 +67,8 @@ OF_CONNECTING = (ON_LOOPBACK, STARTED_HERE, TOKEN_HEADERS, ACCELERATORS, WORKER)
 
 _TRAIN = "ray.train.v2"
 _STOCK_TRAINER = (
-    "trials use Ray Train's own trainer: two more processes each, and one whose workers cannot start keeps its cores"
+    "trials use Ray Train's own trainer: it needs two more processes per trial, and if the workers of a trial cannot "
+    "start, their cores are not released"
 )
 _BACKEND_SETUP = Internal(f"{_TRAIN}._internal.callbacks.backend_setup", "BackendSetupCallback", _STOCK_TRAINER)
 _DATASETS = Internal(f"{_TRAIN}._internal.callbacks.datasets", "DatasetsCallback", _STOCK_TRAINER)
@@ -81,7 +82,7 @@ OF_TRAINING = (_BACKEND_SETUP, _DATASETS, _CONTROLLER, _POLICY, _DECISION, _SHUT
 
 
 def lacking(internals: tuple[Internal, ...]) -> list[str]:
-    """A line for each consequence of what this Ray lacks; empty where it has everything."""
+    """One line for each consequence of what this version of Ray lacks; empty if it has everything."""
     import ray
 
     missing = [internal for internal in internals if internal.get() is None]
@@ -92,7 +93,7 @@ def lacking(internals: tuple[Internal, ...]) -> list[str]:
 
 
 def keep_on_loopback() -> bool:
-    """Makes the Ray that this process starts listen on loopback alone; whether that could be done."""
+    """Makes the Ray that this process starts listen only on loopback. Returns whether this was possible."""
     if ON_LOOPBACK.get() is None:
         return False
     setattr(importlib.import_module(ON_LOOPBACK.module), ON_LOOPBACK.name, False)
@@ -100,29 +101,30 @@ def keep_on_loopback() -> bool:
 
 
 def address_started_here() -> str | None:
-    """The address of a cluster that `ray start` has left word of on this machine, alive or not.
+    """The address that `ray start` recorded on this machine; its cluster may have ended.
 
-    Ray's own address "auto" would take any Ray it sees, also the embedded one of another job, which ends with it.
+    Ray's own address "auto" would take any Ray on this machine, also the embedded one of another job, which ends with
+    that job.
     """
     find = STARTED_HERE.get()
     return find(None) if find is not None else None
 
 
 def token_headers() -> dict[str, str] | None:
-    """What Ray sends to show its token, none where it sends no token; None where that cannot be told."""
+    """The headers by which Ray sends its token, {} if it sends no token; None if this version of Ray cannot tell."""
     headers = TOKEN_HEADERS.get()
     return headers({}) if headers is not None else None
 
 
 def dashboard_url() -> str | None:
-    """Of the cluster that this process is connected to; None where it has none, or that cannot be told."""
+    """The dashboard of the cluster that this process is connected to; None without one, or if it is unknown."""
     node = getattr(WORKER.get(), "node", None)
     url = getattr(node, "webui_url", None)
     return f"http://{url}" if url else None
 
 
 def counted_gpus() -> tuple[int, str] | None:
-    """How many GPUs Ray would count here, and their kind; None where that cannot be told."""
+    """How many GPUs Ray would count here, and their type; None if this version of Ray cannot tell."""
     manager_of = ACCELERATORS.get()
     if manager_of is None:
         return None
@@ -130,20 +132,20 @@ def counted_gpus() -> tuple[int, str] | None:
     if manager is None:
         return 0, ""
     count = manager.get_current_node_num_accelerators()
-    named = manager.get_current_process_visible_accelerator_ids()
-    count = count if named is None else min(count, len(named))
+    visible = manager.get_current_process_visible_accelerator_ids()
+    count = count if visible is None else min(count, len(visible))
     return count, (manager.get_current_node_accelerator_type() or "") if count else ""
 
 
 @functools.cache
 def trainer_class(check_gpus: Callable[[Execute], None]) -> type[Any]:
-    """Ray Train's trainer for a process that is an actor: the controller runs in it, and no Ray Data set is served.
+    """Ray Train's trainer for a process that is an actor: the controller runs in it, and Ray Data is not served.
 
-    It starts sooner, for the stock trainer's controller and data set manager are two more processes that each import
-    what the trial's driver has imported before. And it gives back what it cannot set up.
+    It starts sooner: the stock trainer runs its controller and its data set manager in two more processes, each of
+    which imports again what the trial's driver has imported. It also releases the workers that it cannot set up.
 
     Args:
-        check_gpus: Raises a TrainingError where a worker cannot use its GPU; called once workers with GPUs are there.
+        check_gpus: Raises a TrainingError if a worker cannot use its GPU; called when workers with GPUs have started.
     """
     import ray.train
     import ray.train.torch
@@ -156,10 +158,10 @@ def trainer_class(check_gpus: Callable[[Execute], None]) -> type[Any]:
     default_policy, decision = _POLICY.get(), _DECISION.get()
 
     class GroupSetup(backend_setup):
-        """Sets up the workers' process group; where that fails, their cores and GPUs are given back.
+        """Sets up the workers' process group; if that fails, their cores and GPUs are released.
 
-        Ray does so only where a worker was lost: after any other fault it keeps them, and the next trial waits for
-        ever. GPUs are checked first, for what NCCL says of one that cannot be used is of no help.
+        Ray does so only if a worker was lost: after any other fault it keeps them, and the next trial waits forever.
+        GPUs are checked first, because NCCL's error for an unusable GPU does not name the cause.
         """
 
         def __init__(self, backend_config: Any, *, on_gpus: bool) -> None:
@@ -167,7 +169,7 @@ def trainer_class(check_gpus: Callable[[Execute], None]) -> type[Any]:
             self._on_gpus = on_gpus
 
         def after_execution_group_start(self, execution_group: Any) -> None:
-            """Train's hook."""
+            """Called by Ray Train."""
             try:
                 if self._on_gpus:
                     check_gpus(execution_group.execute)
@@ -180,22 +182,22 @@ def trainer_class(check_gpus: Callable[[Execute], None]) -> type[Any]:
                 raise TrainingError(f"its workers cannot set up their process group: {cause}") from None
 
     class FailurePolicy(default_policy):
-        """Ray's, but that no trial is begun again for what a restart does not mend."""
+        """Ray's policy, except that errors of this project are not retried: a restart would not fix them."""
 
         def make_decision(self, training_failed_error: Any) -> Any:
-            """Train's hook."""
+            """Called by Ray Train."""
             failures = getattr(training_failed_error, "worker_failures", {})
             if any(isinstance(fault, LatentscapeError) for fault in failures.values()):
                 return decision.RAISE
             return super().make_decision(training_failed_error)
 
     class LeanTrainer(stock):
-        """See `trainer_class`."""
+        """The trainer that `trainer_class` describes."""
 
         def _create_default_callbacks(self) -> list[Any]:
-            found = [each for each in super()._create_default_callbacks() if not isinstance(each, datasets)]
+            callbacks = [each for each in super()._create_default_callbacks() if not isinstance(each, datasets)]
             ours = GroupSetup(self.backend_config, on_gpus=bool(self.scaling_config.use_gpu))
-            return [ours if isinstance(each, backend_setup) else each for each in found]
+            return [ours if isinstance(each, backend_setup) else each for each in callbacks]
 
         def _initialize_and_run_controller(self, **arguments: Any) -> Any:
             policy = FailurePolicy(self.run_config.failure_config or ray.train.FailureConfig())

@@ -1,7 +1,8 @@
 """The stop flag of a search: raised once by the job, read by every worker before each step.
 
-Each worker waits for one answer of one actor and looks, before a step, whether it has come: that costs some tens of
-microseconds and no message. Workers then agree (`WorkerGroup.agreed`), save and report.
+Each worker makes one call to one actor, which answers when the flag is raised. Before each step it checks whether the
+answer has arrived, which takes some tens of microseconds and sends no message. The workers of a trial then agree on
+the same step (`WorkerGroup.agreed`), save a checkpoint and report.
 """
 
 import asyncio
@@ -20,12 +21,12 @@ from ray.exceptions import RayError
 from framework.orchestration.cluster.nodes import this_node
 
 if TYPE_CHECKING:
-    from framework.orchestration.progress import Watch
+    from framework.orchestration.progress import Progress
 
 SAVE_SECONDS = 8.0
 _REPORT_SECONDS = 3.0  # Ray's controller asks its workers for reports every two seconds
 _POLL_SECONDS = 0.2
-_MOST_WAITING = 100_000  # each waits at no cost
+_MOST_WAITING = 100_000  # a waiting call costs nothing
 
 
 class _Flag:
@@ -33,7 +34,7 @@ class _Flag:
         self._raised = asyncio.Event()
 
     async def wait(self) -> bool:
-        """Answers when the flag is raised."""
+        """Returns when the flag is raised."""
         await self._raised.wait()
         return True
 
@@ -46,37 +47,37 @@ class _Flag:
 
 @dataclass(frozen=True)
 class StopFlag:
-    """Travels to every process of a search.
+    """The stop flag; sent to every process of a search.
 
     Args:
-        actor: Who keeps it.
+        actor: The actor that holds the state of the flag.
     """
 
     actor: Any
 
     @classmethod
     def new(cls, title: str) -> "StopFlag":
-        """A flag that is down, on this node; it lasts as long as this process refers to it."""
+        """A new flag on this node, not raised. It lives as long as this process keeps a reference to it."""
         options = {"num_cpus": 0, "max_concurrency": _MOST_WAITING, "scheduling_strategy": this_node()}
         return cls(ray.remote(_Flag).options(name=title, **options).remote())
 
     def raise_it(self) -> None:
-        """Every worker saves and ends."""
+        """Makes every worker save a checkpoint and end."""
         ray.get(self.actor.up.remote())
 
     def is_raised(self) -> bool:
-        """Asks now; a message there and back."""
+        """Whether the flag is raised; sends a message and waits for the answer."""
         return ray.get(self.actor.is_raised.remote())
 
     def reader(self) -> Callable[[], bool]:
-        """For a worker's loop: whether it was raised, from an answer that is awaited from now on."""
+        """A function for a training loop that tells whether the flag is raised, without sending a message per call."""
         answer = self.actor.wait.remote()
 
         def is_raised() -> bool:
             ready, _ = ray.wait([answer], timeout=0)
             try:
                 return bool(ready) and ray.get(answer)
-            except RayError:  # its keeper is gone with a job that was killed: nobody asked for a stop
+            except RayError:  # the actor ended with a job that was killed, so nobody asked for a stop
                 return False
 
         return is_raised
@@ -85,26 +86,26 @@ class StopFlag:
 @contextlib.contextmanager
 def stoppable(
     flag: StopFlag,
-    watch: "Watch",
+    progress: "Progress",
     *,
     running: Callable[[], list[str]],
     under_way: Callable[[], list[str]],
 ) -> Iterator[None]:
-    """Within this block a first interrupt raises the flag, and the job ends when no trial runs or 8 s are over.
+    """Within this block a first interrupt raises the flag; the job ends when no trial runs, after 8 s at the latest.
 
-    A trial that has saved may have reports on their way; within those 8 s the job waits up to 3 s for them.
+    A trial that has saved may still have reports to deliver; within those 8 s the job waits up to 3 s for them.
 
     Args:
-        flag: Of the search.
-        watch: Hands over its first interrupt; the next one, also the one sent here at the end, ends the job.
+        flag: The flag of the search.
+        progress: Its first interrupt is handled here; the second one, or the one raised here at the end, stops the job.
         running: Names of the trials that run now.
-        under_way: Names of the trials that have begun and not reported their end; all that run are among them.
+        under_way: Names of the trials that have started and not reported their end, including all that run.
     """
-    asked: list[int] = []
+    signals: list[int] = []
     event, ended = threading.Event(), threading.Event()
 
     def interrupted(number: int) -> None:
-        asked.append(number)
+        signals.append(number)
         event.set()
 
     def stop() -> None:
@@ -112,7 +113,8 @@ def stoppable(
         if ended.is_set():
             return
         count = len(running())
-        watch.say(f"stopping: {count} running trial{'s' * (count != 1)} saved first (once more: at once)")
+        trials = f"{count} running trial{'s' * (count != 1)}"
+        progress.say(f"Stopping: saving {trials} first. Press Ctrl-C again to stop immediately.")
         flag.raise_it()
         reporting = set(under_way())
         end = time.monotonic() + SAVE_SECONDS
@@ -120,14 +122,14 @@ def stoppable(
         end = min(end, time.monotonic() + _REPORT_SECONDS)
         _wait_while(lambda: reporting.intersection(under_way()), until=end, ended=ended)
         if not ended.is_set():
-            os.kill(os.getpid(), asked[0] if asked else signal.SIGTERM)
+            os.kill(os.getpid(), signals[0] if signals else signal.SIGTERM)
 
     thread = threading.Thread(target=stop, name="stop", daemon=True)
     thread.start()
     try:
-        with watch.first_interrupt(interrupted):
+        with progress.first_interrupt(interrupted):
             yield
-        if asked:  # all had saved before the signal that ends the job was on its way
+        if signals:  # all trials had saved before the signal that ends the job was sent
             raise KeyboardInterrupt
     finally:
         ended.set()

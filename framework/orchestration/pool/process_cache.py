@@ -1,4 +1,4 @@
-"""What a task's process loads once and keeps for the next task: generators and assessors."""
+"""Generators and assessors that a worker process loads once and keeps for its next tasks."""
 
 import functools
 from pathlib import Path
@@ -12,21 +12,21 @@ from framework.orchestration.pool.tasks import task_device
 
 @functools.lru_cache(maxsize=2)
 def loaded_generator(checkpoint: str, digest: str) -> LoadedGenerator:
-    """The generator of a checkpoint; `digest` tells a checkpoint from one that took its place after a restart."""
+    """The generator of a checkpoint. `digest` detects that a restarted trial has replaced the checkpoint."""
     generator = load_generator(checkpoint, task_device())
     if generator.digest != digest:
-        raise CheckpointError(f"{checkpoint}: is another generator than when this job began{_why(checkpoint)}")
+        raise CheckpointError(f"{checkpoint}: holds a different generator than when this job began{_why(checkpoint)}")
     return generator
 
 
 def _why(checkpoint: str) -> str:
-    """What to do about an entry that gives another generator in each process."""
+    """The remedy for an entry whose generator differs between processes."""
     if entry_of(checkpoint) is None:
         return ""
-    return " or in another process; let it give the same weights each time, or an object a `digest`, a text of its own"
+    return " or in another process; it must give the same weights each time, or an object with its own text as `digest`"
 
 
 @functools.lru_cache(maxsize=4)
 def loaded_assessor(folder: str) -> Assessor:
-    """The assessor in a folder of the cache, which is named by content."""
+    """The assessor in a folder of the cache. The folder's name depends on its content, so it never changes."""
     return Assessor.load(Path(folder), task_device())

@@ -1,23 +1,23 @@
-"""The samples that lie closest to training images, each beside its photograph: what memorisation looks like."""
+"""The samples that are closest to training images, each next to its training image: shows memorisation."""
 
 from typing import Any
 
 import numpy as np
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.data import PackedStore
 from framework.images import labelled_sheet, png_bytes
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 
 _PAIRS_A_ROW = 4
 _LINE_CHARACTERS = 18  # of a caption under a tile of 128 pixels
 SHEET, DOCUMENT = "nearest.png", "nearest.json"
 
 
-def write_nearest(study: Study, target: Target, score: dict[str, Any]) -> None:
-    """Writes nearest.png and nearest.json into the run's artifacts, unless they are there for this very score."""
-    artifacts, images = study.run.artifacts, study.images
+def write_nearest(context: RunContext, target: CheckpointRef, score: dict[str, Any]) -> None:
+    """Writes nearest.png and nearest.json into the run's artifacts, unless they already show this score."""
+    artifacts, images = context.run.artifacts, context.images
     names = training_names(images)
     document = {
         "checkpoint": target.checkpoint,
@@ -35,8 +35,8 @@ def write_nearest(study: Study, target: Target, score: dict[str, Any]) -> None:
         captions += [f"sample {pair['sample'] + 1:,}\ndistance {pair['distance']:.3g}", _two_lines(pair["name"])]
     title = (
         f"The {len(document['pairs'])} of {score['protocol']['fake']['count']:,} samples that are nearest to a "
-        f"training image, each with that image at its right. Of pairs with an unseen photograph the sample is the "
-        f"nearer one in {100 * score['value']:.0f}%: 50% is as near as new photographs are, towards 100% are copies."
+        f"training image, each with that image on its right. Compared with a held-out image, the sample is nearer to "
+        f"training in {100 * score['value']:.0f}% of pairs: 50% is as near as new images are, near 100% means copies."
     )
     picture = labelled_sheet(np.stack(tiles), captions, columns=2 * _PAIRS_A_ROW, title=title)
     artifacts.write_bytes(SHEET, png_bytes(picture))
@@ -44,7 +44,7 @@ def write_nearest(study: Study, target: Target, score: dict[str, Any]) -> None:
 
 
 def _two_lines(name: str) -> str:
-    r"""A file's name as a caption: one that a tile is too narrow for is broken in the middle.
+    r"""A file name as a caption; a name that is wider than a tile is broken in the middle.
 
     >>> _two_lines("face_01.png"), _two_lines("26_0_2_20170104020946389.jpg")
     ('face_01.png', '26_0_2_2017010\n4020946389.jpg')
@@ -54,5 +54,5 @@ def _two_lines(name: str) -> str:
 
 
 def training_names(images: PackedStore) -> list[str]:
-    """Names of the training images by their numbers, the last step of each path."""
+    """File names of the training images, without folders, by their number."""
     return [images.names[index].rpartition("/")[2] for index in images.training_indices]

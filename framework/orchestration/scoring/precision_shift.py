@@ -1,7 +1,7 @@
-"""What bfloat16 features gain and what they cost: their speed beside float32, and how far they move each score."""
+"""The gain and the cost of bfloat16 features: their speed compared with float32, and how much they change scores."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,29 +10,29 @@ import torch
 from framework.errors import EvaluationError
 from framework.evaluation import FeatureSpec, Request, SourceSpec, build_extractor
 from framework.evaluation.features.extractor import BLOCK_IMAGES
-from framework.evaluation.values.compute import Sides, measure
+from framework.evaluation.values.compute import FeatureSet, measure
 from framework.evaluation.values.moments import source_features
-from framework.evaluation.values.pool import Crew
+from framework.evaluation.values.pool import Pool
 from framework.metrics import Moments
 from framework.models.arithmetic.bfloat16 import LEAST_GAIN, bfloat16_gain, convolution_gain, is_emulated
 from framework.orchestration.pool.tasks import task_device
-from framework.orchestration.scoring.features import Gatherer
+from framework.orchestration.scoring.features import FeatureComputer
 
 SHIFT_IMAGES = 500
 
 
-def check_gain(features: FeatureSpec, crew: Crew) -> float:
-    """How many times as fast as in float32 one of the crew computes these bfloat16 features.
+def check_gain(features: FeatureSpec, pool: Pool, *, say: Callable[[str], None]) -> None:
+    """Says how much faster a worker of the pool computes features in bfloat16 than in float32.
 
     Raises:
-        EvaluationError: It is not worth what it costs.
+        EvaluationError: bfloat16 is not faster.
     """
-    (gain,) = crew.map(_gain, [(features,)], name="bfloat16 tried")
+    (gain,) = pool.map(_gain, [(features,)], name="test bfloat16")
     if gain < LEAST_GAIN:
         raise EvaluationError(
-            f"evaluation.precision: bfloat16 is no quicker here ({gain:.2f} times float32's speed); leave it at float32"
+            f"evaluation.precision: bfloat16 is not faster here ({gain:.2f} times the speed of float32); use float32"
         )
-    return gain
+    say(f"bfloat16: {gain:.1f} times the speed of float32 here")
 
 
 def precision_shift(
@@ -42,55 +42,56 @@ def precision_shift(
     real: SourceSpec,
     fake: SourceSpec,
     held_out: SourceSpec | None,
-    gatherer: Gatherer,
+    computer: FeatureComputer,
 ) -> dict[Request, dict[str, Any]]:
-    """Each score of the first 500 images of either side, in float32 and in the features' own precision.
+    """Each score of the first 500 images of both sides, in float32 and in the precision of the features.
 
     Args:
-        requests: Of one pass.
-        features: Its extractor.
+        requests: The scores of one pass.
+        features: The features of that pass.
         real: The reference.
-        fake: What is scored.
-        held_out: Real images that training never sees, where a request wants them.
-        gatherer: Computes the features.
+        fake: The images that are scored.
+        held_out: Real images that training never sees, if a request needs them.
+        computer: Computes the features.
     """
     count = min(SHIFT_IMAGES, real.count, fake.count)
     small = {request: dataclasses.replace(request, samples=count) for request in requests}
     values = {}
     for precision in ("float32", features.precision):
         spec = dataclasses.replace(features, precision=precision)
-        rows = _first(real, dataclasses.replace(spec, logits=False), count, gatherer)[0]
-        fake_rows, logits = _first(fake, spec, count, gatherer)
-        apart = None if held_out is None else _first(held_out, dataclasses.replace(spec, logits=False), count, gatherer)
-        sides = Sides(
+        plain = dataclasses.replace(spec, logits=False)
+        rows = _first(real, plain, count, computer)[0]
+        fake_rows, logits = _first(fake, spec, count, computer)
+        held_out_rows = None if held_out is None else _first(held_out, plain, count, computer)[0]
+        sides = FeatureSet(
             real=Moments.of(rows),
             real_features=rows,
             fake_features=fake_rows,
-            held_out_features=None if apart is None else apart[0],
+            held_out_features=held_out_rows,
             logits=logits,
         )
-        values[precision] = measure(list(small.values()), sides, gatherer.sharer("shift"))
+        values[precision] = measure(list(small.values()), sides, computer.parts_pool("shift"))
     return {
-        request: {"images": count} | {precision: told[one].value for precision, told in values.items()}
-        for request, one in small.items()
+        request: {"images": count} | {precision: measured[fewer].value for precision, measured in values.items()}
+        for request, fewer in small.items()
     }
 
 
 def with_shift(score: dict[str, Any], shift: dict[str, Any] | None) -> dict[str, Any]:
-    """A score document that tells its shift."""
+    """The score document, with the shift added to its detail."""
     return score if shift is None else score | {"detail": {**score.get("detail", {}), "shift": shift}}
 
 
 def _first(
-    source: SourceSpec, spec: FeatureSpec, count: int, gatherer: Gatherer
+    source: SourceSpec, spec: FeatureSpec, count: int, computer: FeatureComputer
 ) -> tuple[np.ndarray, np.ndarray | None]:
     side = source.side.model_copy(update={"count": min(count, source.count)})
-    first = gatherer.on_device(dataclasses.replace(source, side=side))
-    return source_features(first, spec, blocks=gatherer.blocks, crew=gatherer.crew, name=f"shift, {spec.precision}")
+    first = computer.on_device(dataclasses.replace(source, side=side))
+    return source_features(first, spec, blocks=computer.blocks, pool=computer.pool, name=f"shift, {spec.precision}")
 
 
 def _gain(features: FeatureSpec) -> float:
-    """A crew member's: first a small convolution, for a device that only imitates bfloat16 would take minutes."""
+    """Runs in a worker. Tests a small convolution first: a device that emulates bfloat16 would take minutes."""
     device = task_device()
     first = convolution_gain(torch.device(device))
     if is_emulated(first):

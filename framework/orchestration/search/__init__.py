@@ -1,1 +1,1 @@
-"""A search as Ray Tune runs it: which trials start, which are ended, and what people see of them."""
+"""A search under Ray Tune: which trials start, which are stopped early, and the progress output."""

@@ -1,37 +1,73 @@
-"""How the trials of a search are scored while they train: settled before the first one starts."""
+"""Prepares how trials are scored while they train, before the first one starts."""
 
 import dataclasses
 
-from framework.evaluation import passes, requested
-from framework.evaluation.requests.run_metrics import RunRequests, RunSides
-from framework.orchestration.context import Study
-from framework.orchestration.scoring.evaluate import RunPass
-from framework.orchestration.trial.resources import Plan
-from framework.orchestration.trial.spec import TrialScoring
+from framework.config.metrics import METRICS
+from framework.errors import EvaluationError
+from framework.evaluation import FeatureSpec, passes, requested
+from framework.evaluation.requests.run_metrics import RunImageSets, RunScoringPass, run_scoring_passes
+from framework.orchestration.context import RunContext
+from framework.orchestration.scoring.evaluate import run_reference
+from framework.orchestration.scoring.features import run_feature_computer
+from framework.orchestration.scoring.precision_shift import check_gain
+from framework.orchestration.scoring.score_pass import reference_features
+from framework.orchestration.trial.resources import ResourcePlan
+from framework.orchestration.trial.spec import TrialScoringSpec
 
 
-def trial_scoring(study: Study, plan: Plan) -> TrialScoring:
-    """How the trials of a run are scored; the real side is made here, once for all of them."""
-    settings = study.experiment.evaluation
-    features = study.trial_features()
-    one = {"metrics": [study.trial_family()], "samples": settings.trial_samples, "seeds": 1, "engine": "latentscape"}
-    (request,) = requested(
-        settings.model_copy(update=one), features=features, has_held_out=len(study.images.held_out_indices) > 1
+def trial_scoring(context: RunContext, plan: ResourcePlan) -> TrialScoringSpec:
+    """How the trials of a run are scored. Real images are measured here, once for all trials and final scores."""
+    settings = context.experiment.evaluation
+    features = context.trial_features()
+    trial_settings = settings.model_copy(
+        update={
+            "metrics": [context.trial_metric()],
+            "samples": settings.trial_samples,
+            "seeds": 1,
+            "engine": "latentscape",
+        }
     )
-    (made,) = passes([request])
-    features = made.features(settings, assessor_folder=study.measurer)
-    wanted = RunRequests(study.run, RunSides.of_store(study.images), made, features)
-    real, moments, device = RunPass(study, wanted).real_side([request])
+    (request,) = requested(trial_settings, features=features, has_held_out=len(context.images.held_out_indices) > 1)
+    (trial_pass,) = passes([request])
+    features = trial_pass.features(settings, assessor_folder=context.measurer)
+    sides = RunImageSets.of_store(context.images)
+    run_pass = RunScoringPass(context.run, sides, trial_pass, features)
+    with run_feature_computer(context, features) as computer:
+        if features.precision != "float32":
+            check_gain(features, computer.pool, say=context.progress.say)
+        real, moments = reference_features(
+            [request],
+            features,
+            run_reference(context),
+            computer,
+            keep_rows=_final_scores_need_rows(context, sides, features),
+        )
+        device = computer.device
     tasks = (
         max(1, round(plan.fewest_workers * plan.cores_per_worker)) if settings.workers == "auto" else settings.workers
     )
-    return TrialScoring(
+    return TrialScoringSpec(
         request=request,
         features=features,
-        protocol=wanted.on(device).protocol(request),
-        moments=str(moments),
+        protocol=run_pass.on(device).protocol(request),
+        moments=None if moments is None else str(moments),
         real=dataclasses.replace(real, real=None),
-        blocks=settings.batch_size,
+        blocks=settings.feature_batch_blocks,
         tasks=tasks,
-        needs=study.needs(features.path, moments, *real.files()),
+        node_files=context.node_files(features.path, *([] if moments is None else [moments]), *real.files()),
+    )
+
+
+def _final_scores_need_rows(context: RunContext, sides: RunImageSets, features: FeatureSpec) -> bool:
+    """Whether the run's final scores need the features of each real image, by the extractor that scores trials."""
+    try:
+        final_passes = run_scoring_passes(context.run, sides, assessor_folder=context.measurer)
+    except EvaluationError:  # reported when the final scores are computed
+        return False
+    plain = dataclasses.replace(features, logits=False)
+    return any(
+        request.engine == "latentscape" and request.needs_features and METRICS[request.metric].has_real
+        for run_pass in final_passes
+        if dataclasses.replace(run_pass.features, logits=False) == plain
+        for request in run_pass.made.requests
     )

@@ -1,23 +1,25 @@
-"""Which trial Tune begins next: those that have not ended go on, then new ones are proposed, one at a time."""
+"""Gives Tune its next trial: unfinished trials are resumed first, then new ones are proposed one at a time."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
 
-from framework.search.registry import Entry
+from framework.search.registry import TrialRecord
 
 
-class Feed(Searcher):
-    """Tune asks it whenever a place is free.
+class QueueSearcher(Searcher):
+    """A queue of trials, from which Tune takes the next one when there is room for it.
 
     Args:
-        waiting: Trials to go on with, in order.
-        new: How many more there will be, where it can propose any.
-        propose: Makes the next one, its folder begun.
+        waiting: Trials to start or resume, in order.
+        new: How many further trials `propose` will create.
+        propose: Creates the next trial and its folder.
     """
 
-    def __init__(self, waiting: Sequence[Entry], *, new: int = 0, propose: Callable[[], Entry] | None = None) -> None:
+    def __init__(
+        self, waiting: Sequence[TrialRecord], *, new: int = 0, propose: Callable[[], TrialRecord] | None = None
+    ) -> None:
         super().__init__()
         self._waiting = list(waiting)
         self._new = new
@@ -25,19 +27,19 @@ class Feed(Searcher):
 
     @property
     def left(self) -> int:
-        """How many it has still to give."""
+        """How many trials the queue still holds."""
         return len(self._waiting) + self._new
 
     def suggest(self, trial_id: str) -> Any:  # noqa: ARG002
-        """Tune's hook: the trial's name and parameters, or that there are no more."""
+        """Called by Tune: the next trial's name and parameters, or FINISHED."""
         if self._waiting:
-            entry = self._waiting.pop(0)
+            record = self._waiting.pop(0)
         elif self._new > 0 and self._propose is not None:
             self._new -= 1
-            entry = self._propose()
+            record = self._propose()
         else:
             return Searcher.FINISHED
-        return {"trial": entry.trial, "parameters": entry.parameters, "total_images": entry.total_images}
+        return {"trial": record.trial, "parameters": record.parameters, "total_images": record.total_images}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Tune's hook; the ledger hears of it otherwise."""
+        """Called by Tune; does nothing, because callbacks update the trial registry."""

@@ -1,1 +1,1 @@
-"""Latent studies of one checkpoint, one module a job."""
+"""Latent studies of a checkpoint; one module per job."""

@@ -1,4 +1,4 @@
-"""Finding directions as Ray work: samples assessed in shards, and a task for each thing that can be found by itself."""
+"""Finds directions with a pool: samples are assessed in shards, and each independent part is one task."""
 
 import copy
 import functools
@@ -11,70 +11,75 @@ import torch
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import function_of
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import png_bytes
 from framework.latents.attributes.groups import Labels, labels_of
 from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
-from framework.latents.directions.discover import Tools, discover, settings_of
+from framework.latents.directions.discover import DiscoveryModels, discover, settings_of
 from framework.latents.directions.edits import edits_for
 from framework.latents.directions.sheet import make_sheet
 from framework.latents.networks import Score
 from framework.latents.protocols import Scores
-from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import SHARD_IMAGES, Tasks
-from framework.orchestration.studies.models import Place, crew_of, on_host, place_of
+from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
+from framework.orchestration.context import RunContext
+from framework.orchestration.pool.tasks import TaskPool
+from framework.orchestration.studies.models import StudyModels, models_for, on_host, pool_for
 from framework.runs.machine import versions
 from framework.storage import Folder
 
 _BY_SAMPLES = ("difference", "interfacegan")
 
 
-def discover_directions(study: Study, target: Target) -> list[str]:
-    """Finds what `latents.method` finds and writes each into the run's directions/.
+def discover_directions(context: RunContext, target: CheckpointRef) -> list[str]:
+    """Finds directions by `latents.directions.method` and writes each into the run's directions/.
 
-    What was found with the same settings on the same generator is kept, so an interrupted job goes on.
+    Directions found with the same settings on the same generator are kept, so an interrupted job resumes.
 
     Returns:
-        The files' names; none where a person has to sort samples first.
+        The file names; empty if the user has to sort samples first.
 
     Raises:
-        LatentsError: The method wants what is not here.
+        LatentsError: Something that the method needs is missing.
     """
-    settings, place = study.experiment.latents, place_of(study, target)
-    if settings.method == "compass" and settings.piles is None:
-        _ask_for_piles(study, target)
+    settings, models = context.experiment.latents, models_for(context, target)
+    if settings.directions.method == "compass" and settings.directions.sorted_samples is None:
+        _ask_for_piles(context, target)
         return []
-    labels = labels_of(study.assessors.finder if study.assessors else None)
-    made_of = {"data": study.images.digest, "latentscape": versions().get("latentscape")}
-    if study.assessors is not None:
-        made_of["assessor"] = study.assessors.finder.digest
+    labels = labels_of(context.assessors.finder if context.assessors else None)
+    made_of = {"data": context.images.digest, "latentscape": versions().get("latentscape")}
+    if context.assessors is not None:
+        made_of["assessor"] = context.assessors.finder.digest
     files, missing = [], []
     for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
-        if _is_found(study.run.directions, expected, part, place, made_of):
-            study.watch.say(f"Direction: {expected}{SUFFIX} is there already")
+        if _is_found(context.run.directions, expected, part, models, made_of):
+            context.progress.say(f"Direction: {expected}{SUFFIX} exists already")
             files.append(f"{expected}{SUFFIX}")
         else:
             missing.append(part)
     if not missing:
         return files
-    crew = crew_of(study, place)
+    pool = pool_for(context, models)
     scores = None
-    if settings.method in _BY_SAMPLES and settings.piles is None and place.finder is not None:
-        scores = _finder_scores(study, crew, place, settings)
-    work = [(place, part, labels, scores, made_of) for part in missing]
-    done = study.watch.counter("directions, by part")
-    for found in crew.map(_find, work, name=f"discover {settings.method}", done=done):
-        for direction in found:
-            save_direction(direction, study.run.directions)
+    if (
+        settings.directions.method in _BY_SAMPLES
+        and settings.directions.sorted_samples is None
+        and models.finder is not None
+    ):
+        scores = _finder_scores(context, pool, models, settings)
+    work = [(models, part, labels, scores, made_of) for part in missing]
+    done = context.progress.counter("directions, by part")
+    for directions in pool.map(_find, work, name=f"discover {settings.directions.method}", done=done):
+        for direction in directions:
+            save_direction(direction, context.run.directions)
             files.append(f"{direction.name}{SUFFIX}")
     return files
 
 
 def file_stem(name: str, method: str) -> str:
-    """What a direction's file is called: several methods may find the same attribute.
+    """The file name of a direction, without its ending. It has the method, as several may find the same attribute.
 
     >>> file_stem("smiling", "ganalyze"), file_stem("sefa_1", "sefa")
     ('smiling-ganalyze', 'sefa_1')
@@ -83,120 +88,124 @@ def file_stem(name: str, method: str) -> str:
 
 
 def _parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tuple[LatentsConfig, str | None]]:
-    """What can be found apart from the rest, an attribute or an edit each, and the file's name where that is known."""
-    if settings.method == "ganalyze" and settings.score is not None:
+    """The independent parts of the work, one attribute or edit each, and the name of its file if that is known."""
+    if settings.directions.method == "ganalyze" and settings.directions.score is not None:
         return [(settings, None)]
-    if settings.method == "ganalyze":
-        wanted = [attribute.name for attribute in attributes_of(labels, settings.attributes)]
+    if settings.directions.method == "ganalyze":
+        names = [attribute.name for attribute in attributes_of(labels, settings.directions.attributes)]
         parts: list[tuple[LatentsConfig, str | None]] = [
-            (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in wanted
+            (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in names
         ]
         return parts or [(settings, None)]
-    if settings.method == "steerable":
+    if settings.directions.method == "steerable":
         return [
-            (settings.model_copy(update={"edits": [name]}), file_stem(name, "steerable"))
-            for name in edits_for(settings.edits, channels=channels)
+            (_with(settings, edits=[name]), file_stem(name, "steerable"))
+            for name in edits_for(settings.directions.edits, channels=channels)
         ]
     return [(settings, None)]
 
 
+def _with(settings: LatentsConfig, **keys: Any) -> LatentsConfig:
+    """A copy with other keys of `latents.steering.directions`."""
+    return settings.model_copy(update={"directions": settings.directions.model_copy(update=keys)})
+
+
 def _is_found(
-    folder: Folder, stem: str | None, settings: LatentsConfig, place: Place, made_of: Mapping[str, Any]
+    folder: Folder, stem: str | None, settings: LatentsConfig, models: StudyModels, made_of: Mapping[str, Any]
 ) -> bool:
     if stem is None or not folder.exists(f"{stem}{SUFFIX}"):
         return False
     try:
-        there = load_direction(folder, f"{stem}{SUFFIX}")
-    except LatentsError:  # damaged: found anew
+        known = load_direction(folder, f"{stem}{SUFFIX}")
+    except LatentsError:  # a damaged file is replaced
         return False
-    same = dict(there.settings) == settings_of(settings) and dict(there.made_of) == dict(made_of)
-    return same and there.generator == place.generator
+    same = dict(known.settings) == settings_of(settings) and dict(known.made_of) == dict(made_of)
+    return same and known.generator == models.generator
 
 
-def _ask_for_piles(study: Study, target: Target) -> None:
-    """Draws the sheet and an empty labels file; one that a person may have begun stays."""
-    settings, artifacts = study.experiment.latents, study.run.artifacts
+def _ask_for_piles(context: RunContext, target: CheckpointRef) -> None:
+    """Draws the sheet and writes an empty labels file; an existing file is kept, because it may have labels."""
+    settings, artifacts = context.experiment.latents, context.run.artifacts
     sheet = make_sheet(load_generator(target.location), settings)
     stem = f"compass-seed{settings.seed}"
     artifacts.write_bytes(f"{stem}.png", png_bytes(sheet.picture))
     if not artifacts.exists(f"{stem}.csv"):
-        rows = "".join(f"{number},\n" for number in range(1, settings.sheet_samples + 1))
+        rows = "".join(f"{number},\n" for number in range(1, settings.arithmetic.sheet_samples + 1))
         artifacts.write_text(f"{stem}.csv", f"number,pile\n{rows}")
-    place = artifacts.location
-    study.watch.say(f"Sheet: {place}/{stem}.png")
-    study.watch.say(f"Piles: write low or high beside ten numbers an end in {place}/{stem}.csv, leave the others empty")
-    study.watch.say(
-        f"Then: python -m jobs.discover {target.typed} latents.method=compass latents.name=NAME "
-        + shlex.quote(f"latents.piles={place}/{stem}.csv")
+    folder = artifacts.location
+    context.progress.say(f"Sheet: {folder}/{stem}.png")
+    context.progress.say(
+        f"Piles: label at least ten samples low and ten high in {folder}/{stem}.csv, leave the rest empty"
+    )
+    context.progress.say(
+        f"Then: python -m jobs.discover {target.typed} latents.directions.method=compass latents.directions.name=NAME "
+        + shlex.quote(f"latents.directions.sorted_samples={folder}/{stem}.csv")
         + (f" latents.seed={settings.seed}" if settings.seed else "")
     )
 
 
-def _finder_scores(study: Study, crew: Tasks, place: Place, settings: LatentsConfig) -> Scores:
-    shards = [
-        (place, settings.seed, start, min(start + SHARD_IMAGES, settings.samples))
-        for start in range(0, settings.samples, SHARD_IMAGES)
-    ]
-    done = study.watch.counter(f"samples assessed, by {SHARD_IMAGES}")
-    parts = list(crew.map(_predict, shards, name="discover: samples", done=done))
+def _finder_scores(context: RunContext, pool: TaskPool, models: StudyModels, settings: LatentsConfig) -> Scores:
+    work = [(models, settings.seed, *shard) for shard in shards(settings.directions.samples)]
+    done = context.progress.counter(f"samples assessed, by {SHARD_IMAGES}")
+    parts = list(pool.map(_predict, work, name="discover: samples", done=done))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _predict(place: Place, seed: int, start: int, stop: int) -> Scores:
-    generator = place.open_generator()
-    return place.open_finder().predict(generator.images(generator.sample_latents(stop - start, seed, start=start)))
+def _predict(models: StudyModels, seed: int, start: int, stop: int) -> Scores:
+    generator = models.open_generator()
+    return models.open_finder().predict(generator.images(generator.sample_latents(stop - start, seed, start=start)))
 
 
 def _find(
-    place: Place, settings: LatentsConfig, labels: Labels, scores: Scores | None, made_of: Mapping[str, Any]
+    models: StudyModels, settings: LatentsConfig, labels: Labels, scores: Scores | None, made_of: Mapping[str, Any]
 ) -> list[Direction]:
-    generator = place.open_generator()
+    generator = models.open_generator()
     network = generator.network
-    tools = Tools(
+    tools = DiscoveryModels(
         latent_size=generator.latent_size,
         digest=generator.digest,
         sample=lambda n, start: generator.sample_latents(n, settings.seed, start=start),
         assess=None if scores is None else lambda _: scores,
         generate=None if network is None else on_host(network, generator.device),
         network=network if network is None or generator.device.type == "cpu" else copy.deepcopy(network).cpu(),
-        score=_scorer(place, settings),
+        score=_scorer(models, settings),
         made_of=made_of,
     )
-    found: Sequence[Direction] = discover(tools, settings, labels)
-    return [direction.named(file_stem(direction.name, direction.method)) for direction in found]
+    directions: Sequence[Direction] = discover(tools, settings, labels)
+    return [direction.named(file_stem(direction.name, direction.method)) for direction in directions]
 
 
-def _scorer(place: Place, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
-    """The finder's, or the user's own function."""
-    if settings.score is not None:
-        own = function_of(settings.score, place="latents.score")
-        return lambda _: checked_score(own, f"latents.score: {settings.score}")
-    return None if place.finder is None else functools.partial(_score, place)
+def _scorer(models: StudyModels, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
+    """The score that GANalyze maximises: the user's function, or the finder's logit; None without both."""
+    if settings.directions.score is not None:
+        function = function_of(settings.directions.score, place="latents.directions.score")
+        return lambda _: checked_score(function, f"latents.directions.score: {settings.directions.score}")
+    return None if models.finder is None else functools.partial(_score, models)
 
 
-def checked_score(score: Callable[[torch.Tensor], Any], place: str) -> Score:
-    """A function of the user's, whose mistakes are one line each."""
+def checked_score(score: Callable[[torch.Tensor], Any], where: str) -> Score:
+    """The user's score function, with its mistakes reported in one line; `where` is the start of that line."""
 
     def checked(images: torch.Tensor) -> torch.Tensor:
         try:
-            found = score(images)
-        except Exception as fault:  # whatever a function of the user's may raise
+            scores = score(images)
+        except Exception as fault:  # the user's function may raise anything
             raise LatentsError(
-                f"{place}: raised {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
+                f"{where}: raised {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
             ) from None
-        if not isinstance(found, torch.Tensor) or found.shape != images.shape[:1]:
-            what = list(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-            raise LatentsError(f"{place}: wants a tensor of shape [n], not {what}")
-        if torch.is_grad_enabled() and not found.requires_grad:
-            raise LatentsError(f"{place}: lets no gradient through")
-        return found
+        if not isinstance(scores, torch.Tensor) or scores.shape != images.shape[:1]:
+            what = list(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
+            raise LatentsError(f"{where}: must return a tensor of shape [n], not {what}")
+        if torch.is_grad_enabled() and not scores.requires_grad:
+            raise LatentsError(f"{where}: its result has no gradient")
+        return scores
 
     return checked
 
 
-def _score(place: Place, attribute: Attribute) -> Score:
-    """The finder's logit of an attribute, for images that gradients go through."""
-    assessor = place.open_finder()
+def _score(models: StudyModels, attribute: Attribute) -> Score:
+    """The finder's logit of an attribute, differentiable with respect to the images."""
+    assessor = models.open_finder()
     sizes = [spec.outputs for spec in assessor.attributes]
     number = [spec.name for spec in assessor.attributes].index(attribute.label)
     network = on_host(lambda images: assessor.network(images)[0], assessor.device)

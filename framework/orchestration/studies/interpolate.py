@@ -1,4 +1,4 @@
-"""Samples of a checkpoint and walks between them, drawn and measured by a pool."""
+"""Draws samples of a checkpoint and walks between them, and measures the walks, with a pool."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import LatentsConfig
 from framework.latents.artifacts import (
     write_corners,
@@ -16,59 +16,59 @@ from framework.latents.artifacts import (
     write_loop,
     write_samples,
 )
-from framework.latents.walks.smoothness import Ruler
+from framework.latents.walks.smoothness import PathMeter
 from framework.models.assessor.assessor import Assessor
-from framework.orchestration.context import Study
-from framework.orchestration.studies.models import Place, crew_of, made_of, place_of
+from framework.orchestration.context import RunContext
+from framework.orchestration.studies.models import StudyModels, made_of, models_for, pool_for
 from framework.orchestration.studies.starts import digests_of, starts_of
 from framework.storage import open_folder
 
 
-def interpolate(study: Study, target: Target) -> dict[str, Any]:
+def interpolate(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
     """Writes samples, corners, loop and interpolation of a checkpoint into the run's artifacts.
 
     Returns:
-        The document, interpolation.json; the one that is there where nothing has changed since.
+        The document interpolation.json; the existing one if nothing has changed since.
 
     Raises:
-        LatentsError: `latents.start` names what cannot be walked between.
+        LatentsError: `latents.start` names something that cannot be used.
     """
-    settings, generator = study.experiment.latents, load_generator(target.location)
-    starts = starts_of(study.run, generator)
-    place = place_of(study, target)
-    about = made_of(study, target, generator) | {
-        "assessor": study.assessors.measurer.digest if study.assessors else None,
+    settings, generator = context.experiment.latents, load_generator(target.location)
+    starts = starts_of(context.run, generator)
+    models = models_for(context, target)
+    about = made_of(context, target, generator) | {
+        "assessor": context.assessors.measurer.digest if context.assessors else None,
         "starts": digests_of(starts),
     }
-    if study.made("interpolation.json", about) is None:
-        crew = crew_of(study, place)
-        wanted = (place, study.run.artifacts.location, settings)
-        pictures = [(write, *wanted) for write in (write_loop, write_corners, write_samples)]
-        study.run.artifacts.delete("interpolation.json")
-        list(crew.map(_draw, pictures, name=f"draw {target.checkpoint}"))
-        # The document comes last, for it says that all are there.
-        list(crew.map(_draw_walks, [(*wanted, starts, about)], name=f"interpolate {target.checkpoint}"))
-    return study.run.artifacts.read_json("interpolation.json")
+    if context.made("interpolation.json", about) is None:
+        pool = pool_for(context, models)
+        arguments = (models, context.run.artifacts.location, settings)
+        work = [(write, *arguments) for write in (write_loop, write_corners, write_samples)]
+        context.run.artifacts.delete("interpolation.json")
+        list(pool.map(_draw, work, name=f"draw {target.checkpoint}"))
+        # The document comes last: if it exists, the other files do too.
+        list(pool.map(_draw_walks, [(*arguments, starts, about)], name=f"interpolate {target.checkpoint}"))
+    return context.run.artifacts.read_json("interpolation.json")
 
 
-def _draw(write: Callable[..., list[str]], place: Place, artifacts: str, settings: LatentsConfig) -> None:
-    write(open_folder(artifacts), place.open_generator(), settings)
+def _draw(write: Callable[..., list[str]], models: StudyModels, artifacts: str, settings: LatentsConfig) -> None:
+    write(open_folder(artifacts), models.open_generator(), settings)
 
 
 def _draw_walks(
-    place: Place,
+    models: StudyModels,
     artifacts: str,
     settings: LatentsConfig,
     starts: Sequence[tuple[str, np.ndarray]],
     about: dict[str, Any],
 ) -> None:
-    walked = place.open_generator()
-    features = functools.partial(_features, place.open_measurer()) if place.measurer else None
-    # An object of the user's gives rounded images alone, and rounding would be most of such a length.
-    ruler = None if walked.network is None else Ruler(walked.network, features, walked.device)
-    write_interpolation(open_folder(artifacts), walked, settings, starts=starts, ruler=ruler, about=about)
+    generator = models.open_generator()
+    features = functools.partial(_features, models.open_measurer()) if models.measurer else None
+    # The user's own object gives only rounded images, and the rounding would dominate the measured length.
+    meter = None if generator.network is None else PathMeter(generator.network, features, generator.device)
+    write_interpolation(open_folder(artifacts), generator, settings, starts=starts, meter=meter, about=about)
 
 
 def _features(assessor: Assessor, images: torch.Tensor) -> torch.Tensor:
-    """[n,c,h,w] in [-1,1] -> [n,d]."""
+    """The assessor's features [n,d] of images [n,c,h,w] in [-1,1]."""
     return assessor.network(images)[1]

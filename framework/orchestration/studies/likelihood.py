@@ -1,4 +1,4 @@
-"""The likelihood of held-out images under a VAE, shared out over the cluster in fixed shards."""
+"""The likelihood of held-out images under a VAE, computed by a pool in fixed shards."""
 
 import math
 from pathlib import Path
@@ -7,48 +7,47 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.config import Experiment
 from framework.data import open_store
 from framework.errors import EvaluationError
-from framework.evaluation import shards
-from framework.evaluation.likelihood import Nats, check_likelihood, image_nats
-from framework.orchestration.context import Study
-from framework.orchestration.pool.tasks import SHARD_IMAGES
-from framework.orchestration.studies.models import Place, crew_of, place_of
+from framework.evaluation.likelihood import LikelihoodBounds, check_likelihood, image_nats
+from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
+from framework.orchestration.context import RunContext
+from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 
 DOCUMENT = "likelihood.json"
 
 
-def likelihood(study: Study, target: Target) -> dict[str, Any]:
-    """Writes artifacts/likelihood.json: ELBO and its two terms, and the importance-weighted bound, in nats an image.
+def likelihood(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
+    """Writes artifacts/likelihood.json: ELBO, its two terms and the importance-weighted bound, in nats per image.
 
     Raises:
-        EvaluationError: It is no VAE, or no image is held out.
+        EvaluationError: The checkpoint is not a VAE, or no image is held out.
     """
-    experiment, images = study.run.trained_by(target.checkpoint), str(study.images.path)
-    generator, count = load_generator(target.location), len(study.images.held_out_indices)
+    experiment, images = context.run.trained_by(target.checkpoint), str(context.images.path)
+    generator, count = load_generator(target.location), len(context.images.held_out_indices)
     check_likelihood(generator)
     if not count:
-        raise EvaluationError("data.held_out: no image is held out, and a likelihood wants images never trained on")
-    about = _about(study, target, experiment, generator=generator.digest)
-    known = study.made(DOCUMENT, about)
+        raise EvaluationError("data.held_out: no image is held out, but a likelihood needs images not used in training")
+    about = _about(context, target, experiment, generator=generator.digest)
+    known = context.made(DOCUMENT, about)
     if known is not None:
         return known
-    place = place_of(study, target)
-    work = [(place, images, experiment, *span) for span in shards(count)]
-    crew, done = crew_of(study, place, images), study.watch.counter(f"shards of {SHARD_IMAGES} images")
-    found = Nats.merged(list(crew.map(_shard, work, name=f"likelihood {target.checkpoint}", done=done)))
-    document = {**about, **_means(found, draws=experiment.evaluation.importance_samples)}
-    study.run.artifacts.write_json(DOCUMENT, document)
+    models = models_for(context, target)
+    work = [(models, images, experiment, *span) for span in shards(count)]
+    pool, done = pool_for(context, models, images), context.progress.counter(f"shards of {SHARD_IMAGES} images")
+    nats = LikelihoodBounds.merged(list(pool.map(_shard, work, name=f"likelihood {target.checkpoint}", done=done)))
+    document = {**about, **_means(nats, draws=experiment.evaluation.importance_samples)}
+    context.run.artifacts.write_json(DOCUMENT, document)
     return document
 
 
-def _shard(place: Place, images: str, experiment: Experiment, start: int, stop: int) -> Nats:
+def _shard(models: StudyModels, images: str, experiment: Experiment, start: int, stop: int) -> LikelihoodBounds:
     store, settings = open_store(Path(images)), experiment.evaluation
     pixels = store.images[store.held_out_indices[start:stop]]
     return image_nats(
-        place.open_generator(),
+        models.open_generator(),
         experiment,
         pixels,
         start=start,
@@ -57,9 +56,9 @@ def _shard(place: Place, images: str, experiment: Experiment, start: int, stop: 
     )
 
 
-def _about(study: Study, target: Target, experiment: Experiment, *, generator: str) -> dict[str, Any]:
-    """What the figures hang on."""
-    images, objective = study.images, experiment.objective
+def _about(context: RunContext, target: CheckpointRef, experiment: Experiment, *, generator: str) -> dict[str, Any]:
+    """Everything that the figures depend on; stored with them."""
+    images, objective = context.images, experiment.objective
     binarises = objective.likelihood == "bernoulli"
     return {
         "checkpoint": target.checkpoint,
@@ -77,7 +76,7 @@ def _about(study: Study, target: Target, experiment: Experiment, *, generator: s
     }
 
 
-def _means(nats: Nats, *, draws: int) -> dict[str, Any]:
+def _means(nats: LikelihoodBounds, *, draws: int) -> dict[str, Any]:
     elbo = nats.reconstruction - nats.kl
     figures = {
         "elbo_nats": elbo,

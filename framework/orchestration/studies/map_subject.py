@@ -1,4 +1,4 @@
-"""What latent maps are of: encoders, labelled held-out images and a classifier, or a line that says what is missing."""
+"""Inputs of latent maps: encoders, labelled held-out images and a classifier, with an error if one is missing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
 from framework.errors import LatentsError
 from framework.latents.maps.codes import check_encoder
 from framework.metrics.latent_space import NEIGHBOURS, chance_purity
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 from framework.runs import RunFolder
 
 _MEANS = {
@@ -26,12 +26,12 @@ _MEANS = {
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The images of a map, the same for both.
+    """The images of a map; the same for both maps.
 
     Attributes:
-        indices: [n] in the packed store.
-        labels: [n] numbers of classes.
-        classes: Their names.
+        indices: [n] indices into the packed store.
+        labels: [n] class of each image, as an index into `classes`.
+        classes: The names of the classes.
     """
 
     indices: np.ndarray
@@ -39,45 +39,49 @@ class Shown:
     classes: list[str]
 
 
-def check_maps(run: RunFolder, targets: Sequence[Target]) -> None:
-    """What can be refused before anything is prepared.
+def check_maps(run: RunFolder, targets: Sequence[CheckpointRef]) -> None:
+    """Checks what can be checked before anything is computed.
 
     Raises:
-        LatentsError: A generator without encoder, runs of different data, or data without the label.
+        LatentsError: A generator has no encoder, the runs have different data, or the data lacks the label.
     """
     for target in targets:
         if target.entry is not None:
-            raise LatentsError(f"{target.entry}: a function of your own has no encoder, so no map of images")
+            raise LatentsError(f"{target.entry}: a custom generator has no encoder, which a map of images needs")
         check_encoder(load_generator(target.location), target.checkpoint)
     about = [RunFolder.open(target.run).about.get("data", {}) for target in targets]
     if any(other.get("digest") != about[0].get("digest") for other in about[1:]):
-        raise LatentsError(f"{targets[1].run}: is of other images than {targets[0].run}; two maps want the same data")
-    _check_label(run.experiment.latents.map_label, about[0].get("labels", []))
+        raise LatentsError(
+            f"{targets[1].run}: was trained on other images than {targets[0].run}; two maps need the same data"
+        )
+    _check_label(run.experiment.latents.maps.label, about[0].get("labels", []))
 
 
-def images_shown(study: Study) -> Shown:
-    """The first held-out images, by content, whose label is known."""
-    store, settings = study.images, study.experiment.latents
-    label = settings.map_label
+def images_shown(context: RunContext) -> Shown:
+    """The first `latents.maps.images` held-out images, by content, whose label is known."""
+    store, settings = context.images, context.experiment.latents
+    label = settings.maps.label
     _check_label(label, [*store.label_classes])
-    if study.assessors is None:
-        raise LatentsError(f"latents.map_label: no assessor learned {label}, and a map's classifier is one")
-    study.assessors.measurer.attribute(label)
+    if context.assessors is None:
+        raise LatentsError(
+            f"latents.maps.label: no assessor was trained on {label}, but a map needs it as its classifier"
+        )
+    context.assessors.measurer.attribute(label)
     known = store.held_out_indices[~np.isnan(store.labels[label][store.held_out_indices])]
     if not len(known):
-        raise LatentsError("data.held_out: no labelled image is held out, and a map wants images never trained on")
-    indices = known[: settings.map_images]
+        raise LatentsError("data.held_out: no labelled image is held out, but a map needs images not used in training")
+    indices = known[: settings.maps.images]
     return Shown(indices, store.labels[label][indices].astype(int), store.label_classes[label])
 
 
-def _check_label(label: str, there: Sequence[str]) -> None:
-    if label not in there:
-        has = ", ".join(sorted(there)) or "none"
-        raise LatentsError(f"latents.map_label: {label!r} is no label with classes of the data, which has {has}")
+def _check_label(label: str, labels: Sequence[str]) -> None:
+    if label not in labels:
+        known = ", ".join(sorted(labels)) or "none"
+        raise LatentsError(f"latents.maps.label: {label!r} is not a label with classes; the data has {known}")
 
 
-def about_target(target: Target) -> dict[str, Any]:
-    """Which generator; no path."""
+def about_target(target: CheckpointRef) -> dict[str, Any]:
+    """The description of a generator in the document; it contains no path."""
     generator = load_generator(target.location)
     return {
         "run": RunFolder.open(target.run).folder.name,
@@ -88,20 +92,20 @@ def about_target(target: Target) -> dict[str, Any]:
     }
 
 
-def protocol_of(study: Study, shown: Shown) -> dict[str, Any]:
-    """What the figures hang on."""
-    settings, images, pair = study.experiment.latents, study.images, study.assessors
+def protocol_of(context: RunContext, shown: Shown) -> dict[str, Any]:
+    """Everything that the figures depend on; stored with them."""
+    settings, images, pair = context.experiment.latents, context.images, context.assessors
     assert pair is not None
-    accuracy = pair.measurer.accuracy.get(settings.map_label, {})
+    accuracy = pair.measurer.accuracy.get(settings.maps.label, {})
     return {
         "images": {"count": len(shown.indices), "split": "held_out", "digest": images.digest},
-        "label": settings.map_label,
+        "label": settings.maps.label,
         "classes": shown.classes,
         "classifier": {"digest": pair.measurer.digest, **accuracy},
-        "samples": settings.map_samples,
-        "sure_from": settings.map_confidence,
-        "method": settings.map_method,
-        "steps": settings.map_steps,
+        "samples": settings.maps.samples,
+        "sure_from": settings.maps.confidence,
+        "method": settings.maps.method,
+        "steps": settings.maps.steps,
         "neighbours": NEIGHBOURS,
         "chance_purity": chance_purity(shown.labels),
         "seed": settings.seed,
@@ -109,8 +113,8 @@ def protocol_of(study: Study, shown: Shown) -> dict[str, Any]:
     }
 
 
-def title_of(target: Target) -> str:
-    """Of its panel, two lines."""
+def title_of(target: CheckpointRef) -> str:
+    """The title of a map's panel, in two lines."""
     generator, run = load_generator(target.location), RunFolder.open(target.run).folder.name
     return (
         f"{run}: {generator.config['family']}, {generator.latent_size} numbers\n{generator.images_seen:,} images seen"

@@ -1,4 +1,4 @@
-"""What the tasks of latent studies open: a generator, and the assessors of a run."""
+"""The models that tasks of latent studies load: a generator, and the assessors of its run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,30 +8,31 @@ import torch
 from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
-from framework.checkpoint.reference import Target
+from framework.checkpoint.reference import CheckpointRef
+from framework.config import flat_latents
 from framework.models.assessor.assessor import Assessor
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 from framework.orchestration.pool.process_cache import loaded_assessor, loaded_generator
-from framework.orchestration.pool.tasks import Tasks
+from framework.orchestration.pool.tasks import TaskPool
 
 
 @dataclass(frozen=True)
 class Judges:
-    """Both assessors, as a task has loaded them."""
+    """Both assessors, loaded."""
 
     finder: Assessor
     measurer: Assessor
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where what a task works with lies.
+class StudyModels:
+    """Locations of the models that a task loads.
 
     Attributes:
         checkpoint: Location of the generator.
         generator: Its digest.
-        finder: Folder of the assessor that finds; None without labels.
-        measurer: Folder of the one that measures; likewise.
+        finder: Folder of the assessor that finds directions; None without labels.
+        measurer: Folder of the assessor that measures effects; None without labels.
     """
 
     checkpoint: str
@@ -40,50 +41,50 @@ class Place:
     measurer: str | None
 
     def open_generator(self) -> LoadedGenerator:
-        """In a task; loaded once a process."""
+        """Loads the generator; cached per process."""
         return loaded_generator(self.checkpoint, self.generator)
 
     def open_finder(self) -> Assessor:
-        """Likewise; there is one."""
+        """Loads the finder; cached per process. The run must have labels."""
         assert self.finder is not None
         return loaded_assessor(self.finder)
 
     def open_measurer(self) -> Assessor:
-        """Likewise; there is one."""
+        """Loads the measurer; cached per process. The run must have labels."""
         assert self.measurer is not None
         return loaded_assessor(self.measurer)
 
     def open_judges(self) -> Judges:
-        """Both; there are some."""
+        """Loads both assessors; cached per process. The run must have labels."""
         return Judges(self.open_finder(), self.open_measurer())
 
 
 def on_host(compute: Callable[[Tensor], Tensor], device: torch.device) -> Callable[[Tensor], Tensor]:
-    """The same for tensors of the host, wherever it computes; gradients go through."""
+    """Wraps a function of tensors on `device` so that it takes and returns tensors on the CPU; differentiable."""
     if device.type == "cpu":
         return compute
-    return lambda given: compute(given.to(device)).to(given.device)
+    return lambda tensor: compute(tensor.to(device)).to(tensor.device)
 
 
-def place_of(study: Study, target: Target) -> Place:
-    """Of a checkpoint and its run's assessors."""
+def models_for(context: RunContext, target: CheckpointRef) -> StudyModels:
+    """The locations of a checkpoint's generator and of the assessors of its run."""
     digest = load_generator(target.location).digest
-    if study.assessors is None:
-        return Place(target.location, digest, None, None)
-    folder = study.assessors.folder
-    return Place(target.location, digest, str(folder / "finder"), str(folder / "measurer"))
+    if context.assessors is None:
+        return StudyModels(target.location, digest, None, None)
+    folder = context.assessors.folder
+    return StudyModels(target.location, digest, str(folder / "finder"), str(folder / "measurer"))
 
 
-def crew_of(study: Study, place: Place, *more: str) -> Tasks:
-    """Tasks that find the assessors, and `more` of this node's paths, wherever they run."""
-    folders: Sequence[str] = [folder for folder in (place.finder, place.measurer) if folder is not None]
-    return Tasks(study.task_resources(), study.needs(*folders, *more))
+def pool_for(context: RunContext, models: StudyModels, *more: str) -> TaskPool:
+    """A pool of tasks whose nodes have the assessors, and `more` paths of this node."""
+    folders: Sequence[str] = [folder for folder in (models.finder, models.measurer) if folder is not None]
+    return TaskPool(context.task_resources(), context.node_files(*folders, *more))
 
 
-def made_of(study: Study, target: Target, generator: LoadedGenerator) -> dict[str, Any]:
-    """What an artifact was made of: the same again makes the same."""
+def made_of(context: RunContext, target: CheckpointRef, generator: LoadedGenerator) -> dict[str, Any]:
+    """What an artifact depends on: if this has not changed, it need not be made again."""
     return {
         "checkpoint": target.checkpoint,
         "generator": generator.digest,
-        "settings": study.experiment.latents.model_dump(),
+        "settings": flat_latents(context.experiment.latents),
     }

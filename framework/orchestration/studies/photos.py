@@ -1,4 +1,4 @@
-"""Photographs as a generator's images are: files of the user's, or images that no training saw."""
+"""Photographs in the format of a generator's images: the user's files, or held-out images."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ import numpy as np
 from framework.checkpoint import LoadedGenerator
 from framework.data.packing.decoding import RejectedError, decode
 from framework.errors import DataError
-from framework.orchestration.context import Study
+from framework.orchestration.context import RunContext
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """One picture to be found.
+    """A picture to project.
 
     Attributes:
-        name: The file's, without its ending.
-        pixels: [h,w,c] uint8, as the generator's images are.
-        sha256: Of the file; of a held-out image, of its pixels.
+        name: The file's name without its ending.
+        pixels: [h,w,c] uint8, of the size of the generator's images.
+        sha256: Digest of the file; for a held-out image, of its pixels.
     """
 
     name: str
@@ -32,9 +32,9 @@ def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]
     """Photographs as training would see them: upright, the centre square, at the generator's resolution.
 
     Raises:
-        DataError: One cannot be read or is no image, or two have the same name.
+        DataError: A file cannot be read or is not an image, or two have the same name.
     """
-    found: list[Photo] = []
+    photos: list[Photo] = []
     resolution, channels = generator.resolution, generator.channels
     for path in paths:
         file = Path(path).expanduser()
@@ -46,22 +46,22 @@ def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]
         except RejectedError as fault:
             raise DataError(f"{path}: {fault}") from None
         name = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in file.stem)
-        if name in {photo.name for photo in found}:
-            raise DataError(f"{path}: another photograph is called {name} too; their latents would be one file")
-        found.append(Photo(name, pixels.reshape(resolution, resolution, channels), hashlib.sha256(data).hexdigest()))
-    return found
+        if name in {photo.name for photo in photos}:
+            raise DataError(f"{path}: another photograph has the same name {name}; their latents need different files")
+        photos.append(Photo(name, pixels.reshape(resolution, resolution, channels), hashlib.sha256(data).hexdigest()))
+    return photos
 
 
-def held_out_photos(study: Study) -> list[Photo]:
-    """The first `latents.projection_held_out` held-out images by content: the same for every run of the same data.
+def held_out_photos(context: RunContext) -> list[Photo]:
+    """The first `latents.projection.held_out` held-out images by content: the same for every run of the same data.
 
     Raises:
-        DataError: None is held out.
+        DataError: No image is held out.
     """
-    images, count = study.images, study.experiment.latents.projection_held_out
+    images, count = context.images, context.experiment.latents.projection.held_out
     indices = images.held_out_indices[:count]
     if not len(indices):
-        raise DataError("data.held_out: no image is held out; name photographs, or hold some out")
+        raise DataError("data.held_out: no image is held out; pass photographs, or hold some out")
     shown = [np.array(images.images[index]) for index in indices]
     return [
         Photo(f"held_out_{number}", pixels, hashlib.sha256(pixels.tobytes()).hexdigest())

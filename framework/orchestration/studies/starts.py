@@ -1,4 +1,4 @@
-"""Where studies start beside samples: projected photographs, and with an encoder photographs as they are."""
+"""Latents that studies start from instead of samples: projected photographs, or photographs that are encoded."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,22 +13,22 @@ from framework.runs import RunFolder
 
 
 def starts_of(run: RunFolder, generator: LoadedGenerator) -> list[tuple[str, np.ndarray]]:
-    """The latents that `latents.start` names, in its order: each its name and [z] float32.
+    """The name and latent [z] float32 of each entry of `latents.start`, in its order.
 
-    A name that is a file of a picture is encoded, where the generator has an encoder; all others are projections.
+    If the generator has an encoder, a name that is an image file is encoded; all other names are projections.
 
     Raises:
-        LatentsError: One is not there, is damaged, or is for latents of another size.
-        DataError: A file is no image.
+        LatentsError: A projection is missing, is damaged, or has latents of another size.
+        DataError: A file is not an image.
     """
-    found: list[tuple[str, np.ndarray]] = []
+    starts: list[tuple[str, np.ndarray]] = []
     for name in run.experiment.latents.start:
         if generator.encoder is not None and not name.endswith(SUFFIX) and Path(name).expanduser().is_file():
             (photo,) = read_photos([name], generator)
-            found.append((photo.name, generator.encode(photo.pixels[None])[0]))
+            starts.append((photo.name, generator.encode(photo.pixels[None])[0]))
         else:
-            found += read_starts(run.projections, [name], latent_size=generator.latent_size)
-    return found
+            starts += read_starts(run.projections, [name], latent_size=generator.latent_size)
+    return starts
 
 
 def digests_of(starts: Sequence[tuple[str, np.ndarray]]) -> dict[str, str]:

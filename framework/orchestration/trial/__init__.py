@@ -1,1 +1,1 @@
-"""One trial: its specification, its resources, the driver, the DDP workers, and scores computed beside the training."""
+"""One trial: its specification, its resources, the driver, the DDP workers, and scores computed in the background."""

@@ -1,4 +1,4 @@
-"""One trial: a DDP training under Ray Train, with what it reports streaming back while it runs."""
+"""One trial: a DDP training under Ray Train that streams its reports back while it runs."""
 
 import contextlib
 import queue
@@ -19,61 +19,61 @@ from framework.orchestration.cluster.nodes import this_node
 from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking, trainer_class
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from framework.orchestration.trial.resources import DRIVER_CORES
-from framework.orchestration.trial.spec import TrialWork
+from framework.orchestration.trial.spec import TrialSpec
 from framework.orchestration.trial.title import trial_title
 from framework.runs import RunFolder, TrialFolder
 
 _Reports = queue.SimpleQueue[dict[str, Any] | None] | RayQueue
-"""Each report's figures, then None."""
+"""The figures of each report, then None."""
 
 
 class TrialDriver(tune.Trainable):
-    """A trial under Tune: its Ray Train run, of which each step hands on one report.
+    """A trial under Tune: its Ray Train run, where each step passes on one report.
 
-    Whatever ends it early ends its process, and with that all that it started.
+    Tune stops a trial by ending its process, which also ends everything that the process started.
     """
 
-    template: TrialWork
+    template: TrialSpec
 
     @classmethod
-    def of(cls, template: TrialWork) -> type["TrialDriver"]:
-        """The driver of trials that have this in common; Ray's dashboard shows the class's name."""
+    def of(cls, template: TrialSpec) -> type["TrialDriver"]:
+        """The driver class of trials with this template; Ray's dashboard shows its name."""
         return type("Trial", (cls,), {"template": template})
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:  # noqa: ARG003
-        """Tune's hook."""
+        """Called by Tune."""
         return tune.PlacementGroupFactory([{"CPU": DRIVER_CORES}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Tune's hook."""
-        work = self.template.of(config["trial"], config["parameters"], total_images=config["total_images"])
+        """Called by Tune."""
+        work = self.template.for_trial(config["trial"], config["parameters"], total_images=config["total_images"])
         self._title = trial_title(work.trial, work.parameters)
         self._training = training(work)
 
     def step(self) -> dict[str, Any]:
-        """Tune's hook: waits for the next report."""
+        """Called by Tune: waits for the next report."""
         return next(self._training, {"done": True})
 
     def __repr__(self) -> str:
-        """What Ray's dashboard calls it."""
+        """The trial's name in Ray's dashboard."""
         return self._title
 
 
-class LoneDriver:
-    """A trial without Tune, in a process of its own: Train's controller has to live in an actor."""
+class SingleTrialDriver:
+    """A trial without Tune, in a separate process, because Train's controller has to run in an actor."""
 
-    def run(self, work: TrialWork) -> Iterator[dict[str, Any]]:
-        """Its reports, as they come."""
+    def run(self, work: TrialSpec) -> Iterator[dict[str, Any]]:
+        """Yields the reports of the training."""
         yield from training(work)
 
 
-def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -> str:
-    """Trains one trial without Tune; goes on from its newest checkpoint where its driver is lost.
+def fit_trial(work: TrialSpec, *, on_report: Callable[[dict[str, Any]], None]) -> str:
+    """Trains one trial without Tune; if its driver is lost, resumes from its newest checkpoint.
 
     Args:
         work: The trial.
-        on_report: Called with each report's figures, in order, on the calling thread.
+        on_report: Called with the figures of each report, in order, on the calling thread.
 
     Returns:
         The trial's state at its end.
@@ -81,7 +81,9 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
     trial = RunFolder.open(work.run).trial(work.trial)
     title = trial_title(work.trial, work.parameters)
     for left in reversed(range(work.experiment.compute.max_failures + 1)):
-        driver = ray.remote(LoneDriver).options(name=f"{title} {left}", num_cpus=0, scheduling_strategy=this_node())
+        driver = ray.remote(SingleTrialDriver).options(
+            name=f"{title} {left}", num_cpus=0, scheduling_strategy=this_node()
+        )
         actor: Any = driver.remote()
         try:
             for report in actor.run.options(num_returns="streaming").remote(work):
@@ -96,11 +98,11 @@ def fit_trial(work: TrialWork, *, on_report: Callable[[dict[str, Any]], None]) -
     return trial.state["state"]
 
 
-def training(work: TrialWork) -> Iterator[dict[str, Any]]:
-    """Trains until the trial's total_images, from its newest checkpoint where it has one; gives each report's figures.
+def training(work: TrialSpec) -> Iterator[dict[str, Any]]:
+    """Trains until the trial's total_images, from its newest checkpoint if it has one; yields the figures of reports.
 
-    The trial's state is "running" then, and at the end "finished" (or what the work says), "failed" (then state.json
-    says why), or "interrupted" where the stop flag was raised.
+    The trial's state is "running" meanwhile, and at the end "finished" (or `state_at_end`), "failed" (state.json then
+    has the reason), or "interrupted" if the stop flag was raised.
     """
     trial = RunFolder.open(work.run).trial(work.trial)
     trial.write_params(work.parameters)
@@ -108,7 +110,7 @@ def training(work: TrialWork) -> Iterator[dict[str, Any]]:
         trial.write_state(state="interrupted")
         return
     trial.write_state(state="running")
-    # Ray's own trainer has its controller in another process.
+    # Ray's own trainer runs its controller in another process, so the queue must be shared between processes.
     reports: _Reports = RayQueue(actor_options={"num_cpus": 0}) if lacking(OF_TRAINING) else queue.SimpleQueue()
     trainer = trainer_of(work, reports)
     fault: list[BaseException] = []
@@ -138,9 +140,9 @@ def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> N
 
 
 def _reason(fault: BaseException) -> str:
-    """The innermost cause, in one line; where one of ours is among the causes, what that says."""
+    """The innermost cause, in one line; if an error of this project is among the causes, its message."""
     failures = getattr(fault, "worker_failures", None) or {0: getattr(fault, "controller_failure", fault)}
-    ours = next((one for one in failures.values() if isinstance(one, LatentscapeError)), None)
+    ours = next((failure for failure in failures.values() if isinstance(failure, LatentscapeError)), None)
     if ours is not None:
         return " ".join(str(ours).split())
     fault = next(iter(failures.values()))
@@ -150,7 +152,7 @@ def _reason(fault: BaseException) -> str:
 
 
 def last_line(fault: object) -> str:
-    r"""Of what Ray says at length: the line that names the cause.
+    r"""The last line of one of Ray's long error messages, which names the cause.
 
     >>> last_line("Traceback …\n  File …\nValueError: no such thing\n==========\n")
     'ValueError: no such thing'
@@ -160,13 +162,13 @@ def last_line(fault: object) -> str:
 
 
 class _Forward(ray.train.UserCallback):
-    """Hands rank 0's figures on, in the process where the controller runs; Ray sends workers a copy that has no use."""
+    """Passes on the figures of rank 0 in the controller's process. The copies that Ray sends to workers do nothing."""
 
     def __init__(self, reports: _Reports) -> None:
         self._reports = reports
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if isinstance(self._reports, queue.SimpleQueue):  # it cannot leave its process
+        if isinstance(self._reports, queue.SimpleQueue):  # this queue cannot be sent to another process
             return ray.train.UserCallback, ()
         return _Forward, (self._reports,)
 
@@ -176,7 +178,7 @@ class _Forward(ray.train.UserCallback):
 
 @contextlib.contextmanager
 def ray_records(run: RunFolder) -> Iterator[None]:
-    """RUN/ray for this block: nothing of it is ever read back, and it holds pickles and paths of this machine."""
+    """RUN/ray for this block, deleted afterwards: it is never read back, and it holds pickles and local paths."""
     records = run.folder / "ray"
     records.delete()
     try:
@@ -186,7 +188,7 @@ def ray_records(run: RunFolder) -> Iterator[None]:
 
 
 def ray_storage(run: RunFolder) -> dict[str, Any]:
-    """Where Ray keeps its own records of a run, as its RunConfigs want it: RUN/ray."""
+    """The arguments of Ray's RunConfig that place its own records into RUN/ray."""
     location = (run.folder / "ray").location
     if run.folder.is_local:
         return {"storage_path": location}
@@ -194,13 +196,13 @@ def ray_storage(run: RunFolder) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": filesystem}
 
 
-def trainer_of(work: TrialWork, reports: _Reports) -> ray.train.torch.TorchTrainer:
-    """Ray's trainer of a trial; rank 0's figures go to `reports`."""
+def trainer_of(work: TrialSpec, reports: _Reports) -> ray.train.torch.TorchTrainer:
+    """The Ray trainer of a trial; puts the figures of rank 0 into `reports`."""
     plan = work.plan
     return trainer_class(refuse_unusable_gpus)(
         _train_worker,
         train_loop_config={"work": work},
-        # By Ray's own choice NCCL beside GPUs, which refuses two ranks on one card; gloo takes tensors of GPUs, too.
+        # Ray chooses NCCL for GPUs, but NCCL refuses two ranks on one card; gloo also takes tensors on GPUs.
         torch_config=ray.train.torch.TorchConfig(backend="gloo" if plan.shares_cards else None),
         scaling_config=ray.train.ScalingConfig(
             num_workers=plan.workers if plan.fewest_workers == plan.workers else (plan.fewest_workers, plan.workers),
@@ -219,8 +221,8 @@ def trainer_of(work: TrialWork, reports: _Reports) -> ray.train.torch.TorchTrain
     )
 
 
-def _train_worker(config: dict[str, TrialWork]) -> None:
-    """What each DDP worker runs; its imports are slow, and drivers and controllers do without them."""
+def _train_worker(config: dict[str, TrialSpec]) -> None:
+    """Runs in each DDP worker. Its imports are slow, so drivers and controllers do not import it."""
     from framework.orchestration.trial.worker import train_worker
 
     train_worker(config["work"])

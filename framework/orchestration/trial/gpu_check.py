@@ -1,4 +1,4 @@
-"""Whether PyTorch can use the GPUs that Ray gave a trial's workers, asked of each before they form a group."""
+"""Checks, before the workers of a trial form a group, that PyTorch can use the GPUs that Ray gave them."""
 
 import socket
 
@@ -11,10 +11,10 @@ from framework.orchestration.cluster.ray_internals import Execute
 
 
 def refuse_unusable_gpus(execute: Execute) -> None:
-    """Asks every worker.
+    """Checks the GPU of every worker.
 
     Raises:
-        TrainingError: One cannot use its GPU; names its node and the reason.
+        TrainingError: A worker cannot use its GPU; the message has its node and the reason.
     """
     faults = [fault for fault in execute(_gpu_fault) if fault]
     if faults:
@@ -22,9 +22,9 @@ def refuse_unusable_gpus(execute: Execute) -> None:
 
 
 def _gpu_fault() -> str | None:
-    """In a worker: where it is, and why PyTorch cannot use the GPU that Ray gave it."""
-    gpus = local_gpus()  # first, for a driver that is too old says so but once
-    # Ray shows a worker the GPUs of all that are on its node; it computes on its own.
+    """Runs in a worker: its node, and why PyTorch cannot use its GPU; None if it can."""
+    gpus = local_gpus()  # first, because torch warns only once that a driver is too old
+    # Ray lets a worker see the GPUs of all workers on its node; it computes only on its own.
     if torch.cuda.is_available() and is_usable(ray.train.torch.get_device()):
         return None
     return f"{socket.gethostname()} has a GPU that PyTorch cannot use ({gpus.reason})"

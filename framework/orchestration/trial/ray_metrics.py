@@ -1,6 +1,6 @@
-"""A trial's figures as Ray metrics: on each node's Prometheus endpoint while it trains, tagged by experiment and trial.
+"""Figures of a trial as Ray metrics, on the Prometheus endpoint of each node, tagged by experiment and trial.
 
-The names are `latentscape_<figure>`; Ray puts `ray_` before them. A searched key is a tag, its dots as `_`.
+The names are `latentscape_<figure>`; Ray adds the prefix `ray_`. Each searched key is a tag, with `_` for its dots.
 """
 
 import re
@@ -11,35 +11,35 @@ from ray.util.metrics import Gauge
 FIGURES = {
     "images_seen": "Images seen",
     "real_images_seen": "Real images seen",
-    "images_per_second": "Images seen a second",
+    "images_per_second": "Images seen per second",
     "discriminator_loss": "Loss of the discriminator",
     "generator_loss": "Loss of the generator",
-    "accuracy_real": "Share of real images that the discriminator tells",
-    "accuracy_fake": "Share of generated images that the discriminator tells",
+    "accuracy_real": "Share of real images that the discriminator classifies as real",
+    "accuracy_fake": "Share of generated images that the discriminator classifies as generated",
     "reconstruction_nats": "Mean log likelihood of training images given their codes",
     "kl_nats": "Mean divergence of the codes' posteriors from the prior",
     "elbo_nats": "Mean evidence lower bound of training images",
-    "beta": "Weight of the divergence, as in effect",
+    "beta": "Current weight of the divergence",
     "generator_gradient_norm": "Gradient norm of the generator",
     "discriminator_gradient_norm": "Gradient norm of the discriminator",
     "encoder_gradient_norm": "Gradient norm of the encoder",
-    "generator_lr": "Learning rate of the generator, as in effect",
-    "discriminator_lr": "Learning rate of the discriminator, as in effect",
-    "encoder_lr": "Learning rate of the encoder, as in effect",
+    "generator_lr": "Current learning rate of the generator",
+    "discriminator_lr": "Current learning rate of the discriminator",
+    "encoder_lr": "Current learning rate of the encoder",
     "data_wait_share": "Share of the time that workers wait for images",
-    "memory_bytes": "Most memory that all workers of the trial have held",
-    "sample_spread": "Mutual distance of samples, of the real images' 1",
+    "memory_bytes": "Peak memory of all workers of the trial together",
+    "sample_spread": "Mean distance between samples, relative to that between real images",
     "score": "Newest score",
     "best_score": "Best score so far",
 }
 
 
 class RayGauges:
-    """Of one trial, set by its rank 0.
+    """The gauges of one trial, set by its rank 0.
 
     Args:
-        experiment: The run's name.
-        trial: The trial's.
+        experiment: The name of the run.
+        trial: The name of the trial.
         parameters: The searched keys with their values.
     """
 
@@ -52,14 +52,14 @@ class RayGauges:
             self._gauges[name].set_default_tags(tags)
 
     def set(self, figures: dict[str, float]) -> None:
-        """Those of one report that have a gauge."""
+        """Sets the gauges of the figures of one report; figures without a gauge are ignored."""
         for name, gauge in self._gauges.items():
             if name in figures:
                 gauge.set(float(figures[name]))
 
 
 def tag_name(key: str) -> str:
-    """A dotted key as Prometheus takes a label.
+    """A dotted key as a valid Prometheus label name.
 
     >>> tag_name("optimizer.generator_lr")
     'optimizer_generator_lr'

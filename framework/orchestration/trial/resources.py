@@ -1,4 +1,4 @@
-"""How many processes a plan needs, with how much of what each, and whether the cluster can ever hold it."""
+"""Plans how many trials and workers run at a time, with how many cores and GPUs, and whether the cluster has room."""
 
 import dataclasses
 import math
@@ -9,23 +9,23 @@ from framework.config import ComputeConfig, Experiment
 from framework.errors import ClusterError, ConfigError
 from framework.orchestration.cluster.connect import Cluster, gpu_shares
 
-DRIVER_CORES = 0.05  # a trial's driver waits for reports, it computes nothing
-_SLACK = 1e-9  # shares of cores are no whole numbers of anything
+DRIVER_CORES = 0.05  # the driver of a trial only waits for reports
+_SLACK = 1e-9  # against rounding of fractions of cores
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Resources of a search or of one training (then `concurrent` is 1).
+class ResourcePlan:
+    """Resources of a search, or of one training, for which `concurrent` is 1.
 
     Attributes:
-        trials: How many there are.
-        concurrent: How many at a time.
-        workers: Of each, at most.
-        fewest_workers: Of each, at least.
+        trials: How many trials there are.
+        concurrent: How many trials run at a time.
+        workers: The most workers of a trial.
+        fewest_workers: The fewest workers of a trial; less than `workers` only for elastic training.
         cores_per_worker: Cores of each worker.
-        gpus_per_worker: GPUs of each, or the share of one.
-        concurrent_now: How many of `concurrent` the nodes hold that are there; fewer only where the cluster grows.
-        note: What people are told of the workers; may be empty.
+        gpus_per_worker: GPUs of each worker, or its share of one.
+        concurrent_now: How many trials fit on the present nodes; fewer than `concurrent` only if the cluster can grow.
+        note: A remark about the workers for the plan's line; may be empty.
     """
 
     trials: int
@@ -44,11 +44,11 @@ class Plan:
 
     @property
     def shares_cards(self) -> bool:
-        """Whether two workers of one trial may compute on one GPU, over which NCCL does not talk."""
+        """Whether two workers of a trial may share one GPU, which NCCL does not support."""
         return 0 < self.gpus_per_worker < 1 and self.workers > 1
 
     def line(self, cluster: Cluster) -> str:
-        """One line for people, said before anything starts."""
+        """The plan in one line, which is shown before anything starts."""
         at_a_time = f"{self.concurrent} at a time"
         if self.concurrent_now < self.concurrent:
             at_a_time += f" as nodes come (now {self.concurrent_now})"
@@ -59,7 +59,7 @@ class Plan:
         return f"Plan: {trials}, {at_a_time}, {self._workers()}; the cluster has {has}"
 
     def _workers(self) -> str:
-        """How many, with what."""
+        """The number of workers with their resources, in words."""
         each = f"{self.cores_per_worker:g} cores" + (
             f" and {self.gpus_per_worker:g} GPU" if self.gpus_per_worker else ""
         )
@@ -70,12 +70,12 @@ class Plan:
         return f"{number} worker{'s' if self.workers > 1 else ''} each with {each}{note}"
 
 
-def search_plan(experiment: Experiment, cluster: Cluster, *, trials: int) -> Plan:
+def search_plan(experiment: Experiment, cluster: Cluster, *, trials: int) -> ResourcePlan:
     """The plan of a search.
 
     Raises:
-        ConfigError: A range of workers: trials that grow and shrink beside each other are not supported.
-        ClusterError: One trial alone needs more than the whole cluster has.
+        ConfigError: `compute.workers` is a range, which a search does not support.
+        ClusterError: A single trial needs more than the whole cluster has.
     """
     compute = experiment.compute
     if compute.is_elastic:
@@ -94,28 +94,28 @@ def plan(
     trials: int = 1,
     concurrent: int | Literal["auto"] = 1,
     driver_cores: float = 0.0,
-) -> Plan:
-    """Shares the cluster out over the trials that run at a time.
+) -> ResourcePlan:
+    """Divides the cluster among the trials that run at a time.
 
     Args:
-        compute: Workers, and what each asks for.
-        cluster: What there is. One that grows is asked for all trials, or for `concurrent`: what waits for room is what
-            makes it grow.
-        trials: How many there will be.
-        concurrent: How many at a time; auto: as many as have a GPU or a core for each worker.
-        driver_cores: What each trial's driver asks for.
+        compute: The workers of a trial and their resources.
+        cluster: The cluster. If it can grow, all trials, or `concurrent` of them, are submitted at once: an autoscaler
+            adds nodes only for work that waits.
+        trials: How many trials there will be.
+        concurrent: How many run at a time; auto: as many as have a GPU or a core for each worker.
+        driver_cores: Cores of the driver of each trial.
 
     Raises:
-        ClusterError: One trial alone can never be placed on these nodes.
+        ClusterError: Not even one trial fits on these nodes.
     """
     fewest, most, gpus = _workers_and_gpus(compute, cluster)
     if concurrent == "auto":
         concurrent = trials if cluster.grows else _auto_concurrent(compute, cluster, workers=most, gpus=gpus)
-    wanted = min(trials, concurrent)
+    at_a_time = min(trials, concurrent)
     cores = compute.cpus_per_worker
     if cores == "auto":
-        cores = _auto_cores(cluster, wanted, most, gpus, driver_cores)
-        if compute.is_elastic:  # Ray counts whole cores there
+        cores = _auto_cores(cluster, at_a_time, most, gpus, driver_cores)
+        if compute.is_elastic:  # Ray only counts whole cores for elastic training
             cores = 1.0
 
     def room(drivers: int) -> int:
@@ -123,27 +123,27 @@ def plan(
 
     if room(1) < fewest and not cluster.grows:
         raise ClusterError(_never(cluster, workers=fewest, cores=cores, gpus=gpus, room=room(1)))
-    now = next((count for count in range(wanted, 0, -1) if room(count) >= count * most), 0)
-    at_once = wanted if cluster.grows else max(now, 1)
-    made = Plan(trials, at_once, most, fewest, cores, gpus, now if cluster.grows else at_once)
-    return dataclasses.replace(made, note=_note(made, compute, cluster))
+    now = next((count for count in range(at_a_time, 0, -1) if room(count) >= count * most), 0)
+    planned = at_a_time if cluster.grows else max(now, 1)
+    resources = ResourcePlan(trials, planned, most, fewest, cores, gpus, now if cluster.grows else planned)
+    return dataclasses.replace(resources, note=_note(resources, compute, cluster))
 
 
-def _note(made: Plan, compute: ComputeConfig, cluster: Cluster) -> str:
-    if (made.fewest_workers, made.workers) != (compute.fewest_workers, compute.most_workers):
-        return f"of compute.workers={compute.workers} as many as there are GPUs"
-    if made.shares_cards:
-        return "gloo between them, since they share cards"
-    if compute.gpus_per_worker == "auto" and cluster.grows and not made.gpus_per_worker:
-        return "compute.gpus_per_worker=1 asks for GPUs that are yet to come"
+def _note(resources: ResourcePlan, compute: ComputeConfig, cluster: Cluster) -> str:
+    if (resources.fewest_workers, resources.workers) != (compute.fewest_workers, compute.most_workers):
+        return f"fewer than compute.workers={compute.workers}: one per GPU"
+    if resources.shares_cards:
+        return "connected by gloo because they share GPUs"
+    if compute.gpus_per_worker == "auto" and cluster.grows and not resources.gpus_per_worker:
+        return "compute.gpus_per_worker=1 requests GPUs that an autoscaler can add"
     return ""
 
 
 def _workers_and_gpus(compute: ComputeConfig, cluster: Cluster) -> tuple[int, int, float]:
     """The fewest and the most workers of a trial, and how much of a GPU each has.
 
-    By auto a worker has a GPU where there are any, and of these there may be too few for the workers. Then fewer train:
-    how a batch is shared out changes nothing that is learned. A range's end stays where nodes may join.
+    With auto each worker has a GPU, if the cluster has any. If there are too few GPUs, fewer workers train: the number
+    of workers does not change what is learned. The upper end of a range stays if nodes may still join.
     """
     fewest, most, gpus = compute.fewest_workers, compute.most_workers, compute.gpus_per_worker
     if gpus != "auto":
@@ -157,11 +157,12 @@ def _workers_and_gpus(compute: ComputeConfig, cluster: Cluster) -> tuple[int, in
     return fewest, most, 1.0
 
 
-def _auto_cores(cluster: Cluster, wanted: int, workers: int, gpus: float, driver_cores: float) -> float:
-    """Cores of each worker: one beside a GPU, else the cores shared out; whole ones, or steps of a twentieth."""
-    share = (cluster.cores - wanted * driver_cores) / (wanted * workers)
+def _auto_cores(cluster: Cluster, trials: int, workers: int, gpus: float, driver_cores: float) -> float:
+    """Cores of each worker: one with a GPU, else an equal share; a whole number, or below 1 a multiple of 0.05."""
+    share = (cluster.cores - trials * driver_cores) / (trials * workers)
     largest = max((cores for cores, _ in cluster.nodes), default=0.0)
-    if cluster.grows and (gpus or cluster.cores < wanted * workers):  # for shares of what is there nothing would come
+    # Workers with small shares would fit on the present nodes, and an autoscaler would add none.
+    if cluster.grows and (gpus or cluster.cores < trials * workers):
         return 1.0
     cores = 1.0 if gpus and share >= 1.0 else max(0.05, min(share, largest - driver_cores))
     return float(int(cores)) if cores >= 1 else int(cores * 20) / 20
@@ -175,7 +176,7 @@ def _auto_concurrent(compute: ComputeConfig, cluster: Cluster, *, workers: int, 
 
 
 def _room(cluster: Cluster, *, cores: float, gpus: float, driver_cores: float) -> int:
-    """How many workers the nodes can hold at a time, the drivers being on the largest one."""
+    """How many workers fit on the nodes at a time, with all drivers on the largest one."""
     nodes = sorted(cluster.nodes, reverse=True)
     nodes = [(nodes[0][0] - driver_cores, nodes[0][1]), *nodes[1:]] if nodes else []
     return sum(

@@ -1,4 +1,4 @@
-"""What travels to the processes of a trial: plain values, small, nothing that imports torch."""
+"""The work that is sent to the processes of a trial: small plain values, nothing that imports torch."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -6,54 +6,56 @@ from typing import TYPE_CHECKING, Any
 
 from framework.config import Experiment, with_overrides
 from framework.config.describe import default_of
-from framework.orchestration.trial.resources import Plan
+from framework.orchestration.trial.resources import ResourcePlan
 
 if TYPE_CHECKING:
-    from framework.orchestration.cluster.node_files import Needs
+    from framework.evaluation import FeatureSpec, Protocol, Request
+    from framework.evaluation.values.compute import FeatureSet
+    from framework.orchestration.cluster.node_files import NodeFiles
     from framework.orchestration.cluster.stop_flag import StopFlag
 
 
 @dataclass(frozen=True)
-class TrialScoring:
+class TrialScoringSpec:
     """How a trial's checkpoints are scored while it trains.
 
     Args:
-        request: The evaluation layer's request of the score.
-        features: Its feature specification.
+        request: Which score.
+        features: Which features.
         protocol: The protocol of each score.
-        moments: Where the real images' moments lie.
-        real: The files of real features, where the score wants them.
-        blocks: Blocks of 32 images at a time.
-        tasks: Ray tasks that share the samples; they run on the trial's own cores, beside its workers.
-        needs: What these tasks read of the job's node.
+        moments: The file of the real images' moments; None if the score depends on samples only.
+        real: The files of real features, if the score needs them.
+        blocks: How many blocks of 32 images are held at a time.
+        tasks: Ray tasks among which the samples are divided; they share the trial's cores with its workers.
+        needs: Files of the job's node that these tasks read.
     """
 
-    request: Any
-    features: Any
-    protocol: Any
-    moments: str
-    real: Any
+    request: "Request"
+    features: "FeatureSpec"
+    protocol: "Protocol"
+    moments: str | None
+    real: "FeatureSet"
     blocks: int
     tasks: int
-    needs: "Needs | None" = None
+    node_files: "NodeFiles | None" = None
 
 
 @dataclass(frozen=True)
-class TrialWork:
+class TrialSpec:
     """One trial to train.
 
     Args:
         run: Location of RUN.
-        trial: The trial's name, its folder in RUN/trials.
+        trial: The trial's name, which is its folder in RUN/trials.
         parameters: The searched keys with their values.
-        experiment: What is trained, the parameters already in it.
+        experiment: The configuration of the training, which includes the parameters.
         images: Path of the packed store, the same on every node.
         plan: Workers, cores and GPUs.
-        scoring: How checkpoints are scored; None where they are not.
-        stop: The flag that makes it save and end; None where there is none.
-        mutable: Keys whose values may change between two lives of the trial: no checkpoint is refused for them.
-        needs: What its workers read of the job's node.
-        state_at_end: What it is when it has come to its length: finished, or waiting for the others.
+        scoring: How checkpoints are scored; None if they are not.
+        stop: The flag that makes the trial save and end; None without one.
+        mutable: Keys that may change on resume without invalidating checkpoints.
+        needs: Files of the job's node that the workers read.
+        state_at_end: The state when the trial has reached its length: "finished", or "waiting" for its population.
     """
 
     run: str
@@ -61,20 +63,20 @@ class TrialWork:
     parameters: dict[str, Any]
     experiment: Experiment
     images: str
-    plan: Plan
-    scoring: TrialScoring | None
+    plan: ResourcePlan
+    scoring: TrialScoringSpec | None
     stop: "StopFlag | None" = None
     mutable: tuple[str, ...] = ()
-    needs: "Needs | None" = None
+    node_files: "NodeFiles | None" = None
     state_at_end: str = "finished"
 
     @property
     def identity(self) -> Experiment:
-        """What a checkpoint of the trial is known by: the experiment with the mutable keys at their defaults."""
+        """The experiment with the mutable keys at their defaults; its digest identifies the trial's checkpoints."""
         return with_overrides(self.experiment, {key: default_of(key) for key in self.mutable})
 
-    def of(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialWork":
-        """This work as one trial's: its parameters laid over the experiment, and its length where it is another."""
+    def for_trial(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialSpec":
+        """The work of one trial: the experiment with the trial's parameters and, if it differs, its length."""
         length = {} if total_images is None else {"training.total_images": total_images}
         experiment = with_overrides(self.experiment, {**parameters, **length})
         return dataclasses.replace(self, trial=trial, parameters=parameters, experiment=experiment)

@@ -1,4 +1,4 @@
-"""What Ray's dashboard shows of our work: an actor's name tells its trial, a job's its experiment."""
+"""The names of trials in Ray's dashboard."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ _NAME_CHARACTERS = 120
 
 
 def trial_title(trial: str, parameters: dict[str, Any]) -> str:
-    """A trial with its searched settings, each key by its last step.
+    """A trial with its searched settings; of each key only the part after the last dot.
 
     >>> trial_title("003-4a79", {"optimizer.generator_lr": 0.0002, "model.latent_size": 64})
     'trial 003-4a79 generator_lr=0.0002 latent_size=64'

@@ -1,4 +1,4 @@
-"""The inside of one DDP worker under Ray Train."""
+"""One DDP worker under Ray Train."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +11,16 @@ import torch
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.data import open_store
 from framework.errors import LatentscapeError, OutOfMemoryError, TrainingError
-from framework.orchestration.trial.background_score import ScoreInTheMaking
+from framework.orchestration.trial.background_score import BackgroundScore
 from framework.orchestration.trial.ray_metrics import RayGauges
-from framework.orchestration.trial.spec import TrialWork
+from framework.orchestration.trial.spec import TrialSpec
 from framework.runs import RunFolder, TrialFolder
 from framework.telemetry.writer import Telemetry
-from framework.training import Report, WorkerGroup, train
+from framework.training import Report, Trainer, WorkerGroup
 
 
-def train_worker(work: TrialWork) -> None:
-    """Trains this worker's share. A fault that a restart would not mend ends the trial, its reason in state.json."""
+def train_worker(work: TrialSpec) -> None:
+    """Trains this worker's share. An error that a restart would not fix ends the trial; state.json has the reason."""
     context = ray.train.get_context()
     torch.set_num_threads(work.plan.threads_per_worker)
     workers = WorkerGroup.here(
@@ -38,36 +38,36 @@ def train_worker(work: TrialWork) -> None:
     def report(report: Report) -> None:
         if telemetry is not None:
             telemetry.write(report)
-        if report.due:  # Ray's controller takes two reports a second, and holds the training up for more
+        if report.due:  # Ray's controller takes two reports per second; more would delay the training
             ray.train.report(_figures(report) | {"log": list(messages)})
             messages.clear()
 
     try:
-        state = _train(work, trial, workers, report, messages.append)
-        if workers.rank == 0 and state == "stopped":
+        outcome = _trainer_of(work, trial, workers, report, messages.append).run()
+        if workers.rank == 0 and outcome.state == "stopped":
             trial.write_state(state="interrupted")
     except LatentscapeError as fault:
-        # What all ranks meet together, rank 0 tells.
+        # Rank 0 records an error that all ranks have. These two kinds may be raised on another rank alone.
         if workers.rank == 0 or isinstance(fault, OutOfMemoryError) or not isinstance(fault, TrainingError):
             trial.write_state(state="failed", error=str(fault))
         if workers.world_size > 1 or isinstance(fault, OutOfMemoryError):
-            raise  # other ranks may wait for this one: Train has to end them
+            raise  # other ranks may wait for this one, so Train has to end them
     finally:
         if telemetry is not None:
             telemetry.close()
 
 
-def _train(
-    work: TrialWork,
+def _trainer_of(
+    work: TrialSpec,
     trial: TrialFolder,
     workers: WorkerGroup,
     report: Callable[[Report], None],
     log: Callable[[str], None],
-) -> str:
-    """Gives how it ended: finished, or stopped by the flag."""
+) -> Trainer:
+    """The trainer of this worker's share, with the images and checkpoints opened."""
     experiment = work.experiment
-    if work.needs is not None:
-        work.needs.bring()
+    if work.node_files is not None:
+        work.node_files.ensure_local()
     images = open_store(Path(work.images))
     store = CheckpointStore(
         trial.checkpoints,
@@ -76,13 +76,13 @@ def _train(
         keep=experiment.checkpoint.keep,
     )
 
-    def score(checkpoint: Checkpoint) -> ScoreInTheMaking:
+    def score(checkpoint: Checkpoint) -> BackgroundScore:
         assert work.scoring is not None
-        return ScoreInTheMaking(work.scoring, checkpoint, device=torch.device(workers.device))
+        return BackgroundScore(work.scoring, checkpoint, device=torch.device(workers.device))
 
-    outcome = train(
-        experiment,
-        images,
+    return Trainer(
+        experiment=experiment,
+        images=images,
         store=store,
         workers=workers,
         report=report,
@@ -90,17 +90,16 @@ def _train(
         should_stop=None if work.stop is None else work.stop.reader(),
         log=log,
     )
-    return outcome.state
 
 
 def _figures(report: Report) -> dict[str, Any]:
-    """What Ray sees of a report: its numbers, the score and where the checkpoint lies."""
+    """The parts of a report that are sent through Ray: its numbers, warnings, and scores with their checkpoints."""
     figures: dict[str, Any] = {key: value for key, value in report.metrics.items() if isinstance(value, (int, float))}
     figures["warnings"] = list(report.warnings)
     if report.scores:
         figures["scores"] = [
-            {"images_seen": one.images_seen, "checkpoint": one.checkpoint, **_value(one.document)}
-            for one in report.scores
+            {"images_seen": scored.images_seen, "checkpoint": scored.checkpoint, **_value(scored.document)}
+            for scored in report.scores
         ]
     return figures
 

@@ -1,4 +1,4 @@
-// Line charts: the value under the pointer, and the trial it belongs to.
+// Line charts: shows the value under the pointer and its trial.
 (() => {
   const amount = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
   const count = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });

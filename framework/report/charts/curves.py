@@ -1,4 +1,4 @@
-"""Which curves the report draws, and in which colours."""
+"""The curves of the report, and their colours."""
 
 import json
 import math
@@ -10,30 +10,30 @@ from framework.report.read.run import Results
 from framework.report.read.trials import Trial
 from framework.report.text import format as words
 
-# Colours that can still be told apart; where there are more trials than that, only the first of them have one.
+# The number of colours that are easy to tell apart; if there are more trials, only the best ones get a colour.
 _COLOURS = 8
 _COLOURS_IN_A_CROWD = 5
 _FIT_UNIT = 100_000  # samples
-_POINTS_A_CHART = 12_000  # in all lines together, so that 200 trials stay light
+_POINTS_A_CHART = 12_000  # in all lines of a chart together, so that a page of 200 trials stays small
 
 _PANELS = [
-    ("generator_loss", "Generator loss", "low: its images pass for real", None),
-    ("discriminator_loss", "Discriminator loss", "low: it tells the two apart", None),
-    ("accuracy_real", "Discriminator accuracy, real", "share of real images called real", (0.0, 1.0)),
-    ("accuracy_fake", "Discriminator accuracy, generated", "share of generated images found out", (0.0, 1.0)),
-    ("logit_mean_real", "Mean logit, real", "above 0 it calls them real", None),
-    ("logit_mean_fake", "Mean logit, generated", "below 0 it finds them out", None),
-    ("elbo_nats", "ELBO", "nats an image, of training; reconstruction less KL", None),
-    ("reconstruction_nats", "Reconstruction", "nats an image, of training; high: it is got back", None),
-    ("kl_nats", "KL", "nats an image; how far codes are from the prior", None),
-    ("sample_spread", "Spread of the samples", "how far they differ; near 0 is a collapse", None),
-    ("images_per_second", "Throughput", "images a second", None),
+    ("generator_loss", "Generator loss", "low: the discriminator takes its images for real", None),
+    ("discriminator_loss", "Discriminator loss", "low: it tells real and generated images apart", None),
+    ("accuracy_real", "Discriminator accuracy, real", "share of real images recognised as real", (0.0, 1.0)),
+    ("accuracy_fake", "Discriminator accuracy, generated", "share of generated images recognised as such", (0.0, 1.0)),
+    ("logit_mean_real", "Mean logit, real", "discriminator’s output; above 0 it means real", None),
+    ("logit_mean_fake", "Mean logit, generated", "discriminator’s output; below 0 it means generated", None),
+    ("elbo_nats", "ELBO", "nats per training image: reconstruction minus KL", None),
+    ("reconstruction_nats", "Reconstruction", "nats per training image; high: images are rebuilt well", None),
+    ("kl_nats", "KL", "nats per image; distance of the codes from the prior", None),
+    ("sample_spread", "Spread of the samples", "how much samples differ; near 0 they have collapsed", None),
+    ("images_per_second", "Throughput", "training images per second", None),
 ]
 
 
 @dataclass(frozen=True)
 class Key:
-    """A trial in the legend: its colour, what to call it, and its rank."""
+    """A trial in the legend: its colour, its label and its rank."""
 
     trial: str
     style: str
@@ -43,10 +43,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Curves:
-    """The page's curves: the score in a wide and a narrow drawing, the rest as small panels.
+    """The page's curves: the score in a wide and a narrow drawing, everything else in small panels.
 
-    `measures` has one panel a protocol of the scores that were made of several checkpoints, `fits` the lines by which
-    the best checkpoint's distances were extrapolated.
+    `measures` has one panel for each protocol by which several checkpoints were scored; `fits` has the regression
+    lines by which the best checkpoint's distances were extrapolated.
     """
 
     score_wide: Chart | None
@@ -59,7 +59,7 @@ class Curves:
 
 
 def curves_of(results: Results) -> Curves:
-    """All trials together, the best one last, so that it lies on top."""
+    """The curves of all trials; the best trial is drawn last, over the others."""
     ranked = [trial for trial in results.trials if trial.metrics]
     best = results.best_trial
     if best in ranked:
@@ -88,9 +88,9 @@ def curves_of(results: Results) -> Curves:
 
 
 def trial_label(trial: Trial) -> str:
-    """What tells a trial from the others: its settings, or its id where it has none.
+    """A trial's settings under their short names, or its id if nothing was searched.
 
-    Short names suffice: the dotted key is in the leaderboard's heading.
+    Short names are enough: the leaderboard's headings contain the dotted keys.
     """
     settings = [f"{key.rsplit('.', 1)[-1]} {words.setting(value)}" for key, value in trial.params.items()]
     return ", ".join(settings) or trial.id
@@ -101,7 +101,7 @@ def _line(key: Key, points: list[Point]) -> Line:
 
 
 def _measures(results: Results, pairs: list[tuple[Trial, Key]]) -> list[Chart]:
-    """Scores of unlike protocol never share a panel."""
+    """One panel per protocol, for the scores of several checkpoints."""
     found: dict[tuple[str, str], dict[str, list[Point]]] = {}
     for score in results.scores:
         steps = str(score.get("checkpoint", "")).split("/")
@@ -120,7 +120,7 @@ def _measures(results: Results, pairs: list[tuple[Trial, Key]]) -> list[Chart]:
 
 
 def _fits(results: Results) -> list[Chart]:
-    """Distances at fewer and more samples against 1/samples, and the line that leads to infinitely many."""
+    """Distances for several numbers of samples over 1/samples, and the line that extrapolates them to infinity."""
     if results.best is None:
         return []
     charts = []
@@ -134,13 +134,13 @@ def _fits(results: Results) -> list[Chart]:
         ]
         last = max(x for x, _ in points)
         line = [(0.0, score["value"]), (last, score["value"] + detail["slope"] * last / _FIT_UNIT)]
-        apart = [each for x, y in points for each in ((x, y), (x, math.nan))]  # dots that no line connects
+        dots = [dot for x, y in points for dot in ((x, y), (x, math.nan))]  # NaN keeps the dots unconnected
         name = words.metric_name(metric)
         charts.append(
-            draw(f"fit-{len(charts)}", [Line(trial, "c-rest", line, "line"), Line(trial, "c0", apart, "measured")],
-                 title=f"{name}, the fit", size=(560, 240), against="100,000 / samples", log_from=math.inf,
+            draw(f"fit-{len(charts)}", [Line(trial, "c-rest", line, "line"), Line(trial, "c0", dots, "measured")],
+                 title=f"{name}: extrapolation", size=(560, 240), against="100,000 / samples", log_from=math.inf,
                  references=[(score["value"], f"{name} {words.score(score['value'])}")],
-                 caption=f"against 100,000 / samples: 0 stands for infinitely many; the line explains "
+                 caption=f"over 100,000 / samples; 0 stands for infinitely many samples; the line explains "
                  f"{words.number(100 * detail['r_squared'], 3)}% of the variance")
         )  # fmt: skip
     return [chart for chart in charts if chart]
@@ -153,6 +153,6 @@ def _score(results: Results, pairs: list[tuple[Trial, Key]], *, name: str, size:
         mark = ((float(best.score_images_seen), best.score), words.score(best.score))
     return draw(
         name, [_line(key, trial.scores) for trial, key in pairs], title="Score", size=size, dots=True, mark=mark,
-        caption=f"{words.better(results.metric)}; each dot is one evaluation of the trial's averaged generator",
+        caption=f"{words.better(results.metric)}; each dot is one evaluation of the generator with averaged weights",
         log_from=4.0,
     )  # fmt: skip

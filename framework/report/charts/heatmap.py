@@ -1,12 +1,12 @@
-"""Directions against attributes: what each does to each, as coloured cells."""
+"""A heat map of the slopes of all directions for all attributes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from framework.report.read.directions import Answer, Effect, attributes_of
+from framework.report.read.directions import AttributeEffect, DirectionEffect, attributes_of
 from framework.report.text import format as words
 
-_LEAST, _MOST = 10, 70  # percent of the full colour: seen at all, and light enough for the number on it
+_LEAST, _MOST = 10, 70  # percent of the full colour: visible, but light enough to read the number on it
 
 
 @dataclass(frozen=True)
@@ -14,10 +14,10 @@ class HeatCell:
     """One slope.
 
     Attributes:
-        text: The number; a dash where nothing was measured.
-        style: Class: `up` and `down` have a colour, `faint` is what random directions do too.
-        percent: Of the full colour.
-        told: All of it in words.
+        text: The number; a dash if nothing was measured.
+        style: CSS class: `up` and `down` have a colour; `faint` means no more than random directions do.
+        percent: Strength of the colour, in percent of the full one.
+        told: The tooltip, which says all of it in words.
     """
 
     text: str
@@ -28,7 +28,7 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class HeatRow:
-    """A direction's cells, in the order of the attributes; `own` is the place of the one that it was made for."""
+    """A direction's cells, in the order of the attributes; `own` is the index of the attribute it was made for."""
 
     stem: str
     cells: list[HeatCell]
@@ -37,15 +37,15 @@ class HeatRow:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """The map, and the size of slope that has the full colour; None where all is faint."""
+    """The whole map; `most` is the absolute slope with the full colour, None if no slope exceeds random ones."""
 
     attributes: list[str]
     rows: list[HeatRow]
     most: float | None
 
 
-def heat_map(effects: Sequence[Effect]) -> HeatMap | None:
-    """Coloured symmetrically around 0; None where no attribute was measured."""
+def heat_map(effects: Sequence[DirectionEffect]) -> HeatMap | None:
+    """The heat map, coloured symmetrically around 0; None if no attribute was measured."""
     attributes = attributes_of(effects)
     if not attributes:
         return None
@@ -62,12 +62,12 @@ def heat_map(effects: Sequence[Effect]) -> HeatMap | None:
     return HeatMap(attributes, rows, most)
 
 
-def _cell(effect: Effect, name: str, answer: Answer | None, most: float | None) -> HeatCell:
+def _cell(effect: DirectionEffect, name: str, answer: AttributeEffect | None, most: float | None) -> HeatCell:
     if answer is None:
         return HeatCell("–", "faint", 0, f"{effect.stem}, {name}: not measured")
     text = words.signed(answer.slope)
-    limit = "" if answer.random_99th is None else f"; 99% of random directions stay under {answer.random_99th:.3g}"
-    told = f"{effect.stem}, {name}: {text} logits a step{limit}"
+    limit = "" if answer.random_99th is None else f"; 99% of random directions stay below {answer.random_99th:.3g}"
+    told = f"{effect.stem}, {name}: {text} logits per natural step{limit}"
     if not answer.beyond_random or not most:
         return HeatCell(text, "faint", 0, told)
     percent = round(_LEAST + (_MOST - _LEAST) * abs(answer.slope) / most)

@@ -1,8 +1,8 @@
-"""Line charts as geometry: axes, linear or logarithmic, and points in a drawing's own units.
+"""The geometry of line charts: linear and logarithmic axes, and points in drawing units. `chart.html` draws them.
 
-Hand-laid SVG instead of plotly.js: that weighs 4.8 MB in each report (1.5 MB compressed), draws nothing without
-scripts, and takes its colours from Python, while these few shapes take theirs from the page's CSS (dark, print),
-scale with it, and are drawn by `chart.html`.
+The charts are SVG made here and not plotly.js, which would add 4.8 MB to each report (1.5 MB compressed), draw nothing
+without scripts, and take its colours from Python. These SVGs take their colours from the page's CSS, which also has a
+dark and a print version.
 """
 
 import math
@@ -21,10 +21,10 @@ class Line:
     """One trial's values against images seen.
 
     Args:
-        trial: Its id.
-        style: CSS class that gives its colour.
+        trial: The trial's id.
+        style: The CSS class that sets the colour.
         points: (images seen, value), in order; values that are not finite interrupt the line.
-        label: What a reader is told that it is.
+        label: The name that the reader sees.
     """
 
     trial: str
@@ -44,7 +44,7 @@ class Axis:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """The position of a value; on a logarithmic axis what is not above 0 lies at its low end."""
+        """The position of a value; on a logarithmic axis, values of 0 and less are placed at the low end."""
         low, high = (math.log10(self.low), math.log10(self.high)) if self.log else (self.low, self.high)
         if self.log:
             value = math.log10(value) if value > 0 else low
@@ -58,7 +58,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Curve:
-    """A line as it is drawn: runs of connected points, and the dots that stand alone or mark each value."""
+    """A line as it is drawn: runs of connected points, and dots (isolated points, or one for each value)."""
 
     trial: str
     style: str
@@ -103,21 +103,21 @@ def draw(
     log_from: float = 20.0,
     against: str = "images seen",
 ) -> Chart | None:
-    """The chart of these lines, or None where not one value is finite.
+    """The chart of these lines; None if no value is finite.
 
     Args:
-        name: For the page's ids.
-        lines: First the ones that lie lowest; the last is drawn over the others.
-        title: Its heading.
-        caption: One line under the heading.
+        name: Part of the element ids on the page.
+        lines: The lines in drawing order; the last one lies over the others.
+        title: The heading of the chart.
+        caption: A line of text next to the heading.
         size: Width and height in drawing units, about CSS pixels.
-        fixed: The vertical range; none: what the values fill, without the most extreme 1% where they are many.
-        dots: Whether each value is marked.
-        mark: A point to ring and what to write beside it.
-        references: Horizontal lines (value, text).
-        most_points: A line with more is averaged over equal spans, to that many.
-        against: What lies on the horizontal axis.
-        log_from: The axis is logarithmic where the highest value is so many times the lowest (and that above 0).
+        fixed: The vertical range; None for the range of the values, without the most extreme 1% if there are many.
+        dots: Whether each value is marked with a dot.
+        mark: A point to mark with a ring, and the text next to it.
+        references: Horizontal lines as (value, text).
+        most_points: A line with more points is reduced to this number, by averaging over equal numbers of points.
+        against: What the horizontal axis shows.
+        log_from: The axis is logarithmic if the highest value is this many times the lowest, and both are above 0.
     """
     drawn = [(line, [point for point in line.points if math.isfinite(point[0])]) for line in lines]
     drawn = [(line, points) for line, points in drawn if any(math.isfinite(y) for _, y in points)]
@@ -138,7 +138,7 @@ def draw(
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:
-    """Averages over equal numbers of points where there are more than `most`.
+    """Reduces points to at most `most`, by averaging over equal numbers of points.
 
     >>> thinned([(1, 1.0), (2, 3.0), (3, 5.0), (4, 7.0)], 2)
     [(1.5, 2.0), (3.5, 6.0)]
@@ -153,7 +153,7 @@ def _axes(
     values: np.ndarray, last: float, *, size: tuple[int, int], fixed: tuple[float, float] | None, log_from: float
 ) -> tuple[Axis, Axis]:
     width, height = size
-    beyond = 0.005 if len(values) >= 200 else 0.0  # among many, a few spikes must not flatten all the rest
+    beyond = 0.005 if len(values) >= 200 else 0.0  # so that a few spikes among many values do not flatten the rest
     low, high = fixed or (float(np.quantile(values, beyond)), float(np.quantile(values, 1 - beyond)))
     log = fixed is None and low > 0 and high / low > log_from
     if fixed is None:
@@ -163,7 +163,7 @@ def _axes(
 
 
 def padded(low: float, high: float, *, log: bool) -> tuple[float, float]:
-    """A range with room at its ends, also where both are equal; from 0 where that is near.
+    """Widens a range a little at both ends, even if they are equal; it starts at 0 if 0 is close.
 
     >>> padded(10.0, 20.0, log=False), padded(1.0, 20.0, log=False), padded(5.0, 5.0, log=False)
     ((9.2, 20.8), (0.0, 21.52), (4.5, 5.5))

@@ -1,6 +1,6 @@
-// Parallel coordinates: the line under the pointer, and ranges dragged along the axes, that filter everything.
+// Parallel coordinates: shows the trial under the pointer; ranges dragged along the axes filter the whole page.
 (() => {
-  const brushes = new Map(); // key of an axis -> [highest, lowest] as parts of its height, 0 at the top
+  const brushes = new Map(); // key of an axis -> [top, bottom] of the range as shares of its height, 0 at the top
   const drawings = [...document.querySelectorAll(".parallel svg")].map((svg) => {
     const [top, bottom] = svg.dataset.span.split(" ").map(Number);
     const axes = [...svg.querySelectorAll(".upright")];
@@ -12,7 +12,7 @@
     return { svg, top, bottom, axes, lines };
   });
   if (drawings.length === 0) return;
-  const heights = new Map(); // trial -> key -> part of the height
+  const heights = new Map(); // trial -> key -> share of the axis's height
   const { top, bottom, axes, lines } = drawings[0];
   lines.forEach(({ trial, points }) =>
     heights.set(trial, new Map(axes.map((axis, at) => [axis.dataset.key, (points[at][1] - top) / (bottom - top)]))),
@@ -40,7 +40,7 @@
     apply();
   });
 
-  // The line nearest to a point, by its height between the two axes around it.
+  // The line nearest to a point, compared by height between the two axes next to the point.
   function nearest(drawing, at) {
     const xs = drawing.axes.map((axis) => Number(axis.dataset.x));
     const right = xs.findIndex((x) => x >= at.x);

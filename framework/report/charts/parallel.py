@@ -1,4 +1,4 @@
-"""Parallel coordinates: an axis for each searched key and the score at the end, a line for each trial."""
+"""Parallel coordinates: an axis for each searched key and one for the score, and a line for each trial."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from framework.report.read.trials import Trial
 from framework.report.text import format as words
 
 _TOP, _BOTTOM, _LEFT, _RIGHT = 46.0, 330.0, 64.0, 40.0
-_LOG_FROM = 4.0  # the score's axis is logarithmic where the worst is so many times the best
+_LOG_FROM = 4.0  # the score's axis is logarithmic if the largest score is more than this many times the smallest
 
 
 @dataclass(frozen=True)
 class ParallelAxis:
-    """One upright axis: where it stands, what it is called, its ticks as (height, label)."""
+    """One upright axis: its position, its titles, and its ticks as (height, label)."""
 
     x: float
     title: str
@@ -28,7 +28,7 @@ class ParallelAxis:
 
 @dataclass(frozen=True)
 class ParallelLine:
-    """One trial: its height on each axis, and its place among all, 0 for the best and 1 for the worst."""
+    """One trial: its height on each axis, and its place among all trials, from 0 for the best to 1 for the worst."""
 
     trial: str
     label: str
@@ -39,7 +39,7 @@ class ParallelLine:
 
 @dataclass(frozen=True)
 class Parallel:
-    """All that `parallel.html` needs to draw."""
+    """The drawing, as `parallel.html` needs it."""
 
     name: str
     width: float
@@ -52,13 +52,13 @@ class Parallel:
 
 
 def parallel(results: Results, *, name: str, width: float, least_step: float = 0.0) -> Parallel | None:
-    """The drawing, or None with fewer than two searched keys or two trials to draw.
+    """The drawing; None with fewer than two searched keys, or fewer than two trials with a score.
 
     Args:
-        results: The run.
-        name: For the page's ids.
+        results: The results of the run.
+        name: Part of the element ids on the page.
         width: In drawing units, about CSS pixels.
-        least_step: Between two axes; the drawing becomes wider where they would stand closer.
+        least_step: The minimum distance between two axes; the drawing is widened if necessary.
     """
     keys = keys_of(results.experiment, results.trials)
     trials = complete(keys, results.trials)
@@ -91,7 +91,7 @@ def parallel(results: Results, *, name: str, width: float, least_step: float = 0
 
 
 class _KeyRule:
-    """Where a key's values lie on its axis, larger ones higher."""
+    """Maps a key's values to heights on its axis; larger values are higher."""
 
     def __init__(self, key: SearchedKey) -> None:
         self.key = key
@@ -120,7 +120,7 @@ class _KeyRule:
 
 
 class _ScoreRule:
-    """Where a score lies on the last axis, better ones higher."""
+    """Maps scores to heights on the last axis; better scores are higher."""
 
     def __init__(self, scores: list[float], *, higher_is_better: bool) -> None:
         low, high = min(scores), max(scores)
@@ -137,6 +137,6 @@ class _ScoreRule:
 
 
 def _titles(key: str) -> tuple[str, str]:
-    """The key's last part, and what stands before it."""
+    """The last part of a dotted key, and the part before it."""
     section, _, name = key.rpartition(".")
     return words.shortened(name.replace("_", " "), 24), words.shortened(section, 24)

@@ -1,4 +1,4 @@
-"""The searched keys with each trial's value: what parallel coordinates and importance are made of."""
+"""The searched keys and each trial's values, for the parallel coordinates and the importance of parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from framework.report.text import format as words
 
 @dataclass(frozen=True)
 class SearchedKey:
-    """A key that trials differ in.
+    """A key in which trials differ.
 
     Attributes:
-        key: Dotted.
-        scale: log and linear have numbers on them, category has names.
-        low: The least of the range and of the values; None for categories.
-        high: The largest.
+        key: The dotted key.
+        scale: `log` and `linear` for numbers, `category` for names.
+        low: The smallest value of the search range and of the trials; None for categories.
+        high: The largest value; None for categories.
         names: The categories in order; [] for numbers.
     """
 
@@ -31,14 +31,14 @@ class SearchedKey:
 
 
 def keys_of(experiment: Experiment, trials: Sequence[Trial]) -> list[SearchedKey]:
-    """The searched keys in the order of `search.space`; where it has none of them, those the trials' settings name.
+    """The searched keys in the order of `search.space`, or all keys of the trials' settings if none is in the space.
 
-    A key that a trial has beside the space (a repeat's seed) is no searched one.
+    Keys that are not in the space, such as the seed of a repeat, are not searched.
     """
     tried = searched_keys(list(trials))
     space = experiment.search.space
-    wanted = [key for key in space if key in tried] or tried
-    return [_key(key, space.get(key, {}), [trial.params.get(key) for trial in trials]) for key in wanted]
+    searched = [key for key in space if key in tried] or tried
+    return [_key(key, space.get(key, {}), [trial.params.get(key) for trial in trials]) for key in searched]
 
 
 def complete(keys: Sequence[SearchedKey], trials: Sequence[Trial]) -> list[Trial]:
@@ -47,24 +47,24 @@ def complete(keys: Sequence[SearchedKey], trials: Sequence[Trial]) -> list[Trial
 
 
 def value_of(key: SearchedKey, trial: Trial) -> float | str:
-    """A trial's number, or its category's name."""
+    """A trial's value of a key: a number, or the name of a category."""
     value = trial.params[key.key]
     number = finite(value)
     return name_of(value) if key.scale == "category" or number is None else number
 
 
 def name_of(value: Any) -> str:
-    """A category as it is written on an axis."""
+    """The name of a category on an axis."""
     return words.setting(value)
 
 
 def _key(key: str, spec: dict[str, Any], tried: Sequence[Any]) -> SearchedKey:
     kind, arguments = next(iter(spec.items()), ("", []))
     values = [value for value in tried if value is not None]
-    every = [*arguments, *values] if isinstance(arguments, list) else values
-    numbers = [number for value in every if (number := finite(value)) is not None]
-    if kind in ("choice", "grid") or len(numbers) < len(every) or not numbers:
-        ordered = sorted(every, key=float) if numbers and len(numbers) == len(every) else every
+    candidates = [*arguments, *values] if isinstance(arguments, list) else values
+    numbers = [number for value in candidates if (number := finite(value)) is not None]
+    if kind in ("choice", "grid") or len(numbers) < len(candidates) or not numbers:
+        ordered = sorted(candidates, key=float) if numbers and len(numbers) == len(candidates) else candidates
         return SearchedKey(key, "category", None, None, list(dict.fromkeys(name_of(value) for value in ordered)))
     low, high = min(numbers), max(numbers)
     log = low > 0 and (kind == "loguniform" or (kind == "" and high / low > 20))

@@ -1,1 +1,1 @@
-"""The page that lays several runs side by side."""
+"""The page that compares several runs."""

@@ -1,4 +1,4 @@
-"""One compared checkpoint as its run's folder holds it; what is missing or damaged is empty, never an error."""
+"""Reads one compared checkpoint from its run's folder; missing or damaged files are empty, never an error."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from framework.runs import RunFolder
 INTERPOLATION, ARITHMETIC, PROJECTIONS = "interpolation.json", "arithmetic.json", "projections.json"
 MAP, LIKELIHOOD = "latent_map.json", "likelihood.json"
 _DOCUMENTS = (INTERPOLATION, ARITHMETIC, PROJECTIONS, MAP, LIKELIHOOD)
-# A picture -> the document that says which checkpoint it is of.
+# Picture -> the document that says which checkpoint the picture shows.
 _PICTURES = {
     "samples.png": INTERPOLATION,
     "interpolation.png": INTERPOLATION,
@@ -30,21 +30,21 @@ _UNEQUAL = 1.5
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedRun:
     """One column of the page.
 
     Attributes:
-        name: The run's; as its user typed it where two runs have the same one.
-        typed: What a command calls it.
-        row: Its checkpoint and scores.
-        experiment: What trained it, the trial's searched values laid over the run's.
-        parameters: Of the generator or decoder, and of the discriminator or encoder; None where nobody knows.
-        data: What run.json says of the images.
-        generator: sha256 of the generator's weights; empty where its checkpoint does not say.
-        documents: The artifacts' documents by name, of this checkpoint.
-        pictures: The artifacts' pictures by name, of this checkpoint.
-        others: Names of documents that are of another checkpoint of the run.
-        damaged: Files of which nothing could be read.
+        name: The name of the run; its path as typed, if two runs have the same name.
+        typed: The run in a command line.
+        row: The checkpoint and its scores.
+        experiment: The configuration of the training, including the values that the search chose for the trial.
+        parameters: Numbers of parameters of the generator (decoder) and the discriminator (encoder); None if unknown.
+        data: The facts about the images in run.json.
+        generator: sha256 of the generator's weights; empty if the checkpoint does not record it.
+        documents: The JSON documents of the artifacts of this checkpoint, by name.
+        pictures: The pictures of the artifacts of this checkpoint, by name.
+        others: Names of documents that belong to another checkpoint of the run.
+        damaged: Names of files that could not be read.
     """
 
     name: str
@@ -66,19 +66,19 @@ class Side:
 
     @property
     def digest(self) -> str:
-        """Of the images; empty where the run does not say."""
+        """The digest of the images; empty if the run does not record it."""
         return str(self.data.get("digest") or "")
 
     def document(self, name: str) -> dict[str, Any]:
-        """An artifact's document; empty where there is none."""
+        """The JSON document of an artifact; empty if there is none."""
         return self.documents.get(name, {})
 
 
-def read_side(name: str, typed: str, row: Row, run: RunFolder) -> Side:
-    """What a run holds of one of its checkpoints.
+def read_compared_run(name: str, typed: str, row: Row, run: RunFolder) -> ComparedRun:
+    """Reads what a run contains about one of its checkpoints.
 
     Raises:
-        LatentscapeError: Its configuration cannot be read.
+        LatentscapeError: The run's configuration cannot be read.
     """
     experiment = run.experiment if entry_of(row.checkpoint) else run.trained_by(row.checkpoint)
     about, damaged = _json(run, "run.json")
@@ -87,7 +87,7 @@ def read_side(name: str, typed: str, row: Row, run: RunFolder) -> Side:
     documents, more = read_documents(run, _DOCUMENTS)
     others = [name for name, document in documents.items() if not _is_of(document, row.checkpoint, generator)]
     shown = [name for name, of in _PICTURES.items() if of not in others and run.artifacts.exists(name)]
-    return Side(
+    return ComparedRun(
         name=name,
         typed=typed,
         row=row,
@@ -103,7 +103,7 @@ def read_side(name: str, typed: str, row: Row, run: RunFolder) -> Side:
 
 
 def _json(run: RunFolder, name: str) -> tuple[dict[str, Any], list[str]]:
-    """A file's object, and its name where it is there and damaged."""
+    """The JSON object in a file, and the file's name in a list if it is damaged."""
     if not run.folder.exists(name):
         return {}, []
     try:
@@ -114,7 +114,7 @@ def _json(run: RunFolder, name: str) -> tuple[dict[str, Any], list[str]]:
 
 
 def _is_of(document: dict[str, Any], checkpoint: str, generator: str) -> bool:
-    """Whether a document is of this checkpoint, as far as it says; a map's says so in its rows."""
+    """Whether a document belongs to this checkpoint; True if it names none (a map does so in its rows)."""
     known = document.get("generator")
     if known and generator:
         return known == generator
@@ -129,61 +129,62 @@ def _parameters(experiment: Experiment) -> tuple[int, int] | None:
     return count_parameters(networks[0]), count_parameters(networks[1])
 
 
-def same_images(sides: Sequence[Side]) -> bool:
-    """Whether all runs are known to be of the same images."""
-    return len({side.digest for side in sides}) == 1 and bool(sides[0].digest) and same_size(sides)
+def same_images(runs: Sequence[ComparedRun]) -> bool:
+    """Whether all runs are known to use the same images."""
+    return len({run.digest for run in runs}) == 1 and bool(runs[0].digest) and same_size(runs)
 
 
-def same_size(sides: Sequence[Side]) -> bool:
-    """Whether all runs' images are of one size."""
-    return len({(side.experiment.data.resolution, side.experiment.data.channels) for side in sides}) == 1
+def same_size(runs: Sequence[ComparedRun]) -> bool:
+    """Whether the images of all runs have the same size."""
+    return len({(run.experiment.data.resolution, run.experiment.data.channels) for run in runs}) == 1
 
 
-def alerts(sides: Sequence[Side]) -> list[str]:
-    """Why rows of the page do not compare, and what could not be read."""
-    found = []
-    if len({side.digest for side in sides}) > 1 and all(side.digest for side in sides):
-        told = "; ".join(f"{side.name}: {side.data.get('source', 'unknown')}, {side.digest[:8]}" for side in sides)
-        found.append(f"The runs are of different data ({told}), so their rows do not compare.")
-    unknown = [side.name for side in sides if not side.digest]
-    if unknown and len(sides) > 1:
-        found.append(f"Of which data {', '.join(unknown)} is, is not known, so its rows may not compare.")
-    if not same_size(sides):
-        told = "; ".join(f"{side.name}: {size_in_words(side)}" for side in sides)
-        found.append(f"The runs' images are of different sizes ({told}), so their rows do not compare.")
-    found += _unequal(sides)
-    damaged = [f"{side.name}: {name}" for side in sides for name in side.damaged]
-    return found + [f"{one} is no JSON object; nothing of it is shown." for one in damaged]
+def alerts(runs: Sequence[ComparedRun]) -> list[str]:
+    """The warnings at the top of the page: why the runs cannot be compared, and which files could not be read."""
+    warnings = []
+    if len({run.digest for run in runs}) > 1 and all(run.digest for run in runs):
+        sources = "; ".join(f"{run.name}: {run.data.get('source', 'unknown')}, {run.digest[:8]}" for run in runs)
+        warnings.append(f"The runs used different data ({sources}), so their values cannot be compared.")
+    unknown = [run.name for run in runs if not run.digest]
+    if unknown and len(runs) > 1:
+        names = ", ".join(unknown)
+        warnings.append(f"It is not known which data {names} used, so the values may not be comparable.")
+    if not same_size(runs):
+        sizes = "; ".join(f"{run.name}: {size_in_words(run)}" for run in runs)
+        warnings.append(f"The runs’ images have different sizes ({sizes}), so their values cannot be compared.")
+    warnings += _unequal(runs)
+    damaged = [f"{run.name}: {name}" for run in runs for name in run.damaged]
+    return warnings + [f"{file} is not a JSON object; its results are not shown." for file in damaged]
 
 
-def _unequal(sides: Sequence[Side]) -> list[str]:
-    pairs = [side.parameters for side in sides if side.parameters]
+def _unequal(runs: Sequence[ComparedRun]) -> list[str]:
+    pairs = [run.parameters for run in runs if run.parameters]
     counts = {
-        "have seen very unequal numbers of images": [side.row.images_seen for side in sides],
-        "have generators (decoders) of very unequal parameters": [pair[0] for pair in pairs],
-        "have discriminators (encoders) of very unequal parameters": [pair[1] for pair in pairs],
+        "training images seen": [run.row.images_seen for run in runs],
+        "parameters of the generator (decoder)": [pair[0] for pair in pairs],
+        "parameters of the discriminator (encoder)": [pair[1] for pair in pairs],
     }
     return [
-        f"The runs {what}, from {min(numbers):,} to {max(numbers):,}, more than {_UNEQUAL:g} times as many, so that a "
-        "row may say more of that than of the family."
+        f"The number of {what} differs by more than a factor of {_UNEQUAL:g} between the runs, from {min(numbers):,} "
+        f"to {max(numbers):,}. Differences between the values may be due to that and not to the family."
         for what, numbers in counts.items()
         if numbers and max(numbers) > _UNEQUAL * min(numbers)
     ]
 
 
-def size_in_words(side: Side) -> str:
-    """Of its images."""
-    data = side.experiment.data
+def size_in_words(run: ComparedRun) -> str:
+    """The size of a run's images, as text."""
+    data = run.experiment.data
     return f"{data.resolution} × {data.resolution}, {'grey' if data.channels == 1 else 'colour'}"
 
 
 def median(values: Sequence[Any]) -> float | None:
-    """Of those that are numbers; None where there are none.
+    """The median of the values that are numbers; None if there are none.
 
     >>> median([1.0, None, 3.0, "x"]), median([])
     (2.0, None)
     """
-    known = sorted(value for one in values if (value := finite(one)) is not None)
+    known = sorted(number for value in values if (number := finite(value)) is not None)
     if not known:
         return None
     middle = len(known) // 2

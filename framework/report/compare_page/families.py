@@ -1,4 +1,4 @@
-"""What runs are, and what they hold of scores, walks and photographs, as rows side by side."""
+"""Tables that compare what the runs are, their scores, walks and photographs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from framework.report.compare_page.compared_run import (
     FAMILIES,
     INTERPOLATION,
     PROJECTIONS,
-    Side,
+    ComparedRun,
     median,
     same_images,
     same_size,
@@ -28,50 +28,54 @@ from framework.report.shared.score_table import Column
 from framework.report.shared.sections import shown_score
 from framework.report.text import format as words
 
-_WAYS = {"lerp": "straight (lerp)", "slerp": "along the sphere (slerp)"}
+_WALKS = {"lerp": "straight (lerp)", "slerp": "along the sphere (slerp)"}
 _SHARES = ("precision", "recall", "coverage")
 _PHOTO_FIGURES = {
-    "pixel_error": ("Nearest image by gradient descent", "lower"),
-    "encoded_error": ("Through the encoder alone", "lower"),
-    "nearest_random_error": ("Nearest of many random samples", ""),
-    "random_error": ("A usual random sample", ""),
+    "pixel_error": ("Closest image, found by gradient descent", "lower"),
+    "encoded_error": ("Reconstruction by the encoder alone", "lower"),
+    "nearest_random_error": ("Closest of many random samples", ""),
+    "random_error": ("Median random sample", ""),
 }
 
 
-def about_group(sides: Sequence[Side]) -> Group:
-    """What the runs are."""
-    models = [side.experiment.model for side in sides]
-    pairs = [side.parameters or (None, None) for side in sides]
-    families = [FAMILIES[side.family] for side in sides]
+def about_group(runs: Sequence[ComparedRun]) -> Group:
+    """The table of facts about the runs."""
+    models = [run.experiment.model for run in runs]
+    pairs = [run.parameters or (None, None) for run in runs]
+    families = [FAMILIES[run.family] for run in runs]
     kinds = [model.architecture if model.family == "gan" else "" for model in models]
-    images = [f"{words.number(side.data.get('training'), 9)} to train on" if side.data else "" for side in sides]
-    digests = [side.digest[:12] or "not known" for side in sides]
+    images = [f"{words.number(run.data.get('training'), 9)} training images" if run.data else "" for run in runs]
+    digests = [run.digest[:12] or "unknown" for run in runs]
     figures = [
         Figure("family", "Family", families, more=kinds),
         Figure("latent_size", "Latent size", [words.number(model.latent_size, 9) for model in models]),
         Figure("generator", "Generator or decoder", [words.number(pair[0], 12) for pair in pairs], note="parameters"),
         Figure("partner", "Discriminator or encoder", [words.number(pair[1], 12) for pair in pairs], note="parameters"),
-        Figure("images_seen", "Images seen", [words.number(side.row.images_seen, 12) for side in sides]),
-        Figure("size", "Image size", [size_in_words(side) for side in sides], note="pixels"),
-        Figure("data", "Data", [str(side.data.get("source") or "–") for side in sides], more=images),
-        Figure("digest", "Digest of the data", digests, note="sha256, its beginning"),
+        Figure("images_seen", "Images seen", [words.number(run.row.images_seen, 12) for run in runs]),
+        Figure("size", "Image size", [size_in_words(run) for run in runs], note="pixels"),
+        Figure("data", "Data", [str(run.data.get("source") or "–") for run in runs], more=images),
+        Figure("digest", "Digest of the data", digests, note="first digits of the sha256"),
     ]
-    return Group("about", "What the runs are", figures=figures)
+    return Group("about", "The runs", figures=figures)
 
 
-def score_group(sides: Sequence[Side], columns: Sequence[Column]) -> Group:
-    """One row a protocol, so that what is unlike never shares one."""
+def score_group(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> Group:
+    """The table of scores, one row per protocol: scores of different protocols cannot be compared."""
     missing = [
-        Missing(f"{side.name} has no score.", f"python -m jobs.evaluate {side.typed}")
-        for side in sides
-        if not side.row.scores
+        Missing(f"{run.name} has no score yet.", f"python -m jobs.evaluate {run.typed}")
+        for run in runs
+        if not run.row.scores
     ]
-    hint = "A row a protocol: scores made in unlike ways never share one."
+    hint = (
+        "Each row has the scores of one protocol. The protocol records how a score was computed (features, images, "
+        "seed); only scores with the same protocol can be compared. Features are the activations of a classifier "
+        "network for an image. The assessor is an attribute classifier that was trained on the labels of the data."
+    )
     return Group("scores", "Scores", hint, [_score(column) for column in columns], missing=missing)
 
 
 def _score(column: Column) -> Figure:
-    """Claims find distances and shares by their key."""
+    """One row of scores. Its key has the kind of the score, by which the claims find distances and shares."""
     shown = [shown_score(score) for score in column.scores]
     known = next((score for score in shown if score), {"words": "", "counts": ""})
     family, features = str(column.protocol.get("family")), as_dict(column.protocol.get("features"))
@@ -91,71 +95,71 @@ def _score(column: Column) -> Figure:
     )
 
 
-def walk_group(sides: Sequence[Side]) -> Group:
-    """How straight and even the way between two samples is, in the assessor's features."""
-    paths = [as_dict(side.document(INTERPOLATION).get("paths")) for side in sides]
+def walk_group(runs: Sequence[ComparedRun]) -> Group:
+    """The table that measures how straight and even walks between two samples are."""
+    paths = [as_dict(run.document(INTERPOLATION).get("paths")) for run in runs]
     conditions = [
-        {"assessor": side.document(INTERPOLATION).get("assessor")}
+        {"assessor": run.document(INTERPOLATION).get("assessor")}
         | {key: path.get(key) for key in ("features", "steps", "pairs")}
-        for side, path in zip(sides, paths, strict=True)
+        for run, path in zip(runs, paths, strict=True)
     ]
-    alike, told = measured_alike(conditions, [bool(path) for path in paths])
-    if alike and not same_images(sides):
-        alike, told = False, "the runs are of different data"
+    alike, reason = measured_alike(conditions, [bool(path) for path in paths])
+    if alike and not same_images(runs):
+        alike, reason = False, "the runs used different data"
     figures = []
-    for way, name in _WAYS.items():
-        of_way = [as_dict(path.get(way)) for path in paths]
-        for key, what in (("ratio", "Length over straight distance"), ("largest_step", "Longest step over mean step")):
-            values = [finite(one.get(key)) for one in of_way]
-            row = measured(f"paths.{way}.{key}", what, values, note=name, better="lower", comparable=alike)
+    for walk, name in _WALKS.items():
+        of_walk = [as_dict(path.get(walk)) for path in paths]
+        for key, what in (("ratio", "Length / straight distance"), ("largest_step", "Longest step / mean step")):
+            values = [finite(path.get(key)) for path in of_walk]
+            row = measured(f"paths.{walk}.{key}", what, values, note=name, better="lower", comparable=alike)
             figures.append(row)
     hint = (
-        "How images change on the way between two samples: the length of the way over the distance between the images "
-        "at its ends (1: straight on), and the longest step over the mean one (1: evenly; high: by jumps)"
-        f"{_how(paths)}."
+        "How the images change on a walk between two samples: the length of the walk divided by the distance between "
+        "its first and last image (1 means the straightest possible change), and the longest step divided by the mean "
+        f"step (1 means an even change, a high value means jumps){_how(paths)}."
     )
     return group_of(
-        "walks", "Walks between samples", hint, figures, told, missing_of(sides, INTERPOLATION, "interpolate", figures)
+        "walks", "Walks between samples", hint, figures, reason, missing_of(runs, INTERPOLATION, "interpolate", figures)
     )
 
 
 def _how(paths: Sequence[dict[str, Any]]) -> str:
-    """What the first measured ways were made of."""
+    """How the walks were measured, according to the first run that measured them."""
     known = next((path for path in paths if path), None)
     if known is None:
         return ""
     features = "the assessor’s features" if known.get("features") == "measurer" else words.plain(known.get("features"))
     pairs, steps = (words.number(known.get(key), 9) for key in ("pairs", "steps"))
-    return f", means over {pairs} pairs, each way in {steps} points, measured in {features}"
+    return f"; means over {pairs} pairs of samples, with {steps} images per walk, measured in {features}"
 
 
-def photo_group(sides: Sequence[Side]) -> Group:
-    """How near the generators come to images they were not trained on."""
-    rows = [[as_dict(row) for row in as_list(side.document(PROJECTIONS).get("photos"))] for side in sides]
+def photo_group(runs: Sequence[ComparedRun]) -> Group:
+    """The table that measures how close the generators come to images that they were not trained on."""
+    rows = [[as_dict(row) for row in as_list(run.document(PROJECTIONS).get("photos"))] for run in runs]
     names = [sorted(str(row.get("name")) for row in photos) for photos in rows]
-    how = [{key: side.document(PROJECTIONS).get(key) for key in ("features", "starts", "steps")} for side in sides]
-    conditions = [{"photographs": name, **one} for name, one in zip(names, how, strict=True)]
-    alike, told = measured_alike(conditions, [bool(photos) for photos in rows])
+    how = [{key: run.document(PROJECTIONS).get(key) for key in ("features", "starts", "steps")} for run in runs]
+    conditions = [{"photographs": name, **settings} for name, settings in zip(names, how, strict=True)]
+    alike, reason = measured_alike(conditions, [bool(photos) for photos in rows])
     held_out = any(name.startswith("held_out_") for several in names for name in several)
-    if alike and not (same_images(sides) if held_out else same_size(sides)):
-        alike, told = False, "the runs are of different data"
+    if alike and not (same_images(runs) if held_out else same_size(runs)):
+        alike, reason = False, "the runs used different data"
     figures = []
     for key, (name, better) in _PHOTO_FIGURES.items():
-        found = [[finite(row.get(key)) for row in photos] for photos in rows]
-        counts = [sum(value is not None for value in values) for values in found]
+        errors = [[finite(row.get(key)) for row in photos] for photos in rows]
+        counts = [sum(value is not None for value in values) for values in errors]
         whole = all(count in (0, len(photos)) for count, photos in zip(counts, rows, strict=True))
-        more = [f"of {count}" if count else "" for count in counts]
+        more = [f"median of {count}" if count else "" for count in counts]
         about = {"more": more, "better": better, "comparable": alike and whole}
-        figures.append(measured(f"photos.{key}", name, [median(values) for values in found], **about))
+        figures.append(measured(f"photos.{key}", name, [median(values) for values in errors], **about))
     hint = (
-        "Medians over photographs of the root mean square difference of pixels, from 0 to 255, of what each run makes "
-        "of them. Random samples are what a generator that knows nothing of a photograph would show; a GAN has no "
-        "encoder."
+        "Each run’s closest image to each photograph, found in different ways. The values are the errors: the root "
+        "mean square difference of the pixels on their scale from 0 to 255, as the median over all photographs. Random "
+        "samples show the error of a generator that knows nothing about the photograph. A GAN has no encoder."
     )
-    missing = missing_of(sides, PROJECTIONS, "project", figures[:1])
+    missing = missing_of(runs, PROJECTIONS, "project", figures[:1])
     missing += [
-        Missing(f"{side.name} has no error through its encoder.", f"python -m jobs.project {side.typed}")
-        for number, side in enumerate(sides)
-        if side.family != "gan" and rows[number] and figures[1].values[number] is None
+        Missing(f"{run.name} has no reconstruction error of its encoder yet.", f"python -m jobs.project {run.typed}")
+        for number, run in enumerate(runs)
+        if run.family != "gan" and rows[number] and figures[1].values[number] is None
     ]
-    return group_of("photographs", "Photographs rebuilt", hint, figures, told, missing)
+    return group_of("photographs", "Reconstructed photographs", hint, figures, reason, missing)

@@ -1,10 +1,10 @@
-"""What runs hold of their latent spaces, maps of them, arithmetic and likelihood, as rows side by side."""
+"""Tables that compare the runs' maps of the latent space, latent arithmetic and likelihood."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.report.compare_page.compared_run import ARITHMETIC, LIKELIHOOD, MAP, Side
+from framework.report.compare_page.compared_run import ARITHMETIC, LIKELIHOOD, MAP, ComparedRun
 from framework.report.compare_page.metric_rows import (
     Better,
     Figure,
@@ -21,8 +21,9 @@ from framework.report.read.json_values import as_dict, as_list, finite
 from framework.report.text import format as words
 from framework.report.text.map_labels import MAP_FIGURES, nats_names
 
-# Key of a map's row -> which way is better. What is only drawn is left out; and the KL of an autoencoder is near 0 by
-# construction, since a Gaussian was fitted to its codes.
+# Key of a map's row -> whether lower or higher is better. The purity of the drawing is left out, because it depends on
+# how the codes are drawn. The KL has no better direction: that of an autoencoder is near 0 by construction, because a
+# Gaussian was fitted to its codes.
 _BETTER: dict[str, Better] = {
     key: "" if key == "aggregate_kl_nats" else "lower" if key.startswith("hole_share") else "higher"
     for key in MAP_FIGURES
@@ -31,13 +32,13 @@ _BETTER: dict[str, Better] = {
 
 
 @dataclass(frozen=True)
-class Maps:
-    """Maps of compared runs that were measured in one way.
+class ComparedMaps:
+    """Maps of compared runs that were measured by one protocol.
 
     Attributes:
-        holder: Number of the run that holds the pictures.
-        document: Of one of them.
-        rows: Number of a run -> its map's figures.
+        holder: Index of the run that has the pictures.
+        document: The JSON document of one of the maps.
+        rows: Index of a run -> the measurements of its map.
     """
 
     holder: int
@@ -45,105 +46,111 @@ class Maps:
     rows: dict[int, dict[str, Any]]
 
 
-def maps_of(sides: Sequence[Side]) -> Maps | None:
-    """The maps that show most of the runs, all of one protocol; None where there are none."""
-    found: list[Maps] = []
-    for holder, side in enumerate(sides):
-        document = side.document(MAP)
+def compared_maps(runs: Sequence[ComparedRun]) -> ComparedMaps | None:
+    """The maps of one protocol that cover the most runs; None if there are no maps."""
+    found: list[ComparedMaps] = []
+    for holder, run in enumerate(runs):
+        document = run.document(MAP)
         rows = {
             number: row
             for row in map(as_dict, as_list(document.get("maps")))
-            for number, other in enumerate(sides)
+            for number, other in enumerate(runs)
             if _is_of(row, other)
         }
-        same = next((one for one in found if one.document.get("protocol") == document.get("protocol")), None)
+        same = next((maps for maps in found if maps.document.get("protocol") == document.get("protocol")), None)
         if same is not None and len(rows) <= len(same.rows):
             same.rows.update({number: row for number, row in rows.items() if number not in same.rows})
         elif rows:
-            found = [one for one in found if one is not same]
-            found.append(Maps(holder, document, {**(same.rows if same else {}), **rows}))
+            found = [maps for maps in found if maps is not same]
+            found.append(ComparedMaps(holder, document, {**(same.rows if same else {}), **rows}))
     return max(found, key=lambda maps: len(maps.rows), default=None)
 
 
-def _is_of(row: dict[str, Any], side: Side) -> bool:
-    return bool(side.generator) and row.get("generator") == side.generator
+def _is_of(row: dict[str, Any], run: ComparedRun) -> bool:
+    return bool(run.generator) and row.get("generator") == run.generator
 
 
-def map_group(sides: Sequence[Side], maps: Maps | None) -> Group:
-    """How whole the latent spaces are."""
-    encoders = [number for number, side in enumerate(sides) if side.family != "gan"]
+def map_group(runs: Sequence[ComparedRun], maps: ComparedMaps | None) -> Group:
+    """The table of holes and neighbourhoods in the latent spaces."""
+    encoders = [number for number, run in enumerate(runs) if run.family != "gan"]
     rows = maps.rows if maps else {}
-    figures = [] if maps is None else [_figure(key, [rows.get(n, {}) for n in range(len(sides))]) for key in _BETTER]
+    figures = [] if maps is None else [_figure(key, [rows.get(n, {}) for n in range(len(runs))]) for key in _BETTER]
     unmapped = [number for number in encoders if number not in rows]
     missing = []
     if unmapped:
-        told = " and ".join(sides[number].name for number in unmapped)
-        # A map is of two runs at most: those that lack one, and beside them whom they compare with.
+        names = " and ".join(runs[number].name for number in unmapped)
+        # A map has at most two runs: those without a map come first, then runs to compare them with.
         pair = sorted(encoders, key=lambda number: (number not in unmapped, number))[:2]
-        command = " ".join(sides[number].typed for number in sorted(pair))
-        missing = [Missing(f"{told}: on no map of compared runs.", f"python -m jobs.latent_map {command}")]
-    there = [figure for figure in figures if figure.is_there]
-    return Group("latent-space", "Latent space", _hint(maps), there, missing=missing)
+        command = " ".join(runs[number].typed for number in sorted(pair))
+        missing = [Missing(f"There is no map of {names} yet.", f"python -m jobs.latent_map {command}")]
+    present = [figure for figure in figures if figure.is_there]
+    return Group("latent-space", "Latent space", _hint(maps), present, missing=missing)
 
 
 def _figure(key: str, rows: list[dict[str, Any]]) -> Figure:
     name, note = MAP_FIGURES[key]
     group, _, member = key.partition(".")
     values = [finite(as_dict(row.get(group)).get(member) if member else row.get(group)) for row in rows]
-    # All that is in a group is a share or a probability.
+    # All values within a group are shares or probabilities.
     show = percent if member else words.score
     return measured(key, name, values, show=show, note=note, better=_BETTER[key], is_share=bool(member))
 
 
-def _hint(maps: Maps | None) -> str:
+def _hint(maps: ComparedMaps | None) -> str:
     if maps is None:
-        return "Of encoders only: held-out images as codes, and what is between them."
+        return "The codes of held-out images, and the latent space between them; only for runs with an encoder."
     protocol = as_dict(maps.document.get("protocol"))
-    images, judge = as_dict(protocol.get("images")), as_dict(protocol.get("classifier"))
-    unsure = finite(maps.document.get("hole_share_of_images"))
-    of_images = "" if unsure is None else f" Of the images themselves {percent(unsure)} are unsure."
+    images, classifier = as_dict(protocol.get("images")), as_dict(protocol.get("classifier"))
+    unclear = finite(maps.document.get("hole_share_of_images"))
+    of_images = "" if unclear is None else f" Of the images themselves, {percent(unclear)} have no clear class."
+    metric, value = words.plain(classifier.get("metric")), words.number(classifier.get("value"))
     return (
-        f"Of encoders only: {words.number(images.get('count'), 9)} held-out images as codes. A hole is a decoded point "
-        f"of which the classifier ({words.plain(judge.get('metric'))} {words.number(judge.get('value'))}) is not sure: "
-        f"its surest class has less than {words.number(protocol.get('sure_from'))}.{of_images} Neighbours by chance: "
-        f"{percent(finite(protocol.get('chance_purity')))}. An autoencoder’s samples are of a Gaussian fitted to its "
-        "codes, which brings its KL near 0."
+        "Only runs with an encoder have these values. The encoder turns an image into a code, a point of the latent "
+        f"space; {words.number(images.get('count'), 9)} images that were held out from training were encoded. A hole "
+        f"is a point that decodes to an image of no clear class: a classifier ({metric} {value}) gives even the most "
+        "probable class less than "
+        f"{words.number(protocol.get('sure_from'))}.{of_images} By chance, "
+        f"{percent(finite(protocol.get('chance_purity')))} of the neighbours would be of the same class. The prior is "
+        "the distribution of random latents; for an autoencoder, it is a Gaussian fitted to its codes, so its KL is "
+        "close to 0."
     )
 
 
-def arithmetic_group(sides: Sequence[Side]) -> Group:
-    """How often a result has what it should have, beside how often a random sample has it."""
+def arithmetic_group(runs: Sequence[ComparedRun]) -> Group:
+    """The table of how often results of latent arithmetic have the expected attributes."""
     figures: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for number, side in enumerate(sides):
-        document = side.document(ARITHMETIC)
+    for number, run in enumerate(runs):
+        document = run.document(ARITHMETIC)
         for row in as_list(document.get("measured")):
-            place = (str(document.get("expression")), str(as_dict(row).get("attribute")))
-            figures.setdefault(place, [{} for _ in sides])[number] = as_dict(row)
-    rows = [_arithmetic(expression, attribute, found) for (expression, attribute), found in figures.items()]
+            key = (str(document.get("expression")), str(as_dict(row).get("attribute")))
+            figures.setdefault(key, [{} for _ in runs])[number] = as_dict(row)
+    rows = [_arithmetic(expression, attribute, of_runs) for (expression, attribute), of_runs in figures.items()]
     hint = (
-        "Share of the results that the assessor says have the attributes, with its 95% interval, beside the share of "
-        "random samples. No best is marked: where random samples have them often, a high share is easy."
+        "Latent arithmetic adds and subtracts mean latents of groups of samples, as the expression says. The table "
+        "shows the share of the results that an attribute classifier (assessor) recognises as having each attribute, "
+        "with its 95% confidence interval, and the same share of random samples. No best value is marked, because a "
+        "high share is easy to reach if random samples often have the attribute."
     )
-    missing = missing_of(sides, ARITHMETIC, "arithmetic", rows)
+    missing = missing_of(runs, ARITHMETIC, "arithmetic", rows)
     return Group("arithmetic", "Latent arithmetic", hint, rows, missing=missing)
 
 
-def _arithmetic(expression: str, attribute: str, found: list[dict[str, Any]]) -> Figure:
+def _arithmetic(expression: str, attribute: str, rows: list[dict[str, Any]]) -> Figure:
     more = []
-    for row in found:
+    for row in rows:
         ends = [finite(end) for end in as_list(row.get("interval"))]
         interval = f"95%: {words.share(ends[0])} to {words.share(ends[1])}; " if len(ends) == 2 else ""
         repeats = f"; {words.number(row['repeats'], 9)} repeats" if finite(row.get("repeats")) is not None else ""
-        more.append(f"{interval}random {words.share(row.get('random_share'))}{repeats}" if row else "")
-    values = [finite(row.get("share")) for row in found]
+        more.append(f"{interval}random samples {words.share(row.get('random_share'))}{repeats}" if row else "")
+    values = [finite(row.get("share")) for row in rows]
     about = {"more": more, "note": expression, "is_share": True}
     return measured(f"arithmetic.{expression}.{attribute}", attribute, values, show=words.share, **about)
 
 
-def likelihood_group(sides: Sequence[Side]) -> Group:
-    """Of VAEs: what they say of held-out images, in nats an image."""
-    documents = [side.document(LIKELIHOOD) for side in sides]
-    alike, told = measured_alike(
+def likelihood_group(runs: Sequence[ComparedRun]) -> Group:
+    """The table of the VAEs' likelihood of held-out images."""
+    documents = [run.document(LIKELIHOOD) for run in runs]
+    alike, reason = measured_alike(
         [as_dict(document.get("protocol")) for document in documents], list(map(bool, documents))
     )
     names = nats_names(*dict.fromkeys(key for document in documents for key in document))
@@ -155,7 +162,10 @@ def likelihood_group(sides: Sequence[Side]) -> Group:
         values = [finite(document.get(key)) for document in documents]
         about = {"more": more, "better": better, "comparable": alike}
         figures.append(measured(f"likelihood.{key}", name, values, **about))
-    hint = "Nats a held-out image, with the standard error of the mean. Only a VAE has a likelihood."
-    vaes = [side for side in sides if side.family == "vae"]
-    missing = [lacking(side, LIKELIHOOD, "likelihood") for side in vaes if not side.document(LIKELIHOOD)]
-    return group_of("likelihood", "Likelihood", hint, figures if vaes else [], told, missing)
+    hint = (
+        "How probable a VAE considers images that it was not trained on, in nats (units of the natural "
+        "logarithm of a probability) per image, with the standard error of the mean. Only VAEs have a likelihood."
+    )
+    vaes = [run for run in runs if run.family == "vae"]
+    missing = [lacking(run, LIKELIHOOD, "likelihood") for run in vaes if not run.document(LIKELIHOOD)]
+    return group_of("likelihood", "Likelihood", hint, figures if vaes else [], reason, missing)

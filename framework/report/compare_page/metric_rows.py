@@ -1,14 +1,14 @@
-"""Figures of several runs side by side: one row each, and which of two values is the better one, and when clearly."""
+"""Rows that compare one measurement of several runs, and the rules for which value is better or clearly better."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from framework.report.compare_page.compared_run import Side
+from framework.report.compare_page.compared_run import ComparedRun
 from framework.report.text import format as words
 
 Better = Literal["lower", "higher", ""]
-SHARE_APART = 0.02  # two standard errors of the difference of two shares of 5,000 each, at the most
+SHARE_APART = 0.02  # two standard errors of the difference of two shares of 5,000 images, if both are 0.5
 PART_APART = 0.05
 
 
@@ -17,17 +17,17 @@ class Figure:
     """One row of a table.
 
     Attributes:
-        key: What claims call it.
-        name: What it is, as the row is headed.
-        shown: A text a run.
-        values: A number a run, None where it has none; empty where the row is words.
-        more: Beneath each text.
-        note: Beneath the name.
-        better: Which way, where that is worth a mark.
-        comparable: Whether the runs' values were measured alike.
-        is_share: Whether values are shares or probabilities, from 0 to 1.
-        protocol: What the values were made with.
-        told: The same as a sentence.
+        key: The key by which claims refer to the row.
+        name: The heading of the row.
+        shown: One text per run.
+        values: One number per run, None if it has none; empty if the row consists of words.
+        more: Small text below each value.
+        note: Small text below the heading.
+        better: Whether lower or higher is better; empty if no best value is marked.
+        comparable: Whether the runs' values were measured in the same way.
+        is_share: Whether the values are shares or probabilities, from 0 to 1.
+        protocol: The protocol of the values.
+        told: The protocol as a sentence.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Figure:
 
     @property
     def best(self) -> list[int]:
-        """Numbers of the runs whose value no other beats; none where all are equal, or were not measured alike."""
+        """Indexes of the runs with the best value; empty if all are equal or they cannot be compared."""
         known = {number: value for number, value in enumerate(self.values) if value is not None}
         if not self.better or not self.comparable or len(set(known.values())) < 2:
             return []
@@ -53,11 +53,11 @@ class Figure:
 
     @property
     def is_there(self) -> bool:
-        """Whether any run has it."""
+        """Whether any run has a value."""
         return any(value is not None for value in self.values)
 
     def clearly_better(self, value: float, other: float) -> bool:
-        """Whether a value beats another by more than counts as a difference.
+        """Whether a value is better than another by more than the threshold for a clear difference.
 
         >>> Figure("k", "n", [], better="lower", is_share=True).clearly_better(0.10, 0.13)
         True
@@ -70,7 +70,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Missing:
-    """What is not there yet, and the command that makes it."""
+    """A result that does not exist yet, and the command that computes it."""
 
     text: str
     command: str
@@ -78,15 +78,15 @@ class Missing:
 
 @dataclass(frozen=True)
 class Group:
-    """A table with what has to be said of it.
+    """A table with its heading and explanations.
 
     Attributes:
-        key: Its anchor.
-        title: Its heading.
-        hint: What its rows are.
+        key: The anchor of the table on the page.
+        title: The heading.
+        hint: An explanation of the rows.
         figures: The rows.
-        warnings: Why rows do not compare.
-        missing: What runs lack.
+        warnings: Reasons why the rows cannot be compared.
+        missing: Results that some runs do not have yet.
     """
 
     key: str
@@ -100,12 +100,12 @@ class Group:
 def measured(
     key: str, name: str, values: Sequence[float | None], *, show: Callable[[Any], str] = words.score, **about: Any
 ) -> Figure:
-    """A row of numbers."""
+    """A row of numbers; `show` turns a number into text."""
     return Figure(key, name, [show(value) for value in values], list(values), **about)
 
 
 def percent(value: float | None) -> str:
-    """A share to a tenth of a percent, for differences of few percent matter here.
+    """A share in percent with one decimal, because differences of a few percent matter here.
 
     >>> percent(0.1234), percent(None)
     ('12.3%', '–')
@@ -114,40 +114,40 @@ def percent(value: float | None) -> str:
 
 
 def find(groups: Sequence[Group], key: str) -> Figure | None:
-    """The row of a key."""
+    """The row with this key; None if there is none."""
     return next((figure for group in groups for figure in group.figures if figure.key == key), None)
 
 
-def group_of(key: str, title: str, hint: str, figures: list[Figure], told: str, missing: list[Missing]) -> Group:
-    """A table of the rows that any run has; `told` is why they were not measured alike."""
-    there = [figure for figure in figures if figure.is_there]
-    warnings = [f"No best is marked here: {told}."] if told and there else []
-    return Group(key, title, hint, there, warnings, missing)
+def group_of(key: str, title: str, hint: str, figures: list[Figure], reason: str, missing: list[Missing]) -> Group:
+    """A table of the rows that have a value; `reason` says why they cannot be compared, and is empty if they can."""
+    present = [figure for figure in figures if figure.is_there]
+    warnings = [f"No best value is marked here, because {reason}."] if reason and present else []
+    return Group(key, title, hint, present, warnings, missing)
 
 
-def measured_alike(conditions: Sequence[dict[str, Any]], there: Sequence[bool]) -> tuple[bool, str]:
-    """Whether those that are there were measured in one way; else by what they differ."""
-    known = [condition for condition, has in zip(conditions, there, strict=True) if has]
-    every = dict.fromkeys(key for condition in known for key in condition)
-    apart = [key for key in every if any(condition.get(key) != known[0].get(key) for condition in known)]
-    return not apart, f"the runs’ {' and '.join(apart)} differ" if apart else ""
+def measured_alike(conditions: Sequence[dict[str, Any]], present: Sequence[bool]) -> tuple[bool, str]:
+    """Whether all present values were measured under the same conditions; if not, also how the conditions differ."""
+    known = [condition for condition, is_present in zip(conditions, present, strict=True) if is_present]
+    keys = dict.fromkeys(key for condition in known for key in condition)
+    differing = [key for key in keys if any(condition.get(key) != known[0].get(key) for condition in known)]
+    return not differing, f"the runs differ in {' and '.join(differing)}" if differing else ""
 
 
-def missing_of(sides: Sequence[Side], document: str, job: str, figures: Sequence[Figure]) -> list[Missing]:
-    """A line for each run without a value in any row."""
+def missing_of(runs: Sequence[ComparedRun], document: str, job: str, figures: Sequence[Figure]) -> list[Missing]:
+    """One entry for each run without a value in any row."""
     return [
-        lacking(side, document, job)
-        for number, side in enumerate(sides)
+        lacking(run, document, job)
+        for number, run in enumerate(runs)
         if all(figure.values[number] is None for figure in figures)
     ]
 
 
-def lacking(side: Side, document: str, job: str) -> Missing:
-    """That a run has no such document of this checkpoint, and the job that makes it."""
-    of_another = document in side.others
+def lacking(run: ComparedRun, document: str, job: str) -> Missing:
+    """The entry for a run that lacks a document for this checkpoint, with the job that computes it."""
+    of_another = document in run.others
     text = (
-        f"{side.name}: artifacts/{document} is of another checkpoint."
+        f"{run.name}: artifacts/{document} belongs to another checkpoint."
         if of_another
-        else f"{side.name} has no such figures yet."
+        else f"{run.name} does not have these values yet."
     )
-    return Missing(text, f"python -m jobs.{job} {side.typed}")
+    return Missing(text, f"python -m jobs.{job} {run.typed}")

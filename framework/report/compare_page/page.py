@@ -1,13 +1,13 @@
-"""Runs side by side as one HTML file that needs nothing else, made to lay the three families beside each other."""
+"""The page that compares runs, for example of the three model families, as one self-contained HTML file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from framework.report.compare_page.claims import CLEARLY, judged_claims
-from framework.report.compare_page.compared_run import Side, alerts, same_images
+from framework.report.compare_page.compared_run import ComparedRun, alerts, same_images
 from framework.report.compare_page.families import about_group, photo_group, score_group, walk_group
-from framework.report.compare_page.latent_metrics import arithmetic_group, likelihood_group, map_group, maps_of
+from framework.report.compare_page.latent_metrics import arithmetic_group, compared_maps, likelihood_group, map_group
 from framework.report.compare_page.metric_rows import Missing
 from framework.report.read.pictures import Picture, picture
 from framework.report.shared.score_table import Column
@@ -15,19 +15,22 @@ from framework.report.shared.templates import environment, files_of
 from framework.storage import Folder
 
 _STYLES, _SCRIPTS = ("report.css", "latent.css", "families.css"), ("zoom.js",)
-# A picture -> heading, what it shows, the job that makes it.
+# Picture -> heading, description, and the job that draws it.
 _PICTURES = {
     "samples.png": ("Samples", "A grid of samples", "interpolate"),
-    "interpolation.png": ("Interpolation", "Samples that change step by step into others", "interpolate"),
+    "interpolation.png": ("Interpolation", "Samples that change step by step into other samples", "interpolate"),
     "arithmetic.png": ("Arithmetic", "Groups of samples, their means and the result", "arithmetic"),
-    "projected.png": ("Photographs", "Photographs, each beside the nearest image of the generator", "project"),
+    "projected.png": ("Photographs", "Photographs, each next to the generator’s closest image", "project"),
 }
-_MAPS = {"latent_map.png": "Held-out images as codes, by class", "latent_plane.png": "What the plane decodes to"}
+_MAPS = {
+    "latent_map.png": "Codes of held-out images, coloured by class",
+    "latent_plane.png": "Images decoded from the plane",
+}
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The same kind of picture of all runs; caption -> picture."""
+    """One kind of picture for all runs; `pictures` is caption -> picture."""
 
     title: str
     pictures: dict[str, Picture]
@@ -35,68 +38,70 @@ class Gallery:
     small: bool = False
 
 
-def write_comparison(folder: Folder, name: str, sides: Sequence[Side], columns: Sequence[Column]) -> str:
-    """Writes the page, whole or not at all; gives its location.
+def write_comparison(folder: Folder, name: str, runs: Sequence[ComparedRun], columns: Sequence[Column]) -> str:
+    """Writes the page and returns its location; a failure leaves no partial file.
 
     Raises:
-        StorageError: The place cannot be written.
+        StorageError: The file cannot be written.
     """
-    folder.write_text(name, render_comparison(sides, columns))
+    folder.write_text(name, render_comparison(runs, columns))
     return (folder / name).location
 
 
-def render_comparison(sides: Sequence[Side], columns: Sequence[Column]) -> str:
-    """The whole page.
+def render_comparison(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> str:
+    """The HTML of the whole page.
 
     Args:
-        sides: The runs.
-        columns: Their scores, a column a protocol, in the runs' order.
+        runs: The compared runs.
+        columns: Their scores, one column per protocol, each in the order of the runs.
     """
-    maps = maps_of(sides)
+    maps = compared_maps(runs)
     groups = [
-        about_group(sides),
-        score_group(sides, columns),
-        walk_group(sides),
-        photo_group(sides),
-        arithmetic_group(sides),
-        map_group(sides, maps),
-        likelihood_group(sides),
+        about_group(runs),
+        score_group(runs, columns),
+        walk_group(runs),
+        photo_group(runs),
+        arithmetic_group(runs),
+        map_group(runs, maps),
+        likelihood_group(runs),
     ]
     content: dict[str, Any] = {
         "style": files_of(_STYLES),
         "script": files_of(_SCRIPTS),
-        "sides": sides,
-        "alerts": alerts(sides),
+        "runs": runs,
+        "alerts": alerts(runs),
         "groups": [group for group in groups if group.figures or group.missing],
-        "claims": judged_claims(sides, groups, same_data=same_images(sides)),
+        "claims": judged_claims(runs, groups, same_data=same_images(runs)),
         "clearly": CLEARLY,
-        "galleries": [*_galleries(sides), *([_map_gallery(sides[maps.holder])] if maps else [])],
+        "galleries": [*_galleries(runs), *([_map_gallery(runs[maps.holder])] if maps else [])],
     }
     return environment().get_template("families.html").render(content)
 
 
-def _galleries(sides: Sequence[Side]) -> list[Gallery]:
+def _galleries(runs: Sequence[ComparedRun]) -> list[Gallery]:
     found = []
     for name, (title, alt, job) in _PICTURES.items():
         shown = {
-            side.name: made
-            for side in sides
-            if name in side.pictures and (made := picture(side.pictures[name], alt=f"{side.name}: {alt}"))
+            run.name: made
+            for run in runs
+            if name in run.pictures and (made := picture(run.pictures[name], alt=f"{run.name}: {alt}"))
         }
         missing = [
-            Missing(f"{side.name} has no such picture yet.", f"python -m jobs.{job} {side.typed}")
-            for side in sides
-            if side.name not in shown
+            Missing(f"{run.name} does not have this picture yet.", f"python -m jobs.{job} {run.typed}")
+            for run in runs
+            if run.name not in shown
         ]
         found.append(Gallery(title, shown, missing, small=name == "samples.png"))
     return found
 
 
-def _map_gallery(side: Side) -> Gallery:
+def _map_gallery(run: ComparedRun) -> Gallery:
     shown = {
         caption: made
         for name, caption in _MAPS.items()
-        if name in side.pictures and (made := picture(side.pictures[name], alt=caption))
+        if name in run.pictures and (made := picture(run.pictures[name], alt=caption))
     }
-    missing = [] if shown else [Missing("The map’s picture is not there.", f"python -m jobs.latent_map {side.typed}")]
+    missing = (
+        [] if shown else [Missing("The picture of the map does not exist.", f"python -m jobs.latent_map {run.typed}")]
+    )
     return Gallery("Latent map", shown, missing)

@@ -1,4 +1,4 @@
-"""What an export is made of."""
+"""The content of an export."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +12,19 @@ SAMPLE_COUNT, SAMPLE_COLUMNS, SAMPLE_SEED = 32, 8, 0
 
 @dataclass(frozen=True)
 class Export:
-    """One generator of a run and all that is known of it.
+    """One generator of a run and all that is known about it.
 
     Attributes:
-        generator: Loaded, on the CPU.
-        checkpoint: Its path within the run.
-        experiment: What trained it: the trial's searched values laid over the run's, places reduced to names.
-        searched: Dotted key -> value of what the search set.
-        trials: How many trials the run has.
-        chosen_by: The score that made it the best of its run; None where it was named, and not chosen.
-        scores: Of this very generator, each `metric`, `value`, `protocol`, `checkpoint`; the final ones first.
-        data: What run.json says of the images: source, images, training, digest, resolution, labels …
-        versions: Of the packages that trained it.
-        warnings: What its trial warned of.
+        generator: The generator, loaded on the CPU.
+        checkpoint: The path of its checkpoint within the run.
+        experiment: The configuration of its training, with the trial's searched values; paths are reduced to names.
+        searched: Dotted key -> value, of the settings that the search chose.
+        trials: The number of trials of the run.
+        chosen_by: The score that made it the best of its run; None if it is not the best one.
+        scores: The scores of this generator (`metric`, `value`, `protocol`, `checkpoint`), the final ones first.
+        data: The facts about the images in run.json: source, images, training, digest, resolution, labels …
+        versions: Package -> version, of the packages that it was trained with.
+        warnings: The warnings of its trial.
     """
 
     generator: LoadedGenerator

@@ -1,19 +1,19 @@
-"""Where training images come from, and what that means for who uses the generator."""
+"""The sources of training images, and their terms for users of the generator."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a `data.source` means for who uses the generator.
+    """The terms and the content of a `data.source`.
 
     Attributes:
-        name: For people.
-        header: The Hub's keys of its licence.
-        licence: The same in words.
-        photographs: Whether the images show people.
-        shows: What its images show, as a tag.
-        knows: What a generator knows alone, where that is no photographs.
+        name: Its name in a sentence.
+        header: Its licence, as keys of the Hugging Face Hub.
+        licence: Its licence in words.
+        photographs: Whether the images are photographs of people.
+        shows: What the images show, as a tag.
+        knows: The only thing that the generator can draw, if the images are not photographs.
     """
 
     name: str
@@ -43,7 +43,7 @@ SOURCES = {
         header={"license": "other", "license_name": "mnist"},
         licence=(
             "The training images are MNIST's handwritten digits (LeCun, Cortes and Burges), made from NIST's Special "
-            "Databases 1 and 3; their terms are those of who you have them from."
+            "Databases 1 and 3; the terms are those of the source from which you got them."
         ),
         photographs=False,
         shows="digits",
@@ -53,8 +53,8 @@ SOURCES = {
         name="a folder of images",
         header={"license": "unknown"},
         licence=(
-            "The generator is bound by the terms of the images it was trained on, which Latentscape does not know: "
-            "put them here, and into `license` at the top, before you pass it on."
+            "The generator is bound by the terms of the images it was trained on, which Latentscape does not know. "
+            "State them here, and in `license` at the top, before you share it."
         ),
         photographs=True,
     ),
@@ -62,8 +62,8 @@ SOURCES = {
         name="faces that Latentscape draws",
         header={"license": "apache-2.0"},
         licence=(
-            "The training images are drawn by Latentscape, which is under the Apache License 2.0; there is no "
-            "photograph among them."
+            "The training images were drawn by Latentscape, which is under the Apache License 2.0; none of them is a "
+            "photograph."
         ),
         photographs=False,
         knows="drawn faces",

@@ -1,4 +1,4 @@
-"""The model card of an exported generator: Markdown under the YAML header that the Hugging Face Hub reads."""
+"""The model card of an exported generator: Markdown with the YAML header that the Hugging Face Hub reads."""
 
 import io
 from pathlib import Path
@@ -19,12 +19,12 @@ _KINDS = {
     "autoencoder": "The decoder of an autoencoder (with its encoder)",
     "vae": "The decoder of a variational autoencoder (with its encoder)",
 }
-# What neither trained nor scored the generator has no place in the card.
+# Sections that affect neither the training nor the scores of the generator.
 _LEFT_OUT = ("storage", "search", "latents", "checkpoint")
 
 
 def card(export: Export) -> str:
-    """The whole card, header included."""
+    """The text of the whole card, including its header."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=False,  # noqa: S701 - Markdown; `cell` escapes what comes from a run
@@ -37,7 +37,7 @@ def card(export: Export) -> str:
 
 
 def cell(value: Any) -> str:
-    r"""Any value as the cell of a Markdown table: what would end the cell or be taken for markup is escaped.
+    r"""Any value as a cell of a Markdown table; characters that Markdown would interpret are escaped.
 
     >>> print(cell("a|b"), cell(0.0002), cell(["<x>", "y_z"]))
     a\|b 0.0002 \<x\>, y\_z
@@ -85,7 +85,7 @@ def _header(export: Export, source: Source) -> str:
         {"type": score["metric"], "value": score["value"], "name": _metric_name(score)}
         for score in _finite_scores(export)
     ]
-    if metrics:  # the Hub refuses an index without a result
+    if metrics:  # the Hub refuses a model-index without results
         result = {
             "task": {"type": "unconditional-image-generation"},
             "dataset": {"type": export.experiment.data.source, "name": source.name},
@@ -108,7 +108,7 @@ def _summary(export: Export, source: Source) -> str:
         f"{_KINDS[export.experiment.model.family]} that makes {colours} {source.shows} of {side}x{side} pixels from "
         "latents of "
         f"{generator.latent_size} numbers. It was trained by Latentscape on {source.name}, "
-        f"{words.number(generator.images_seen, 12)} images seen."
+        f"until it had seen {words.number(generator.images_seen, 12)} images (repetitions included)."
     )
 
 
@@ -121,7 +121,7 @@ def _data(export: Export, source: Source) -> list[tuple[str, Any]]:
         *counts,
         ("size", f"{side}x{side}, {'colour' if channels == 3 else 'grey'}"),
         ("sha256 of the content", about.get("digest")),
-        ("labels, which the generator never saw", about.get("labels") or "none"),
+        ("labels (not used to train the generator)", about.get("labels") or "none"),
     ]
     return [(name, value) for name, value in rows if value is not None]
 
@@ -136,15 +136,18 @@ def _training(export: Export) -> str:
     text = (
         f"Architecture `{experiment.model.kind}`, {words.number(parameters, 12)} parameters in the generator; "
         f"{words.number(generator.images_seen, 12)} of {words.number(experiment.training.total_images, 12)} images "
-        f"seen, {words.number(experiment.training.batch_size, 12)} a step{f' ({versions})' if versions else ''}."
+        f"seen, {words.number(experiment.training.batch_size, 12)} per step{f' ({versions})' if versions else ''}."
     )
     if experiment.training.ema_half_life_images:
-        text += " The weights are the moving average of those that were trained."
+        text += " The weights are a moving average of the weights during the training."
     if experiment.model.family == "autoencoder":
-        text += " Its codes have no prior: latents are laid over a Gaussian fitted to those of training images."
+        text += (
+            " An autoencoder has no prior distribution of its codes, so latents are mapped to a Gaussian that was "
+            "fitted to the codes of training images."
+        )
     if export.searched:
         values = ", ".join(f"`{key}` {cell(value)}" for key, value in export.searched.items())
-        text += f" A search of {export.trials} trials set {values}."
+        text += f" A search of {export.trials} trials chose {values}."
     return text
 
 
@@ -152,23 +155,25 @@ def _choice(export: Export) -> str | None:
     if export.chosen_by is None:
         return None
     return (
-        f"This checkpoint was chosen by `{export.chosen_by['metric']}` as it was measured while its trial trained, the "
-        "lowest of all: that figure flatters it."
+        f"This checkpoint was chosen because its `{export.chosen_by['metric']}` was the best of all that were measured "
+        "during the trainings; the best of many measurements is partly luck, so that value is too optimistic."
     )
 
 
 def _limits(export: Export, source: Source) -> list[str]:
     side = export.generator.resolution
-    limits = [f"The networks are small and the pictures {side}x{side}: recognisable, not photographic."]
+    limits = [
+        f"The networks are small and the images have {side}x{side} pixels: recognisable, but not photographic.",
+    ]
     if source.photographs:
         limits += [
-            "A face it makes is nobody's, yet may resemble one it was trained on: how closely was not measured.",
-            "It has its data's skews: whoever is rare there comes out rarer, or worse.",
-            "It is for research on generators; not for pictures passed off as photographs, nor to judge people.",
+            "The faces are not real people, but may resemble training images; how closely was not measured.",
+            "It has the biases of its training data: people who are rare there come out still more rarely, or worse.",
+            "It is for research on generative models: do not pass its images off as photographs or judge people by it.",
         ]
     else:
-        limits.append(f"It knows {source.knows} only: nothing that it makes says anything about people.")
-    return limits + [f"While it trained: {words.plain(text)}." for text in export.warnings]
+        limits.append(f"It can only draw {source.knows}; its images say nothing about people.")
+    return limits + [f"Warning during the training: {words.plain(text)}." for text in export.warnings]
 
 
 def _finite_scores(export: Export) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""A generator to give away: weights, scores, settings, samples and a card, laid out as a repository of a model.
+"""Exports a generator for sharing: weights, scores, settings, samples and a model card.
 
-The layout is the Hugging Face Hub's, and `framework.load_generator` opens it. Nothing in it names a place of the
-machine that it was made on, and the same checkpoint gives the same bytes.
+The layout is that of a model repository of the Hugging Face Hub, and `framework.load_generator` opens it. The files
+contain no paths of this machine, and the same checkpoint always gives the same bytes.
 """
 
 from pathlib import Path, PurePosixPath
@@ -25,16 +25,16 @@ from framework.storage import Folder
 from framework.storage.folder import told
 
 CARD = "README.md"
-_SAMPLE_SIDE = 96  # pixels, at least, of a sample in the picture
+_SAMPLE_SIDE = 96  # minimum side of a sample in the picture, in pixels
 _PLACES = ("data.path", "data.labels", "evaluation.weights", "training.start_from")
 
 
 def read_export(run: RunFolder, checkpoint: str) -> Export:
-    """Reads a checkpoint of a run with what its run says of it.
+    """Reads a checkpoint and all that its run records about it.
 
     Args:
-        run: The run.
-        checkpoint: Path within it: `trials/<id>/checkpoints/<name>`.
+        run: The folder of the run.
+        checkpoint: The path within the run: `trials/<id>/checkpoints/<name>`.
 
     Raises:
         CheckpointError: The generator is missing or damaged.
@@ -61,7 +61,7 @@ def read_export(run: RunFolder, checkpoint: str) -> Export:
 
 
 def portable(experiment: Experiment) -> Experiment:
-    """The same without a place of this machine: files by their name alone, storage at its default."""
+    """The experiment without paths of this machine: files are reduced to their names, storage to its default."""
     values = {key: _value(experiment, key) for key in _PLACES}
     names = {key: _name(value) for key, value in values.items() if value is not None}
     storage = {key: default_of(key) for key in ("storage.path", "storage.cache_path")}
@@ -84,10 +84,10 @@ def export_files(export: Export) -> dict[str, bytes]:
 
 
 def write_export(files: dict[str, bytes], target: Folder) -> None:
-    """Puts the files there, all at once (behind a URI the card last, so that it says that the others are there).
+    """Writes the files all at once; behind a URI the card is written last and marks the export as complete.
 
     Raises:
-        StorageError: The target holds something, or cannot be written.
+        StorageError: The target is not empty, or cannot be written.
     """
     refuse_occupied(target)
     with target.staged(last=CARD) as place, told(target.location, "written"):
@@ -96,13 +96,13 @@ def write_export(files: dict[str, bytes], target: Folder) -> None:
 
 
 def refuse_occupied(target: Folder) -> None:
-    """Raises StorageError for a target that is a file or a folder with something in it."""
+    """Raises StorageError if the target is a file or a folder that is not empty."""
     if not target.exists():
         return
     if target.is_local and not Path(target.location).is_dir():
-        raise StorageError(f"{target.location}: is a file; an export wants a folder that is empty or not there yet")
+        raise StorageError(f"{target.location}: is a file; export to a folder that is empty or does not exist yet")
     if target.list():
-        raise StorageError(f"{target.location}: is not empty; an export wants a folder that is empty or not there yet")
+        raise StorageError(f"{target.location}: is not empty; export to a folder that is empty or does not exist yet")
 
 
 def _samples(generator: LoadedGenerator) -> np.ndarray:
@@ -111,17 +111,17 @@ def _samples(generator: LoadedGenerator) -> np.ndarray:
 
 
 def _scores(run: RunFolder, trial: TrialFolder, checkpoint: str, *, digest: str) -> list[dict[str, Any]]:
-    """Of this checkpoint, as long as it holds the generator that was scored; then the one made while it trained."""
-    found = [
+    """The final scores of this checkpoint's current weights, then the score that was measured during its training."""
+    scores = [
         score
         for score in run.scores()
         if score.get("checkpoint") == checkpoint and score.get("generator", digest) == digest
     ]
-    noted = trial.checkpoints.read_json(BEST) if trial.checkpoints.exists(BEST) else {}
-    entry = noted.get("scores", {}).get(PurePosixPath(checkpoint).name)
-    if entry is not None and not any(_same(entry["score"], score) for score in found):
-        found.append({**entry["score"], "checkpoint": checkpoint})
-    return plain(found)
+    best = trial.checkpoints.read_json(BEST) if trial.checkpoints.exists(BEST) else {}
+    entry = best.get("scores", {}).get(PurePosixPath(checkpoint).name)
+    if entry is not None and not any(_same(entry["score"], score) for score in scores):
+        scores.append({**entry["score"], "checkpoint": checkpoint})
+    return plain(scores)
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -134,7 +134,7 @@ def _value(experiment: Experiment, dotted: str) -> Any:
 
 
 def _name(place: str) -> str | None:
-    """The last step of a path or URI; None where it has none.
+    """The last component of a path or URI; None if it has none.
 
     >>> _name("/home/me/faces/UTKFace.tar"), _name("s3://bucket/faces?region=x"), _name("/")
     ('UTKFace.tar', 'faces', None)

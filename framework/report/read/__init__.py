@@ -1,1 +1,1 @@
-"""What the pages read of a run, tolerant of what is missing."""
+"""Reads the results of a run for the pages; missing or damaged files are not an error."""

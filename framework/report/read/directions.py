@@ -1,4 +1,4 @@
-"""What directions do, as artifacts/effects.json says (`latents/steering/effects.py`): in the page's order, by size."""
+"""The measured effects of directions, read from artifacts/effects.json (`framework.latents.steering.effects`)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from framework.report.read.json_values import as_list, as_text, finite
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How an attribute answers to a direction.
+class AttributeEffect:
+    """The effect of a direction on one attribute.
 
     Attributes:
-        slope: Logits a natural step.
-        interval: That holds the true slope in 95% of such measurements; None where the file does not say.
-        right_share: Share of latents whose own slope is above 0.
-        random_rank: Share of random directions whose slope is smaller, signs left aside.
-        random_99th: The size under which 99% of them stay.
-        random_directions: How many there were.
+        slope: Change of the attribute in logits per natural step.
+        interval: The 95% confidence interval of the slope; None if the file does not contain it.
+        right_share: Share of latents whose slope is above 0.
+        random_rank: Share of random directions whose absolute slope is smaller.
+        random_99th: The 99th percentile of the random directions' absolute slopes.
+        random_directions: The number of random directions.
     """
 
     slope: float
@@ -30,23 +30,23 @@ class Answer:
 
     @property
     def beyond_random(self) -> bool:
-        """Whether it is more than a random direction does; where nothing is known of those, it is not."""
+        """Whether the slope exceeds the 99th percentile of random directions; False if that is unknown."""
         return self.random_99th is not None and abs(self.slope) > self.random_99th
 
     @property
     def size(self) -> tuple[bool, float]:
-        """What answers are compared by."""
+        """The sort key: effects beyond random ones come first, then larger slopes."""
         return self.beyond_random, abs(self.slope)
 
 
 @dataclass(frozen=True)
-class Walked:
+class EditRange:
     """How much of its edit a steerable direction reaches.
 
     Attributes:
-        unit: What an amount of 1 is.
-        least, most: Amounts at the least and the greatest strength.
-        saturates_at: From which size of a strength another one adds less than half; None where none does.
+        unit: The unit of the amounts.
+        least, most: The amounts reached at the smallest and the greatest strength.
+        saturates_at: The strength from which a further step adds less than half as much; None if there is none.
         data_spread: Standard deviation of the amount over real images.
     """
 
@@ -58,46 +58,46 @@ class Walked:
 
 
 @dataclass(frozen=True)
-class Effect:
-    """What a direction does.
+class DirectionEffect:
+    """The measured effects of one direction.
 
     Attributes:
-        stem: Its file's name without the ending, which its pictures have too.
-        method: What found it.
+        stem: The file's name without its suffix; its pictures have the same one.
+        method: The method that found the direction.
         target: The attribute that it was made for, or another name.
-        answers: Attribute -> how it answers.
-        leaves_data_at: The strength from which samples lie far from real images; None where none was so far.
-        farthest: The greatest strength at which that was looked at; None where it was not.
-        latents: How many latents were moved.
+        answers: Attribute -> the effect on it.
+        leaves_data_at: The strength from which samples are far from real images; None if no measured strength is.
+        farthest: The greatest strength at which this distance was measured; None if it was not.
+        latents: The number of latents that were moved.
         made_with: Digests of the generator and of the assessor.
-        walked: Of a steerable one.
+        walked: The reach of its edit; only steerable directions have one.
     """
 
     stem: str
     method: str
     target: str
-    answers: dict[str, Answer]
+    answers: dict[str, AttributeEffect]
     leaves_data_at: float | None
     farthest: float | None
     latents: float | None
     made_with: tuple[str, str]
-    walked: Walked | None = None
+    walked: EditRange | None = None
 
     @property
     def attribute(self) -> str | None:
-        """Its own attribute, else the one that it moves most; None where nothing was measured."""
+        """The attribute that it was made for, else the one that it changes most; None if nothing was measured."""
         if self.target in self.answers:
             return self.target
         return max(self.answers, key=lambda name: self.answers[name].size, default=None)
 
     @property
-    def answer(self) -> Answer | None:
-        """Of that attribute."""
+    def answer(self) -> AttributeEffect | None:
+        """The effect on that attribute."""
         return None if self.attribute is None else self.answers[self.attribute]
 
     @property
     def right_share(self) -> float | None:
-        """Share of latents on which its own attribute rises; another one is as right falling, if that is its way."""
+        """Share of latents whose attribute rises, or falls if it is not the target and its slope is negative."""
         answer = self.answer
         if answer is None or answer.right_share is None:
             return None
@@ -105,36 +105,36 @@ class Effect:
         return 1 - answer.right_share if falls else answer.right_share
 
 
-def effects_of(document: Any) -> list[Effect]:
-    """The directions by attribute, those that move it most first; whatever is odd in the file is left out."""
-    named: dict[str, Effect] = {}
+def effects_of(document: Any) -> list[DirectionEffect]:
+    """The directions by attribute, the strongest first; malformed entries of the file are left out."""
+    named: dict[str, DirectionEffect] = {}
     for file, row in document.items() if isinstance(document, dict) else ():
         if isinstance(row, dict):
             effect = _effect(str(file), row)
             named.setdefault(effect.stem, effect)
-    found = list(named.values())
-    places = {name: place for place, name in enumerate(attributes_of(found))}
+    effects = list(named.values())
+    positions = {name: position for position, name in enumerate(attributes_of(effects))}
 
-    def order(effect: Effect) -> tuple[Any, ...]:
+    def order(effect: DirectionEffect) -> tuple[Any, ...]:
         if effect.attribute is None or effect.answer is None:
-            return len(places), 0, 0.0, effect.stem
+            return len(positions), 0, 0.0, effect.stem
         beyond, size = effect.answer.size
-        return places[effect.attribute], not beyond, -size, effect.stem
+        return positions[effect.attribute], not beyond, -size, effect.stem
 
-    return sorted(found, key=order)
+    return sorted(effects, key=order)
 
 
-def attributes_of(effects: Sequence[Effect]) -> list[str]:
-    """All attributes that any direction was measured on, in the order in which they first come."""
+def attributes_of(effects: Sequence[DirectionEffect]) -> list[str]:
+    """All attributes that any direction was measured on, in the order of their first occurrence."""
     return list(dict.fromkeys(name for effect in effects for name in effect.answers))
 
 
-def strongest(effects: Sequence[Effect], *, most: int) -> dict[str, list[str]]:
-    """Stem -> the attributes that this direction moves more than the others do, and more than random ones do.
+def strongest(effects: Sequence[DirectionEffect], *, most: int) -> dict[str, list[str]]:
+    """Stem -> the attributes for which this direction is the strongest, and stronger than random directions.
 
     Args:
-        effects: All directions.
-        most: At most so many directions, the strongest.
+        effects: The effects of all directions.
+        most: The maximum number of directions; the strongest are kept.
     """
     winners = []
     for name in attributes_of(effects):
@@ -149,10 +149,10 @@ def strongest(effects: Sequence[Effect], *, most: int) -> dict[str, list[str]]:
     return found
 
 
-def _effect(file: str, row: dict[str, Any]) -> Effect:
+def _effect(file: str, row: dict[str, Any]) -> DirectionEffect:
     answers, strengths, distances = (row.get(name) for name in ("attributes", "data_strengths", "data_distance"))
     sizes = [abs(size) for strength in as_list(strengths) if (size := finite(strength)) is not None]
-    return Effect(
+    return DirectionEffect(
         stem=PurePosixPath(file).name.removesuffix(".safetensors"),
         method=as_text(row.get("method")) or "–",
         target=as_text(row.get("target")),
@@ -169,7 +169,7 @@ def _effect(file: str, row: dict[str, Any]) -> Effect:
     )
 
 
-def _walked(part: Any, unit: str) -> Walked | None:
+def _walked(part: Any, unit: str) -> EditRange | None:
     if not isinstance(part, dict):
         return None
     pairs = [
@@ -180,14 +180,14 @@ def _walked(part: Any, unit: str) -> Walked | None:
     if not pairs:
         return None
     spread, saturates = finite(part.get("data_spread")), finite(part.get("saturates_at"))
-    return Walked(unit, min(pairs)[1], max(pairs)[1], saturates, spread)
+    return EditRange(unit, min(pairs)[1], max(pairs)[1], saturates, spread)
 
 
-def _answer(row: dict[str, Any]) -> Answer | None:
+def _answer(row: dict[str, Any]) -> AttributeEffect | None:
     slope = finite(row.get("slope"))
     if slope is None:
         return None
     ends = [finite(end) for end in as_list(row.get("interval"))]
     interval = (ends[0], ends[1]) if len(ends) == 2 and ends[0] is not None and ends[1] is not None else None
     names = ("right_share", "random_rank", "random_99th", "random_directions")
-    return Answer(slope, interval, *(finite(row.get(name)) for name in names))
+    return AttributeEffect(slope, interval, *(finite(row.get(name)) for name in names))

@@ -1,4 +1,4 @@
-"""Each trial's last samples, made small: the first tiles of its newest grid, so that 200 trials fit on a page."""
+"""The last samples of each trial: the first tiles of its newest grid, shrunk so that 200 trials fit on a page."""
 
 import io
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from framework.report.read.trials import Trial
 from framework.runs import RunFolder
 
 COLUMNS, ROWS = 4, 2
-_PADDING = 2  # of `framework.images.grid`, as trials write it
-_ALL_BYTES = 1_200_000  # of all trials' pictures together
-_MOST_BYTES = 40_000  # of one
-# (width in pixels, WebP's quality): the first that fits is taken.
+_PADDING = 2  # pixels between tiles, as `framework.images.grid` draws them
+_ALL_BYTES = 1_200_000  # maximum of all trials' pictures together
+_MOST_BYTES = 40_000  # maximum of one picture
+# (width in pixels, quality of WebP): the first pair that gives a small enough file is used.
 _SIZES = ((560, 88), (400, 88), (400, 75), (280, 80), (280, 60), (200, 70), (140, 70))
 
 
 @dataclass(frozen=True)
-class Final:
+class LastSamples:
     """A trial's newest samples."""
 
     trial: Trial
@@ -27,12 +27,12 @@ class Final:
     webp: bytes
 
 
-def read_finals(run: RunFolder, trials: Sequence[Trial], *, tile: int) -> list[Final]:
-    """The newest sample grid of each trial that has one, in the trials' order.
+def read_finals(run: RunFolder, trials: Sequence[Trial], *, tile: int) -> list[LastSamples]:
+    """The newest sample grid of each trial that has one, in the order of the trials.
 
     Args:
-        run: The run.
-        trials: Its trials.
+        run: The folder of the run.
+        trials: The trials to read.
         tile: Side of one sample, in pixels.
     """
     most = min(_MOST_BYTES, _ALL_BYTES // max(1, len(trials)))
@@ -42,17 +42,17 @@ def read_finals(run: RunFolder, trials: Sequence[Trial], *, tile: int) -> list[F
         grids = [path for path in folder.samples() if PurePosixPath(path).stem.isdigit()]
         webp = first_tiles(folder.folder.read_bytes(grids[-1]), tile=tile, most_bytes=most) if grids else None
         if webp is not None:
-            found.append(Final(trial, int(PurePosixPath(grids[-1]).stem), webp))
+            found.append(LastSamples(trial, int(PurePosixPath(grids[-1]).stem), webp))
     return found
 
 
 def first_tiles(data: bytes, *, tile: int, most_bytes: int) -> bytes | None:
-    """The first tiles of a grid as WebP of at most so many bytes, or as small as it gets; None where it is damaged.
+    """The first tiles of a grid as a WebP; None if the grid is damaged.
 
     Args:
         data: The grid as PNG.
         tile: Side of one tile, in pixels.
-        most_bytes: It is shrunk until it has no more.
+        most_bytes: The picture is shrunk until it is this small, or cannot be shrunk any more.
     """
     try:
         image = Image.open(io.BytesIO(data)).convert("RGB")

@@ -1,11 +1,11 @@
-"""Values of files that others may have written: of the kind that is wanted, or empty."""
+"""Reads values from files that may contain anything: the value if it has the expected type, else an empty one."""
 
 import math
 from typing import Any
 
 
 def finite(value: Any) -> float | None:
-    """A number that can be shown, from JSON or CSV, or None.
+    """A finite number from JSON or CSV; None for anything else.
 
     >>> [finite(value) for value in (1, "2.5", "", None, float("nan"), "inf", True, 10**400)]
     [1.0, 2.5, None, None, None, None, None, None]
@@ -20,15 +20,15 @@ def finite(value: Any) -> float | None:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The value where it is a list, else an empty one: files are others' too."""
+    """The value if it is a list, else an empty list."""
     return value if isinstance(value, list) else []
 
 
 def as_dict(value: Any) -> dict[str, Any]:
-    """The value where it is a dict, else an empty one."""
+    """The value if it is a dict, else an empty dict."""
     return value if isinstance(value, dict) else {}
 
 
 def as_text(value: Any) -> str:
-    """A text; empty where it is none."""
+    """The value if it is text, else an empty text."""
     return value if isinstance(value, str) else ""

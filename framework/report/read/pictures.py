@@ -1,4 +1,4 @@
-"""Pictures as data URIs, so that the page needs nothing beside it."""
+"""Pictures as data URIs, so that the page needs no other files."""
 
 import base64
 import io
@@ -12,7 +12,7 @@ _WEBP_QUALITY = 92
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a page takes it."""
+    """A picture with its data URI and texts, as the templates need it."""
 
     uri: str
     width: int
@@ -24,14 +24,14 @@ class Picture:
 def picture(
     data: bytes, *, alt: str, caption: str = "", longest: int | None = None, webp_over: int | None = None
 ) -> Picture | None:
-    """The bytes of an image file as they are where they are small, else as WebP; None where they are no image.
+    """An image file as a data URI: unchanged if it is small, else as WebP; None if it is not an image.
 
     Args:
-        data: PNG as a run holds it.
-        alt: What it shows, for who cannot see it.
-        caption: What stands beneath it.
-        longest: Shrunk where a side is longer, in pixels.
-        webp_over: How many bytes are small.
+        data: The bytes of the file, usually a PNG of the run.
+        alt: Description of the picture for readers who cannot see it.
+        caption: Text next to the picture.
+        longest: The picture is shrunk until its longer side has at most this many pixels.
+        webp_over: Files of more bytes than this are converted to WebP.
     """
     try:
         image = Image.open(io.BytesIO(data))

@@ -1,16 +1,16 @@
-"""What the report shows, read from a run's folder; whatever is not there yet is empty, never an error.
+"""Reads all that the report shows from a run's folder; files that do not exist yet are empty, never an error.
 
-`run.json` is read by these keys, each of which may be missing:
+These keys of `run.json` are read, each of which may be missing:
 
-    command      list[str]           as typed
-    machine      dict                host, cores, memory, gpu, cluster …: shown as it is, in its order
-    versions     dict                python, torch, ray, latentscape …: shown as it is
+    command      list[str]           the command line
+    machine      dict                host, cores, memory, gpu, cluster …: shown as they are, in this order
+    versions     dict                python, torch, ray, latentscape …: shown as they are
     data         dict                source, path_name, images, training, held_out, rejected, digest, resolution, labels
     assessors    dict                {"finder": {"accuracy": {label: {"metric", "value", "n"}}, …}, "measurer": {…}}
     started, ended                   ISO 8601 with its zone
-    warnings     list                what asks for attention
-    notes        list                what is good to know
-                 (each a text, or {"text", "command"} where a command mends or finishes it)
+    warnings     list                shown as warnings at the top of the page
+    notes        list                shown as notes
+                 (each a text, or {"text", "command"} if a command solves or completes it)
 
 `artifacts/arithmetic.json`: expression, and measured: a list of {attribute, share, interval, repeats, random_share,
 random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: a direction's file ->
@@ -19,7 +19,7 @@ random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: 
 {pixel_error_median, count}. `artifacts/interpolation.json`: path_length, {lerp, slerp, features}.
 `artifacts/latent_map.json` and `artifacts/likelihood.json`: what `orchestration/studies/latent_map.py`
 and `likelihood.py` write. `scores.json`: {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score
-(checkpoint, subject) are shown beside it.
+(checkpoint, subject) are shown below it.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,9 @@ from framework.config import Experiment, experiment_from_text, known_keys
 from framework.config.describe import default_of
 from framework.errors import StorageError
 from framework.metrics import higher_is_better
-from framework.report.read.directions import Effect, effects_of
-from framework.report.read.films import Moving, read_moving
-from framework.report.read.final_images import Final, read_finals
+from framework.report.read.directions import DirectionEffect, effects_of
+from framework.report.read.films import StripsAndFilms, read_strips_and_films
+from framework.report.read.final_images import LastSamples, read_finals
 from framework.report.read.json_values import finite
 from framework.report.read.trials import Trial, read_trial
 from framework.runs import RunFolder, TrialFolder
@@ -48,15 +48,15 @@ DOCUMENTS = (
     *("interpolation.json", "arithmetic.json", "effects.json", "projections.json"),
     *("latent_map.json", "likelihood.json"),
 )
-_SUFFIX = ".safetensors"  # of a direction's file
+_SUFFIX = ".safetensors"  # of the files of directions
 
 
 @dataclass(frozen=True)
 class Results:
-    """A run as far as it has come.
+    """The results of a run, which need not be finished.
 
-    `directions` names those that were found, `effects` says what they do, `moving` has their pictures; `damaged` says
-    of which artifacts nothing could be read.
+    `directions` are the names of all directions that were found, `effects` their measurements and `moving` their
+    pictures; `damaged` names the artifacts that could not be read.
     """
 
     experiment: Experiment
@@ -68,47 +68,47 @@ class Results:
     pictures: dict[str, bytes]
     documents: dict[str, dict[str, Any]]
     film: list[tuple[int, bytes]]
-    finals: list[Final]
+    finals: list[LastSamples]
     directions: list[str]
-    effects: list[Effect]
-    moving: Moving
+    effects: list[DirectionEffect]
+    moving: StripsAndFilms
     damaged: list[str]
 
     @property
     def is_trained(self) -> bool:
-        """Whether trainings of its own make its generator: not where it was imported or is code of a user's."""
+        """Whether the run trained its generator; False if it was imported or is the user's own code."""
         return not self.about.get("imported") and self.experiment.model.entry is None
 
     @property
     def metric(self) -> str:
-        """What the trials were judged by; empty before the first score."""
-        found = [str(self.best["score"].get("metric", ""))] if self.best and self.best.get("score") else []
-        return next((name for name in (*found, *(trial.metric for trial in self.trials)) if name), "")
+        """The metric by which the trials are ranked; empty before the first score."""
+        of_best = [str(self.best["score"].get("metric", ""))] if self.best and self.best.get("score") else []
+        return next((name for name in (*of_best, *(trial.metric for trial in self.trials)) if name), "")
 
     @property
     def higher_is_better(self) -> bool:
-        """Which way the trials' scores are better."""
+        """Whether a higher score of the trials is better."""
         return higher_is_better(self.metric)
 
     @property
     def best_trial(self) -> Trial | None:
         """The trial that best.json names."""
-        wanted = self.best.get("trial") if self.best else None
-        return next((trial for trial in self.trials if trial.id == wanted), None)
+        best_id = self.best.get("trial") if self.best else None
+        return next((trial for trial in self.trials if trial.id == best_id), None)
 
 
 def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
-    """Everything the page shows.
+    """Reads everything that the page shows.
 
     Args:
-        run: The run.
-        film_frames: At most so many of the best trial's sample grids, closer together at the beginning.
+        run: The folder of the run.
+        film_frames: The maximum number of the best trial's sample grids; early ones are closer together.
     """
     rows = {str(row["trial"]): row for row in run.leaderboard()}
     trials = [read_trial(folder, rows.get(folder.id, {})) for folder in run.trials()]
     trials.sort(key=lambda trial: (trial.rank is None, trial.rank or 0, trial.id))
     best = run.best()
-    # Not run.experiment: that one names where the run lies now, this one what was typed.
+    # Not run.experiment, which has the run's current location: the page shows the configuration as it was written.
     config = run.folder.read_text("experiment.yaml")
     experiment = experiment_from_text(config, source="experiment.yaml")
     documents, damaged = read_documents(run, DOCUMENTS)
@@ -126,14 +126,14 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
         finals=read_finals(run, trials, tile=experiment.data.resolution) if len(trials) > 1 else [],
         directions=[name.removesuffix(_SUFFIX) for name in run.directions.list() if name.endswith(_SUFFIX)],
         effects=effects,
-        moving=read_moving(run.artifacts, effects),
+        moving=read_strips_and_films(run.artifacts, effects),
         damaged=damaged,
     )
 
 
 def read_documents(run: RunFolder, names: Sequence[str]) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """The artifacts' documents by name, and which of them are damaged: each is somebody's file, none ends the page."""
-    found, damaged = {}, []
+    """The artifacts' JSON documents by name, and the names of damaged ones, which must not prevent the page."""
+    documents, damaged = {}, []
     for name in names:
         if not run.artifacts.exists(name):
             continue
@@ -142,26 +142,26 @@ def read_documents(run: RunFolder, names: Sequence[str]) -> tuple[dict[str, dict
         except (StorageError, RecursionError):
             document = None
         if isinstance(document, dict):
-            found[name] = document
+            documents[name] = document
         else:
             damaged.append(f"artifacts/{name}")
-    return found, damaged
+    return documents, damaged
 
 
 def searched_keys(trials: list[Trial]) -> list[str]:
-    """The dotted keys that the trials' settings name, in the order in which they first come."""
+    """The dotted keys of the trials' settings, in the order of their first occurrence."""
     return list(dict.fromkeys(key for trial in trials for key in trial.params))
 
 
 def more_columns(trials: list[Trial]) -> list[str]:
-    """Columns of the leaderboard that are neither known here nor searched, where any trial has something in them."""
-    every = dict.fromkeys(key for trial in trials for key, value in trial.extra.items() if value is not None)
+    """Columns of the leaderboard that are neither known here nor searched, and not empty in every row."""
+    extra = dict.fromkeys(key for trial in trials for key, value in trial.extra.items() if value is not None)
     searched = set(searched_keys(trials))
-    return [key for key in every if key not in searched]
+    return [key for key in extra if key not in searched]
 
 
 def changed_keys(experiment: Experiment) -> list[tuple[str, Any, Any]]:
-    """(dotted key, value, default) of each key that is not at its default."""
+    """(dotted key, value, default) of each key whose value is not the default."""
     found = []
     for dotted in known_keys():
         value: Any = experiment
@@ -173,7 +173,7 @@ def changed_keys(experiment: Experiment) -> list[tuple[str, Any, Any]]:
 
 
 def chosen(count: int, most: int) -> list[int]:
-    """At most `most` of `count` positions: the first, the last, and more of the early ones, where most happens.
+    """At most `most` of `count` positions: the first, the last, and more early than late ones.
 
     >>> chosen(3, 10)
     [0, 1, 2]

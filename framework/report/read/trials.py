@@ -1,4 +1,4 @@
-"""One trial as the report shows it, read from its folder and its row of leaderboard.csv."""
+"""One trial for the report, read from its folder and its row of leaderboard.csv."""
 
 import math
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ _KNOWN_COLUMNS = (*FIRST_COLUMNS, *LAST_COLUMNS)
 
 
 @dataclass(frozen=True)
-class Descent:
-    """A trial took over another one's checkpoint, as a line of its lineage.jsonl says.
+class Ancestry:
+    """A line of a trial's lineage.jsonl: the trial continued from another trial's checkpoint.
 
     Attributes:
-        images_seen: The clock at which the trial went on.
-        from_trial: Whose checkpoint it took.
-        from_images_seen: That checkpoint's clock.
-        changed: Dotted key -> (before, after).
+        images_seen: The images that the trial had seen when it was continued.
+        from_trial: The trial whose checkpoint was copied.
+        from_images_seen: The images that the copied checkpoint had seen.
+        changed: Dotted key -> (before, after), of the settings that were changed.
     """
 
     images_seen: int
@@ -30,7 +30,7 @@ class Descent:
 
 @dataclass(frozen=True)
 class Trial:
-    """One row of the leaderboard, and the curves behind it."""
+    """One row of the leaderboard, and the reports of its training."""
 
     id: str
     rank: int | None
@@ -44,23 +44,23 @@ class Trial:
     warnings: list[str]
     error: str
     metrics: list[dict[str, Any]]
-    extra: dict[str, Any] = field(default_factory=dict)  # columns of the leaderboard that are not known here
-    lineage: list[Descent] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)  # other columns of the leaderboard
+    lineage: list[Ancestry] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
-        """Whether it ended by a fault."""
+        """Whether it ended with an error."""
         return bool(self.error) or self.state == "failed"
 
     @property
     def metric(self) -> str | None:
-        """What its scores measure; None before the first."""
+        """The metric of its scores; None before the first score."""
         scored = (row["score"] for row in reversed(self.metrics) if isinstance(row.get("score"), dict))
         return next((str(score["metric"]) for score in scored if score.get("metric")), None)
 
     @property
     def scores(self) -> list[tuple[float, float]]:
-        """(images seen, score) of each score made while it trained."""
+        """(images seen, score) of each score measured during the training."""
         return [
             (float(row["images_seen"]), number)
             for row in self.metrics
@@ -68,7 +68,7 @@ class Trial:
         ]
 
     def series(self, name: str) -> list[tuple[float, float]]:
-        """(images seen, value) of one reported figure; NaN where a report holds no number."""
+        """(images seen, value) of one reported measurement; NaN if a report contains no number for it."""
         return [
             (float(row["images_seen"]), math.nan if (number := finite(row[name])) is None else number)
             for row in self.metrics
@@ -77,11 +77,11 @@ class Trial:
 
 
 def read_trial(folder: TrialFolder, row: dict[str, Any]) -> Trial:
-    """A trial of any state; what is not there yet is empty.
+    """Reads a trial in any state; what does not exist yet is empty.
 
     Args:
-        folder: Its folder.
-        row: Its row of leaderboard.csv; {} before there is one.
+        folder: The folder of the trial.
+        row: Its row of leaderboard.csv; {} if it has none yet.
     """
     metrics = [report for report in folder.metrics() if finite(report.get("images_seen")) is not None]
     numbers = {key: finite(row.get(key)) for key in ("rank", "score_images_seen", "images_seen")}
@@ -106,13 +106,13 @@ def read_trial(folder: TrialFolder, row: dict[str, Any]) -> Trial:
     )
 
 
-def _lineage(folder: TrialFolder) -> list[Descent]:
-    """What the trial took over, oldest first."""
-    found = [descent for row in folder.lineage() if (descent := _descent(row)) is not None]
-    return sorted(found, key=lambda descent: descent.images_seen)
+def _lineage(folder: TrialFolder) -> list[Ancestry]:
+    """The copies of checkpoints that the trial continued from, oldest first."""
+    found = [ancestry for row in folder.lineage() if (ancestry := _ancestry(row)) is not None]
+    return sorted(found, key=lambda ancestry: ancestry.images_seen)
 
 
-def _descent(row: dict[str, Any]) -> Descent | None:
+def _ancestry(row: dict[str, Any]) -> Ancestry | None:
     clock, donor_clock = finite(row.get("images_seen")), finite(row.get("from_images_seen"))
     if clock is None or not row.get("from_trial"):
         return None
@@ -122,4 +122,4 @@ def _descent(row: dict[str, Any]) -> Descent | None:
         for key, pair in (changed.items() if isinstance(changed, dict) else ())
         if isinstance(pair, list) and len(pair) == 2
     }
-    return Descent(int(clock), str(row["from_trial"]), int(clock if donor_clock is None else donor_clock), pairs)
+    return Ancestry(int(clock), str(row["from_trial"]), int(clock if donor_clock is None else donor_clock), pairs)

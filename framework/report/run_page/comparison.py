@@ -1,4 +1,4 @@
-"""What compares many trials: parameters and score, their importance, last samples, lineage, failures."""
+"""The parts of the page that compare trials: parameters and scores, importance, last samples, lineage, failures."""
 
 import statistics
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from framework.report.read.trials import Trial
 from framework.report.text import format as words
 
 _POPULATION = (
-    "Population based training: its trials go on from one another and change their settings on the way, so that how "
-    "much a parameter matters cannot be told from their scores."
+    "The importance of the parameters cannot be measured here: in population based training, trials continue from each "
+    "other’s checkpoints and change their settings during the training."
 )
 
 
@@ -33,7 +33,7 @@ class ImportantKey:
 
 @dataclass(frozen=True)
 class FinalPicture:
-    """A trial's last samples and what to write beneath them."""
+    """A trial's last samples and the text below them."""
 
     trial: Trial
     picture: Picture
@@ -52,7 +52,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All parts; what there is nothing for is empty."""
+    """All parts; a part without content is empty or None."""
 
     parallel_wide: Parallel | None
     parallel_narrow: Parallel | None
@@ -68,7 +68,7 @@ class Comparison:
 
 
 def comparison_of(results: Results) -> Comparison:
-    """Everything below the curves that has a part for each trial."""
+    """Collects all parts from the results of a run."""
     important, unjudged, settings = _importance(results)
     return Comparison(
         parallel_wide=parallel(results, name="parallel-wide", width=1120),
@@ -86,7 +86,7 @@ def comparison_of(results: Results) -> Comparison:
 
 
 def distinct_settings(keys: Sequence[SearchedKey], trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
-    """One trial for each setting with the mean of its scores: repeats with other seeds are no further settings."""
+    """One trial for each setting, with the mean score of all trials that repeat the setting with other seeds."""
     groups: dict[tuple[float | str, ...], list[Trial]] = {}
     for trial in complete(keys, trials):
         groups.setdefault(tuple(value_of(key, trial) for key in keys), []).append(trial)
@@ -97,7 +97,7 @@ def distinct_settings(keys: Sequence[SearchedKey], trials: Sequence[Trial]) -> l
 
 
 def _importance(results: Results) -> tuple[list[ImportantKey], str, int]:
-    """The table, or in words why there is none; and of how many settings."""
+    """The table of importance, or the reason why there is none, and the number of settings."""
     keys = keys_of(results.experiment, results.trials)
     settings = distinct_settings(keys, results.trials)
     if not keys or len(results.trials) < 2:
@@ -105,23 +105,35 @@ def _importance(results: Results) -> tuple[list[ImportantKey], str, int]:
     if any(trial.lineage for trial in results.trials):
         return [], _POPULATION, len(settings)
     if len(settings) < FEWEST_TRIALS:
-        have = f"{len(settings)} setting{'s have' if len(settings) != 1 else ' has'} a score"
-        return [], f"How much each parameter matters is judged from {FEWEST_TRIALS} settings on; {have}.", len(settings)
+        count = f"{len(settings)} setting{'s have' if len(settings) != 1 else ' has'} a score"
+        reason = f"The importance of the parameters is computed from {FEWEST_TRIALS} settings on; {count} so far."
+        return [], reason, len(settings)
     scores = [score for _, score in settings]
     columns = {key.key: _column(key, [trial for trial, _ in settings]) for key in keys}
     ordered = sorted(settings, key=lambda pair: -pair[1] if results.higher_is_better else pair[1])
     quarter = [trial for trial, _ in ordered[: max(2, len(ordered) // 4)]]
     by_name = {key.key: key for key in keys}
     rows = [
-        ImportantKey(one.key, one.share, _p(one.p), one.could_be_chance, _best_values(by_name[one.key], quarter))
-        for one in importances(columns, scores)
+        ImportantKey(
+            importance.key,
+            importance.share,
+            _p(importance.p),
+            importance.could_be_chance,
+            _best_values(by_name[importance.key], quarter),
+        )
+        for importance in importances(columns, scores)
     ]
-    unjudged = "" if rows else "The scores, or each parameter's values, are all equal, or too many to compare."
+    unjudged = ""
+    if not rows:
+        unjudged = (
+            "The importance of the parameters cannot be computed: all scores are equal, or each parameter has a single "
+            "value or too many categories."
+        )
     return rows, unjudged, len(settings)
 
 
 def _column(key: SearchedKey, trials: Sequence[Trial]) -> list[float | str]:
-    """The key's values; categories that are numbers, as numbers, since their order says something."""
+    """The key's values. Categories that are numbers stay numbers, because their order matters."""
     values = [trial.params[key.key] for trial in trials]
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         return [float(value) for value in values]
@@ -145,7 +157,7 @@ def _p(p: float) -> str:
 def _finals(results: Results) -> list[FinalPicture]:
     found = []
     for final in results.finals:
-        alt = f"Last samples of trial {final.trial.id}, after {words.number(final.images_seen, 12)} images"
+        alt = f"Last samples of trial {final.trial.id}, after {words.number(final.images_seen, 12)} training images"
         shown = picture(final.webp, alt=alt, caption=words.number(final.images_seen, 12))
         if shown is not None:
             found.append(FinalPicture(final.trial, shown, trial_label(final.trial)))
@@ -153,11 +165,11 @@ def _finals(results: Results) -> list[FinalPicture]:
 
 
 def _latent_sizes(results: Results) -> list[str]:
-    """The latent sizes among the pictures, where there is more than one."""
+    """The latent sizes of the trials with pictures; empty if all are the same."""
     sizes = {str(final.trial.params.get("model.latent_size", "")) for final in results.finals}
     return sorted(sizes, key=lambda size: (len(size), size)) if len(sizes) > 1 else []
 
 
 def _failure(trial: Trial) -> Failure:
     seen = trial.images_seen or (int(trial.metrics[-1]["images_seen"]) if trial.metrics else None)
-    return Failure(trial, trial_label(trial), seen, trial.error or "No reason was noted.")
+    return Failure(trial, trial_label(trial), seen, trial.error or "No reason was recorded.")

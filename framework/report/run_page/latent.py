@@ -1,11 +1,11 @@
-"""The page's part on the latent space: directions and what they do, films, photographs that were projected."""
+"""The page's section on the latent space: directions and their effects, films, and projected photographs."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from framework.report.charts.heatmap import HeatMap, heat_map
-from framework.report.read.directions import Answer, Effect, Walked
-from framework.report.read.films import Moving
+from framework.report.read.directions import AttributeEffect, DirectionEffect, EditRange
+from framework.report.read.films import StripsAndFilms
 from framework.report.read.json_values import finite
 from framework.report.read.run import Results
 from framework.report.run_page.leaderboard import Cell, sorted_by
@@ -16,10 +16,10 @@ _FEATURES = {"measurer": "the assessor’s features"}
 
 @dataclass(frozen=True)
 class DirectionRow:
-    """A row of the table.
+    """A row of the table of directions.
 
-    `own` says that the direction was made for this attribute, `noise` that the slope is no more than random
-    directions have.
+    `own` means that the direction was made for this attribute, `noise` that its slope does not exceed those of random
+    directions.
     """
 
     stem: str
@@ -36,9 +36,9 @@ class DirectionRow:
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """A picture that was projected: how far it, the nearest of many samples, and a usual one stay from it.
+    """The errors of a projected picture: of the image found, of the nearest of many samples, and of random samples.
 
-    Errors are root mean squares of pixels, from 0 to 255.
+    An error is the root mean square difference of pixels from 0 to 255.
     """
 
     name: str
@@ -49,41 +49,41 @@ class ErrorRow:
 
     @property
     def values(self) -> tuple[float | None, ...]:
-        """All three."""
+        """The three errors."""
         return self.error, self.nearest, self.random
 
 
 @dataclass(frozen=True)
 class Latent:
-    """What the section shows; each part is empty where its file is not there.
+    """The content of the section; a part is empty if its file does not exist.
 
     Attributes:
         rows: The directions, by attribute.
-        heat: Directions against attributes.
-        latents: On how many latents they were measured; None where not all on as many.
-        mixed: How many pairs of generator and assessor they were measured with, if more than one, else 0.
+        heat: The slopes of all directions for all attributes.
+        latents: The number of latents that all directions were measured on; None if it differs.
+        mixed: The number of combinations of generator and assessor that were used, if more than one, else 0.
         moving: Strips and films.
-        waiting: Directions that were found and are neither measured nor drawn.
-        method: That finds some here.
-        walked: Stem -> how much of its edit each steerable direction reaches.
-        errors: Of projected pictures.
-        most_error: The largest of them, which the longest bar stands for.
+        waiting: Directions that were found but neither measured nor drawn.
+        method: A method of finding directions that works for this run.
+        walked: Stem -> the reach of the edit, for each steerable direction.
+        errors: The errors of projected pictures.
+        most_error: The largest error, which has the longest bar.
     """
 
     rows: list[DirectionRow]
     heat: HeatMap | None
     latents: float | None
     mixed: int
-    moving: Moving
+    moving: StripsAndFilms
     waiting: list[str]
     method: str
-    walked: dict[str, Walked]
+    walked: dict[str, EditRange]
     errors: list[ErrorRow]
     most_error: float
 
 
 def latent_of(results: Results) -> Latent:
-    """From what was read."""
+    """Collects the section's content from the results of a run."""
     effects, moving = results.effects, results.moving
     seen = {effect.stem for effect in effects} | {strip.stem for strip in (*moving.strongest, *moving.rest)}
     measured = [effect for effect in effects if effect.answers]
@@ -96,7 +96,7 @@ def latent_of(results: Results) -> Latent:
         mixed=len(made_with) if len(made_with) > 1 else 0,
         moving=moving,
         waiting=[stem for stem in results.directions if stem not in seen],
-        # Without labels there is no assessor, and the methods that need none are left.
+        # InterFaceGAN needs an assessor, and without labels there is none; SeFa needs nothing but the weights.
         method="interfacegan" if results.about.get("assessors") else "sefa",
         walked={effect.stem: effect.walked for effect in effects if effect.walked is not None},
         errors=errors,
@@ -105,28 +105,31 @@ def latent_of(results: Results) -> Latent:
 
 
 def path_lengths(document: dict[str, Any]) -> str:
-    """What interpolation.json says of the two ways' lengths, as a sentence; empty where it says nothing.
+    """The lengths of the two walks in interpolation.json as a sentence; empty if the document has none.
 
     >>> path_lengths({"path_length": {"lerp": 12.34, "slerp": 10.0, "features": "pixels"}})
-    'The pictures change by 12.3 on the straight way and 10 along the sphere, in pixels.'
+    'In total, the images change by 12.3 along the straight line and 10 along the sphere, in units of pixels.'
     >>> path_lengths({"path_length": {"lerp": 12.34, "straight": 8.2, "features": "measurer"}})
-    'The pictures change by 12.3 on the straight way, where their ends lie 8.2 apart, in the assessor’s features.'
+    'In total, the images change by 12.3 along the straight line, in units of the assessor’s features; the first and \
+the last image are 8.2 apart.'
     """
     lengths = document.get("path_length")
     if not isinstance(lengths, dict):
         return ""
-    ways = (("lerp", "on the straight way"), ("slerp", "along the sphere"))
-    told = [f"{words.number(lengths[way], 3)} {name}" for way, name in ways if finite(lengths.get(way)) is not None]
-    if not told:
+    walks = (("lerp", "along the straight line"), ("slerp", "along the sphere"))
+    parts = [
+        f"{words.number(lengths[walk], 3)} {name}" for walk, name in walks if finite(lengths.get(walk)) is not None
+    ]
+    if not parts:
         return ""
     apart = finite(lengths.get("straight"))
-    ends = "" if apart is None else f", where their ends lie {words.number(apart, 3)} apart"
+    ends = "" if apart is None else f"; the first and the last image are {words.number(apart, 3)} apart"
     features = str(lengths.get("features") or "")
-    where = f", in {_FEATURES.get(features, features)}" if features else ""
-    return f"The pictures change by {' and '.join(told)}{ends}{where}."
+    unit = f", in units of {_FEATURES.get(features, features)}" if features else ""
+    return f"In total, the images change by {' and '.join(parts)}{unit}{ends}."
 
 
-def _row(effect: Effect) -> DirectionRow:
+def _row(effect: DirectionEffect) -> DirectionRow:
     answer = effect.answer
     return DirectionRow(
         stem=effect.stem,
@@ -142,20 +145,20 @@ def _row(effect: Effect) -> DirectionRow:
     )
 
 
-def _slope(answer: Answer | None) -> Cell:
-    """Sorted by its size: most directions have no right way round."""
+def _slope(answer: AttributeEffect | None) -> Cell:
+    """The slope, sorted by its absolute value, because the sign of most directions is arbitrary."""
     return Cell("–", "") if answer is None else Cell(words.signed(answer.slope), sorted_by(abs(answer.slope)))
 
 
-def _interval(answer: Answer | None) -> str:
+def _interval(answer: AttributeEffect | None) -> str:
     if answer is None or answer.interval is None:
         return ""
     low, high = answer.interval
     return f"95%: {words.signed(low)} to {words.signed(high)}"
 
 
-def _beats(answer: Answer | None) -> Cell:
-    """How many of how many random directions do less."""
+def _beats(answer: AttributeEffect | None) -> Cell:
+    """How many of the random directions have a smaller slope."""
     if answer is None or answer.random_rank is None:
         return Cell("–", "")
     rank, count = answer.random_rank, answer.random_directions
@@ -163,17 +166,17 @@ def _beats(answer: Answer | None) -> Cell:
     return Cell(text, sorted_by(rank))
 
 
-def _leaves(effect: Effect) -> Cell:
+def _leaves(effect: DirectionEffect) -> Cell:
     if effect.leaves_data_at is not None:
         strength = effect.leaves_data_at
         return Cell(f"{strength:.1f}" if abs(strength) < 100 else words.number(strength), sorted_by(strength))
     if effect.farthest is None:
         return Cell("–", "")
-    return Cell(f"not up to {words.number(effect.farthest, 3)}", "Infinity")  # farther than any that was measured
+    return Cell(f"beyond {words.number(effect.farthest, 3)}", "Infinity")  # farther than any measured strength
 
 
 def _errors(document: dict[str, Any]) -> list[ErrorRow]:
-    photos, made = document.get("photos"), document.get("held_out_generated")
+    photos, control = document.get("photos"), document.get("held_out_generated")
     rows = [
         ErrorRow(
             str(photo.get("name") or number),
@@ -183,16 +186,16 @@ def _errors(document: dict[str, Any]) -> list[ErrorRow]:
         for number, photo in enumerate(photos if isinstance(photos, list) else [], start=1)
         if isinstance(photo, dict)
     ]
-    if isinstance(made, dict) and finite(made.get("pixel_error_median")) is not None:
-        count, back = finite(made.get("count")), finite(made.get("found_back"))
+    if isinstance(control, dict) and finite(control.get("pixel_error_median")) is not None:
+        count, recovered = finite(control.get("count")), finite(control.get("found_back"))
         note = "median" if count is None else f"median of {words.number(count, 9)}"
-        note += "" if back is None else f", {words.number(back, 9)} found back"
-        rows.append(ErrorRow("Generated images", note, finite(made["pixel_error_median"]), None, None))
+        note += "" if recovered is None else f", {words.number(recovered, 9)} recovered"
+        rows.append(ErrorRow("Generated images", note, finite(control["pixel_error_median"]), None, None))
     return rows
 
 
 def _starts(errors: Any) -> str:
-    known = [error for one in (errors if isinstance(errors, list) else []) if (error := finite(one)) is not None]
+    known = [error for value in (errors if isinstance(errors, list) else []) if (error := finite(value)) is not None]
     if len(known) < 2:
         return ""
     return f"{len(known)} starts: {words.number(min(known), 3)} to {words.number(max(known), 3)}"

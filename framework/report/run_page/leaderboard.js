@@ -1,17 +1,17 @@
-// The leaderboard: filtered by text and state, a row chosen by pointer or keys.
+// The leaderboard: filters by text and state, and selection of a row by pointer or keyboard.
 (() => {
   const table = document.querySelector("table.leaderboard");
   if (table === null) return;
   const rows = sortable(table, () => reach());
 
-  // One stop of the Tab key: the chosen row, else the first; the arrows go on from there.
+  // The table is one stop of the Tab key: the selected row, else the first. The arrow keys move on from there.
   const buttons = new Map();
   rows.forEach((row) => {
     const name = row.querySelector(".trial code");
     const button = document.createElement("button");
     button.type = "button";
     button.className = "choose";
-    button.title = "Choose this trial";
+    button.title = "Select this trial";
     name.before(button);
     button.append(name);
     button.addEventListener("click", () => page.toggle(row.dataset.trial));
@@ -45,7 +45,7 @@
   const output = tools.querySelector("output");
   const states = [...new Set(rows.map((row) => row.dataset.state))].sort();
   states.forEach((name) => state.append(new Option(name, name)));
-  // All that a row says, and why its trial failed, which the row only points to.
+  // The text of a row, and the reason why its trial failed, which the row only links to.
   const words = new Map(rows.map((row) => [row.dataset.trial, `${row.textContent} ${row.dataset.more}`.toLowerCase()]));
   const stateOf = new Map(rows.map((row) => [row.dataset.trial, row.dataset.state]));
   function filter() {

@@ -1,4 +1,4 @@
-"""The leaderboard as columns and cells: what is read, and by what it is sorted."""
+"""The leaderboard as columns and cells, with the text and the sort key of each cell."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _MORE_TITLES = {"score_mean": "Mean score", "score_sd": "± sd", "within_noise":
 
 @dataclass(frozen=True)
 class Column:
-    """A heading; `numeric` says how its cells are sorted and on which side they stand, `high_first` which way first."""
+    """A heading; `numeric` sets how the cells are sorted and aligned, `high_first` the order after the first click."""
 
     title: str
     section: str = ""
@@ -28,7 +28,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a row: the text, and by what it is sorted (empty: last)."""
+    """The text of a cell and its sort key; cells with an empty key are sorted last."""
 
     text: str
     value: str
@@ -37,7 +37,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A trial's cells, in the order of the columns, and where it stands."""
+    """A trial with its rank, its state and its cells, in the order of the columns."""
 
     trial: Trial
     rank: str
@@ -55,11 +55,11 @@ class Leaderboard:
 
 
 def leaderboard_of(results: Results) -> Leaderboard:
-    """The table of all trials; columns that other versions wrote are shown as they are."""
+    """The table of all trials; unknown columns of leaderboard.csv are shown as they are."""
     trials = results.trials
     keys, more, measured = searched_keys(trials), more_columns(trials), measured_columns(results)
     high_first = results.higher_is_better
-    # The scores stand before the settings: a narrow screen shows the first columns only.
+    # The scores come before the settings, because a narrow screen shows only the first columns.
     columns = [Column("Best score", high_first=high_first), *(_more_column(name, trials) for name in more)]
     columns += [_measured_column(column) for column in measured]
     columns += [_searched_column(key, trials) for key in keys]
@@ -73,7 +73,7 @@ def leaderboard_of(results: Results) -> Leaderboard:
 
 
 def measured_columns(results: Results) -> list[score_table.Column]:
-    """The scores of the trials' best checkpoints that several trials have, one column a protocol."""
+    """The final scores of the trials' best checkpoints, one column per protocol that several trials share."""
     kept: dict[tuple[str, int], list[dict[str, Any]]] = {}
     for score in results.scores:
         steps = str(score.get("checkpoint")).split("/")  # trials/<id>/checkpoints/<images seen>
@@ -84,12 +84,12 @@ def measured_columns(results: Results) -> list[score_table.Column]:
         for trial in results.trials
         for clock in [trial.score_images_seen or 0]
     ]
-    found = score_table.columns(rows)
-    return [column for column in found if sum(score is not None for score in column.scores) > 1]
+    all_columns = score_table.columns(rows)
+    return [column for column in all_columns if sum(score is not None for score in column.scores) > 1]
 
 
 def _measured_column(column: score_table.Column) -> Column:
-    letter = column.name.removeprefix(column.metric)  # of several protocols of one metric
+    letter = column.name.removeprefix(column.metric)  # distinguishes several protocols of one metric
     high_first = higher_is_better(column.metric)
     return Column(f"{words.metric_name(column.metric)}{letter}", key=column.metric, high_first=high_first)
 
@@ -116,7 +116,7 @@ def _row(
 
 
 def sorted_by(value: Any) -> str:
-    """A value as a sort reads it: numbers in full, nothing where there is nothing.
+    """The sort key of a value: numbers in full precision, empty for None.
 
     >>> sorted_by(0.00043347), sorted_by(None), sorted_by("hinge"), sorted_by(["color", "cutout"])
     ('0.00043347', '', 'hinge', 'color, cutout')

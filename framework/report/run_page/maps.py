@@ -1,4 +1,4 @@
-"""The page's part on maps of the latent space, and on the likelihood of images never trained on."""
+"""The page's section on maps of the latent space, and on the likelihood of held-out images."""
 
 import math
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from framework.report.text import format as words
 from framework.report.text.map_labels import MAP_FIGURES, nats_names
 
 _ALTS = {
-    "latent_map.png": "Codes of held-out images as dots, in the colours of their classes, a panel a generator",
-    "latent_plane.png": "A sheet of what the square from −3 to 3 in the plane of the two latents decodes to",
+    "latent_map.png": "Codes of held-out images as dots, coloured by class, with one panel per generator",
+    "latent_plane.png": "Images decoded from the square from −3 to 3 in the plane of the two latents",
 }
 
 
 @dataclass(frozen=True)
 class Column:
-    """A map's heading: the run, and what kind of generator it is."""
+    """A map's heading: the name of the run, and the family and latent size of its generator."""
 
     run: str
     note: str
@@ -27,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A figure: its name, what it is of, its key in the file, and a cell a column."""
+    """A measurement: its name, its explanation, its key in the file, and one cell per map."""
 
     name: str
     note: str
@@ -37,16 +37,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Maps:
-    """What the section shows; each part is empty where its file is not there.
+    """The content of the section; a part is empty if its file does not exist.
 
     Attributes:
-        picture: Codes by class.
-        plane: A square of two latents, decoded.
-        columns: One a map.
-        rows: The figures.
-        told: How many images and of which classifier, in sentences.
-        nats: The likelihood's figures, one cell each.
-        nats_told: What they are of.
+        picture: The codes of held-out images, coloured by class.
+        plane: The images decoded from a square of the latent plane.
+        columns: The headings, one per map.
+        rows: The measurements.
+        told: Sentences on the images, the classifier and the measurements.
+        nats: The values of the likelihood, one cell each.
+        nats_told: Sentences on how the likelihood was computed.
     """
 
     picture: Picture | None
@@ -64,63 +64,67 @@ class Maps:
 
 
 def maps_of(results: Results) -> Maps:
-    """From what was read."""
+    """Collects the section's content from the results of a run."""
     document = results.documents.get("latent_map.json", {})
     likelihood = results.documents.get("likelihood.json", {})
-    maps = [one for one in as_list(document.get("maps")) if isinstance(one, dict)]
+    maps = [row for row in as_list(document.get("maps")) if isinstance(row, dict)]
     rows = list(_rows(maps))
     nats = list(_nats(likelihood))
     found = {name: picture(results.pictures[name], alt=alt) for name, alt in _ALTS.items() if name in results.pictures}
     return Maps(
         picture=found.get("latent_map.png"),
         plane=found.get("latent_plane.png"),
-        columns=[_column(one, place) for place, one in enumerate(maps, start=1)] if rows else [],
+        columns=[_column(row, number) for number, row in enumerate(maps, start=1)] if rows else [],
         rows=rows,
-        told=list(_told(document)) if rows else [],
+        told=list(_explanations(document)) if rows else [],
         nats=nats,
-        nats_told=_nats_told(likelihood) if nats else "",
+        nats_told=_nats_text(likelihood) if nats else "",
     )
 
 
-def _column(one: dict[str, Any], place: int) -> Column:
-    size = finite(one.get("latent_size"))
-    parts = [as_text(one.get("family")), f"{words.number(size, 9)} numbers" if size is not None else ""]
-    return Column(as_text(one.get("run")) or f"map {place}", ", ".join(part for part in parts if part))
+def _column(row: dict[str, Any], number: int) -> Column:
+    size = finite(row.get("latent_size"))
+    parts = [as_text(row.get("family")), f"{words.number(size, 9)} latent dimensions" if size is not None else ""]
+    return Column(as_text(row.get("run")) or f"map {number}", ", ".join(part for part in parts if part))
 
 
 def _rows(maps: list[dict[str, Any]]) -> Iterator[Row]:
     for key, (name, note) in MAP_FIGURES.items():
         group, _, kind = key.partition(".")
-        values = [finite(as_dict(one.get(group)).get(kind) if kind else one.get(group)) for one in maps]
+        values = [finite(as_dict(row.get(group)).get(kind) if kind else row.get(group)) for row in maps]
         if any(value is not None for value in values):
             yield Row(name, note, key.replace(".", ", "), [_figure(value) for value in values])
 
 
 def _figure(value: float | None) -> str:
-    """Three decimals, so that a column can be read down."""
+    """A number with three decimals, so that the numbers of a column line up."""
     return f"{value:.3f}".replace("-", "−") if value is not None and abs(value) < 1e4 else words.number(value)
 
 
-def _told(document: dict[str, Any]) -> Iterator[str]:
-    """What the figures hang on; each sentence only where the file has its numbers."""
+def _explanations(document: dict[str, Any]) -> Iterator[str]:
+    """Explains the measurements; a sentence is left out if the file does not have its numbers."""
     protocol = as_dict(document.get("protocol"))
     count, label = finite(as_dict(protocol.get("images")).get("count")), as_text(protocol.get("label"))
     if count is not None:
-        yield f"{words.number(count, 9)} held-out images{f', by {label}' if label else ''}."
-    judge = as_dict(protocol.get("classifier"))
-    value, judged = finite(judge.get("value")), finite(judge.get("n"))
+        classes = f"; their classes are the label “{label}”" if label else ""
+        yield f"Measured on {words.number(count, 9)} held-out images{classes}."
+    classifier = as_dict(protocol.get("classifier"))
+    value, tested = finite(classifier.get("value")), finite(classifier.get("n"))
     if value is not None:
-        on = "" if judged is None else f" on {words.number(judged, 9)} held-out images"
-        metric = as_text(judge.get("metric")) or "accuracy"
-        yield f"The classifier that judges what is decoded: {metric} {value:.4f}{on}."
-    chance, sure = finite(protocol.get("chance_purity")), finite(protocol.get("sure_from"))
+        on = "" if tested is None else f" on {words.number(tested, 9)} held-out images"
+        metric = as_text(classifier.get("metric")) or "accuracy"
+        yield f"A classifier, which was trained on real images, judges the decoded images ({metric} {value:.4f}{on})."
+    chance, confident = finite(protocol.get("chance_purity")), finite(protocol.get("sure_from"))
     if chance is not None:
-        yield f"Codes that say nothing would have {words.number(chance, 3)} of their neighbours in their own class."
-    if sure is not None:
+        yield f"By chance, {words.number(chance, 3)} of a code’s neighbours would be of its own class."
+    if confident is not None:
         images = finite(document.get("hole_share_of_images"))
-        of_images = "" if images is None else f"; of the images themselves {words.number(images, 3)}"
-        yield f"Holes: the share of pictures whose surest class has less than {words.number(sure, 3)}{of_images}."
-        yield "Sureness: that class’s mean probability."
+        of_images = "" if images is None else f", compared with {words.number(images, 3)} of the images themselves"
+        yield (
+            "A hole is a place that decodes to an image of no clear class: the classifier gives even the most probable "
+            f"class less than {words.number(confident, 3)}. The rows on holes show the share of such images{of_images}."
+        )
+        yield "Confidence is the mean probability of the most probable class."
 
 
 def _nats(document: dict[str, Any]) -> Iterator[Row]:
@@ -133,7 +137,7 @@ def _nats(document: dict[str, Any]) -> Iterator[Row]:
 
 
 def _with_error(value: float, error: float) -> str:
-    """To the error's second digit, both.
+    """A value and its standard error, both rounded to the second digit of the error.
 
     >>> _with_error(-97.5234, 0.3149), _with_error(-1234.5, 31.4), _with_error(24.51, 0.0021)
     ('−97.52 ± 0.31', '−1,234 ± 31', '24.5100 ± 0.0021')
@@ -146,16 +150,22 @@ def _plain(value: float) -> str:
     return f"{value:,.2f}".replace("-", "−")
 
 
-def _nats_told(document: dict[str, Any]) -> str:
-    """What the likelihood is of, in sentences."""
+def _nats_text(document: dict[str, Any]) -> str:
+    """Sentences on how the likelihood was computed."""
     protocol = as_dict(document.get("protocol"))
     count = finite(as_dict(protocol.get("images")).get("count"))
-    of = "Of held-out images" if count is None else f"Of {words.number(count, 9)} held-out images"
+    images = "held-out images" if count is None else f"{words.number(count, 9)} held-out images"
     kind = as_text(protocol.get("likelihood"))
-    told = f"{of}, means in nats an image ± standard error{f', {kind.capitalize()} likelihood' if kind else ''}."
+    model = f", for a {kind.capitalize()} likelihood of the pixels" if kind else ""
+    text = (
+        "How probable the VAE considers images that it was not trained on; higher is better. The ELBO is a lower bound "
+        "of the log-likelihood: reconstruction minus KL. The values are means over "
+        f"{images}, in nats per image, ± their standard error{model}."
+    )
     if kind == "bernoulli":
-        told += (
-            " ELBO, reconstruction and KL are of grey values; the weighted bound and the ELBO beside it are of the "
-            "images binarised by them, so that only these two compare."
+        text += (
+            " ELBO, reconstruction and KL were computed on grey values. The importance-weighted bound, and the ELBO of "
+            "the same images, were computed on images that were binarised at random by their grey values; only these "
+            "two values can be compared with each other."
         )
-    return told
+    return text

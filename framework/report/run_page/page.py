@@ -1,11 +1,11 @@
-"""The page: what was read, in words, pictures and curves, as one HTML file that needs nothing else."""
+"""The page of one run: its results in words, pictures and curves, as one self-contained HTML file."""
 
 import shlex
 from typing import Any
 
 from framework.report.charts.curves import curves_of
 from framework.report.read.json_values import as_dict, as_list
-from framework.report.read.run import Results, changed_keys, read_results
+from framework.report.read.run import Results, changed_keys, more_columns, read_results
 from framework.report.run_page.comparison import comparison_of
 from framework.report.run_page.latent import latent_of, path_lengths
 from framework.report.run_page.leaderboard import leaderboard_of
@@ -16,15 +16,15 @@ from framework.report.text import format as words
 from framework.runs import RunFolder
 
 _STYLES = ("report.css", "compare.css", "latent.css")
-# The first has what the others use.
+# report.js comes first, because the others use what it defines.
 _SCRIPTS = ("report.js", "zoom.js", "charts.js", "tables.js", "leaderboard.js", "parallel.js")
 
 
 def write_report(run: RunFolder) -> str:
-    """Writes `report.html` into the run from what its files hold by now.
+    """Writes `report.html` into the run's folder, from the current state of its files.
 
     Returns:
-        The report's location.
+        The location of the report.
 
     Raises:
         StorageError: The folder cannot be read or written.
@@ -34,7 +34,7 @@ def write_report(run: RunFolder) -> str:
 
 
 def render(results: Results) -> str:
-    """The whole page."""
+    """The HTML of the whole page."""
     return environment().get_template("report.html").render(_content(results))
 
 
@@ -58,6 +58,8 @@ def _content(results: Results) -> dict[str, Any]:
         "swatches": {key.trial: key.style for key in curves.legend},
         "comparison": comparison_of(results),
         "better": words.better(results.metric),
+        "ranked_by": f"{words.metric_name(results.metric)} ({words.better(results.metric)})" if results.metric else "",
+        "repeated": "score_sd" in more_columns(results.trials),
         "film": sections.film(results),
         "scores": sections.final_scores(results),
         "pictures": sections.pictures(results),

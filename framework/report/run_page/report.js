@@ -1,7 +1,7 @@
 "use strict";
-// All that scripts add: one trial picked out everywhere, values under the pointer, a table that is sorted and
-// filtered, ranges on axes, enlarged pictures. Without them the page is whole.
-// This file has what the others use: which trial is pointed at, which is chosen, which are filtered out.
+// What the scripts add: a trial is highlighted everywhere, values appear under the pointer, tables can be sorted and
+// filtered, ranges can be selected on axes, and pictures enlarged. Without scripts the page shows all its content.
+// This file keeps the state that the others use: the trial under the pointer, the selected one, and the filters.
 const page = (() => {
   const body = document.body;
   const tip = document.getElementById("tip");
@@ -20,7 +20,7 @@ const page = (() => {
   const partsOf = (trial) => parts.get(trial) ?? [];
   const mark = (trial, name, on) => partsOf(trial).forEach((part) => part.classList.toggle(name, on));
 
-  // Picks a trial out as long as it is pointed at; null gives way to the chosen one.
+  // Highlights a trial while the pointer is on it; null highlights the selected one again.
   function point(trial) {
     const next = trial ?? held;
     if (next === active) return;
@@ -41,7 +41,7 @@ const page = (() => {
   }
   const toggle = (trial) => choose(held === trial ? null : trial);
 
-  // The bar at the foot: which trial is chosen, and the way to its parts.
+  // The bar at the foot of the page: the selected trial, with links to its parts.
   function bar() {
     chosen.hidden = held === null;
     if (held === null) return;
@@ -68,7 +68,7 @@ const page = (() => {
   );
   chosen.querySelector("button").addEventListener("click", () => choose(null));
 
-  // A filter says of each trial whether it is shown; null takes the filter away. A trial is shown where all agree.
+  // A filter says which trials are shown; null removes the filter. A trial is shown if all filters keep it.
   function filter(name, keeps) {
     if (keeps === null) filters.delete(name);
     else filters.set(name, keeps);
@@ -100,7 +100,7 @@ const page = (() => {
     part.addEventListener("pointerenter", () => point(part.dataset.trial));
     part.addEventListener("pointerleave", () => point(null));
     part.addEventListener("click", (event) => {
-      // Text that was just marked to be copied, and links, are no choice.
+      // Selecting text to copy it, or clicking a link, does not select the trial.
       if (event.target.closest("a, button:not([data-hold])") || !window.getSelection().isCollapsed) return;
       toggle(part.dataset.trial);
     });
@@ -109,7 +109,7 @@ const page = (() => {
     if (event.key === "Escape" && held !== null) choose(null);
   });
 
-  // The chosen trial's samples come into view within their own box; the page stays where it is.
+  // Scrolls the box of samples to those of the selected trial, without scrolling the page.
   listeners.push((trial) => {
     const box = document.querySelector(".finals.tall");
     const figure = partsOf(trial).find((part) => part.matches("figure"));

@@ -1,1 +1,1 @@
-"""What both pages use: sections, the table of scores, and the templates."""
+"""Code that both pages share: sections, the table of scores, and the templates."""

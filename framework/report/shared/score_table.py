@@ -1,4 +1,4 @@
-"""Scores of several checkpoints side by side: one column a protocol, so that what is unlike never shares one."""
+"""A table of the scores of several checkpoints, one column per protocol: only scores of one protocol compare."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ class Row:
     """One checkpoint.
 
     Attributes:
-        name: As the user called it.
-        checkpoint: Path within its run.
-        images_seen: Its clock.
+        name: The name that the user gave, e.g. a path.
+        checkpoint: The path of the checkpoint within its run.
+        images_seen: The training images it had seen.
         scores: Its score documents.
     """
 
@@ -33,12 +33,12 @@ class Column:
     """The scores of one protocol.
 
     Attributes:
-        name: The metric; followed by (a), (b), … where protocols of one metric differ.
-        metric: The metric.
+        name: The metric; followed by (a), (b), … if there are several protocols of one metric.
+        metric: The name of the metric alone.
         protocol: The protocol's document.
-        differs: Key -> value, of what sets it apart from the other protocols of its metric.
-        scores: One a row; None where the checkpoint has none.
-        best: Numbers of the rows whose value no other beats; none where all are equal.
+        differs: Key -> value, of the keys in which the protocols of this metric differ.
+        scores: One score per row; None if the checkpoint has none.
+        best: Indexes of the rows with the best value; empty if all values are equal.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Column:
 
 
 def read_row(name: str, run: RunFolder, checkpoint: str) -> Row:
-    """A checkpoint, or an entry, with all that its run knows of its scores; what is no score is passed over."""
+    """A checkpoint or a custom generator, with its scores in scores.json; malformed scores are skipped."""
     scores = [score for score in run.scores() if _is_score(score) and score.get("checkpoint") == checkpoint]
     return Row(name, checkpoint, 0 if entry_of(checkpoint) else int(checkpoint.rpartition("/")[2]), scores)
 
@@ -59,12 +59,12 @@ def _is_score(document: Any) -> bool:
     if not isinstance(document, Mapping) or not isinstance(document.get("metric"), str):
         return False
     value = document.get("value")
-    numbered = isinstance(value, (int, float)) and finite(value) is not None  # none of text, which finite takes too
+    numbered = isinstance(value, (int, float)) and finite(value) is not None  # not text, which `finite` would accept
     return isinstance(document.get("protocol"), Mapping) and numbered
 
 
 def columns(rows: Sequence[Row]) -> list[Column]:
-    """All protocols in the order they are met, those of one metric beside each other."""
+    """One column for each protocol in the order of first occurrence; those of one metric stand together."""
     protocols: dict[str, dict[str, dict[str, Any]]] = {}
     for row in rows:
         for score in row.scores:
@@ -73,8 +73,8 @@ def columns(rows: Sequence[Row]) -> list[Column]:
     found = []
     for metric, documents in protocols.items():
         flat = {key: _flat(document) for key, document in documents.items()}
-        every = dict.fromkeys(name for one in flat.values() for name in one)
-        apart = [name for name in every if len({_key(one.get(name)) for one in flat.values()}) > 1]
+        names = dict.fromkeys(name for protocol in flat.values() for name in protocol)
+        differing = [name for name in names if len({_key(protocol.get(name)) for protocol in flat.values()}) > 1]
         for number, (key, document) in enumerate(documents.items()):
             scores = [_newest(row, metric, key) for row in rows]
             found.append(
@@ -82,7 +82,7 @@ def columns(rows: Sequence[Row]) -> list[Column]:
                     f"{metric} ({chr(ord('a') + number)})" if len(documents) > 1 else metric,
                     metric,
                     document,
-                    {name: flat[key].get(name) for name in apart},
+                    {name: flat[key].get(name) for name in differing},
                     scores,
                     _best(metric, scores),
                 )
@@ -97,8 +97,9 @@ def _newest(row: Row, metric: str, key: str) -> Mapping[str, Any] | None:
 
 def _best(metric: str, scores: Sequence[Mapping[str, Any] | None]) -> list[int]:
     costs = {number: cost(metric, score["value"]) for number, score in enumerate(scores) if score is not None}
-    apart = len(set(costs.values())) > 1
-    return [number for number, value in costs.items() if value == min(costs.values())] if apart else []
+    if len(set(costs.values())) < 2:
+        return []
+    return [number for number, value in costs.items() if value == min(costs.values())]
 
 
 def _key(document: Any) -> str:
@@ -106,7 +107,7 @@ def _key(document: Any) -> str:
 
 
 def _flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted key -> value.
+    """Flattens nested objects to dotted keys.
 
     >>> _flat({"real": {"count": 5}, "tap": 768})
     {'real.count': 5, 'tap': 768}

@@ -1,4 +1,4 @@
-"""What the page's sections say of a run: warnings, scores, pictures, arithmetic, assessors."""
+"""The content of the page's simpler sections: warnings, scores, pictures, arithmetic, assessors."""
 
 from typing import Any
 
@@ -7,23 +7,23 @@ from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
 from framework.report.text import format as words
 
-_FILM_LONGEST = 512  # pixels: a frame is looked at for its progress, the newest samples stand large above it
+_FILM_LONGEST = 512  # pixels; enough to see the progress, since the final samples are shown larger
 
 
 def alerts(results: Results) -> list[dict[str, str]]:
-    """What asks for attention, said before anything is shown."""
+    """The warnings at the top of the page."""
     texts = list(as_list(results.about.get("warnings")))
     if results.best_trial is not None:
         texts += [f"The best trial: {text}" for text in results.best_trial.warnings]
     failed = sum(trial.failed for trial in results.trials)
     if failed:
-        texts.append(f"{failed} of {len(results.trials)} trials failed; see Failures for the reason.")
-    texts += [f"{name} is no JSON object, so nothing of it is shown." for name in results.damaged]
+        texts.append(f"{failed} of {len(results.trials)} trials failed; the section Failures states why.")
+    texts += [f"{name} is not a JSON object, so its results are not shown." for name in results.damaged]
     return [_note(text) for text in texts]
 
 
 def notes(results: Results) -> list[dict[str, str]]:
-    """What is good to know, and what a command of the user's would finish."""
+    """The notes at the top of the page, including those of unfinished arithmetic with the command to finish it."""
     noted = [_note(note) for note in as_list(results.about.get("notes"))]
     unfinished = [note for note in _arithmetic_notes(results) if note["command"]]
     return noted + [note for note in unfinished if note not in noted]
@@ -40,10 +40,10 @@ def _note(note: Any) -> dict[str, str]:
 
 
 def shown_score(document: Any) -> dict[str, Any] | None:
-    """A score document with its names in words; None where it is none."""
+    """A score document with texts for the page; None if it is not a score."""
     if not isinstance(document, dict) or finite(document.get("value")) is None:
         return None
-    own = ("metric", "value", "protocol", "sd")
+    known = ("metric", "value", "protocol", "sd")
     return {
         "name": words.metric_name(str(document.get("metric", "score"))),
         "metric": str(document.get("metric", "score")),
@@ -52,26 +52,26 @@ def shown_score(document: Any) -> dict[str, Any] | None:
         "words": words.score_in_words(document),
         "counts": words.images_in_words(as_dict(document.get("protocol"))),
         "protocol": as_dict(document.get("protocol")),
-        "more": {key: value for key, value in document.items() if key not in own},
+        "more": {key: value for key, value in document.items() if key not in known},
     }
 
 
 def _shown(document: dict[str, Any]) -> str:
-    """The value with its standard deviation, where it has one."""
+    """The value, with its standard deviation if the score has one."""
     value = (words.share if str(document.get("metric")).endswith("_share") else words.score)(document["value"])
     deviation = finite(document.get("sd"))
     return value if deviation is None else f"{value} ± {words.number(deviation, 2)}"
 
 
 def final_scores(results: Results) -> list[dict[str, Any]]:
-    """The best checkpoint's scores; before there is a best one, whatever scores there are."""
+    """The scores of the best checkpoint; all scores if there is no best checkpoint yet."""
     best = results.best.get("checkpoint") if results.best else None
-    mine = [score for score in results.scores if best is None or score.get("checkpoint", best) == best]
-    return [shown for document in mine if (shown := shown_score(document))]
+    documents = [score for score in results.scores if best is None or score.get("checkpoint", best) == best]
+    return [shown for document in documents if (shown := shown_score(document))]
 
 
 def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The best checkpoint's final score: the one it was chosen by is the luckiest of many, and made of fewer images."""
+    """The best checkpoint's final score. The score it was chosen for is the luckiest of many, on fewer images."""
     if results.best is None and results.is_trained:
         return None
     final = [
@@ -84,16 +84,16 @@ def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, An
 
 
 def _judges(metric: str, results: Results) -> bool:
-    """Whether a metric says how good the images are, as the one does by which trials were judged."""
+    """Whether a metric measures the quality of the images, like the one by which trials are ranked."""
     return words.is_distance(metric) or metric == results.metric
 
 
 def film(results: Results) -> list[Picture]:
-    """The best trial's grids over time."""
+    """The best trial's sample grids in the order of time."""
     frames = [
         picture(
             data,
-            alt=f"Samples of the best trial after {words.number(images_seen)} images",
+            alt=f"Samples of the best trial after {words.number(images_seen)} training images",
             caption=words.number(images_seen, 12),
             longest=_FILM_LONGEST,
         )
@@ -103,16 +103,16 @@ def film(results: Results) -> list[Picture]:
 
 
 def pictures(results: Results) -> dict[str, Picture | None]:
-    """The best checkpoint's artifacts, each None where it is not there or damaged."""
+    """The pictures of the best checkpoint; None if a picture does not exist or is damaged."""
     expression = results.documents.get("arithmetic.json", {}).get("expression", "")
     alts = {
         "samples": "A grid of samples from the best checkpoint's generator",
         "interpolation": "Two rows of pictures that change step by step from one sample to another",
         "arithmetic": f"{expression}: each group's members and the image of their mean, and the result".lstrip(": "),
         "sheet": "A contact sheet of numbered samples",
-        "nearest": "The samples closest to a training image, each beside that image",
-        "corners": "A sheet of samples between four others, which stand in its corners",
-        "projected": "Photographs, each beside the generator's image that is nearest to it",
+        "nearest": "The samples closest to a training image, each next to that image",
+        "corners": "A grid of images between four samples, which are in its corners",
+        "projected": "Photographs, each next to the generator's image that is closest to it",
     }
     return {
         name: picture(results.pictures[f"{name}.png"], alt=alt) if f"{name}.png" in results.pictures else None
@@ -121,7 +121,7 @@ def pictures(results: Results) -> dict[str, Picture | None]:
 
 
 def arithmetic(results: Results) -> dict[str, Any]:
-    """What the arithmetic measured, and its notes."""
+    """The measurements of the latent arithmetic, and its notes."""
     document = results.documents.get("arithmetic.json", {})
     measured = [
         {
@@ -139,7 +139,7 @@ def arithmetic(results: Results) -> dict[str, Any]:
 
 
 def assessors(noted: Any) -> list[dict[str, Any]]:
-    """One row a label, with what each of the two assessors reached on held-out images."""
+    """One row per label, with the accuracy of both assessors on held-out images."""
     tables = {name: as_dict(as_dict(part).get("accuracy")) for name, part in as_dict(noted).items()}
     labels = dict.fromkeys(label for table in tables.values() for label in table)
     rows = []

@@ -1,10 +1,10 @@
-// Tables that a click on a heading sorts.
+// Tables that are sorted by a click on a heading.
 const sortable = (table, sorted = () => {}) => {
   const rows = [...table.tBodies[0].rows];
   const headings = [...table.tHead.rows[0].cells];
   const first = new Map(rows.map((row, index) => [row, index]));
 
-  // What a cell is sorted by; null where there is nothing.
+  // The sort key of a cell; null for an empty cell.
   function key(row, column, numeric) {
     const cell = row.cells[column];
     const text = cell.dataset.value ?? cell.textContent.trim();
@@ -37,6 +37,6 @@ const sortable = (table, sorted = () => {}) => {
     button.addEventListener("click", () => sort(column));
     heading.append(button);
   });
-  return rows; // always in the order in which they stand
+  return rows; // kept in their current order
 };
 document.querySelectorAll("table.sortable").forEach((table) => sortable(table));

@@ -1,4 +1,4 @@
-"""The templates, styles and scripts of both pages: each lies in the room of what it shows."""
+"""The templates, styles and scripts of both pages; each is in the folder of the content that it shows."""
 
 import functools
 import json
@@ -9,16 +9,16 @@ from markupsafe import Markup
 
 from framework.report.text import format as words
 
-_ROOMS = [Path(__file__).parents[1] / room for room in ("shared", "charts", "run_page", "compare_page")]
+_FOLDERS = [Path(__file__).parents[1] / folder for folder in ("shared", "charts", "run_page", "compare_page")]
 
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Where templates are read from, with the words they use; each is compiled once a process."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_ROOMS), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    """The Jinja environment with the filters of the templates; cached, so each template is compiled once."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDERS), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    made.filters |= {
+    environment.filters |= {
         "number": words.number,
         "score": words.score,
         "share": words.share,
@@ -29,13 +29,13 @@ def environment() -> jinja2.Environment:
         "model_name": words.model_name,
         "tojson_plain": json.dumps,
     }
-    return made
+    return environment
 
 
 def files_of(names: tuple[str, ...]) -> Markup:
-    """Markup: these are files of ours, not anybody's text."""
+    """The content of style or script files. It is not escaped, because these files are part of the package."""
     return Markup("\n".join(_place(name).read_text(encoding="utf-8") for name in names))  # noqa: S704
 
 
 def _place(name: str) -> Path:
-    return next(room / name for room in _ROOMS if (room / name).exists())
+    return next(folder / name for folder in _FOLDERS if (folder / name).exists())

@@ -1,5 +1,5 @@
 "use strict";
-// Pictures that open large on a click, and what is folded away unfolded for paper.
+// A click enlarges a picture; folded parts are opened for printing.
 {
   const dialog = document.getElementById("zoom");
   const large = dialog.querySelector("img");

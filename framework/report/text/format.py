@@ -1,31 +1,18 @@
-"""Numbers, times, scores and protocols as a reader says them."""
+"""Numbers, times, scores and protocols as text for readers."""
 
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from framework.config.metrics import METRICS
 from framework.metrics import higher_is_better
 from framework.report.read.json_values import finite
 from framework.report.text.ticks import short_number
 
-_FAMILIES = {
-    "fid_infinity": "The Fréchet distance extrapolated to infinitely many samples",
-    "kid": "The kernel distance between the features of generated and of real images, over random subsets",
-    "precision": "Share of samples that lie among the real images",
-    "recall": "Share of real images that lie among the samples",
-    "density": "How many real images' neighbourhoods a sample lies in, as a multiple of what real images would",
-    "coverage": "Share of real images with a sample close by",
-    "inception_score": "How surely and how variously samples are told apart by class",
-    "memorisation": "Share of pairs in which a sample is nearer to the training images than an unseen photograph is; "
-    "50% is as near, towards 100% are copies",
-    "diversity": "How far apart samples lie, as a multiple of how far apart real images lie",
-}
-_FRECHET = "The Fréchet distance between the features of generated and of real images"
-
 
 def number(value: Any, digits: int = 4) -> str:
-    """A figure with so many significant digits, thousands set apart; a dash where there is none.
+    """A number with this many significant digits and thousands separators; a dash for anything else.
 
     >>> number(12.34567), number(128000), number(None), number(0.00021)
     ('12.35', '128,000', '–', '0.00021')
@@ -39,7 +26,7 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def score(value: Any) -> str:
-    """A score with four digits that matter, zeros too, so that a column of them can be read down.
+    """A score with four significant digits, trailing zeros included, so that the scores of a column line up.
 
     >>> score(21.0), score(1234.5), score(0.5)
     ('21.00', '1,234', '0.5000')
@@ -61,7 +48,7 @@ def share(value: Any) -> str:
 
 
 def signed(value: Any) -> str:
-    """A figure with its sign and two decimals.
+    """A number with its sign and two decimals.
 
     >>> signed(3.8712), signed(-0.4), signed(0.001), signed(-12_345.6), signed(None)
     ('+3.87', '−0.40', '0.00', '−1.23e+04', '–')
@@ -74,7 +61,7 @@ def signed(value: Any) -> str:
 
 
 def duration(started: Any, ended: Any) -> str:
-    """How long between two ISO times.
+    """The duration between two ISO times.
 
     >>> duration("2026-01-01T10:00:00+00:00", "2026-01-01T11:02:40+00:00")
     '1 h 3 min'
@@ -92,7 +79,7 @@ def duration(started: Any, ended: Any) -> str:
 
 
 def moment(value: Any) -> str:
-    """An ISO time for people; what is no time stays as it is.
+    """An ISO time in words; any other text is unchanged.
 
     >>> moment("2026-03-01T14:05:09+00:00")
     '1 March 2026, 14:05 UTC'
@@ -111,7 +98,7 @@ def _time(value: Any) -> datetime | None:
 
 
 def model_name(kind: str) -> str:
-    """What a run's networks are called in a sentence.
+    """The name of a run's networks in a sentence.
 
     >>> model_name("dcgan"), model_name("autoencoder"), model_name("skip")
     ('DCGAN', 'an autoencoder', 'the GAN “skip”')
@@ -141,7 +128,7 @@ def metric_name(metric: str) -> str:
 
 
 def is_distance(metric: str) -> bool:
-    """Whether a metric is a Fréchet distance, of which less is better.
+    """Whether a metric is a Fréchet distance.
 
     >>> is_distance("fid5k_768"), is_distance("assessor_frechet_distance"), is_distance("latent_arithmetic_share")
     (True, True, False)
@@ -150,7 +137,7 @@ def is_distance(metric: str) -> bool:
 
 
 def better(metric: str) -> str:
-    """Which way a metric is better, for a caption.
+    """Whether a higher or a lower value of a metric is better, for a caption.
 
     >>> better("fid5k_768"), better("precision5k_768")
     ('lower is better', 'higher is better')
@@ -159,41 +146,42 @@ def better(metric: str) -> str:
 
 
 def score_in_words(score: Mapping[str, Any]) -> str:
-    """What a score was made of, as one sentence."""
+    """One sentence on what a score means and how many images it was computed on."""
     metric, protocol = str(score.get("metric")), score.get("protocol")
     protocol = protocol if isinstance(protocol, Mapping) else {}
     counts = images_in_words(protocol)
     if is_distance(metric):
         features = f" ({_features(protocol)})" if _features(protocol) else ""
-        return f"{_FRECHET}{features}{f', {counts}' if counts else ''}; {better(metric)}."
+        return f"{METRICS['fid'].about}{features}{f', {counts}' if counts else ''}; {better(metric)}."
     if metric == "latent_arithmetic_share":
         return (
             f"Share of {plain(protocol.get('repeats'))} results of {plain(protocol.get('expression'))} that are "
-            f"assessed as {plain(protocol.get('shows'))}, beside {share(protocol.get('random_share'))} of random "
-            f"samples; {better(metric)}."
+            f"recognised as {plain(protocol.get('shows'))}, compared with {share(protocol.get('random_share'))} of "
+            f"random samples; {better(metric)}."
         )
     family = str(protocol.get("family"))
-    if family in _FAMILIES:
-        return f"{_FAMILIES[family]}{f', {counts}' if counts else ''}; {better(metric)}."
-    return (
-        f"{counts[:1].upper()}{counts[1:]}; {better(metric)}." if counts else f"As its protocol says; {better(metric)}."
-    )
+    if family in METRICS:
+        return f"{METRICS[family].about}{f', {counts}' if counts else ''}; {better(metric)}."
+    return f"{counts[:1].upper()}{counts[1:]}; {better(metric)}." if counts else f"See its protocol; {better(metric)}."
 
 
 def images_in_words(protocol: Mapping[str, Any]) -> str:
-    """How many images a score was made of; empty where its protocol does not say."""
+    """How many images a score was computed on; empty if its protocol does not say."""
     real, fake = (protocol.get(side) for side in ("real", "fake"))
     if not isinstance(real, Mapping) or not isinstance(fake, Mapping):
         return ""
     scored = "generated" if fake.get("split") == "generated" else "scored"
-    return f"{number(fake.get('count'), 9)} {scored} against {number(real.get('count'), 9)} real images"
+    return f"{number(fake.get('count'), 9)} {scored} and {number(real.get('count'), 9)} real images"
 
 
 def _features(protocol: Mapping[str, Any]) -> str:
     features = protocol.get("features")
     if not isinstance(features, Mapping):
         return ""
-    return f"{features.get('name')}, {number(protocol.get('tap'), 9)} features"
+    tap = number(protocol.get("tap"), 9)
+    if features.get("name") == "assessor":
+        return f"{tap} features of the assessor, an attribute classifier"
+    return f"{tap} features of {features.get('name')}"
 
 
 def setting(value: Any) -> str:
@@ -208,7 +196,7 @@ def setting(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """Any value of JSON or YAML in one line.
+    """Any value of JSON or YAML on one line.
 
     >>> plain({"lr": {"loguniform": [1e-4, 1e-3]}}), plain(["glasses", "hat"]), plain(8000)
     ('lr: {loguniform: [0.0001, 0.001]}', 'glasses, hat', '8,000')
@@ -227,7 +215,7 @@ def plain(value: Any) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters.
+    """A text, cut to at most this many characters.
 
     >>> shortened("translation, cutout", 12), shortened("cutout", 12)
     ('translation…', 'cutout')
@@ -236,7 +224,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def _within(value: Any) -> str:
-    """A value inside another one: with the brackets that the outermost does without."""
+    """A value inside another one, with brackets, which the outermost value does not have."""
     if isinstance(value, Mapping):
         return f"{{{plain(value)}}}"
     return f"[{plain(value)}]" if isinstance(value, (list, tuple)) else plain(value)

@@ -1,4 +1,4 @@
-"""Round values for an axis, and how they are written."""
+"""Round values for the ticks of an axis, and their labels."""
 
 import math
 
@@ -19,7 +19,7 @@ def nice_ticks(low: float, high: float, *, count: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten within [low, high]; where they are few, their 2- and 5-fold too, or more between.
+    """Powers of ten within [low, high]; if they are few, also 2 and 5 times these, or more values between them.
 
     >>> log_ticks(0.9, 1100)
     [1.0, 10.0, 100.0, 1000.0]
@@ -31,15 +31,15 @@ def log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks: list[float] = []
     for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
-        every = [float(f"{factor * 10.0**power:.6g}") for power in powers for factor in factors]
-        ticks = [value for value in every if low <= value <= high]
+        candidates = [float(f"{factor * 10.0**power:.6g}") for power in powers for factor in factors]
+        ticks = [value for value in candidates if low <= value <= high]
         if len(ticks) >= 4:
             break
     return ticks[:: math.ceil(len(ticks) / 8)]
 
 
 def short_number(value: float) -> str:
-    """A number as a tick says it.
+    """A number as the label of a tick.
 
     >>> [short_number(value) for value in (0, 0.25, 1500, 128_000, 1_500_000, -3.0, 0.0002)]
     ['0', '0.25', '1.5k', '128k', '1.5M', '\u22123', '2e\u22124']

@@ -1,33 +1,32 @@
-"""What an assessor's training pictures go through, so that it sees faces and not files."""
+"""Augmentation of an assessor's training images, so that it does not depend on properties of the image files."""
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor
 
 from framework.images import to_model_range
 
-# Share of the side by which a picture is moved at most, either way.
+# Maximum shift in each direction, as a share of the side.
 LARGEST_SHIFT = 1 / 16
 CONTRAST, BRIGHTNESS, TINT = 0.4, 0.10, 0.05
-# Generated pictures are noisy and blurred where real ones are not. Without these two a label hangs on finest detail,
-# and the features answer to noise and blur many times as strongly as Inception's do (Spearman's correlation over the
-# 20 points of benchmarks/assessor_agreement.py: 0.80 without, 0.97 with).
+# Generated images can be noisy or blurred, unlike real ones. Without these two augmentations the labels depend on the
+# finest details, and the features respond to noise and blur many times as strongly as Inception's (Spearman's
+# correlation over the 20 points of benchmarks/assessor_agreement.py: 0.80 without, 0.97 with them).
 NOISY, NOISE = 0.3, 0.08
 BLURRED = 0.15
 
 
 def augmented(pixels: np.ndarray, rng: np.random.Generator) -> Tensor:
-    """Pictures moved by a few pixels, of other light and tint, some with noise, some blurred.
+    """Shifts images by a few pixels, changes lighting and tint, adds noise to some and blurs some.
 
-    None is mirrored: a label may say left and right.
+    Images are not mirrored, because labels may distinguish left and right.
 
     Args:
         pixels: [n,h,w,c] uint8.
-        rng: Decides all of it.
 
     Returns:
-        [n,c,h,w] float32, about [-1,1], in channels_last memory.
+        [n,c,h,w] float32, about in [-1,1], in channels_last memory.
     """
     count, channels = len(pixels), pixels.shape[-1]
     images = to_model_range(torch.from_numpy(_moved(pixels, rng)))
@@ -40,7 +39,7 @@ def augmented(pixels: np.ndarray, rng: np.random.Generator) -> Tensor:
 
 
 def _worn(images: Tensor, rng: np.random.Generator) -> Tensor:
-    """Some of the images [n,c,h,w] with noise, each of its own strength, and some blurred by a 3x3 box."""
+    """Adds noise of random strength to some images [n,c,h,w], and blurs some with a 3x3 box."""
     count = len(images)
     strength = np.abs(rng.normal(0.0, NOISE, (count, 1, 1, 1))) * (rng.random((count, 1, 1, 1)) < NOISY)
     noise = rng.standard_normal(images.shape, dtype=np.float32)
@@ -51,7 +50,7 @@ def _worn(images: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _moved(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each picture [n,h,w,c] moved by its own few pixels; the border is filled by reflection."""
+    """Shifts each image [n,h,w,c] by a random number of pixels; the border is filled by reflection."""
     count, side = pixels.shape[:2]
     margin = round(side * LARGEST_SHIFT)
     wide = np.pad(pixels, ((0, 0), (margin, margin), (margin, margin), (0, 0)), mode="reflect")

@@ -1,11 +1,11 @@
-"""One assessor from labelled images: the loop, its loss, and what it reaches on images held out."""
+"""Trains one assessor: the training loop, its loss, and the accuracy on held-out images."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc
 
@@ -19,7 +19,7 @@ from framework.training.assessor.labels import Label
 BATCH_IMAGES = 64
 HIGHEST_RATE = 3e-3
 WEIGHT_DECAY = 0.05
-# So many images tell a feature's mean and scale well enough.
+# Images from which the means and scales of features are computed.
 STATISTICS_IMAGES = 5_000
 
 
@@ -33,11 +33,19 @@ def fit(
     progress: Callable[[int], None],
     device: str | torch.device = "cpu",
 ) -> AssessorNetwork:
-    """One network trained on the images at `indices`, where it then is; on CPUs to the same bits each time."""
+    """Trains one network on the images at `indices`.
+
+    Args:
+        half: 0 for the finder, 1 for the measurer; part of the seed.
+        progress: Called with the number of images that have been used.
+
+    Returns:
+        The network, on the device. On CPUs the result is bit-identical each time.
+    """
     device = torch.device(device)
     rng = np.random.default_rng((config.seed, half))
     steps = max(config.images // BATCH_IMAGES, 2)
-    # Initial weights and dropout draw from the global generator; a GPU's is the task's own, which ends with it.
+    # Initial weights and dropout use the global generators. A GPU's is not restored, since the task's process ends.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
         network = AssessorNetwork(
@@ -63,7 +71,7 @@ def fit(
 
 
 def _batches(indices: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Batches of one size without end, each pass over the indices in another order."""
+    """Yields batches of one size endlessly; each pass over the indices has a new random order."""
     waiting = np.empty(0, np.int64)
     while True:
         while len(waiting) < BATCH_IMAGES:
@@ -73,18 +81,18 @@ def _batches(indices: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarr
 
 
 def loss_of(logits: Tensor, labels: list[Label], chosen: np.ndarray) -> Tensor:
-    """The sum over labels of each one's mean cross-entropy over the images where it is known."""
-    total = logits.sum() * 0.0  # a batch may know no label at all
+    """The sum over labels of the mean cross-entropy over images for which the label is known."""
+    total = logits.sum() * 0.0  # a loss with a gradient even if no label of the batch is known
     for label, part in zip(labels, torch.split(logits, [label.spec.outputs for label in labels], dim=1), strict=True):
         values = torch.from_numpy(label.values[chosen])
         known = values.isnan().logical_not().nonzero()[:, 0]
         if not len(known):
             continue
-        rows, wanted = on_device(known, logits.device), on_device(values[known], logits.device)
+        rows, targets = on_device(known, logits.device), on_device(values[known], logits.device)
         if label.spec.classes is None:
-            total = total + F.binary_cross_entropy_with_logits(part[rows, 0], wanted)
+            total = total + F.binary_cross_entropy_with_logits(part[rows, 0], targets)
         else:
-            total = total + F.cross_entropy(part[rows], wanted.long())
+            total = total + F.cross_entropy(part[rows], targets.long())
     return total
 
 
@@ -97,13 +105,14 @@ def finished(
     held_out: np.ndarray,
     width: int,
 ) -> Assessor:
-    """The assessor of a trained network: features standardised by its own images, accuracy by those held out.
+    """Builds the assessor of a trained network, on the CPU.
 
-    Both are computed where the network is; the assessor is on the CPU.
+    Its features are standardised with its training images, and its accuracy is measured on held-out images. Both are
+    computed on the network's device.
     """
-    there = network.feature_mean.device
+    network_device = network.feature_mean.device
 
-    def assessor(accuracy: dict[str, dict[str, Any]], device: str | torch.device = there) -> Assessor:
+    def assessor(accuracy: dict[str, dict[str, Any]], device: str | torch.device = network_device) -> Assessor:
         return Assessor(
             network,
             attributes=[label.spec for label in labels],
@@ -115,15 +124,16 @@ def finished(
         )
 
     network.standardise(assessor({}).features(images.images[np.sort(indices[:STATISTICS_IMAGES])]))
-    told = assessor({}).predict(images.images[held_out])
-    return assessor({label.spec.name: _accuracy(told[label.spec.name], label, held_out) for label in labels}, "cpu")
+    predicted = assessor({}).predict(images.images[held_out])
+    accuracy = {label.spec.name: _accuracy(predicted[label.spec.name], label, held_out) for label in labels}
+    return assessor(accuracy, "cpu")
 
 
-def _accuracy(told: np.ndarray, label: Label, held_out: np.ndarray) -> dict[str, Any]:
-    """How well one label is told on held-out images; the value is None where they do not show it."""
+def _accuracy(predicted: np.ndarray, label: Label, held_out: np.ndarray) -> dict[str, Any]:
+    """The accuracy for one label on held-out images; the value is None if it cannot be computed on them."""
     truth = label.values[held_out]
     known = ~np.isnan(truth)
-    probability, target = torch.from_numpy(told[known]), torch.from_numpy(truth[known]).long()
+    probability, target = torch.from_numpy(predicted[known]), torch.from_numpy(truth[known]).long()
     shown = len(target.unique())
     if label.spec.classes is None:
         metric, value = "auroc", float(binary_auroc(probability, target)) if shown == 2 else None

@@ -1,4 +1,4 @@
-"""Which of a data set's labels an assessor can learn, and what they are to its losses."""
+"""Selects the labels of a data set that an assessor can learn, and prepares their values for the loss."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ from framework.data import PackedStore
 from framework.errors import ConfigError, DataError
 from framework.models.assessor.assessor import AttributeSpec
 
-# Fewer images of a side than this, in either half, teach nothing that would hold elsewhere.
+# Minimum number of images per class and half; with fewer, a label cannot be learned reliably.
 FEWEST_EXAMPLES = 20
 
 
 @dataclass(frozen=True)
 class Label:
-    """One label as the losses take it.
+    """One label in the form that the loss needs.
 
     Attributes:
         spec: Its name and classes.
-        values: [n] float32 over all images of the store: 0 or 1, or the number of a class; NaN where it is unknown.
+        values: [n] float32 for all images of the store: 0 or 1, or the index of a class; NaN where unknown.
     """
 
     spec: AttributeSpec
@@ -29,59 +29,61 @@ class Label:
 def usable_labels(
     store: PackedStore, config: AssessorConfig, *, halves: tuple[np.ndarray, np.ndarray]
 ) -> tuple[list[Label], dict[str, str]]:
-    """The labels that can be learned, and why each of the others cannot.
+    """Selects the labels that can be learned.
 
     Args:
-        store: The images with their labels.
-        config: Which labels are wanted, and from where on a value counts as 0 or 1.
-        halves: Indices of the images that either assessor trains on.
+        config: Names the labels, and the limits from which a value counts as 0 or 1.
+        halves: Indices of the training images of each assessor.
+
+    Returns:
+        The labels, and for each label that is left out, name -> reason.
 
     Raises:
-        ConfigError: Where `assessor.attributes` names a label that the data has not.
-        DataError: Where none can be learned.
+        ConfigError: `assessor.attributes` names a label that the data does not have.
+        DataError: No label can be learned.
     """
     for name in config.attributes or ():
         if name not in store.labels:
             has = ", ".join(sorted(store.labels)) or "none"
-            raise ConfigError(f"assessor.attributes: {name!r} is no label of the data, which has {has}")
-    found: list[Label] = []
+            raise ConfigError(f"assessor.attributes: the data has no label {name!r}; its labels: {has}")
+    usable: list[Label] = []
     left_out: dict[str, str] = {}
     for name in config.attributes or store.labels:
         label = _label(store, name, config)
-        reason = "it is a plain number, neither 0 to 1 nor classes" if label is None else _shortage(label, halves)
+        reason = "its numbers are neither 0 to 1 nor classes" if label is None else _shortage(label, halves)
         if label is None or reason:
             left_out[name] = reason
         else:
-            found.append(label)
-    if not found:
+            usable.append(label)
+    if not usable:
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "it has none"
         raise DataError(
-            f"{store.source}: no label that an assessor could learn ({why}); name a CSV with labels in data.labels, "
-            "or do without an assessor: name the Inception weights in evaluation.weights"
+            f"{store.source}: there is no label that an assessor can learn ({why}); set data.labels to a CSV with "
+            "labels, or use Inception instead of an assessor by setting evaluation.weights"
         )
-    return found, left_out
+    return usable, left_out
 
 
 def _label(store: PackedStore, name: str, config: AssessorConfig) -> Label | None:
-    """A store's label with doubtful values masked; None where it is a plain number."""
+    """A label of the store, with values between the limits masked; None if its numbers are not within 0 to 1."""
     values = store.labels[name]
     if name in store.label_classes:
         return Label(AttributeSpec(name, list(store.label_classes[name])), values)
     known = values[~np.isnan(values)]
     if known.size and (known.min() < 0.0 or known.max() > 1.0):
         return None
-    # In the labels' own float32, else a value written as 0.1 would be over a bound written as 0.1.
+    # Limits in float32 like the labels, else a value written as 0.1 would exceed a limit written as 0.1.
     low, high = np.float32(config.low), np.float32(config.high)
     sides = np.where(values <= low, 0.0, np.where(values >= high, 1.0, np.nan)).astype(np.float32)
     return Label(AttributeSpec(name), sides)
 
 
 def _shortage(label: Label, halves: tuple[np.ndarray, np.ndarray]) -> str:
-    """Why a label cannot be learned on the halves; empty where it can."""
+    """Why a label cannot be learned on the halves; empty if it can."""
     sides = range(len(label.spec.classes or ("low", "high")))
     counts = [min(int((label.values[half] == side).sum()) for half in halves) for side in sides]
     if sum(count >= FEWEST_EXAMPLES for count in counts) >= 2:
         return ""
     if label.spec.classes is None:
-        return f"{counts[1]} images of a half have it and {counts[0]} have it not, {FEWEST_EXAMPLES} of each are wanted"
+        return f"a half has {counts[1]} images with it and {counts[0]} without; at least {FEWEST_EXAMPLES} are needed"
     return f"no two of its classes have {FEWEST_EXAMPLES} images in each half"

@@ -1,4 +1,4 @@
-"""Trains the two assessors of a data set: one finds, the other measures, on disjoint halves of its images."""
+"""Trains the two assessors of a data set, finder and measurer, on disjoint halves of its images."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ from framework.models.assessor.assessor import Assessor
 from framework.training.assessor.fit import finished, fit
 from framework.training.assessor.labels import Label, usable_labels
 
-# Raised whenever the code would train another network from the same settings: older caches are then not taken.
+# Version of the training, raised when the same settings give a different network, so that older caches are not used.
 RECIPE = 2
-# The share of images set apart where the data holds none out.
+# Share of images that are held out for the assessors if the data has no held-out images.
 OWN_HELD_OUT = 0.1
 PARTS = ("finder", "measurer")
 LEFT_OUT = "left_out.json"
@@ -27,13 +27,13 @@ LEFT_OUT = "left_out.json"
 
 @dataclass(frozen=True)
 class AssessorPair:
-    """Two assessors that have seen no training image in common.
+    """Two assessors without a common training image.
 
     Attributes:
-        finder: Chooses samples and finds directions.
-        measurer: Measures what was chosen and found, and gives the features of a score.
-        left_out: Label -> why it was not learned.
-        folder: Holds them as `finder/` and `measurer/`.
+        finder: The assessor for choosing samples and finding directions.
+        measurer: The assessor for measuring results, and for the features of scores.
+        left_out: Label -> reason why it was not learned.
+        folder: The folder that contains them as `finder/` and `measurer/`.
     """
 
     finder: Assessor
@@ -50,46 +50,43 @@ def train_assessors(
     progress: Callable[[int, int], None] | None = None,
     elsewhere: Callable[[], Iterable[Assessor]] | None = None,
 ) -> AssessorPair:
-    """Train both, or load them where that was done before with the same images, labels and settings.
+    """Trains both assessors, or loads them if they exist for the same images, labels and settings.
 
     Args:
-        images: The images with their labels.
-        config: What to learn and for how long.
-        cache: Where they are kept, under `assessors/`.
-        progress: Told how many images have gone through, of how many; not called where they are loaded.
-        elsewhere: Trains both, finder first, by `train_half`; None for here, on the CPU.
+        cache: The assessors are stored in its folder `assessors/`.
+        progress: Called with the number of images used so far and their total; not called if they are loaded.
+        elsewhere: Trains both with `train_half`, the finder first; None to train in this process, on the CPU.
 
     Raises:
-        ConfigError: Where `assessor.attributes` names a label that the data has not.
-        DataError: Where the data has no label that could be learned.
+        ConfigError: `assessor.attributes` names a label that the data does not have.
+        DataError: The data has no label that can be learned.
     """
     kept = find_assessors(images, config, cache=cache)
     if kept is not None:
         return kept
     folder = cache / "assessors" / _key(images, config)
-    shutil.rmtree(folder, ignore_errors=True)  # damaged, and it can be made again
+    shutil.rmtree(folder, ignore_errors=True)  # if it exists, it is damaged
     halves, held_out = split(images, seed=config.seed)
     labels, left_out = usable_labels(images, config, halves=halves)
     total = 2 * config.images
     if elsewhere is not None:
-        made = elsewhere()
+        trained = elsewhere()
     else:
-        made = (
+        trained = (
             _train(
                 images, config, labels, halves[k], held_out, half=k, progress=_from(progress, k * config.images, total)
             )
             for k in range(len(PARTS))
         )
-    _keep(folder, dict(zip(PARTS, made, strict=True)), left_out)
+    _keep(folder, dict(zip(PARTS, trained, strict=True)), left_out)
     return _load(folder)
 
 
 def train_half(images: PackedStore, config: AssessorConfig, *, half: int, device: str = "cpu") -> Assessor:
-    """One of the two, 0 the finder and 1 the measurer: trained on a device, itself on the CPU.
+    """Trains one assessor on a device and returns it on the CPU; the errors are those of `train_assessors`.
 
-    Raises:
-        ConfigError: See `train_assessors`.
-        DataError: Likewise.
+    Args:
+        half: 0 for the finder, 1 for the measurer.
     """
     halves, held_out = split(images, seed=config.seed)
     labels, _ = usable_labels(images, config, halves=halves)
@@ -97,7 +94,7 @@ def train_half(images: PackedStore, config: AssessorConfig, *, half: int, device
 
 
 def find_assessors(images: PackedStore, config: AssessorConfig, *, cache: Path) -> AssessorPair | None:
-    """What `train_assessors` would load; None where it would have to train. Writes nothing."""
+    """Loads the assessors that `train_assessors` would load; None if they have to be trained. Writes nothing."""
     folder = cache / "assessors" / _key(images, config)
     try:
         return _load(folder) if folder.exists() else None
@@ -106,9 +103,9 @@ def find_assessors(images: PackedStore, config: AssessorConfig, *, cache: Path) 
 
 
 def split(images: PackedStore, *, seed: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Indices of two disjoint halves of the training images, and of those held out from both.
+    """Indices of two disjoint halves of the training images, and of the images held out from both.
 
-    By what is in a picture, so that copies of one are always on the same side.
+    The split depends on the content of an image, so that copies of an image are always in the same part.
     """
     numbers = np.array([_number(seed, images.hashes[k]) for k in images.training_indices], np.int64)
     training, held_out = images.training_indices, images.held_out_indices
@@ -135,40 +132,40 @@ def _train(
 
 
 def _number(seed: int, content_hash: str) -> int:
-    """A number below 2**32 that an image draws from a seed, wherever it lies among others."""
+    """A number below 2**32 from the seed and the content of an image, independent of its position."""
     return int.from_bytes(hashlib.sha256(f"{seed} {content_hash}".encode()).digest()[:4], "little")
 
 
 def _key(images: PackedStore, config: AssessorConfig) -> str:
-    """sha256 over all that the two assessors come from."""
+    """sha256 of everything that determines the two assessors."""
     about = {"recipe": RECIPE, "images": images.digest, "labels": images.labels_digest, "settings": config.model_dump()}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _keep(folder: Path, trained: dict[str, Assessor], left_out: dict[str, str]) -> None:
-    """Put both in place at once, under a name that was another's until then."""
+    """Writes both assessors to a temporary folder and renames it, so that the pair appears atomically."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as room:
-        made = Path(room) / "pair"
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as temporary:
+        pair = Path(temporary) / "pair"
         for part, assessor in trained.items():
-            assessor.save(made / part)
-        (made / LEFT_OUT).write_text(json.dumps(left_out, indent=1) + "\n")
+            assessor.save(pair / part)
+        (pair / LEFT_OUT).write_text(json.dumps(left_out, indent=1) + "\n")
         try:
-            made.rename(folder)
+            pair.rename(folder)
         except OSError:
-            if not folder.exists():  # else another process was quicker, with the same
+            if not folder.exists():  # otherwise another process was faster with the same result
                 raise
 
 
 def _load(folder: Path) -> AssessorPair:
-    """What `_keep` put there; CheckpointError where it is damaged."""
+    """Reads a pair written by `_keep`; raises `CheckpointError` if it is damaged."""
     try:
         left_out = json.loads((folder / LEFT_OUT).read_text())
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder}: holds no pair of assessors ({error})") from error
+        raise CheckpointError(f"{folder}: cannot be read as a pair of assessors ({error})") from error
     return AssessorPair(*(Assessor.load(folder / part) for part in PARTS), left_out=left_out, folder=folder)
 
 
 def _from(progress: Callable[[int, int], None] | None, start: int, total: int) -> Callable[[int], None]:
-    """Progress of one of the two, told as progress of both."""
+    """Converts the progress of one assessor to the progress of both."""
     return lambda done: progress(start + done, total) if progress is not None else None

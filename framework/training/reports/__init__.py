@@ -1,1 +1,1 @@
-"""What a training tells and keeps on its way: reports, checkpoints, scores, and warnings."""
+"""Reports, checkpoints, scores and warnings of a running training."""

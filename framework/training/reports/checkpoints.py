@@ -1,4 +1,4 @@
-"""The checkpoints of one training: which it goes on from, which it writes, and which still owe a score."""
+"""The checkpoints of one training: the one it resumes from, those it writes, and those that still need a score."""
 
 import contextlib
 from collections.abc import Callable
@@ -14,16 +14,16 @@ from framework.training.workers import WorkerGroup
 
 
 class Keeper:
-    """Rank 0 writes, all ranks know of it. On a GPU a thread writes what was copied from it; the training goes on.
+    """Writes checkpoints on rank 0 and keeps all ranks informed.
+
+    On a GPU the state is copied to the CPU and a thread writes it, while the training continues.
 
     Args:
-        store: Where they lie.
-        workers: Who shares the training.
-        log: Told in a line what should be known.
+        log: Called with one-line messages for the user.
 
     Attributes:
-        newest: The newest; None before the first.
-        writing: Rank 0's: the writing of the newest, where a thread has it.
+        newest: The newest checkpoint; None before the first.
+        writing: On rank 0, the thread's writing of the newest checkpoint; None on a CPU.
     """
 
     def __init__(self, store: CheckpointStore, workers: WorkerGroup, *, log: Callable[[str], None]) -> None:
@@ -33,41 +33,52 @@ class Keeper:
         self.newest = self._found(log)
 
     def save(self, state: State, images: PackedStore) -> None:
-        """A checkpoint of this clock, unless there is one.
+        """Saves a checkpoint, unless there is one for this number of images.
 
         Raises:
             TrainingError: A weight is not finite.
-            StorageError: It cannot be written; on a GPU this may be said of the one before.
+            StorageError: The checkpoint cannot be written; on a GPU it may be the previous checkpoint.
         """
         if self.newest is None or self.newest.images_seen != state.images_seen:
             self.newest = self._workers.from_first(lambda: self._save(state, images))
 
     def wait(self) -> None:
-        """Until the newest is written, and all ranks know; StorageError where it cannot be."""
+        """Waits on all ranks until the newest checkpoint is written.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
         if self._on_gpu:
             self._workers.from_first(self._wait)
 
     def close(self) -> None:
-        """Lets what is on its way come to the disk, when the training has failed: its own fault is said, not this."""
+        """Finishes writing after the training has failed; errors are suppressed in favour of the training's error."""
         with contextlib.suppress(Exception):
             self._wait()
 
     def owed(self, is_due: Callable[[int], bool]) -> list[Checkpoint]:
-        """Up to the newest, oldest first, those without a score for whose clock one was due."""
+        """The checkpoints that should have a score and do not, oldest first, up to the newest checkpoint.
+
+        Args:
+            is_due: Whether a score is due at this number of images.
+        """
         newest = self.newest
         if newest is None:
             return []
 
         def names() -> list[str]:
             due = [
-                one for one in self._store.all() if one.images_seen <= newest.images_seen and is_due(one.images_seen)
+                checkpoint
+                for checkpoint in self._store.all()
+                if checkpoint.images_seen <= newest.images_seen and is_due(checkpoint.images_seen)
             ]
-            return [one.name for one in due if not self._store.has_score(one) and one.fault() is None]
+            unscored = [checkpoint for checkpoint in due if not self._store.has_score(checkpoint)]
+            return [checkpoint.name for checkpoint in unscored if checkpoint.fault() is None]
 
         return [Checkpoint(self._store.folder / name) for name in self._workers.from_first(names)]
 
     def _found(self, log: Callable[[str], None]) -> Checkpoint | None:
-        """The checkpoint to go on from; rank 0 chooses, so that all take the same."""
+        """The checkpoint to resume from, chosen by rank 0, so that all ranks use the same."""
 
         def name() -> str | None:
             newest = self._store.newest(warn=log)
@@ -78,7 +89,7 @@ class Keeper:
 
     def _save(self, state: State, images: PackedStore) -> Checkpoint:
         self._wait()
-        state.settle(images)
+        state.prepare_for_sampling(images)
         write = state.snapshot()
         if not self._on_gpu:
             return write(self._store)

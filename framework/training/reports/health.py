@@ -1,4 +1,4 @@
-"""Signs that a training goes wrong, each said once: the discriminator has won, the generator has collapsed."""
+"""Warnings that a training fails, each given once: the discriminator has won, or the generator has collapsed."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ COLLAPSED_SPREAD = 0.2
 
 
 class Health:
-    """Watches the figures of one training.
+    """Checks the metrics of one training.
 
     Args:
-        total_images: Length of the training: "long" is a quarter of it, or 50,000 images.
-        notes: What it remembers, kept by the caller over restarts.
+        total_images: Length of the training. A condition lasts "long" after a quarter of it, or 50,000 images.
+        notes: State of the checks, which the caller saves with checkpoints.
     """
 
     def __init__(self, *, total_images: int, notes: dict[str, Any]) -> None:
@@ -24,7 +24,7 @@ class Health:
         self._notes = notes
 
     def after_report(self, row: dict[str, Any]) -> list[str]:
-        """New warnings from a report's figures."""
+        """New warnings from the metrics of a report."""
         notes, clock = self._notes, int(row["images_seen"])
         if min(row["accuracy_real"], row["accuracy_fake"]) <= WON_ACCURACY:
             notes["won_since"], notes["won_reports"] = None, 0
@@ -42,14 +42,13 @@ class Health:
         )
 
     def after_samples(self, spread: float, *, images_seen: int) -> list[str]:
-        """New warnings from how far samples lie apart, in parts of how far real images do.
+        """New warnings from the spread of samples.
 
         Args:
-            spread: `mutual_distance` of samples / that of real images.
-            images_seen: The clock.
+            spread: `mutual_distance` of samples divided by that of real images.
         """
         notes = self._notes
-        # A generator starts out with one grey picture: it can only lose what it had, or still have nothing much later.
+        # All samples of a new generator are grey, so a small spread is a warning only after a larger one or much later.
         notes["spread_seen"] = notes.get("spread_seen", False) or spread >= THIN_SPREAD
         if not notes["spread_seen"] and images_seen < self._long_images:
             return []
@@ -57,7 +56,7 @@ class Health:
         if spread < COLLAPSED_SPREAD:
             return self._once("collapsed", f"the generator has collapsed: {where}")
         if spread < THIN_SPREAD:
-            return self._once("thin", f"the generator makes much the same picture again and again: {where}")
+            return self._once("thin", f"the generator generates very similar images: {where}")
         return []
 
     def _once(self, sign: str, text: str) -> list[str]:
@@ -68,13 +67,10 @@ class Health:
 
 
 def mutual_distance(images: np.ndarray) -> float:
-    """The mean distance of two different images, root of the mean squared difference over their pixels.
+    """The mean over pairs of images of their root mean squared pixel difference, on the scale from 0 to 255.
 
     Args:
         images: [n, h, w, c] uint8, n at least 2.
-
-    Returns:
-        In levels of grey, 0 to 255.
     """
     flat = images.reshape(len(images), -1).astype(np.float64)
     flat -= flat.mean(axis=0)

@@ -1,4 +1,4 @@
-"""What a training says of itself: figures summed up between two reports, and the reports."""
+"""Reports of a training, and the accumulation of metrics between two reports."""
 
 import resource
 import sys
@@ -23,13 +23,13 @@ class Report:
     """One report, the same on every rank.
 
     Attributes:
-        metrics: A row of metrics.jsonl. `memory_bytes` is the sum over the workers of each one's highest so far.
-        samples: [n, h, w, c] uint8 from the same latents each time, where they are due.
-        checkpoint: Name of the checkpoint made at this clock.
-        scores: Those that have come since the last report, each of the checkpoint it is of.
-        warnings: What has gone wrong since the last report, each said once in a training.
-        due: Whether whoever collects the reports of all workers wants this one: a score, a warning, samples, the
-            beginning or the end, or a second after the last of these. What holds the training up is for these alone.
+        metrics: A row of metrics.jsonl. `memory_bytes` is the sum over workers of their peak memory so far.
+        samples: [n, h, w, c] uint8, always from the same latents; None if no samples are due.
+        checkpoint: Name of the checkpoint at this number of images; None if there is none.
+        scores: The scores that were completed since the last report.
+        warnings: New warnings since the last report; each warning is given once per training.
+        due: Whether the collector of reports needs this one: it has a score, a warning or samples, is the first or the
+            last, or a second has passed since the last due report. Only due reports may delay the training.
     """
 
     metrics: dict[str, Any]
@@ -42,15 +42,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Scored:
-    """A score that has come.
+    """A completed score.
 
     Attributes:
-        checkpoint: Name of the checkpoint it is of.
-        images_seen: Its clock.
-        document: The score: metric, value, protocol.
-        seconds: From its beginning until it was there.
-        waited_seconds: How much of that the training waited for it.
-        arrived_at_images_seen: Where the training was by then.
+        checkpoint: Name of the scored checkpoint.
+        images_seen: Images seen at that checkpoint.
+        document: The score with metric, value and protocol.
+        seconds: Time from the start of scoring to the result.
+        waited_seconds: Part of that time during which the training waited.
+        arrived_at_images_seen: Images seen by the training when the score was completed.
     """
 
     checkpoint: str
@@ -66,9 +66,9 @@ class Outcome:
     """How a training ended.
 
     Attributes:
-        state: "finished" at `training.total_images`, or "stopped" where it was asked to.
-        images_seen: The clock.
-        checkpoint: Name of the newest checkpoint; None where it was stopped before its first step.
+        state: "finished" at `training.total_images`, or "stopped" on request.
+        images_seen: Images seen at the end.
+        checkpoint: Name of the newest checkpoint; None if it was stopped before the first one.
     """
 
     state: str
@@ -77,34 +77,34 @@ class Outcome:
 
 
 class ScoreHandle(Protocol):
-    """A score in the making, while the training goes on."""
+    """Handle of a score that is computed in the background."""
 
     def done(self) -> bool:
-        """Whether `result` would not wait."""
+        """Whether `result` returns without waiting."""
         ...
 
     def result(self) -> dict[str, Any]:
-        """The score document, when it is there."""
+        """Waits for the score and returns its document."""
         ...
 
 
-class Tally:
-    """Sums up steps between two reports.
+class MetricAccumulator:
+    """Accumulates the metrics of the steps between two reports.
 
     Args:
-        workers: Whose figures are added.
-        figures: What a step gives, by name; the norms of two gradients last.
-        advice: What may help where something is no longer finite.
+        workers: The group over whose workers metrics are summed.
+        figures: Names of the metrics of a step; the last two are norms of gradients.
+        advice: Hint for the error message if a metric is not finite.
 
     Attributes:
-        due: Whether by the clock of rank 0 a second had passed at the last row since the last report that was due: the
-            same on every rank.
+        due: Whether at the last row, by the clock of rank 0, a second had passed since the last due report; the same on
+            all ranks.
     """
 
     def __init__(self, workers: WorkerGroup, *, figures: Sequence[str], advice: str) -> None:
         self._workers, self._names, self._advice = workers, figures, advice
         self._device = torch.device(workers.device)
-        # On a CPU a look at the figures costs nothing; a GPU would have to wait for itself.
+        # On a CPU the metrics can be checked after each step at no cost; on a GPU the check would wait for the step.
         self._looks_each_step = self._device.type == "cpu"
         self._steps: list[Tensor] = []
         self._largest_norm = 0.0
@@ -115,20 +115,20 @@ class Tally:
         self.due = True
 
     def start_clock(self) -> None:
-        """Time counts from now: what came before was no training."""
+        """Starts measuring time, to exclude what happened before the training."""
         self._started = time.perf_counter()
 
     def add(self, figures: Tensor, *, state: State, images: int, waited: float) -> None:
-        """Takes a step's figures in.
+        """Adds the metrics of a step.
 
         Args:
-            figures: This worker's part of them.
-            state: After the step.
-            images: By which the clock grew.
-            waited: Seconds for the data.
+            figures: This worker's part of the metrics.
+            state: The state after the step.
+            images: Images of the step.
+            waited: Seconds spent waiting for data.
 
         Raises:
-            TrainingError: They are not finite (on a GPU this is said at the next report).
+            TrainingError: A norm is not finite; on a GPU this is raised by the next `row`.
         """
         self._steps.append(figures)
         self._images += images
@@ -137,11 +137,11 @@ class Tally:
             self._check(self._steps[-1:], state=state)
 
     def row(self, state: State) -> dict[str, Any]:
-        """The figures since the last row, over all workers; begins anew."""
+        """The metrics since the last row, over all workers; resets the accumulation."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         seconds = time.perf_counter() - self._started
-        if not self._looks_each_step and self._steps:  # the first report comes before any step
+        if not self._looks_each_step and self._steps:  # the first report is made before any step
             self._check(self._steps, state=state)
         steps = len(self._steps)
         figures = torch.stack(self._steps).mean(0).double().cpu() if steps else torch.zeros(len(self._names)).double()
@@ -166,37 +166,38 @@ class Tally:
         return row
 
     def reported(self) -> None:
-        """A report that was due has been given: the next second begins."""
+        """Notes that a due report was made; the next one is due in a second."""
         self._reported_at = time.perf_counter()
 
     def _check(self, steps: Sequence[Tensor], *, state: State) -> None:
         rows = torch.stack(list(steps)).cpu()
         norms = rows[:, -2:] * self._workers.world_size
-        # Only gradients are the same on every worker: all of them must stop at the same step. A loss that is not
-        # finite makes its gradient so.
+        # Only the norms of gradients are equal on all workers, which must all stop at the same step. They are not
+        # finite if a loss is not.
         bad = (~torch.isfinite(norms)).any(dim=1).nonzero()
         good = norms[: int(bad[0])] if len(bad) else norms
         self._largest_norm = max(self._largest_norm, *good.flatten().tolist(), 0.0)
         if len(bad):
-            back = len(rows) - 1 - int(bad[0])
-            raise TrainingError(self._cause(rows[int(bad[0])], state=state, back=back))
+            steps_ago = len(rows) - 1 - int(bad[0])
+            raise TrainingError(self._cause(rows[int(bad[0])], state=state, steps_ago=steps_ago))
 
-    def _cause(self, figures: Tensor, *, state: State, back: int) -> str:
-        step = state.steps - back
+    def _cause(self, figures: Tensor, *, state: State, steps_ago: int) -> str:
+        step = state.steps - steps_ago
         batch = state.images_seen // max(state.steps, 1)
         named = [
             f"{name.replace('_', ' ')} is {value}"
             for name, value in zip(self._names, figures.tolist(), strict=True)
             if not np.isfinite(value)
         ]
+        images_seen = state.images_seen - steps_ago * batch
         return (
-            f"step {step}, {state.images_seen - back * batch:,} images seen: {', '.join(named)}; the largest gradient "
-            f"norm since the last report was {self._largest_norm:.3g}; {self._advice}"
+            f"step {step}, {images_seen:,} images seen: {', '.join(named)}; the largest gradient norm since the last "
+            f"report was {self._largest_norm:.3g}; {self._advice}"
         )
 
 
 def _memory_bytes(device: torch.device) -> int:
-    """The most that this process has held so far: on the GPU it computes on, else in all."""
+    """Peak memory of this process so far: on its GPU if it has one, else in main memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024

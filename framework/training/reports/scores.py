@@ -1,4 +1,4 @@
-"""Scores that are made while the training goes on: at most one at a time, and none is forgotten."""
+"""Scores that are computed in the background during the training, one at a time, until all are completed."""
 
 import time
 from collections.abc import Callable
@@ -18,11 +18,11 @@ class _Pending:
 
 
 class PendingScores:
-    """Rank 0's: begins the score of a checkpoint, and hands it out when it has come.
+    """Starts scores of checkpoints, on rank 0, and returns them when they are completed.
 
     Args:
-        begin: Starts the making of a score.
-        store: Keeps a checkpoint as long as its score is awaited.
+        begin: Starts the computation of a score.
+        store: Keeps a checkpoint until it is scored.
     """
 
     def __init__(self, begin: Callable[[Checkpoint], ScoreHandle], store: CheckpointStore) -> None:
@@ -31,50 +31,50 @@ class PendingScores:
         self._queue: list[tuple[Checkpoint, Writing | None]] = []
 
     def add(self, checkpoint: Checkpoint, writing: Writing | None = None) -> None:
-        """A checkpoint to score; it waits until it is written, and the one before it has its score."""
+        """Queues a checkpoint, which is scored once it is written and the previous score is completed."""
         self._store.await_score(checkpoint)
         self._queue.append((checkpoint, writing))
         self._begin_next()
 
     def take(self, *, images_seen: int, leave: int | None = None) -> list[Scored]:
-        """The scores that have come.
+        """Returns the scores that were completed since the last call.
 
         Args:
-            images_seen: Where the training stands.
-            leave: Waits until at most so many are still in the making; None waits for none.
+            images_seen: Images seen by the training.
+            leave: Waits until at most this many scores are open; None does not wait.
         """
-        found: list[Scored] = []
+        scores: list[Scored] = []
         while self._pending is not None or self._queue:
-            left = (self._pending is not None) + len(self._queue)
-            may_wait = leave is not None and left > leave
+            remaining = (self._pending is not None) + len(self._queue)
+            may_wait = leave is not None and remaining > leave
             self._begin_next(may_wait=may_wait)
             if self._pending is None or not (self._pending.handle.done() or may_wait):
                 break
-            started, one = time.perf_counter(), self._pending
-            document = one.handle.result()
+            started, pending = time.perf_counter(), self._pending
+            document = pending.handle.result()
             now = time.perf_counter()
-            found.append(
+            scores.append(
                 Scored(
-                    one.checkpoint.name,
-                    one.checkpoint.images_seen,
+                    pending.checkpoint.name,
+                    pending.checkpoint.images_seen,
                     document,
-                    seconds=round(now - one.began, 3),
+                    seconds=round(now - pending.began, 3),
                     waited_seconds=round(now - started, 3),
                     arrived_at_images_seen=images_seen,
                 )
             )
             self._pending = None
             self._begin_next()
-        return found
+        return scores
 
     def note(self, scores: list[Scored]) -> None:
-        """Into best.json, when they have been reported: who is killed before that owes them still."""
-        for one in scores:
-            checkpoint = Checkpoint(self._store.folder / one.checkpoint)
-            self._store.record_score(checkpoint, one.document, cost(one.document["metric"], one.document["value"]))
+        """Records scores in best.json after they were reported; if the process dies earlier, they are recomputed."""
+        for scored in scores:
+            checkpoint, document = Checkpoint(self._store.folder / scored.checkpoint), scored.document
+            self._store.record_score(checkpoint, document, cost(document["metric"], document["value"]))
 
     def _begin_next(self, *, may_wait: bool = False) -> None:
-        """Begins the first in the queue where none is in the making, once it is written."""
+        """Starts the first queued score if none is being computed and its checkpoint is written."""
         if self._pending is not None or not self._queue:
             return
         checkpoint, writing = self._queue[0]

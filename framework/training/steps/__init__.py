@@ -1,1 +1,1 @@
-"""The training step of each model family, and what it computes with."""
+"""The training step of each model family, with random numbers, augmentations and objectives."""

@@ -1,4 +1,4 @@
-"""What a step of any family has: the clock it moves, the optimizers, and how DDP is settled."""
+"""Base class of training steps: counts images, applies the optimizers, warms up DDP."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -22,49 +22,50 @@ class Step(ABC, Generic[S]):
     """One step on one worker's part of a batch; the gradients are those of the whole batch.
 
     Args:
-        state: What it moves.
-        experiment: Objective and sizes.
-        workers: Who shares the batch.
-        precision: What it computes with.
+        state: The state that the step updates.
+        experiment: Provides the objective and the sizes.
+        workers: The group of workers that share a batch.
+        precision: The precision of the computation.
     """
 
-    FIGURES: ClassVar[tuple[str, ...]]
-    """What a step gives: each rank's share of the whole batch's mean, so that a sum over ranks is that mean; the norms
-    of two gradients last."""
-    ADVICE: ClassVar[str]
-    """What may help where something is no longer finite."""
+    METRIC_NAMES: ClassVar[tuple[str, ...]]
+    """Names of the metrics of a step. A value is this rank's share of the batch's mean, so that the sum over ranks is
+    the mean. The last two are norms of gradients."""
+    NAN_HINT: ClassVar[str]
+    """Hint for the error message if a metric is not finite."""
 
     def __init__(self, state: S, *, experiment: Experiment, workers: WorkerGroup, precision: Precision) -> None:
         self._state, self._workers, self._precision = state, workers, precision
         self._batch = experiment.training.batch_size
         self._images_per_pass = experiment.compute.images_per_pass
         self._prepare(experiment)
-        self._settle_buckets()
+        self._warm_up_ddp_buckets()
 
     @abstractmethod
     def _prepare(self, experiment: Experiment) -> None:
-        """Whatever the family needs, chosen once."""
+        """Prepares what the step of a family needs, once."""
 
     @staticmethod
     def real_images(batch_size: int) -> int:
-        """How many training images a step of `batch_size` takes."""
+        """Number of training images in a step of this batch size."""
         return batch_size
 
     def draw(self, step: int) -> Numbers:  # noqa: ARG002
-        """The random numbers of this worker's part of a step, on the CPU; any thread may ask, for any step."""
+        """The random numbers of this worker's part of a step, on the CPU; thread-safe, and callable for any step."""
         return Numbers({}, {})
 
     def __call__(self, pixels: Tensor, mirrored: Tensor | None = None, *, numbers: Numbers | None = None) -> Tensor:
-        """Moves the state by one step.
+        """Runs one step and updates the state.
+
+        If the arguments are in pinned memory or on the device, the step does not wait for copies.
 
         Args:
             pixels: [n, h, w, c] uint8, this worker's part of the `real_images`.
-            mirrored: [n] bool, True for images that are turned left to right first; None turns none.
-            numbers: What `draw` gave for this step; None draws it now. Where all three lie in pinned memory, or on
-                the device, no copy is waited for.
+            mirrored: [n] bool, True for images to mirror; None mirrors none.
+            numbers: The result of `draw` for this step; None draws the numbers now.
 
         Returns:
-            [len(FIGURES)] float64, this worker's part of `FIGURES`.
+            [len(METRIC_NAMES)] float64, this worker's part of the metrics.
         """
         state = self._state
         pixels = self._placed(pixels)
@@ -76,7 +77,7 @@ class Step(ABC, Generic[S]):
         state.steps += 1
         state.images_seen += self._batch
         state.real_images_seen += self.real_images(self._batch)
-        for average in state.averages().values():
+        for average in state.ema_networks().values():
             average.update(self._batch, images_seen=state.images_seen)
         return figures
 
@@ -87,20 +88,23 @@ class Step(ABC, Generic[S]):
         return tensor.to(self._workers.device, non_blocking=True)
 
     def _in_one_pass(self, shard: Shard) -> bool:
-        """Whether every worker's part of the same batch is; all of them call their wrapped networks in one order."""
+        """Whether every worker's part of this batch fits into one pass; the same on all workers, as DDP requires."""
         largest = -(-shard.total // self._workers.world_size)
         return self._images_per_pass is None or largest <= self._images_per_pass
 
     def _update(
         self, loss_of: Callable[[Shard], Tensor], shard: Shard, *optimizers: Optimizer, through: Sequence[nn.Module]
     ) -> Sequence[Tensor]:
-        """The backward of each pass, and one Adam step each; gives the gradients' norms.
+        """Runs the backward of each pass, then one step of each optimizer.
 
         Args:
-            loss_of: The loss of a part of the shard, computed now.
-            shard: This worker's.
-            optimizers: Of the networks that learn.
-            through: These networks, wrapped; with the last pass their gradients are averaged over the workers.
+            loss_of: Computes the loss of a part of the shard.
+            shard: This worker's part of the batch.
+            optimizers: The optimizers of the trained networks.
+            through: These networks, wrapped; their gradients are averaged over the workers in the last pass.
+
+        Returns:
+            The norm of the gradients of each optimizer.
         """
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
@@ -116,24 +120,24 @@ class Step(ABC, Generic[S]):
             optimizer.step()
         return norms
 
-    def _settle_buckets(self) -> None:
-        """Lets DDP see one backward of each network before the first step.
+    def _warm_up_ddp_buckets(self) -> None:
+        """Runs a backward of each network before the first step.
 
-        It lays its gradient buckets anew after the first one, and sums in another order from then on: a run that was
-        stopped and went on would differ from one that was not by its rounding.
+        DDP rearranges its gradient buckets after the first backward, and then sums in a different order. Without this,
+        a resumed training would differ by rounding from one that was not interrupted.
         """
         if self._workers.world_size == 1:
             return
         for _ in range(2):
-            self._rehearse()
+            self._dry_step()
         for network in self._state.networks().values():
             network.zero_grad(set_to_none=True)
 
     @abstractmethod
-    def _rehearse(self) -> None:
-        """A backward through each wrapped network."""
+    def _dry_step(self) -> None:
+        """Runs a backward through each wrapped network, without an update."""
 
 
 def joined(parts: Sequence[Tensor]) -> Tensor:
-    """What the passes gave, one after the other."""
+    """Concatenates the results of the passes."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))

@@ -1,4 +1,4 @@
-"""The random numbers of a step: a pure function of (seed, purpose, step, sample), so there is no state to save."""
+"""The random numbers of a step, which depend only on seed, purpose, step and sample; there is no state to save."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,49 +18,49 @@ Kind = Literal["latents", "mask", "augmentation"]
 
 @dataclass(frozen=True)
 class Numbers:
-    """What one step draws for one worker: all of it at once, so that it can be made and sent before the step begins.
+    """All random numbers of one step and worker, so that they can be drawn and copied before the step begins.
 
-    Args:
+    Attributes:
         drawn: (kind, purpose) -> the numbers of the shard's samples.
-        shards: The shard of each purpose.
+        shards: Purpose -> this worker's shard.
     """
 
     drawn: Mapping[tuple[Kind, str], Tensor]
     shards: Mapping[str, Shard]
 
     def pinned(self) -> "Numbers":
-        """In memory that a GPU copies from while the CPU goes on."""
+        """A copy in pinned memory, from which a GPU can copy asynchronously."""
         return Numbers({key: numbers.pin_memory() for key, numbers in self.drawn.items()}, self.shards)
 
     def to(self, device: torch.device | str) -> "Numbers":
-        """On a device, without a wait where they are pinned."""
+        """A copy on a device, asynchronous if the numbers are pinned."""
         return Numbers({key: each.to(device, non_blocking=True) for key, each in self.drawn.items()}, self.shards)
 
     def latents(self, purpose: str, part: Shard) -> Tensor:
-        """[part.count, latent_size], standard normal."""
+        """Standard normal latents [part.count, latent_size]."""
         return self._part("latents", purpose, part)
 
     def mask(self, purpose: str, part: Shard) -> Tensor | None:
-        """[part.count, features] bool, True for what stays; None without dropout."""
+        """Dropout mask [part.count, features] bool, True for kept features; None without dropout."""
         return self._part("mask", purpose, part) if ("mask", purpose) in self.drawn else None
 
     def augmentation(self, purpose: str, part: Shard) -> Tensor:
-        """[part.count, 7] in [0, 1)."""
+        """Uniform numbers [part.count, 7] in [0, 1)."""
         return self._part("augmentation", purpose, part)
 
     def _part(self, kind: Kind, purpose: str, part: Shard) -> Tensor:
         return self.shards[purpose].of(self.drawn[kind, purpose], part)
 
 
-class Draws:
-    """Latents, dropout masks and augmentation numbers on the CPU, the same whatever worker asks.
+class StepRandom:
+    """Draws latents, dropout masks and augmentation numbers on the CPU, the same for any number of workers.
 
     Args:
-        seed: The experiment's.
-        latent_size: Numbers in a latent.
-        features: The discriminator's before its logit.
-        dropout: Probability with which a feature is dropped; 0 makes no masks.
-        dtype: Of latents and augmentation numbers.
+        seed: The seed of the experiment.
+        latent_size: Number of entries of a latent.
+        features: Number of the discriminator's features before its logit.
+        dropout: Probability of dropping a feature; 0 draws no masks.
+        dtype: Type of latents and augmentation numbers.
     """
 
     def __init__(self, *, seed: int, latent_size: int, features: int, dropout: float, dtype: torch.dtype) -> None:
@@ -70,13 +70,15 @@ class Draws:
     def of_step(
         self, step: int, shards: Mapping[str, Shard], *, latents: Sequence[str], augmented: Sequence[str] = ()
     ) -> Numbers:
-        """All that a step draws; any thread may ask.
+        """Draws all random numbers of a step; thread-safe.
+
+        With dropout, masks are drawn for all purposes.
 
         Args:
-            step: Its number.
-            shards: This worker's part, by purpose.
-            latents: Purposes that want latents.
-            augmented: Purposes that want augmentation. All want a dropout mask, where there is dropout.
+            step: The index of the step.
+            shards: Purpose -> this worker's shard.
+            latents: Purposes for which latents are drawn.
+            augmented: Purposes for which augmentation numbers are drawn.
         """
         drawn: dict[tuple[Kind, str], Tensor] = {}
         for purpose, shard in shards.items():
@@ -90,12 +92,12 @@ class Draws:
         return Numbers(drawn, shards)
 
     def latents(self, purpose: str, step: int, shard: Shard) -> Tensor:
-        """[shard.count, latent_size], standard normal."""
+        """Standard normal latents [shard.count, latent_size]."""
         seed = derive_seed(self._seed, "latents", purpose, step)
         return self._typed(sample_latents(shard.count, self._latent_size, seed=seed, start=shard.start))
 
     def mask(self, purpose: str, step: int, shard: Shard) -> Tensor | None:
-        """[shard.count, features] bool, True for what stays; None without dropout."""
+        """Dropout mask [shard.count, features] bool, True for kept features; None without dropout."""
         if self._dropout == 0.0:
             return None
         seed = derive_seed(self._seed, "dropout", purpose, step)
@@ -103,7 +105,7 @@ class Draws:
         return torch.from_numpy(kept)
 
     def augmentation(self, purpose: str, step: int, shard: Shard) -> Tensor:
-        """[shard.count, 7] in [0, 1)."""
+        """Uniform numbers [shard.count, 7] in [0, 1)."""
         seed = derive_seed(self._seed, "augmentation", purpose, step)
         return self._typed(uniforms(shard.count, NUMBERS, seed=seed, start=shard.start))
 

@@ -1,4 +1,4 @@
-"""What is trained and how, by `model.family`: chosen once, before the first step."""
+"""The state and the step of each `model.family`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,11 @@ from framework.training.steps.vae_step import AutoencoderState, AutoencoderStep,
 
 @dataclass(frozen=True)
 class Family:
-    """One way to train a generator.
+    """The classes with which a model family is trained.
 
     Attributes:
-        state: All that survives a restart.
-        step: What moves it.
+        state: The class of the training's state.
+        step: The class of the training step.
     """
 
     state: type[State]
@@ -24,7 +24,7 @@ class Family:
 
 
 def family_of(experiment: Experiment) -> Family:
-    """That of an experiment."""
+    """The model family of an experiment."""
     if experiment.model.family == "vae":
         return Family(VaeState, VaeStep)
     if experiment.model.family == "autoencoder":

@@ -1,4 +1,4 @@
-"""One step of the pair in each schedule: what is computed, in which order, and what it reports of itself."""
+"""The training step of a GAN for each `training.schedule`, with its metrics."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -10,11 +10,11 @@ from framework.config import Experiment
 from framework.training.state import TrainState
 from framework.training.steps.augment import build_augmentation
 from framework.training.steps.base_step import Step, joined
-from framework.training.steps.draws import Draws, Numbers
+from framework.training.steps.draws import Numbers, StepRandom
 from framework.training.steps.objectives import build_objective, squared_slopes
 from framework.training.workers import Shard
 
-FIGURES = (
+METRIC_NAMES = (
     "discriminator_loss",
     "generator_loss",
     "accuracy_real",
@@ -27,12 +27,12 @@ FIGURES = (
 
 
 class PairStep(Step[TrainState]):
-    """A step of generator and discriminator, in whatever order."""
+    """Base class of the steps of generator and discriminator."""
 
-    FIGURES = FIGURES
-    ADVICE = "lower optimizer.discriminator_lr and optimizer.generator_lr, or raise objective.r1_gamma"
+    METRIC_NAMES = METRIC_NAMES
+    NAN_HINT = "lower optimizer.discriminator_lr and optimizer.generator_lr, or raise objective.r1_gamma"
     LATENTS: ClassVar[tuple[str, ...]]
-    """The passes in which images are generated."""
+    """The purposes for which latents are drawn."""
 
     def _prepare(self, experiment: Experiment) -> None:
         state = self._state
@@ -40,7 +40,7 @@ class PairStep(Step[TrainState]):
         self._r1_every = experiment.objective.r1_every_steps if experiment.objective.r1_gamma else 0
         self._r1_weight = experiment.objective.r1_gamma / 2 * experiment.objective.r1_every_steps
         self._augment = build_augmentation(experiment.objective.augmentations)
-        self._draws = Draws(
+        self._draws = StepRandom(
             seed=experiment.seed,
             latent_size=experiment.model.latent_size,
             features=state.discriminator.features,
@@ -53,7 +53,7 @@ class PairStep(Step[TrainState]):
         self._shards = {"real": part, "fake": part, "generator": whole}
 
     def draw(self, step: int) -> Numbers:
-        """Of every pass of a step."""
+        """The random numbers of a step: latents, dropout masks and augmentation."""
         augmented = () if self._augment is None else ("real", "fake", "generator")
         return self._draws.of_step(step, self._shards, latents=self.LATENTS, augmented=augmented)
 
@@ -77,27 +77,27 @@ class PairStep(Step[TrainState]):
         return losses + self._r1_weight * squared_slopes(logits, real) if real.requires_grad else losses
 
     def _penalised(self, real: Tensor, step: int) -> Tensor:
-        """The images, to be differentiated by in the steps in which R1 is due."""
+        """The images; in steps with R1 they require gradients."""
         return real.requires_grad_(self._r1_every > 0 and step % self._r1_every == 0)
 
     def _generator_update(self, images_of: Callable[[Shard], Tensor], numbers: Numbers) -> tuple[Tensor, Tensor]:
-        """The generator's update through a frozen discriminator; gives its losses and its gradient's norm."""
+        """Updates the generator through a frozen discriminator; returns its losses and the norm of its gradient."""
         network = self._state.discriminator.requires_grad_(False)
-        found = []
+        all_losses = []
 
         def loss_of(part: Shard) -> Tensor:
             augmented = self._augmented(images_of(part), "generator", numbers, part)
             losses = self._objective.generator(self._logits(network, augmented, numbers.mask("generator", part)))
-            found.append(losses.detach())
+            all_losses.append(losses.detach())
             return self._workers.mean_loss(losses, part)
 
         optimizer = self._state.generator_optimizer
         (norm,) = self._update(loss_of, self._shards["generator"], optimizer, through=[self._generator])
         network.requires_grad_(True)
-        return joined(found), norm
+        return joined(all_losses), norm
 
     def _figures(self, *, real: Tensor, fake: Tensor, generated: Tensor, norms: tuple[Tensor, Tensor]) -> Tensor:
-        """`FIGURES` from logits on real and fake images and the generator's losses."""
+        """The values of `METRIC_NAMES`, from logits of real and fake images and the generator's losses."""
         half, whole = self._shards["real"], self._shards["generator"]
         real, fake = real.double(), fake.double()
         losses = self._objective.real(real).sum() + self._objective.fake(fake).sum()
@@ -112,23 +112,24 @@ class PairStep(Step[TrainState]):
         ]
         return torch.stack(shares)
 
-    def _rehearse(self) -> None:
+    def _dry_step(self) -> None:
         images = self._images(self._generator, self._placed(self._draws.latents("warm-up", 0, Shard(0, 1, 1))))
         images.sum().backward()
         self._logits(self._discriminator, images.detach(), None).sum().backward()
 
 
 class NotebookStep(PairStep):
-    """The notebooks': the discriminator on half a batch of real images, then on half a batch of generated ones.
+    """The step of the notebooks, with three updates.
 
-    An Adam step each; then the generator on a whole batch of fresh latents.
+    The discriminator is updated on half a batch of real images, then on half a batch of generated images; then the
+    generator is updated on a whole batch of new latents.
     """
 
     LATENTS = ("fake", "generator")
 
     @staticmethod
     def real_images(batch_size: int) -> int:
-        """Half of them."""
+        """Half of the batch size."""
         return batch_size // 2
 
     def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:
@@ -153,30 +154,30 @@ class NotebookStep(PairStep):
     def _discriminator_update(
         self, images_of: Callable[[Shard], Tensor], purpose: str, numbers: Numbers
     ) -> tuple[Tensor, Tensor]:
-        found = []
+        all_logits = []
 
         def loss_of(part: Shard) -> Tensor:
             images = images_of(part)
             augmented = self._augmented(images, purpose, numbers, part)
             logits = self._logits(self._discriminator, augmented, numbers.mask(purpose, part))
-            found.append(logits.detach())
+            all_logits.append(logits.detach())
             losses = self._real_losses(logits, images) if purpose == "real" else self._objective.fake(logits)
             return self._workers.mean_loss(losses, part)
 
         optimizer = self._state.discriminator_optimizer
         (norm,) = self._update(loss_of, self._shards[purpose], optimizer, through=[self._discriminator])
-        return joined(found), norm
+        return joined(all_logits), norm
 
 
 class JointStep(PairStep):
-    """The discriminator on a batch of real and one of generated images at once, then the generator on the same ones."""
+    """Updates the discriminator on a real and a generated batch together, then the generator on the same latents."""
 
     LATENTS = ("generator",)
 
     def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:
         shard = self._shards["generator"]
         on_real, on_fake = [], []
-        # In one pass the generator's graph waits for its update; in several it would fill the memory that these save.
+        # In one pass the generator's graph is kept for its update. In several it is computed again to save memory.
         held = self._images(self._generator, numbers.latents("generator", shard)) if self._in_one_pass(shard) else None
 
         @torch.no_grad()

@@ -1,10 +1,10 @@
-"""What the networks minimise: losses of logits, and the penalty on the discriminator's slope."""
+"""The losses of GAN training, and the R1 penalty."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812  torch's own habit
+import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor
 
 from framework.config import ObjectiveConfig
@@ -14,12 +14,12 @@ Loss = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Objective:
-    """Losses of single images: logits [n] -> [n].
+    """Losses per image as functions of logits [n] -> [n].
 
     Attributes:
-        real: The discriminator's on real images.
-        fake: The discriminator's on generated ones.
-        generator: The generator's.
+        real: The discriminator's loss on real images.
+        fake: The discriminator's loss on generated images.
+        generator: The generator's loss on generated images.
     """
 
     real: Loss
@@ -53,15 +53,15 @@ def build_objective(config: ObjectiveConfig) -> Objective:
 
 
 def squared_slopes(logits: Tensor, images: Tensor) -> Tensor:
-    """|gradient of the logit by the image|², whose mean x gamma / 2 is R1 (Mescheder et al. 2018).
+    """The squared norm of the logit's gradient by the image; gamma / 2 times its mean is R1 (Mescheder et al. 2018).
 
     Args:
         logits: [n], computed from `images`.
         images: [n, c, h, w], requiring gradients.
 
     Returns:
-        [n], differentiable by the discriminator's weights.
+        [n], differentiable with respect to the discriminator's weights.
     """
     (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    # Every weight gets a gradient, if only 0: DDP waits for each, and the last bias has no part in the slope.
+    # The last bias does not affect the slopes. The term gives it a zero gradient, because DDP waits for every weight.
     return slopes.square().sum(dim=(1, 2, 3)) + 0.0 * logits

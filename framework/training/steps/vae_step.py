@@ -1,7 +1,8 @@
-"""Autoencoders and VAEs: an encoder and a decoder that learn from what becomes of an image between them.
+"""The training steps of autoencoders and VAEs.
 
-Both learn at `optimizer.generator_lr`, an Adam each. Nats are sums over an image's pixels, means over the batch; the
-ELBO that is reported is the bound itself, reconstruction - KL, whatever beta the training weighs the KL by.
+Encoder and decoder have one Adam optimizer each, both with `optimizer.generator_lr`. Values in nats are summed over the
+pixels of an image and averaged over the batch. The reported ELBO is reconstruction - KL, independent of the weight beta
+that the loss gives to the KL.
 """
 
 from collections.abc import Callable
@@ -22,54 +23,54 @@ from framework.models.architectures.vae import Posterior
 from framework.models.likelihood import build_likelihood
 from framework.training.state import State, adam
 from framework.training.steps.base_step import Step, joined
-from framework.training.steps.draws import Draws, Numbers
+from framework.training.steps.draws import Numbers, StepRandom
 from framework.training.workers import Shard
 
 FITTED_IMAGES = 2_048
-"""Training images whose codes an autoencoder's Gaussian is fitted to, as evenly spread over the data as can be."""
+"""Number of training images, evenly spread over the data, to whose codes an autoencoder's Gaussian is fitted."""
 _CHUNK_IMAGES = 32
 
 
 @dataclass(kw_only=True)
 class VaeState(State):
-    """Encoder and decoder (which is the generator), both with a moving average."""
+    """The state of a VAE: a decoder, which is the generator, and an encoder, both with a moving average."""
 
     encoder: Encoder
     encoder_ema: Ema
     encoder_optimizer: Optimizer
 
     @classmethod
-    def beside(cls, partner: nn.Module, experiment: Experiment) -> dict[str, Any]:
-        """The encoder's."""
+    def companion_fields(cls, companion: nn.Module, experiment: Experiment) -> dict[str, Any]:
+        """The fields of the encoder."""
         return {
-            "encoder": partner,
-            "encoder_ema": Ema(partner, half_life_images=experiment.training.ema_half_life_images),
-            "encoder_optimizer": adam(partner, experiment.optimizer, lr=experiment.optimizer.generator_lr),
+            "encoder": companion,
+            "encoder_ema": Ema(companion, half_life_images=experiment.training.ema_half_life_images),
+            "encoder_optimizer": adam(companion, experiment.optimizer, lr=experiment.optimizer.generator_lr),
         }
 
-    def partner(self) -> tuple[str, nn.Module, Optimizer]:
-        """The encoder."""
+    def companion(self) -> tuple[str, nn.Module, Optimizer]:
+        """The name, the network and the optimizer of the encoder."""
         return "encoder", self.encoder, self.encoder_optimizer
 
-    def averages(self) -> dict[str, Ema]:
-        """Of both."""
-        return super().averages() | {"encoder_ema": self.encoder_ema}
+    def ema_networks(self) -> dict[str, Ema]:
+        """The moving averages of decoder and encoder."""
+        return super().ema_networks() | {"encoder_ema": self.encoder_ema}
 
 
 @dataclass(kw_only=True)
 class AutoencoderState(VaeState):
-    """Likewise; before it is shown or saved, a Gaussian is fitted to the averaged encoder's codes."""
+    """The state of an autoencoder, which fits a Gaussian to the averaged encoder's codes before sampling or saving."""
 
     settled_at: int = -1
 
     @torch.no_grad()
-    def settle(self, images: PackedStore) -> None:
-        """Fits the Gaussian that latents are laid over; once a clock."""
+    def prepare_for_sampling(self, images: PackedStore) -> None:
+        """Fits the Gaussian that maps latents to codes, at most once per number of images seen."""
         if self.settled_at == self.images_seen:
             return
         indices = images.training_indices
         chosen = indices[np.linspace(0, len(indices) - 1, min(FITTED_IMAGES, len(indices))).round().astype(np.int64)]
-        like = next(self.encoder.parameters())  # device and type
+        like = next(self.encoder.parameters())  # provides device and dtype
         codes = [
             self.encoder_ema.network(from_pixels(images.images[part]).to(like))
             for part in np.split(chosen, range(_CHUNK_IMAGES, len(chosen), _CHUNK_IMAGES))
@@ -81,16 +82,16 @@ class AutoencoderState(VaeState):
 
 
 class _ReconstructionStep(Step[VaeState]):
-    """A batch through encoder and decoder, and one update of both."""
+    """A step that encodes and decodes a batch, and updates both networks."""
 
-    ADVICE = "lower optimizer.generator_lr"
+    NAN_HINT = "lower optimizer.generator_lr"
 
     def _prepare(self, experiment: Experiment) -> None:
         state = self._state
         assert isinstance(state.generator, Decoder)
         self._likelihood = build_likelihood(experiment.objective)
         self._encoder = self._workers.wrapped(state.encoder)
-        # A decoder's own forward gives images of latents; what is trained is its body, from codes to logits.
+        # The decoder's forward maps latents to images. Training uses only its body, which maps codes to logits.
         self._body = self._workers.wrapped(state.generator.body)
         self._shard = self._workers.shard(self._batch)
 
@@ -100,13 +101,13 @@ class _ReconstructionStep(Step[VaeState]):
         return numbers.to(self._precision.dtype)
 
     def _nats(self, images: Tensor, codes: Tensor) -> Tensor:
-        """[n] log p(image | code)."""
+        """Log-likelihood [n] of images given their codes, in nats."""
         with self._precision.autocast():
             logits = self._body(codes)
         return self._likelihood(images, logits.to(self._precision.dtype))
 
     def _descend(self, losses_of: Callable[[Shard], Tensor]) -> list[Tensor]:
-        """The update by the losses of a part's images; gives each worker's share of the gradients' norms."""
+        """Updates both networks by the losses of images; returns this worker's share of the norms of the gradients."""
         state = self._state
         norms = self._update(
             lambda part: self._workers.mean_loss(losses_of(part), part),
@@ -117,10 +118,10 @@ class _ReconstructionStep(Step[VaeState]):
         return [norm.detach().double() / self._workers.world_size for norm in norms]
 
     def _share(self, nats: list[Tensor]) -> Tensor:
-        """This worker's part of the batch's mean, from the nats of each pass."""
+        """This worker's share of the batch's mean, from the values of each pass."""
         return joined(nats).double().sum() / self._shard.total
 
-    def _rehearse(self) -> None:
+    def _dry_step(self) -> None:
         state = self._state
         shape = (1, state.channels, state.resolution, state.resolution)
         images = torch.zeros(shape, device=self._workers.device, dtype=self._precision.dtype)
@@ -129,27 +130,27 @@ class _ReconstructionStep(Step[VaeState]):
 
 
 class AutoencoderStep(_ReconstructionStep):
-    """The code as it is, and the likelihood of the image given it."""
+    """The step of an autoencoder, which maximises the likelihood of an image given its code."""
 
-    FIGURES = ("reconstruction_nats", "generator_gradient_norm", "encoder_gradient_norm")
+    METRIC_NAMES = ("reconstruction_nats", "generator_gradient_norm", "encoder_gradient_norm")
 
     def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:  # noqa: ARG002  nothing is drawn
-        found = []
+        all_nats = []
 
         def losses_of(part: Shard) -> Tensor:
             images = self._shard.of(real, part)
             nats = self._nats(images, self._encoded(images))
-            found.append(nats.detach())
+            all_nats.append(nats.detach())
             return -nats
 
         norms = self._descend(losses_of)
-        return torch.stack([self._share(found), *norms])
+        return torch.stack([self._share(all_nats), *norms])
 
 
 class VaeStep(_ReconstructionStep):
-    """A code drawn from the posterior, and the bound on the image's likelihood."""
+    """The step of a VAE, which draws codes from the posterior and maximises the ELBO, with the KL weighted by beta."""
 
-    FIGURES = (
+    METRIC_NAMES = (
         *("reconstruction_nats", "kl_nats", "elbo_nats", "beta"),
         *("generator_gradient_norm", "encoder_gradient_norm"),
     )
@@ -157,7 +158,7 @@ class VaeStep(_ReconstructionStep):
     def _prepare(self, experiment: Experiment) -> None:
         super()._prepare(experiment)
         self._beta, self._warmup = experiment.objective.beta, experiment.objective.beta_warmup_images
-        self._draws = Draws(
+        self._draws = StepRandom(
             seed=experiment.seed,
             latent_size=experiment.model.latent_size,
             features=0,
@@ -166,10 +167,10 @@ class VaeStep(_ReconstructionStep):
         )
 
     def draw(self, step: int) -> Numbers:
-        """Of the posteriors' codes."""
+        """The random numbers for drawing codes from the posteriors."""
         return self._draws.of_step(step, {"posterior": self._shard}, latents=["posterior"])
 
-    def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:  # noqa: ARG002  as they were drawn
+    def _move(self, real: Tensor, *, step: int, numbers: Numbers) -> Tensor:  # noqa: ARG002  the numbers are already drawn
         beta = beta_at(self._state.images_seen, beta=self._beta, warmup_images=self._warmup)
         on_nats, on_divergence = [], []
 
@@ -189,7 +190,7 @@ class VaeStep(_ReconstructionStep):
 
 
 def beta_at(images_seen: int, *, beta: float, warmup_images: int) -> float:
-    """The weight of the KL at this clock: evenly from 0 up to `beta`.
+    """The weight of the KL: it grows linearly from 0 to `beta` during the warm-up.
 
     >>> beta_at(250, beta=2.0, warmup_images=1_000), beta_at(5_000, beta=2.0, warmup_images=1_000)
     (0.5, 2.0)

@@ -1,1 +1,1 @@
-"""The methods that find directions, one a module."""
+"""The methods that find directions, one per module."""

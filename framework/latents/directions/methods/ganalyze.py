@@ -1,13 +1,14 @@
 """GANalyze (Goetschalckx et al. 2019, "GANalyze: toward visual definitions of cognitive image properties").
 
-A direction θ is trained so that moving a latent by αθ moves an assessor's score of its image by α; the moved latent
-is brought back to its own length, as the paper does, since a generator knows latents of that length. The paper's
-assessors give scores between 0 and 1, of whose range it asks for a good part. Ours are asked for logits, in which
-equal steps mean the same near 0 and near 1, and α is in standard deviations of the samples' own: asked for less, a
-direction is found that this network reacts to and no other does (of drawn faces, one logit of the finder was half a
-logit of the measurer). For the same reason the shortest way is looked for, and the assessor sees images with noise,
-whose mean gradient has less of what is its own (Smilkov et al. 2017, "SmoothGrad"): with both, beards of drawn faces
-answered with 0.93 of a ridge regression's slope, without with 0.82.
+A direction θ is trained so that moving a latent by αθ changes an assessor's score of its image by α. As in the paper,
+the moved latent is scaled back to its original length, because the generator was trained on latents of that length.
+
+The paper's assessors give scores between 0 and 1. Here they give logits, in which equal steps mean the same near 0 and
+near 1, and α is in standard deviations of the score over samples. Smaller changes lead to a direction to which only
+this assessor reacts: on drawn faces, one logit of the finder was half a logit of the measurer. For the same reason the
+loss prefers a short θ, and the assessor sees noisy images, whose mean gradient is less specific to one network (Smilkov
+et al. 2017, "SmoothGrad"). With both, the slope for beards of drawn faces was 0.93 of a ridge regression's, without
+them 0.82.
 """
 
 import math
@@ -29,8 +30,8 @@ class Trained:
 
     Attributes:
         vector: [z] float32 of length 1.
-        natural_step: Length of a latent's move that is to change the score by a standard deviation of the samples'.
-        losses: Of each step, squared error of the score.
+        natural_step: Distance in latent space that should change the score by one standard deviation over samples.
+        losses: Mean squared error of the score at each step.
     """
 
     vector: np.ndarray
@@ -39,21 +40,21 @@ class Trained:
 
 
 _SPREAD_LATENTS = 512
-# Of θ's squared length, beside the mean of α²: what changes nothing of the score goes, and the shortest way stays.
+# Weight of θ's squared length relative to the mean of α². It removes components that do not change the score.
 _LENGTH_WEIGHT = 0.1
-_NOISE = 0.3  # standard deviation, of images in [-1,1]
+_NOISE = 0.3  # standard deviation of the noise on images in [-1,1]
 
 
 class Descent:
     """Adam with one second moment for the whole vector.
 
-    Latents have no axes of their own, and Adam's steps by entry would add to a direction what the gradient has nothing
-    of: where a generator does not hear some dimensions, a part that means nothing and never goes.
+    The axes of latent space have no meaning. Scaling each entry separately, as Adam does, would amplify entries whose
+    gradient is almost 0, so that dimensions which the generator ignores would become part of the direction.
 
     Args:
-        vector: [z], moved in place.
-        learning_rate: Length of a step at the beginning, over the square root of z.
-        steps: How many there will be; the last ones are shorter, along half a cosine.
+        vector: [z], updated in place.
+        learning_rate: Length of the first steps, divided by the square root of z.
+        steps: Total number of steps; the rate falls along half a cosine.
     """
 
     def __init__(self, vector: Tensor, *, learning_rate: float, steps: int) -> None:
@@ -62,11 +63,11 @@ class Descent:
 
     @property
     def has_moved(self) -> bool:
-        """Whether any gradient was other than 0."""
+        """Whether any gradient was not 0."""
         return self._square > 0
 
     def step(self, loss: Tensor) -> float:
-        """One step down a loss of the vector; the loss."""
+        """Takes one step down the gradient of the loss, and returns the loss."""
         (gradient,) = torch.autograd.grad(loss, [self._vector])
         self._taken += 1
         self._mean = 0.9 * self._mean + 0.1 * gradient
@@ -89,19 +90,16 @@ def ganalyze(
     most: float = 2.0,
     seed: int = 0,
 ) -> Trained:
-    """Trains θ on latents, each once, in their order.
+    """Trains θ on latents [n,z], each used once, in order.
 
     Args:
-        generate: Makes images.
-        score: Assesses them, in logits; it sees them with noise, so it may get values beyond -1 and 1.
-        latents: [n,z], used in batches.
-        batch_size: Latents a step.
-        learning_rate: See Descent.
+        score: Logits of images; noise is added to the images, so their values may lie outside [-1,1].
+        learning_rate: Rate of `Descent`.
         most: α is drawn between −most and most, in standard deviations of the score.
-        seed: Of θ's beginning and of the α.
+        seed: Seed of the initial θ, of α and of the noise.
 
     Raises:
-        LatentsError: The score does not depend on the latent, or training does not keep finite.
+        LatentsError: The score does not depend on the latent, or the loss becomes infinite or NaN.
     """
     random = np.random.default_rng(seed)
     size = latents.shape[1]
@@ -117,44 +115,46 @@ def ganalyze(
         alpha = torch.from_numpy(random.uniform(-most, most, size=len(z)).astype(np.float32))
         with torch.no_grad():
             start = generate(z)
-            veil = _veil(start, noise)
-            before = score(start + veil)
-        after = score(generate(moved(z, alpha, theta)) + veil)
+            added_noise = _noise_for(start, noise)
+            before = score(start + added_noise)
+        after = score(generate(moved(z, alpha, theta)) + added_noise)
         error = (((after - before) / spread - alpha) ** 2).mean()
         descent.step(error + _LENGTH_WEIGHT * most**2 / 3 * theta.square().sum())
         losses.append(float(error.detach()))
         if not np.isfinite(losses[-1]):
-            raise LatentsError(f"ganalyze: the loss is {losses[-1]} at step {len(losses)}; lower latents.learning_rate")
+            raise LatentsError(
+                f"ganalyze: the loss is {losses[-1]} at step {len(losses)}; lower latents.directions.learning_rate"
+            )
     if not descent.has_moved:
         raise LatentsError("ganalyze: the score does not change with the latent")
-    found = theta.detach().numpy()
-    return Trained(unit(found), float(np.linalg.norm(found)), losses)
+    trained = theta.detach().numpy()
+    return Trained(unit(trained), float(np.linalg.norm(trained)), losses)
 
 
 def batches(latents: np.ndarray, size: int) -> list[Tensor]:
-    """Latents [n,z] in their order, as many whole batches as they make."""
+    """Splits latents [n,z] into batches in order; an incomplete last batch is left out."""
     whole = torch.from_numpy(np.ascontiguousarray(latents, np.float32))
     return list(whole[: len(latents) // size * size].split(size))
 
 
-def _veil(images: Tensor, noise: torch.Generator) -> Tensor:
+def _noise_for(images: Tensor, noise: torch.Generator) -> Tensor:
     return _NOISE * torch.randn(images.shape, generator=noise)
 
 
 def _spread(generate: Generate, score: Score, parts: Sequence[Tensor], noise: torch.Generator) -> float:
-    """Standard deviation of the score over samples."""
+    """Standard deviation of the score over samples, with the same noise as in training."""
     scores = []
     with torch.no_grad():
         for part in parts:
             images = generate(part)
-            scores.append(score(images + _veil(images, noise)))
-    found = float(torch.cat(scores).double().std())
-    if not found > 0:  # NaN too
+            scores.append(score(images + _noise_for(images, noise)))
+    deviation = float(torch.cat(scores).double().std())
+    if not deviation > 0:  # also true for NaN
         raise LatentsError("ganalyze: the score does not change with the latent")
-    return found
+    return deviation
 
 
 def moved(latents: Tensor, alpha: Tensor, theta: Tensor) -> Tensor:
-    """[n,z] moved by alpha [n] along theta [z], each brought back to its own length."""
+    """Moves latents [n,z] by alpha [n] along theta [z], and scales each back to its original length."""
     away = latents + alpha[:, None] * theta
     return away * (latents.norm(dim=1, keepdim=True) / away.norm(dim=1, keepdim=True).clamp_min(1e-12))

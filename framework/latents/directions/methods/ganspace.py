@@ -1,8 +1,8 @@
 """GANSpace (Härkönen et al. 2020, "Discovering interpretable GAN controls").
 
-Principal components of an early layer's activations, found batch by batch (incremental PCA, Ross et al. 2008), then
-carried over to latents: the direction of a component is the least-squares regression of latents on its coordinate, as
-the paper does for networks whose first layer is no style. What a direction means is measured afterwards.
+Principal components of an early layer's activations are computed batch by batch (incremental PCA, Ross et al. 2008).
+As in the paper for networks without a style layer, the direction of a component is the least-squares regression of
+latents on its coordinate. What a direction changes is measured afterwards.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,11 +15,10 @@ from framework.latents.directions.methods.sefa import Components, signed
 
 
 def ganspace(batches: Iterable[tuple[np.ndarray, np.ndarray]], *, count: int) -> Components:
-    """The first `count` directions.
+    """Finds the directions of the first `count` components.
 
     Args:
-        batches: Pairs of latents [n,z] and activations [n,f], iterated twice; each of at least `count` rows.
-        count: How many components.
+        batches: Pairs of latents [n,z] and activations [n,f] of at least `count` rows; iterated several times.
 
     Raises:
         LatentsError: A batch is smaller than the number of components.
@@ -28,8 +27,8 @@ def ganspace(batches: Iterable[tuple[np.ndarray, np.ndarray]], *, count: int) ->
     for _, activations in _checked(batches, count):
         pca.partial_fit(activations)
     size = next(iter(batches))[0].shape[1]
-    # Latents on coordinates, both around their means: coordinates of components do not correlate, so each regression is
-    # its own, and sums over batches are all that is kept.
+    # Regression of centred latents on centred coordinates. The coordinates of components are uncorrelated, so each
+    # regression is independent of the others, and sums over the batches are sufficient.
     products, squares, rows = np.zeros((count, size)), np.zeros(count), 0
     latent_sum, coordinate_sum = np.zeros(size), np.zeros(count)
     for latents, activations in _checked(batches, count):
@@ -50,5 +49,7 @@ def ganspace(batches: Iterable[tuple[np.ndarray, np.ndarray]], *, count: int) ->
 def _checked(batches: Iterable[tuple[np.ndarray, np.ndarray]], count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for latents, activations in batches:
         if len(latents) < count:
-            raise LatentsError(f"latents.components: {count} want as many samples at a time, not {len(latents)}")
+            raise LatentsError(
+                f"latents.directions.components: {count} components need {count} samples, not {len(latents)}"
+            )
         yield latents, activations.reshape(len(activations), -1)

@@ -1,10 +1,9 @@
 """Steerable GANs (Jahanian et al. 2020, "On the 'steerability' of generative adversarial networks").
 
-A walk is trained so that the image of a moved latent is the edited image of the latent: w minimises
-E |m (G(z + αw) − edit(G(z), α))|², where the mask m leaves out what the edit cannot know. A linear walk is one vector;
-a nonlinear one is a small network for each sense, whose steps are taken one after the other. The paper uses LPIPS or
-squared error; here it is squared error in pixels. Its nonlinear walk adds one network's output n times for both senses
-apart; so does ours.
+A walk is trained so that the image of a moved latent equals the edited image of the latent: w minimises
+E |m (G(z + αw) − edit(G(z), α))|², where the mask m excludes pixels that the edit does not determine. A linear walk is
+one vector. A nonlinear walk has one small network for positive and one for negative amounts, applied n times for n
+steps, as in the paper. The paper uses LPIPS or squared error; here it is squared error of pixels.
 """
 
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from framework.latents.directions.edits import Edit
 from framework.latents.directions.methods.ganalyze import Descent, batches
 from framework.latents.networks import Generate
 
-_HIDDEN_OF_SIZE = 2  # hidden units of a nonlinear walk, in latent sizes
+_HIDDEN_OF_SIZE = 2  # hidden units of a nonlinear walk, as a multiple of the latent size
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +26,10 @@ class Steered:
     """A trained walk.
 
     Attributes:
-        vector: [z] float32 of length 1; of a nonlinear walk the mean of its first steps.
-        natural_step: Length of a latent's move for an edit of amount 1.
+        vector: [z] float32 of length 1; for a nonlinear walk, the mean of its first steps.
+        natural_step: Distance in latent space for an edit of amount 1.
         forward, backward: The networks of a nonlinear walk.
-        losses: Of each step, mean squared error of what the mask leaves.
+        losses: Mean squared error within the mask at each step.
     """
 
     vector: np.ndarray
@@ -49,7 +48,7 @@ def steer_linear(
     learning_rate: float = 0.02,
     seed: int = 0,
 ) -> Steered:
-    """Trains a vector on latents [n,z], each once, in their order."""
+    """Trains a vector on latents [n,z], each used once, in order."""
     random = np.random.default_rng(seed)
     walk = torch.zeros(latents.shape[1], requires_grad=True)
     parts = _batches(latents, batch_size)
@@ -58,8 +57,8 @@ def steer_linear(
     for z in parts:
         amounts = _amounts(random, edit, len(z))
         losses.append(_finite(descent.step(_loss(generate, edit, z, amounts, z + amounts[:, None] * walk))))
-    found = walk.detach().numpy()
-    return Steered(unit(found), float(np.linalg.norm(found)), losses)
+    trained = walk.detach().numpy()
+    return Steered(unit(trained), float(np.linalg.norm(trained)), losses)
 
 
 def steer_nonlinear(
@@ -71,7 +70,7 @@ def steer_nonlinear(
     learning_rate: float = 1e-3,
     seed: int = 0,
 ) -> Steered:
-    """Trains one network a sense, on latents [n,z], each once: as many steps of the walk as the edit has amounts."""
+    """Trains one network per sign of the amount, on latents [n,z], each used once; amount k takes k steps."""
     random = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
@@ -93,10 +92,10 @@ def steer_nonlinear(
 
 
 def _batches(latents: np.ndarray, size: int) -> list[Tensor]:
-    found = batches(latents, size)
-    if len(found) < 2:
+    parts = batches(latents, size)
+    if len(parts) < 2:
         raise LatentsError(f"steerable: {len(latents)} latents are fewer than two batches of {size}")
-    return found
+    return parts
 
 
 def _amounts(random: np.random.Generator, edit: Edit, count: int) -> Tensor:
@@ -119,14 +118,14 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
 
 def _finite(value: float) -> float:
     if not np.isfinite(value):
-        raise LatentsError(f"steerable: the loss is {value}; lower latents.learning_rate")
+        raise LatentsError(f"steerable: the loss is {value}; lower latents.directions.learning_rate")
     return value
 
 
 def _network(size: int) -> nn.Sequential:
     hidden = _HIDDEN_OF_SIZE * size
     last = nn.Linear(hidden, size)
-    nn.init.zeros_(last.weight)  # a walk begins by standing still
+    nn.init.zeros_(last.weight)  # at first a step moves nothing
     nn.init.zeros_(last.bias)
     return nn.Sequential(nn.Linear(size, hidden), nn.ReLU(), last)
 
