@@ -19,7 +19,6 @@ class KeyHelp:
     """One key of the configuration.
 
     Args:
-        key: The dotted name.
         default: The value if nothing sets it.
         unit: The unit of a number; empty if it has none.
         allowed: The values that it allows, in words.

@@ -24,7 +24,6 @@ def load_experiment(
     """The experiment in a YAML file, with overrides; `name` defaults to the file's name without its ending.
 
     Args:
-        path: The YAML file.
         overrides: Dotted key -> value; they take precedence over the file.
         say: Called with one line for each key that goes by its old name.
 

@@ -20,7 +20,6 @@ class PackedStore:
     """Square uint8 images with their names, labels and held-out marks.
 
     Attributes:
-        path: The store's folder.
         source: The source's name for people, without its path.
         images: Read-only memory map [n, h, w, c] uint8.
         names: [n] names within the source.

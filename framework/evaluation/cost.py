@@ -30,7 +30,6 @@ class PassCost:
 
     Attributes:
         metrics: The names of its scores.
-        features: Which features.
         done: Number of checkpoints that already have all scores of this pass.
         todo: Number of checkpoints, or of collections of images, to score.
         real: Images of the reference, which are measured once; 0 if no metric needs them or only moments are available.
@@ -114,7 +113,6 @@ def memory_bytes(metrics: Collection[str], *, real: int, fake: int, size: int) -
     Args:
         metrics: The metrics of one pass.
         real: Number of real images.
-        fake: Number of samples.
         size: Number of features per image.
 
     >>> memory_bytes(["fid"], real=5_000, fake=5_000, size=768) == memory_bytes(["fid"], real=50, fake=50_000, size=768)

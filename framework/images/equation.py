@@ -24,7 +24,6 @@ class Term:
 
     Attributes:
         sign: Whether the mean is added or subtracted.
-        name: The group's name.
         members: [n, h, w, c] uint8, the images of the members.
         member_captions: n captions, such as number and score; a line break starts a second line.
         mean: [h, w, c] uint8, the image of the mean of the members' latents.

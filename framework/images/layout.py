@@ -55,7 +55,6 @@ def labelled_sheet(
     Args:
         images: [n, h, w, c] uint8 with c 1 or 3.
         captions: n captions; a line break starts a second line.
-        columns: Tiles per row.
         title: Text above the tiles, wrapped.
         scale: Integer factor by which tiles are enlarged; None for tiles of about `side` pixels.
         side: Side of a tile in pixels if there is no scale.
@@ -72,7 +71,6 @@ def corner_sheet(images: np.ndarray, captions: Sequence[str], *, columns: int, t
     Args:
         images: [n, h, w, c] uint8 with c 1 or 3, in complete rows.
         captions: Captions of the first and the last tile of the first row, then of the last row.
-        columns: Tiles per row.
         title: Text above the tiles, wrapped.
 
     Returns:

@@ -17,7 +17,6 @@ class Extrapolation:
         value: The line's value at 1/count = 0, that is, for infinitely many samples.
         slope: The slope with respect to 1/count.
         r_squared: Share of the distances' variance that the line explains.
-        counts: Numbers of samples.
         distances: The distance for each number of samples.
     """
 

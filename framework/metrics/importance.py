@@ -22,7 +22,6 @@ class Importance:
     """The importance of one key.
 
     Attributes:
-        key: The dotted key.
         share: Share of the variance of the scores' ranks that it explains, adjusted for free parameters, in [0, 1].
         p: Share of shuffles in which as much is explained, corrected for the number of keys (Holm 1979).
     """

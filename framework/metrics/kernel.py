@@ -31,7 +31,6 @@ def kernel_distance(
     Args:
         real: [n,d], finite.
         fake: [m,d], finite.
-        subsets: Number of subsets.
         subset_size: Images of each side in a subset, drawn without replacement.
         seed: The seed of the draws, which equal torch-fidelity's for the same seed and order of images.
 

@@ -17,7 +17,6 @@ class Moments:
     square of the sum from the sum of squares.
 
     Attributes:
-        count: Number of vectors.
         mean: [d] float64.
         scatter: [d,d] float64, the sum of (x − mean)(x − mean)ᵀ.
     """

@@ -30,7 +30,6 @@ def vendi_of_products(products: np.ndarray, count: int) -> float:
 
     Args:
         products: `normalised_products` of all n images.
-        count: n.
     """
     eigenvalues = np.linalg.eigvalsh(products / count)
     positive = eigenvalues[eigenvalues > 0]

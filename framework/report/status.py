@@ -36,10 +36,8 @@ class TrialStatus:
         total_images: Training images at which it will be finished.
         metric: The metric of its scores.
         score: The best score so far, measured at `score_images_seen` images.
-        last_score: The newest score.
         images_per_second: Its speed at its last report.
         report_age_seconds: Seconds since its last report.
-        error: Why it failed.
     """
 
     id: str

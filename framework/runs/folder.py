@@ -49,7 +49,6 @@ class RunFolder:
 
         Args:
             experiment: The resolved experiment, which is written to experiment.yaml.
-            command: The command line.
             data: Facts about the images for run.json; their `digest` must be that of the existing run.
 
         Raises:

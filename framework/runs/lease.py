@@ -31,7 +31,6 @@ class Holder:
     """The job that writes to a run.
 
     Attributes:
-        command: The command line.
         host: The name of its machine.
         pid: Its process id on that machine.
         age_seconds: Seconds since it last renewed the lease.

@@ -55,7 +55,7 @@ class MlflowTracker:
         self._client.log_batch(self._run, params=[Param(key, str(value)) for key, value in parameters.items()])
 
     def write(self, figures: dict[str, float], *, images_seen: int) -> None:
-        """See Tracker."""
+        """Logs the figures as metrics of MLflow, with `images_seen` as their step."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -63,7 +63,7 @@ class MlflowTracker:
         self._client.log_batch(self._run, metrics=metrics)
 
     def close(self) -> None:
-        """See Tracker."""
+        """Ends the run in MLflow."""
         self._client.set_terminated(self._run)
 
 
@@ -96,11 +96,11 @@ class WandbTracker:
         self._run.define_metric("*", step_metric="images_seen")
 
     def write(self, figures: dict[str, float], *, images_seen: int) -> None:
-        """See Tracker."""
+        """Logs the figures to Weights & Biases, with `images_seen` as their step."""
         self._run.log({**figures, "images_seen": images_seen})
 
     def close(self) -> None:
-        """See Tracker."""
+        """Ends the run in Weights & Biases."""
         import wandb
 
         self._run.finish()

@@ -52,7 +52,6 @@ class WorkerGroup:
 
     Attributes:
         rank: Index of this worker, starting at 0.
-        world_size: Number of workers.
         device: The device of this worker.
         host_group: The process group for communication between CPUs; None for the default group.
     """

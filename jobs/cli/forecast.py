@@ -24,8 +24,6 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     """Prints the plan line by line.
 
     Args:
-        experiment: The resolved experiment.
-        console: Prints the lines.
         trials: Number of trials: 1 for a single training, 0 if nothing is trained, None for the search's own number.
     """
     refuse_vanishing_storage(experiment.storage)
@@ -111,7 +109,6 @@ def worker_bytes(experiment: Experiment, *, workers: int | None = None) -> int:
     Temporary tensors of a step are estimated as twice the largest activation that is kept.
 
     Args:
-        experiment: The resolved experiment.
         workers: Number of workers that share a batch; None for the smallest number that `compute.workers` allows.
     """
     share = -(-experiment.training.batch_size // (workers or experiment.compute.fewest_workers))

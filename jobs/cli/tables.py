@@ -23,7 +23,6 @@ class Column:
     """One column of the table.
 
     Attributes:
-        head: The heading.
         short: The heading to use if there is little room.
         cells: One text per row.
         leaves: If the table is too wide, columns with a higher number are dropped first; 0 is never dropped.

@@ -25,7 +25,6 @@ class Digits:
     """One split, in the order of the files.
 
     Attributes:
-        split: train or test.
         pixels: 28 * 28 bytes per image, row by row, 0 for the background.
         labels: One byte per image, 0 to 9.
     """

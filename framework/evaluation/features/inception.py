@@ -40,7 +40,6 @@ class Inception:
         tap: 64, 192, 768 or 2048: the number of features, each the mean of a channel over the image.
         logits: Whether the logits of the classes are computed too, which takes the whole network.
         dtype: Precision of the convolutions; means and logits are always float32.
-        device: Where it computes.
 
     Raises:
         KeyError: Weights are missing.

@@ -16,7 +16,6 @@ def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | 
     """The features that `evaluation.features` and its related keys select on this machine.
 
     Args:
-        config: The evaluation section.
         assessor_folder: The folder of the measurer; None without one.
 
     Raises:

@@ -27,7 +27,6 @@ class NamedProtocol:
 
     Attributes:
         name: Its name in `evaluation.metrics`.
-        metric: The metric.
         tap: The number of Inception's features.
         resize: How images are resized.
         samples: Number of generated images, of latent seed 0.

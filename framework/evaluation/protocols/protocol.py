@@ -70,8 +70,6 @@ class Protocol(_Frozen):
 
     Attributes:
         name: Name of the score, with its features and the number of generated images, such as `fid5k_768`.
-        family: The metric.
-        features: The extractor.
         tap: Number of features; for Inception this also determines the layer that they are taken from.
         resize: How images are resized.
         real: The reference; None for a metric of the samples only.

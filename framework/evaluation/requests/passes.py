@@ -21,9 +21,7 @@ class Request:
     """A requested score.
 
     Attributes:
-        metric: The metric.
         kind: The kind of extractor.
-        tap: Number of features.
         resize: How images are resized.
         precision: Precision of the extractor.
         samples: Number of generated images.

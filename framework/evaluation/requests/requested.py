@@ -18,7 +18,6 @@ def requested(
     """The scores that `evaluation.metrics` requests, without duplicates.
 
     Args:
-        config: The evaluation section.
         features: The features of metrics, from `evaluation.features`, `.tap` and `.resize`; named protocols have their
             own.
         has_held_out: Whether there are real images that training never sees.

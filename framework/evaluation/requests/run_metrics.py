@@ -80,9 +80,6 @@ class RunScoringPass:
     """One pass over checkpoints of a run.
 
     Args:
-        run: The run.
-        sides: Its images.
-        made: The requested scores.
         features: The features of the pass.
     """
 
@@ -131,8 +128,6 @@ def run_scoring_passes(run: RunFolder, sides: RunImageSets, *, assessor_folder: 
     """The passes that the evaluation settings of a run request.
 
     Args:
-        run: The run.
-        sides: Its images.
         assessor_folder: The folder of the measurer; None without one.
 
     Raises:

@@ -28,7 +28,6 @@ def spans(count: int, *, device: str | None) -> list[tuple[int, int]]:
     parts for the GPUs of one machine.
 
     Args:
-        count: Number of images.
         device: The type of GPU; None for CPUs.
 
     >>> spans(5000, device=None)[-1], spans(5000, device="NVIDIA L4")
@@ -44,7 +43,6 @@ def shard_columns(read: Reader, extractor: Extractor, *, start: int, stop: int, 
 
     Args:
         read: (start, stop) -> images [n,h,w,c] uint8.
-        extractor: Computes the features.
         start: First image, a multiple of 32.
         stop: One past the last image.
         blocks: How many blocks of 32 images are held at a time; the result does not depend on it.

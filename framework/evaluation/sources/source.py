@@ -161,7 +161,6 @@ def source_shard_features(
 
     Args:
         source: Its `side` has the type of GPU that this process must have.
-        features: Which features.
         start: First image, a multiple of 32.
         stop: One past the last image.
         blocks: How many blocks of 32 images are held at a time; the result does not depend on it.

@@ -61,7 +61,6 @@ class Value:
     """The value of a metric.
 
     Attributes:
-        value: The score.
         sd: Standard deviation over the metric's own subsets or splits, if it has any.
         detail: Further numbers behind the value.
     """
@@ -103,7 +102,6 @@ def measure(requests: Sequence[Request], sides: FeatureSet, pool: PartsPool) -> 
     Args:
         requests: The requests of one pass.
         sides: The features and moments of that pass.
-        pool: Computes the parts.
 
     Raises:
         EvaluationError: A metric cannot be computed from these features.
@@ -146,10 +144,7 @@ class _Asked:
     """The metrics of a pass that use the same number of samples.
 
     Attributes:
-        metrics: Their names.
-        count: Number of samples.
         sides: Features and moments of the pass.
-        pool: Computes the parts.
     """
 
     metrics: frozenset[str]

@@ -18,7 +18,6 @@ def source_moments(
 
     Args:
         source: The source, whose images are all used; its side has the type of the pool's GPU.
-        features: Which features.
         blocks: How many blocks of 32 images are held at a time.
         pool: The pool that computes them.
         name: Shown in Ray's dashboard.

@@ -39,9 +39,7 @@ def real_statistics(
     """The moments of a side and the file that stores them; computed if there is no readable file.
 
     Args:
-        features: Which features.
         side: The images; must have a digest.
-        compute: Computes the moments.
         cache: The cache folder; moments are stored in its `statistics/`.
 
     Raises:
@@ -67,7 +65,6 @@ def kept_features(
     same time, they are computed once.
 
     Args:
-        features: Which features.
         side: The images; must have a digest.
         compute: Computes the features of shards, with logits as further columns.
         cache: The cache folder, on this machine; features are stored in its `features/`.

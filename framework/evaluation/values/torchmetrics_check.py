@@ -49,7 +49,6 @@ class _Maker:
     """Builds the network for a class of torchmetrics.
 
     Args:
-        features: Which features.
         folder: For a copy of the weights that we write, because torch-fidelity unpickles any content of a file.
     """
 
@@ -75,8 +74,6 @@ def torchmetrics_values(
 
     Args:
         metrics: Metrics that torchmetrics has.
-        features: Which features.
-        real: The reference.
         fake: The images that are scored.
     """
     with (

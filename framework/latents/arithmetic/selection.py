@@ -118,7 +118,6 @@ def deal(
 
     Args:
         conditions: Group -> the condition that its members fulfil.
-        size: Members per group.
         without: Indices to exclude: the members in the picture.
     """
     pools: dict[str, _Shuffled] = {}

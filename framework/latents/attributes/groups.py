@@ -19,7 +19,6 @@ class Condition:
     """One attribute that an image should show or lack.
 
     Attributes:
-        attribute: The label's name.
         at: "high" or "low" for a binary label, else the name of a class.
         column: Index of the class among the label's classes; None for a binary label.
     """

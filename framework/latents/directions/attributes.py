@@ -18,7 +18,6 @@ class Attribute:
 
     Attributes:
         name: The name of the label (`smiling`) or of the class (`old`).
-        label: The label's name.
         column: Index of the class; None for a binary label.
     """
 

@@ -70,8 +70,6 @@ class Effect:
     """The effect of a direction on each attribute and on the images.
 
     Attributes:
-        strengths: The measured strengths.
-        latents: Number of latents.
         slopes: Attribute -> response to the direction.
         random: Attribute -> [k] mean slopes of random directions of the same length.
         image_change: [s] mean absolute change of a pixel, on the scale from 0 to 255.

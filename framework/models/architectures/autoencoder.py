@@ -33,7 +33,6 @@ class Encoder(nn.Module):
     """4x4 convolutions of stride 2 down to the stem, then two dense layers.
 
     Args:
-        outputs: Numbers per image.
         resolution: Width and height of the images in pixels.
         channels: 1 for grey images, 3 for colour.
         width: Channels of the largest feature map.

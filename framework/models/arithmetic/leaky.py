@@ -103,7 +103,6 @@ def _by_windows(small: Tensor, big: Tensor, *, taps: int, stride: int, padding: 
         small: [n, s, h, w], a convolution's output gradient or a transposed convolution's input.
         big: [n, b, h * stride, w * stride].
         taps: Side of a window.
-        stride: Distance between windows.
         padding: Padding of `big` on each side.
 
     Returns:

@@ -98,7 +98,6 @@ class Assessor:
         """Probability, float32 [n], that images [n,h,w,c] uint8 have the value `at` of a label.
 
         Args:
-            attribute: The label's name.
             at: "high" or "low" for a binary label, else the name of a class.
 
         Raises:

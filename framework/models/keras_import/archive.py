@@ -66,7 +66,6 @@ class Archive:
 
         Args:
             name: The path below the root.
-            shape: The required shape.
             what: The array's name in error messages.
 
         Raises:

@@ -53,7 +53,6 @@ def layers_from(kind: str, config: Config, shape: plain.Shape) -> list[plain.Lay
 
     Args:
         kind: The name of its class.
-        config: Its settings.
         shape: The shape of its input.
 
     Raises:

@@ -26,7 +26,6 @@ class KerasModel:
     """The content of a file.
 
     Attributes:
-        place: The file.
         form: `HDF5` or `.keras`.
         version: The version of Keras that saved it.
         input_shape: The shape of its input, without the batch.

@@ -23,7 +23,6 @@ class Imported:
 
     Attributes:
         model: The keys of the section `model` that build it.
-        weights: Its state.
         resolution: Width and height of its images in pixels.
         channels: Channels of its images, 1 or 3.
         range: The range of the Keras model's images: `signed` ([-1, 1]) or `unit` ([0, 1]).

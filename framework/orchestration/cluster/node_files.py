@@ -112,7 +112,6 @@ class NodeFiles:
     """Files and folders of the job's node that a piece of work reads.
 
     Args:
-        file_server: Serves the files.
         places: Paths, the same on every node.
     """
 

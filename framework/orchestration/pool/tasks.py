@@ -39,7 +39,6 @@ class TaskResources:
     Args:
         workers: How many run at a time.
         cores: Cores of each; 0 for work that shares the cores of its trial.
-        gpus: GPUs of each.
         node: The Ray scheduling strategy that pins them to a node; None for any node.
         shared_gpus: GPUs of the caller that they share with it, in the form of CUDA_VISIBLE_DEVICES.
     """

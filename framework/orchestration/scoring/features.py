@@ -30,7 +30,6 @@ class FeatureComputer:
 
     Args:
         pool: The pool that computes features.
-        cache: The cache folder.
         blocks: How many blocks of 32 images are held at a time.
         counter: Starts a progress line.
         device: The type of GPU that the pool has; None for CPUs.
@@ -71,8 +70,6 @@ class FeatureComputer:
         """Moments of images with a digest, and the file that stores them; computed once.
 
         Args:
-            source: The images.
-            features: Which features.
             name: Shown in the progress line.
             rows: A file with the features of these images. If there is one, they are not computed again.
         """
@@ -117,7 +114,6 @@ def feature_computer(
     Args:
         resources: The resources of each actor.
         cluster: The cluster; its free cores do the work that needs no GPU.
-        cache: The cache folder.
         blocks: How many blocks of 32 images are held at a time.
         counter: Starts a progress line.
         needs: Gives files of this node that a shard reads; returns None if all nodes have them.
@@ -137,7 +133,6 @@ def run_feature_computer(
 
     Args:
         study: The context of the run.
-        features: Which features.
         on_cpus: Whether to compute on CPUs even if the cluster has GPUs.
     """
     return feature_computer(

@@ -49,10 +49,8 @@ def precision_shift(
     Args:
         requests: The scores of one pass.
         features: The features of that pass.
-        real: The reference.
         fake: The images that are scored.
         held_out: Real images that training never sees, if a request needs them.
-        computer: Computes the features.
     """
     count = min(SHIFT_IMAGES, real.count, fake.count)
     small = {request: dataclasses.replace(request, samples=count) for request in requests}

@@ -58,7 +58,6 @@ def score_pass(
     can be computed again.
 
     Args:
-        features: Which features.
         reference: The real images that all are compared with.
         scored: What is scored; at least one.
         computer: Computes features and metrics.
@@ -100,7 +99,6 @@ def reference_features(
 
     Args:
         requests: All of one pass.
-        features: Which features.
         reference: Real images or statistics.
         computer: Computes features and moments.
         keep_rows: Whether a later pass needs the features of each image. If so, they are computed now, so that the

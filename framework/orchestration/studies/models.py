@@ -30,7 +30,6 @@ class StudyModels:
 
     Attributes:
         checkpoint: Location of the generator.
-        generator: Its digest.
         finder: Folder of the assessor that finds directions; None without labels.
         measurer: Folder of the assessor that measures effects; None without labels.
     """

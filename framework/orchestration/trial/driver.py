@@ -72,7 +72,6 @@ def fit_trial(work: TrialSpec, *, on_report: Callable[[dict[str, Any]], None]) -
     """Trains one trial without Tune; if its driver is lost, resumes from its newest checkpoint.
 
     Args:
-        work: The trial.
         on_report: Called with the figures of each report, in order, on the calling thread.
 
     Returns:

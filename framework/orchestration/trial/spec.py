@@ -20,8 +20,6 @@ class TrialScoringSpec:
     """How a trial's checkpoints are scored while it trains.
 
     Args:
-        request: Which score.
-        features: Which features.
         protocol: The protocol of each score.
         moments: The file of the real images' moments; None if the score depends on samples only.
         real: The files of real features, if the score needs them.
@@ -45,7 +43,6 @@ class TrialSpec:
     """One trial to train.
 
     Args:
-        run: Location of RUN.
         trial: The trial's name, which is its folder in RUN/trials.
         parameters: The searched keys with their values.
         experiment: The configuration of the training, which includes the parameters.

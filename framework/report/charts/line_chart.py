@@ -21,7 +21,6 @@ class Line:
     """One trial's values against images seen.
 
     Args:
-        trial: The trial's id.
         style: The CSS class that sets the colour.
         points: (images seen, value), in order; values that are not finite interrupt the line.
         label: The name that the reader sees.

@@ -16,7 +16,6 @@ class SearchedKey:
     """A key in which trials differ.
 
     Attributes:
-        key: The dotted key.
         scale: `log` and `linear` for numbers, `category` for names.
         low: The smallest value of the search range and of the trials; None for categories.
         high: The largest value; None for categories.

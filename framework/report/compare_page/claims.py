@@ -38,7 +38,6 @@ class Claim:
     """A claim, and the rule by which it is judged.
 
     Attributes:
-        text: The claim.
         rule: The condition under which it holds, in words.
         checks: The same condition as data: the claim holds if all measured checks do, and does not if none does.
         groups: Keys of the tables whose missing values would be needed.
@@ -120,7 +119,6 @@ class JudgedClaim:
     """A claim with its verdict, as the page shows it.
 
     Attributes:
-        claim: The claim.
         figures: The rows that the verdict is based on.
         verdict: The verdict in words.
         kind: The verdict as one of the constants above.

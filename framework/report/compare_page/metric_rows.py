@@ -82,9 +82,7 @@ class Group:
 
     Attributes:
         key: The anchor of the table on the page.
-        title: The heading.
         hint: An explanation of the rows.
-        figures: The rows.
         warnings: Reasons why the rows cannot be compared.
         missing: Results that some runs do not have yet.
     """

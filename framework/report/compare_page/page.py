@@ -52,7 +52,6 @@ def render_comparison(runs: Sequence[ComparedRun], columns: Sequence[Column]) ->
     """The HTML of the whole page.
 
     Args:
-        runs: The compared runs.
         columns: Their scores, one column per protocol, each in the order of the runs.
     """
     maps = compared_maps(runs)

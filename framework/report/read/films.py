@@ -32,7 +32,6 @@ class Strip:
 
     Attributes:
         stem: The name of the direction's file without its suffix.
-        effect: Its measured effects.
         attributes: The attributes for which it is the strongest direction.
         picture: Rows of samples, with the strengths below them.
         film: The same images as a film.
@@ -51,7 +50,6 @@ class StripsAndFilms:
 
     Attributes:
         strongest: For each attribute the strongest direction; without measurements the first directions.
-        rest: The other directions.
         loop: The walk through many samples.
         films_left_out: Paths within the run of films that would make the page too large.
         strips_left_out: The number of strips that would make the page too large.

@@ -62,7 +62,6 @@ class Latent:
         heat: The slopes of all directions for all attributes.
         latents: The number of latents that all directions were measured on; None if it differs.
         mixed: The number of combinations of generator and assessor that were used, if more than one, else 0.
-        moving: Strips and films.
         waiting: Directions that were found but neither measured nor drawn.
         method: A method of finding directions that works for this run.
         walked: Stem -> the reach of the edit, for each steerable direction.

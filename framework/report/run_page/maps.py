@@ -43,7 +43,6 @@ class Maps:
         picture: The codes of held-out images, coloured by class.
         plane: The images decoded from a square of the latent plane.
         columns: The headings, one per map.
-        rows: The measurements.
         told: Sentences on the images, the classifier and the measurements.
         nats: The values of the likelihood, one cell each.
         nats_told: Sentences on how the likelihood was computed.

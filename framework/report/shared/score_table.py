@@ -19,7 +19,6 @@ class Row:
         name: The name that the user gave, e.g. a path.
         checkpoint: The path of the checkpoint within its run.
         images_seen: The training images it had seen.
-        scores: Its score documents.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Column:
     Attributes:
         name: The metric; followed by (a), (b), … if there are several protocols of one metric.
         metric: The name of the metric alone.
-        protocol: The protocol's document.
         differs: Key -> value, of the keys in which the protocols of this metric differ.
         scores: One score per row; None if the checkpoint has none.
         best: Indexes of the rows with the best value; empty if all values are equal.
