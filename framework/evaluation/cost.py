@@ -19,9 +19,8 @@ from framework.models.arithmetic.blocks import SHARD_IMAGES
 PROCESS_BYTES = 950 * 2**20
 # Float64 matrices that exist at the same time while a distance between moments is computed; copies of a split's logits.
 _MATRICES, _LOGITS = 12, 5
-# Matrices during a kernel distance, with the buffers of the matrix product: two subsets of 1,000 images with 768
-# features took 68 to 69 MB on two x86-64 CPUs.
-_KERNELS = 7
+# Matrices during a kernel distance: its own, and the buffers of the matrix product.
+_KERNELS = 4
 
 
 @dataclass(frozen=True)

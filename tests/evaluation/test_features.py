@@ -159,7 +159,7 @@ def test_damaged_and_wrong_files_are_one_line_that_names_them(inception_file, tm
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 700
     if kind in ("truncated", "flipped", "text", "empty"):
-        assert f"have sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}, the published" in str(caught.value)
+        assert f"and sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}, the published file" in str(caught.value)
     assert capsys.readouterr().out == ""
 
 
