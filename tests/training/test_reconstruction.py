@@ -219,5 +219,5 @@ def test_a_damaged_encoder_is_said_and_a_gan_has_none(run):
 
 def test_images_of_another_size_are_refused(run):
     _, place = run("vae")
-    with pytest.raises(LatentsError, match=r"want uint8 \[n, 32, 32, 3\], not uint8 \[1, 28, 28, 3\]"):
+    with pytest.raises(LatentsError, match=r"must be uint8 \[n, 32, 32, 3\], not uint8 \[1, 28, 28, 3\]"):
         load_generator(place).encode(np.zeros((1, 28, 28, 3), np.uint8))
