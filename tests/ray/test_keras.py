@@ -54,7 +54,7 @@ def imported(jobs, storage, tmp_path_factory) -> RunFolder:
     done = jobs.run("import_keras", *pair, f"output={storage / 'faces'}", *said)
     assert done.code == 0, done.err
     assert "[8] -> [32, 32, 3]" in done.err
-    assert "Range: 0 to 1, turned to -1 to 1 (it ends in sigmoid)" in done.err
+    assert "Range: 0 to 1, converted to -1 to 1 (it ends in sigmoid)" in done.err
     return RunFolder.open(storage / "faces")
 
 

@@ -203,4 +203,4 @@ def test_bfloat16_features_say_what_they_move_or_are_refused(jobs, shared_data, 
     assert (told["images"], told["float32"]) == (40, pytest.approx(exact["fid40_64"]["value"], rel=1e-9))
     assert told["bfloat16"] == pytest.approx(fid["value"], rel=1e-9) == pytest.approx(told["float32"], rel=0.05)
     assert recall["detail"]["shift"]["bfloat16"] == recall["value"]
-    assert f"bfloat16 features: on 40 images of each side {told['bfloat16']:.5g}" in ended.err
+    assert f"bfloat16 features: {told['bfloat16']:.5g} on 40 images of each set" in ended.err
