@@ -46,7 +46,7 @@ def attributes_of(labels: Labels, names: Sequence[str] | None, *, key: str = "at
     unknown = [name for name in names or () if name not in attributes]
     if unknown:
         known = ", ".join(attributes) or "none, because there is no assessor"
-        raise LatentsError(f"latents.{key}: no attribute {', '.join(unknown)}; known: {known}")
+        raise LatentsError(f"latents.directions.{key}: no attribute {', '.join(unknown)}; known: {known}")
     return list(attributes.values()) if names is None else [attributes[name] for name in names]
 
 
