@@ -35,7 +35,7 @@ test: install ## run the tests (10 to 20 minutes on 2 cores)
 	@$(SIDE_BY_SIDE) -m "$(USUAL)"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(USUAL)" tests/ray -n 2 --dist loadgroup
 
-test-quick: install ## run the shorter tests of every layer, without Ray (about 80 seconds on 2 cores)
+test-quick: install ## run the shorter tests of every layer, without Ray (about 70 seconds on 2 cores)
 	@$(SIDE_BY_SIDE) -m "not long and $(USUAL)"
 
 test-slow: install ## run the longer checks: other tools, real faces, killed searches, directions of the demo's GAN

@@ -334,7 +334,7 @@ class Cluster:
         # Ray's sockets lie in its folder, and their paths may have 107 letters: pytest's own folders are too deep.
         folder = Path(f"/tmp/latentscape-ray-{os.getpid()}-{self._port}-{len(self.folders)}")
         self.folders.append(folder)
-        models = (
+        place = (
             (
                 *("--head", f"--port={self._port}", f"--dashboard-port={self._dashboard}"),
                 f"--ray-client-server-port={free_port()}",
@@ -350,7 +350,7 @@ class Cluster:
         )
         unset = {key: value for key, value in self.environment.items() if key != "RAY_ADDRESS"}
         with self._log.open("a") as output:
-            command = [RAY, "start", *models, *common]
+            command = [RAY, "start", *place, *common]
             if hidden is not None:
                 mount = f"mount -t tmpfs none {shlex.quote(str(hidden))} && exec {shlex.join(command)}"
                 command = ["unshare", "--mount", "sh", "-c", mount]

@@ -111,7 +111,9 @@ def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
 
 
 def test_directions_that_cannot_be_used(refused, run):
-    assert "latents.directions: the run has no directions yet; python -m jobs.discover finds some" in refused("steer")
+    assert "latents.steering.directions: the run has no directions yet; python -m jobs.discover finds some" in refused(
+        "steer"
+    )
     size = load_generator(run.folder.location).latent_size
     other = Direction("other", "difference", np.eye(size + 1, dtype=np.float32)[0], 1.0, "a" * 64)
     save_direction(other, run.directions)
@@ -133,6 +135,6 @@ def test_a_photograph_that_is_none(refused, tmp_path):
     assert refused("project", "nowhere.jpg") == "error: nowhere.jpg: cannot be read (No such file or directory)"
     assert refused("project", "text.jpg") == "error: text.jpg: not an image"
     (tmp_path / "more").mkdir()
-    for models in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
-        Image.new("RGB", (64, 64)).save(models)
+    for place in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
+        Image.new("RGB", (64, 64)).save(place)
     assert "more/me.png: another photograph has the same name me" in refused("project", "me.png", "more/me.png")

@@ -168,17 +168,17 @@ def two_nodes(empty_cluster):
 def test_disturbed_in_every_way_it_is_the_search_left_alone(two_nodes, storage, run):
     words = os.environ.get("LATENTSCAPE_DISTURBED", "").split()
     config, *overrides = words or [str(TINY), *SHORT]
-    models = next((Path(word.partition("=")[2]) for word in overrides if word.startswith("storage.path=")), storage)
-    jobs, arguments = Jobs(models, two_nodes.environment), (config, f"storage.path={models}", *overrides)
+    place = next((Path(word.partition("=")[2]) for word in overrides if word.startswith("storage.path=")), storage)
+    jobs, arguments = Jobs(place, two_nodes.environment), (config, f"storage.path={place}", *overrides)
     experiment = load_experiment(config, parse_overrides(overrides))
     ended = jobs.run("search", *arguments, "name=undisturbed-search", timeout=7200)
     assert ended.code == 0, ended.err
     print(ended.err)
-    reports = sum(len(trial.metrics()) for trial in RunFolder.open(models / "undisturbed-search").trials())
+    reports = sum(len(trial.metrics()) for trial in RunFolder.open(place / "undisturbed-search").trials())
 
-    search = Disturbed(two_nodes, jobs, (*arguments, "name=disturbed"), models / "disturbed" / "trials")
+    search = Disturbed(two_nodes, jobs, (*arguments, "name=disturbed"), place / "disturbed" / "trials")
     print(disturb(search, reports_between=reports // (len(WAYS) + 2)))
-    found = compare(RunFolder.open(models / "disturbed"), RunFolder.open(models / "undisturbed-search"))
+    found = compare(RunFolder.open(place / "disturbed"), RunFolder.open(place / "undisturbed-search"))
     print(json.dumps({name: {key: part[key] for key in part if key != "scores"} for name, part in found.items()}))
     disturbed, undisturbed = found["disturbed"], found["undisturbed"]
     for key in ("settings", "states", "scores", "best"):

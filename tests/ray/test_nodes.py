@@ -46,18 +46,18 @@ def test_a_node_killed_while_it_trains_costs_what_came_after_the_last_checkpoint
 
 
 def test_a_node_that_does_not_see_the_results_is_named_before_anything_trains(empty_cluster, may_mount, storage, run):
-    models = storage / "here-only"
-    models.mkdir()
+    place = storage / "here-only"
+    place.mkdir()
     empty_cluster.start(cores=1)
-    empty_cluster.start(cores=1, hidden=models)
+    empty_cluster.start(cores=1, hidden=place)
     jobs = Jobs(storage, empty_cluster.environment)
-    arguments = (f"storage.path={models}", f"storage.cache_path={storage}/.cache")
+    arguments = (f"storage.path={place}", f"storage.cache_path={storage}/.cache")
     ended = jobs.run("train", str(TINY), *arguments, "name=unseen", "compute.cpus_per_worker=0.9")
     assert ended.code == 2, ended.err
     line = ended.err.splitlines()[-1]
-    assert line.startswith(f"error: storage.path: {models}/unseen: node ")
+    assert line.startswith(f"error: storage.path: {place}/unseen: node ")
     assert "it is a different folder there" in line
-    assert not list(models.glob("unseen/trials/*/metrics.jsonl"))
+    assert not list(place.glob("unseen/trials/*/metrics.jsonl"))
 
 
 def test_what_a_node_lacks_of_the_cache_is_fetched_to_it(empty_cluster, may_mount, storage, run):
