@@ -36,11 +36,12 @@ class Metric:
 
     Attributes:
         name: As `evaluation.metrics` says it.
-        assessor_name: The name of its scores on an assessor's features; None if it needs Inception's classes.
+        assessor_name: Its name, after `assessor_`, if it is computed from an assessor's features; None if it needs the
+            classes of the Inception network.
         about: What it says, for a reader of the report.
         arithmetic: What is computed from the features, and with which precision; part of the protocol.
         settings: Its settings that do not depend on the number of images.
-        higher_is_better: Which way it is better.
+        higher_is_better: True if a larger value is better, False if a smaller one is.
         in_auto: Whether `evaluation.metrics: auto` includes it.
         needs_features: Whether it needs the features of each image; moments are enough otherwise.
         has_real: Whether it compares with real images.

@@ -57,7 +57,7 @@ def decide(
     """Decides at the end of a generation which trials continue from the checkpoints of which others.
 
     Args:
-        entries: The population, ranked by newest scores; trials without a score come last.
+        records: The population, ranked by newest scores; trials without a score come last.
         end: Images seen at the end of the generation.
         space: `search.space`; a learning rate stays within its range.
         quantile: The share of trials that are replaced, and the share that are copied from.

@@ -1,6 +1,7 @@
 """Values of a pass: those of the metrics on whole arrays, from files as from memory, for any number of samples."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ REAL, FAKE, HELD_OUT = 600, 560, 70
 
 
 class Here:
-    """A crew of one, in this process, on one thread like any other."""
+    """A pool of one, in this process, on one thread like any other."""
 
     device_of_task = staticmethod(task_device)
 
@@ -130,6 +131,16 @@ def test_files_do_as_well_as_arrays(arrays, tmp_path):
     assert [path.name for path in mapped.files(of_fake=True)] == ["fake.npy"]
 
 
+@pytest.mark.long
+def test_a_metric_does_not_depend_on_what_is_computed_with_it(arrays):
+    neighbours = ("precision", "density", "memorisation", "authenticity", "fid")
+    together = values(requests(*neighbours), sides(arrays))
+    for count in (1, 2):
+        for names in itertools.combinations(neighbours, count):
+            found = values(requests(*names), sides(arrays))
+            assert {name: found[name] for name in names} == {name: together[name] for name in names}
+
+
 def test_moments_alone_are_enough_for_fid(arrays):
     given = FeatureSet(real=moments(arrays["real"]), fake=moments(arrays["fake"]))
     assert values(requests("fid"), given) == values(requests("fid"), sides(arrays))
@@ -164,7 +175,7 @@ def test_several_seeds_are_a_mean_with_its_deviation():
 
 
 @pytest.mark.parametrize("metric", [metric for metric in METRICS.values() if metric.has_real])
-def test_as_few_images_as_a_family_says_give_it_a_value(metric):
+def test_as_few_images_as_a_metric_says_give_it_a_value(metric):
     few = {name: features(metric.least_images, seed) for seed, name in enumerate(("real", "fake", "held_out"))}
     asked = [dataclasses.replace(request, samples=metric.least_images) for request in requests(metric.name)]
     found = values(asked, sides(few))

@@ -3,7 +3,8 @@
 How the work is cut depends only on the number of images, each part runs on one thread, and parts are merged in their
 order. So the result is bit-identical for any number of workers.
 
-A new metric is one record in `framework/config/metrics.py` and one function in `_COMPUTED_BY` here.
+A new metric is one record in `framework/config/metrics.py` and one function in `_COMPUTED_BY` here; see
+docs/architecture.md.
 """
 
 import dataclasses
@@ -51,7 +52,8 @@ from framework.metrics import (
 from framework.models.arithmetic.blocks import shards
 
 _SUBSETS_A_PART = 10
-NEIGHBOURS = ("precision", "recall", "density", "coverage", "memorisation", "authenticity")
+_WITH_BALLS = ("precision", "recall", "density", "coverage")
+NEIGHBOURS = (*_WITH_BALLS, "memorisation", "authenticity")
 CLOSEST = 16
 _T = TypeVar("_T")
 
@@ -239,34 +241,40 @@ def _by_neighbours(asked: _Asked) -> dict[str, Value]:
     real, fake = _required(asked.sides.real_features), _required(asked.sides.fake_features)
     real_count = len(opened(real))
     wide_k = _k(asked, "density", "coverage")
-    balls, real_nearest = _balls(asked, real, fake, wide_k=wide_k)
+    balls, real_nearest = _radii(asked, real, fake, wide_k=wide_k)
     work = [(real, fake, asked.count, balls, *rows) for rows in blocks(real_count)]
     whole: NeighbourCounts = functools.reduce(operator.add, asked.pool.map(cover_part, work, "cover"))
     values = {metric: Value(value) for metric, value in whole.scores(density_k=wide_k).items()}
     if "memorisation" in asked.metrics:
         values["memorisation"] = _memorisation(whole, real, _required(asked.sides.held_out_features), asked.pool)
     if "authenticity" in asked.metrics:
-        values["authenticity"] = Value(authenticity(whole.nearest, whole.nearest_index, real_nearest))
+        values["authenticity"] = Value(authenticity(whole.nearest, whole.nearest_index, _required(real_nearest)))
     return values
 
 
-def _balls(asked: _Asked, real: Features, fake: Features, *, wide_k: int) -> tuple[KnnRadii, np.ndarray]:
-    """Distances to k-th neighbours as the metrics need them, and each real image's distance to its nearest one [n]."""
-    real_count, near_k = len(opened(real)), _k(asked, "precision", "recall")
-    only_nearest = asked.metrics <= {"memorisation", "authenticity"}
-    of_real_ks = () if only_nearest else (near_k, wide_k)
-    of_real_ks += (1,) if "authenticity" in asked.metrics else ()
-    of_fake_ks = () if only_nearest else (near_k,)
-    sizes = ((real, real_count, of_real_ks), (fake, asked.count, of_fake_ks))
-    work = [(features, total, ks, *rows) for features, total, ks in sizes if ks for rows in blocks(total)]
-    parts = asked.pool.map(radii_part, work, "neighbours")
-    of_real, of_fake = (
-        np.concatenate(list(itertools.islice(parts, len(blocks(total))))) if ks else np.zeros((total, 0))
-        for _, total, ks in sizes
-    )
-    if only_nearest:
-        return KnnRadii(np.zeros(real_count), np.zeros(real_count), np.zeros(asked.count)), of_real[:, -1:].reshape(-1)
-    return KnnRadii(of_real[:, 0], of_real[:, 1], of_fake[:, 0]), of_real[:, -1]
+def _radii(asked: _Asked, real: Features, fake: Features, *, wide_k: int) -> tuple[KnnRadii, np.ndarray | None]:
+    """Distances to k-th neighbours for the metrics with balls, and for authenticity each real image's nearest one [n].
+
+    Distances that no metric needs are not computed: their radii are 0, and balls without a radius hold nothing.
+    """
+    near_k, with_balls = _k(asked, "precision", "recall"), not asked.metrics.isdisjoint(_WITH_BALLS)
+    ball_ks = (near_k, wide_k) if with_balls else ()
+    nearest_ks = (1,) if "authenticity" in asked.metrics else ()
+    real_radii = _neighbour_distances(asked, real, len(opened(real)), ball_ks + nearest_ks)
+    real_nearest = real_radii[:, len(ball_ks)] if nearest_ks else None
+    if not with_balls:
+        none = np.zeros(len(real_radii))
+        return KnnRadii(none, none, np.zeros(asked.count)), real_nearest
+    fake_radii = _neighbour_distances(asked, fake, asked.count, (near_k,))
+    return KnnRadii(real_radii[:, 0], real_radii[:, 1], fake_radii[:, 0]), real_nearest
+
+
+def _neighbour_distances(asked: _Asked, features: Features, count: int, ks: tuple[int, ...]) -> np.ndarray:
+    """Distances [count, len(ks)] of each image to its k-th neighbours."""
+    if not ks:
+        return np.zeros((count, 0))
+    work = [(features, count, ks, *rows) for rows in blocks(count)]
+    return np.concatenate(list(asked.pool.map(radii_part, work, "neighbours")))
 
 
 def _k(asked: _Asked, *metrics: str) -> int:

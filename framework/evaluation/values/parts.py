@@ -34,7 +34,7 @@ class PartsPool:
     Args:
         pool: Computes all parts except moments.
         name: Shown in Ray's dashboard.
-        needs: The files of features, for nodes that lack them.
+        node_files: The files of features, for nodes that lack them.
         gpus: The pool that computed the features on GPUs; None for CPUs. It also sums their moments, so these are
             bit-identical whether the features were stored in a file in between or not.
         device: The type of these GPUs.

@@ -42,6 +42,6 @@ class Pool(Protocol):
             arguments: One tuple per shard.
             name: Shown in Ray's dashboard.
             done: Called with (finished, all) after each shard.
-            needs: Files that these shards read, in addition to those of the pool.
+            node_files: Files that these shards read, in addition to those of the pool.
         """
         ...

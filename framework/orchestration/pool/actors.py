@@ -54,7 +54,7 @@ class ActorPool:
     Args:
         resources: The resources of each actor, and how many at most.
         kind: Their name in Ray's dashboard.
-        needs: Files and folders of the job's node that they read.
+        node_files: Files and folders of the job's node that they read.
 
     Attributes:
         resources: The resources of each actor, and how many were started.

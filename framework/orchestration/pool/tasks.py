@@ -110,7 +110,7 @@ class TaskPool:
 
     Args:
         resources: The resources of each task.
-        needs: Files and folders of the job's node that the tasks read.
+        node_files: Files and folders of the job's node that the tasks read.
     """
 
     resources: TaskResources

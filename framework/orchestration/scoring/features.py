@@ -34,7 +34,7 @@ class FeatureComputer:
         counter: Starts a progress line.
         device: The type of GPU that the pool has; None for CPUs.
         cpu_pool: The pool for work that needs no GPU; None if the same pool does it.
-        needs: Gives the files of this node that a shard reads; returns None if all nodes have them.
+        node_files: Gives the files of this node that a shard reads; returns None if all nodes have them.
     """
 
     pool: Pool
@@ -116,7 +116,7 @@ def feature_computer(
         cluster: The cluster; its free cores do the work that needs no GPU.
         blocks: How many blocks of 32 images are held at a time.
         counter: Starts a progress line.
-        needs: Gives files of this node that a shard reads; returns None if all nodes have them.
+        node_files: Gives files of this node that a shard reads; returns None if all nodes have them.
         files: The files that every actor reads.
     """
     with ActorPool(resources, kind="Scorer", node_files=node_files(*files)) as pool:
@@ -132,7 +132,7 @@ def run_feature_computer(
     """A `feature_computer` for the images of a run.
 
     Args:
-        study: The context of the run.
+        context: The context of the run.
         on_cpus: Whether to compute on CPUs even if the cluster has GPUs.
     """
     return feature_computer(

@@ -17,7 +17,7 @@ def interruptible(context: "RunContext", under_way: Callable[[], list[str]]) -> 
     """Lets the trials of this block save after an interrupt, and then says how many did.
 
     Args:
-        study: The context of the run.
+        context: The context of the run.
         under_way: Names of the trials that have started and not reported their end.
     """
     run = context.run

@@ -28,7 +28,7 @@ class SearchRun:
     """A search in progress.
 
     Args:
-        study: The context of the run.
+        context: The context of the run.
         registry: The registry of its trials.
     """
 

@@ -27,7 +27,7 @@ def latent_map(context: RunContext, targets: Sequence[CheckpointRef]) -> dict[st
     """Writes artifacts/latent_map.png, latent_plane.png (of two latents) and latent_map.json into the study's run.
 
     Args:
-        study: The context of the first checkpoint's run. Its images and its measurer are used for both.
+        context: The context of the first checkpoint's run. Its images and its measurer are used for both.
         targets: One checkpoint or two.
 
     Returns:

@@ -25,7 +25,7 @@ class TrialScoringSpec:
         real: The files of real features, if the score needs them.
         blocks: How many blocks of 32 images are held at a time.
         tasks: Ray tasks among which the samples are divided; they share the trial's cores with its workers.
-        needs: Files of the job's node that these tasks read.
+        node_files: Files of the job's node that these tasks read.
     """
 
     request: "Request"
@@ -51,7 +51,7 @@ class TrialSpec:
         scoring: How checkpoints are scored; None if they are not.
         stop: The flag that makes the trial save and end; None without one.
         mutable: Keys that may change on resume without invalidating checkpoints.
-        needs: Files of the job's node that the workers read.
+        node_files: Files of the job's node that the workers read.
         state_at_end: The state when the trial has reached its length: "finished", or "waiting" for its population.
     """
 
