@@ -67,6 +67,17 @@ def test_every_score_travels_with_its_protocol(run):
     assert all(score["protocol"]["real"]["digest"] == run.about["data"]["digest"] for score in scores)
 
 
+def test_real_images_go_through_the_extractor_once(run, storage):
+    """Moments that trials are scored with come from the features that the final scores need."""
+    cache = storage / ".cache"
+    pairs = [
+        (cache / "features" / f"{moments.stem}.npy", moments) for moments in cache.glob("statistics/*.safetensors")
+    ]
+    ages = [(rows.stat().st_mtime_ns, moments.stat().st_mtime_ns) for rows, moments in pairs if rows.exists()]
+    assert ages
+    assert all(rows < moments for rows, moments in ages)
+
+
 def test_the_arithmetic_was_measured_by_the_other_assessor(run):
     document = json.loads(run.artifacts.read_text("arithmetic.json"))
     assert document["expression"] == "glasses - no_glasses + smiling"
