@@ -432,6 +432,8 @@ def pretended() -> Iterator[Gpu]:
 
         def patch(place: Any, **found: Any) -> None:
             for name, value in found.items():
+                # The one place where tests replace parts: a GPU is not there, and what is counted on this one is the
+                # product's own code.
                 stack.enter_context(mock.patch.object(place, name, value))
 
         patch(torch.cuda, **_cuda(gpu))

@@ -15,6 +15,7 @@ def failed(attached, tmp_path_factory):
     """What measure_failing.py found."""
     overcommit = Path("/proc/sys/vm/overcommit_memory")
     if overcommit.exists() and overcommit.read_text().strip() == "1":
+        # The test would not fail but fill the memory of a machine that other work runs on.
         pytest.skip("this machine's kernel promises any amount of memory, and a batch too large would take it all")
     script, folder = Path(__file__).with_name("measure_failing.py"), tmp_path_factory.mktemp("failing")
     command = [sys.executable, str(script), str(folder), str(folder / "found.json")]

@@ -15,7 +15,7 @@ from framework.checkpoint.foreign import entry_of
 from framework.checkpoint.generator import generator_folder
 from framework.data import PackedStore, open_store
 from framework.errors import DataError, EvaluationError
-from framework.evaluation.features.extractor import FeatureSpec, build_extractor
+from framework.evaluation.features.extractor import Extractor, FeatureSpec, build_extractor
 from framework.evaluation.features.resizing import SIDE
 from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.sources.files import ImageFiles
@@ -172,9 +172,8 @@ def source_shard_features(
     Raises:
         EvaluationError: This process has another type of device, or a feature is not finite.
     """
-    device = _expected_device(source, device_of_task())
-    extractor = build_extractor(features, device)
-    columns = shard_columns(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
+    read, extractor = _opened(source, features, device_of_task())
+    columns = shard_columns(read, extractor, start=start, stop=stop, blocks=blocks)
     return extractor.checked(columns.cpu().numpy())
 
 
@@ -187,13 +186,14 @@ def source_shard_moments(
     device_of_task: Callable[[], str] = _on_cpu,
 ) -> Moments:
     """Moments of the features that `source_shard_features` computes, summed shard by shard."""
-    device = _expected_device(source, device_of_task())
-    extractor = build_extractor(features, device)
-    return shard_moments(open_source(source, device), extractor, start=start, stop=stop, blocks=blocks)
+    read, extractor = _opened(source, features, device_of_task())
+    return shard_moments(read, extractor, start=start, stop=stop, blocks=blocks)
 
 
-def _expected_device(source: SourceSpec, device: str) -> str:
-    """The device of this process. Protocols and names of feature files contain its type, so it must be as expected.
+def _opened(source: SourceSpec, features: FeatureSpec, device: str) -> tuple[Reader, Extractor]:
+    """A source's images and the extractor, on the device of this process.
+
+    Protocols and names of feature files contain the type of device, so it must be the one of the source's side.
 
     Raises:
         EvaluationError: Its type is not the one in the source's side.
@@ -204,7 +204,7 @@ def _expected_device(source: SourceSpec, device: str) -> str:
             f"features: a process has {here or 'no GPU'}, but its pool has {expected or 'none'}; try again, or use "
             "evaluation.gpus_per_worker=0"
         )
-    return device
+    return open_source(source, device), build_extractor(features, device)
 
 
 def _generator_spec(location: str, *, samples: int, seed: int) -> SourceSpec:

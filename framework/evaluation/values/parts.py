@@ -9,7 +9,7 @@ import numpy as np
 
 from framework.evaluation import FeatureSpec, SourceSpec
 from framework.evaluation.values.moments import rows_moments
-from framework.evaluation.values.pool import DeviceOfTask, NodeFiles, Pool
+from framework.evaluation.values.pool import DeviceOfTask, Files, Pool
 from framework.metrics import (
     KnnRadii,
     Moments,
@@ -42,7 +42,7 @@ class PartsPool:
 
     pool: Pool
     name: str
-    node_files: NodeFiles | None = None
+    node_files: Files | None = None
     gpus: Pool | None = None
     device: str | None = None
 

@@ -9,7 +9,7 @@ DeviceOfTask = Callable[[], str]
 """A module-level function that gives the device on which the calling process computes."""
 
 
-class NodeFiles(Protocol):
+class Files(Protocol):
     """Files that a task reads."""
 
     def ensure_local(self) -> None:
@@ -32,7 +32,7 @@ class Pool(Protocol):
         *,
         name: str,
         done: Done | None = None,
-        node_files: NodeFiles | None = None,
+        node_files: Files | None = None,
     ) -> Iterator[Any]:
         """Yields `function(*arguments[i])` for each i, in order.
 

@@ -9,8 +9,7 @@ import ray
 from ray.exceptions import RayActorError
 
 from framework.errors import ClusterError
-from framework.evaluation.values.pool import DeviceOfTask, Done
-from framework.evaluation.values.pool import NodeFiles as Files
+from framework.evaluation.values.pool import DeviceOfTask, Done, Files
 from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.connect import Cluster, gpu_shares
 from framework.orchestration.cluster.gpus import is_usable, node_gpus

@@ -13,8 +13,7 @@ from ray.exceptions import RayTaskError
 
 from framework.config import Experiment
 from framework.errors import ClusterError
-from framework.evaluation.values.pool import DeviceOfTask, Done
-from framework.evaluation.values.pool import NodeFiles as Files
+from framework.evaluation.values.pool import DeviceOfTask, Done, Files
 from framework.models.arithmetic.blocks import shards
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import NodeFiles

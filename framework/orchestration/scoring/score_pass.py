@@ -73,8 +73,8 @@ def score_pass(
             values = [by_torchmetrics(requests, features, reference.real, source, pool) for source in subject.sources]
             yield _documents(subject, values, {})
         return
-    shifts = _shifts(all_requests, features, reference, scored[0], computer, say)
-    real, _ = reference_features(all_requests, features, reference, computer)
+    real, _ = reference_features(all_requests, features, reference, computer, say=say)
+    shifts = _shifts(all_requests, features, reference, scored[0], computer)
     for number, subject in enumerate(scored, start=1):
         title = f"{subject.name} ({number} of {len(scored)})" if len(scored) > 1 else subject.name
         requests, values, files = [*subject.protocols], [], []
@@ -93,6 +93,7 @@ def reference_features(
     reference: Reference,
     computer: FeatureComputer,
     *,
+    say: Callable[[str], None],
     keep_rows: bool = False,
 ) -> tuple[FeatureSet, Path | None]:
     """The features and moments of the reference that these requests need, and the file of its moments, if any.
@@ -101,9 +102,15 @@ def reference_features(
         requests: All of one pass.
         reference: Real images or statistics.
         computer: Computes features and moments.
+        say: Called with one-line messages.
         keep_rows: Whether a later pass needs the features of each image. If so, they are computed now, so that the
             images go through the extractor only once.
+
+    Raises:
+        EvaluationError: bfloat16 is not faster than float32 here.
     """
+    if features.precision != "float32" and reference.real.kind != "statistics":
+        check_gain(features, computer.pool, say=say)
     plain, real = dataclasses.replace(features, logits=False), reference.real
     with_real = [request for request in requests if METRICS[request.metric].has_real]
     if not with_real:
@@ -145,13 +152,11 @@ def _shifts(
     reference: Reference,
     first: Scored,
     computer: FeatureComputer,
-    say: Callable[[str], None],
 ) -> dict[Request, dict[str, Any]]:
     """How much bfloat16 changes each score, measured on the first subject; empty for float32."""
     fake = first.sources[0]
     if features.precision == "float32" or "statistics" in (reference.real.kind, fake.kind):
         return {}
-    check_gain(features, computer.pool, say=say)
     if fake.kind == "generator":
         fake = drawn(fake, SHIFT_IMAGES, seed=requests[0].seed)
     needs_held_out = any(request.needs_held_out for request in requests)

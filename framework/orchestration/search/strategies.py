@@ -4,7 +4,7 @@ import dataclasses
 from typing import Protocol
 
 from framework.orchestration.search.interruption import trials_of
-from framework.orchestration.search.tune_run import SearchRun
+from framework.orchestration.search.tune_run import SearchRun, template_of
 from framework.orchestration.search.tune_searcher import QueueSearcher
 from framework.search.early_stopping import rule_of
 from framework.search.pbt import compared_until, exploit, generation_ends
@@ -29,7 +29,9 @@ class Independent:
         unfinished, new = search.unfinished(), search.new_settings()
         if unfinished or new:
             feed = QueueSearcher(unfinished, new=new, propose=search.propose)
-            search.train(feed, search.template(), rule=rule_of(search.context.experiment))
+            search.train(
+                feed, template_of(search.context, search.plan_of_settings()), rule=rule_of(search.context.experiment)
+            )
 
 
 class Population:
@@ -45,7 +47,7 @@ class Population:
         if not (search.unfinished() or new):
             return
         run, say = search.context.run, search.context.progress.say
-        template = dataclasses.replace(search.template(), mutable=MUTABLE)
+        template = dataclasses.replace(template_of(search.context, search.plan_of_settings()), mutable=MUTABLE)
         for _ in range(new):
             search.propose()
         ends = generation_ends(search.context.experiment)
@@ -76,4 +78,4 @@ class Repeats:
             plan = search.plan(trials=len(due))
             search.context.progress.say(f"Repeats with other seeds: {', '.join(record.trial for record in due)}")
             waiting = [search.begin(record) for record in due]
-            search.train(QueueSearcher(waiting), search.template(plan))
+            search.train(QueueSearcher(waiting), template_of(search.context, plan))

@@ -9,7 +9,6 @@ from framework.evaluation.requests.run_metrics import RunImageSets, RunScoringPa
 from framework.orchestration.context import RunContext
 from framework.orchestration.scoring.evaluate import run_reference
 from framework.orchestration.scoring.features import run_feature_computer
-from framework.orchestration.scoring.precision_shift import check_gain
 from framework.orchestration.scoring.score_pass import reference_features
 from framework.orchestration.trial.resources import ResourcePlan
 from framework.orchestration.trial.spec import TrialScoringSpec
@@ -33,13 +32,12 @@ def trial_scoring(context: RunContext, plan: ResourcePlan) -> TrialScoringSpec:
     sides = RunImageSets.of_store(context.images)
     run_pass = RunScoringPass(context.run, sides, trial_pass, features)
     with run_feature_computer(context, features) as computer:
-        if features.precision != "float32":
-            check_gain(features, computer.pool, say=context.progress.say)
         real, moments = reference_features(
             [request],
             features,
             run_reference(context),
             computer,
+            say=context.progress.say,
             keep_rows=_final_scores_need_rows(context, sides, features),
         )
         device = computer.device

@@ -64,15 +64,14 @@ class SearchRun:
         """Workers, cores and GPUs for so many trials."""
         return search_plan(self.context.experiment, self.context.cluster, trials=trials)
 
-    def template(self, plan: ResourcePlan | None = None) -> TrialSpec:
-        """What all trials have in common. Without a plan, makes and shows the plan of the whole search."""
-        if plan is None:
-            settings = self.registry.settings()
-            ended = len(settings) - len(self.unfinished())
-            plan = self.plan(trials=len(settings) + self.new_settings())
-            line = plan.line(self.context.cluster)
-            self.context.progress.say(line + (f"; {ended} already ended" if ended else ""))
-        return template_of(self.context, plan)
+    def plan_of_settings(self) -> ResourcePlan:
+        """The plan for all settings of the search, which is shown to the user."""
+        settings = self.registry.settings()
+        ended = len(settings) - len(self.unfinished())
+        plan = self.plan(trials=len(settings) + self.new_settings())
+        line = plan.line(self.context.cluster)
+        self.context.progress.say(line + (f"; {ended} already ended" if ended else ""))
+        return plan
 
     def train(self, feed: QueueSearcher, work: TrialSpec, *, rule: Rule | None = None) -> None:
         """Trains the trials of a queue under Tune; returns when all have ended or reached their length.
