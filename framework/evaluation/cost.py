@@ -10,7 +10,7 @@ from framework.config.metrics import METRICS
 from framework.evaluation import CLASSES, FeatureSpec, Request, SourceSpec, pair_passes
 from framework.evaluation.requests.passes import needs_rows
 from framework.evaluation.requests.run_metrics import RunScoringPass
-from framework.evaluation.values.compute import NEIGHBOURS
+from framework.evaluation.values.neighbours import NEIGHBOURS
 from framework.metrics import cover_bytes
 from framework.models.arithmetic.blocks import SHARD_IMAGES
 

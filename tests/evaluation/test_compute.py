@@ -10,7 +10,9 @@ from framework.config import EvaluationConfig
 from framework.config.metrics import METRICS
 from framework.errors import EvaluationError
 from framework.evaluation import FeatureSpec, ImageSetSpec, Protocol, passes, requested
-from framework.evaluation.values.compute import FeatureSet, PartsPool, Value, combined, measure
+from framework.evaluation.values.compute import combined, measure
+from framework.evaluation.values.feature_set import FeatureSet, Value
+from framework.evaluation.values.parts import PartsPool
 from framework.metrics import (
     Moments,
     authenticity,

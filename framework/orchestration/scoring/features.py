@@ -11,8 +11,9 @@ import numpy as np
 from framework.evaluation import FeatureSpec, SourceSpec, real_statistics
 from framework.evaluation.sources.shards import spans
 from framework.evaluation.sources.source import source_shard_features
-from framework.evaluation.values.compute import PartsPool, prefix_moments
+from framework.evaluation.values.compute import prefix_moments
 from framework.evaluation.values.moments import source_moments
+from framework.evaluation.values.parts import PartsPool
 from framework.evaluation.values.pool import Done, Pool
 from framework.evaluation.values.reference import kept_features
 from framework.metrics import Moments

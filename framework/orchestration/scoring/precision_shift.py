@@ -10,7 +10,8 @@ import torch
 from framework.errors import EvaluationError
 from framework.evaluation import FeatureSpec, Request, SourceSpec, build_extractor
 from framework.evaluation.features.extractor import BLOCK_IMAGES
-from framework.evaluation.values.compute import FeatureSet, measure
+from framework.evaluation.values.compute import measure
+from framework.evaluation.values.feature_set import FeatureSet
 from framework.evaluation.values.moments import source_features
 from framework.evaluation.values.pool import Pool
 from framework.metrics import Moments

@@ -9,7 +9,8 @@ from typing import Any
 from framework.config.metrics import METRICS
 from framework.evaluation import FeatureSpec, Protocol, Request, SourceSpec, drawn, statistics_moments
 from framework.evaluation.requests.passes import needs_rows
-from framework.evaluation.values.compute import FeatureSet, Value, by_torchmetrics, combined, measure
+from framework.evaluation.values.compute import by_torchmetrics, combined, measure
+from framework.evaluation.values.feature_set import FeatureSet, Value
 from framework.orchestration.scoring.features import FeatureComputer, delete_features
 from framework.orchestration.scoring.precision_shift import SHIFT_IMAGES, check_gain, precision_shift, with_shift
 

@@ -14,8 +14,9 @@ from framework.errors import EvaluationError
 from framework.evaluation import load_moments
 from framework.evaluation.requests.passes import needs_rows
 from framework.evaluation.sources.source import SourceSpec
-from framework.evaluation.values.compute import PartsPool, combined, measure
+from framework.evaluation.values.compute import combined, measure
 from framework.evaluation.values.moments import source_features, source_moments
+from framework.evaluation.values.parts import PartsPool
 from framework.models.arithmetic.exact import kind_of
 from framework.orchestration.cluster.nodes import this_node
 from framework.orchestration.pool.tasks import TaskPool, TaskResources

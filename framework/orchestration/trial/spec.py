@@ -10,7 +10,7 @@ from framework.orchestration.trial.resources import ResourcePlan
 
 if TYPE_CHECKING:
     from framework.evaluation import FeatureSpec, Protocol, Request
-    from framework.evaluation.values.compute import FeatureSet
+    from framework.evaluation.values.feature_set import FeatureSet
     from framework.orchestration.cluster.node_files import NodeFiles
     from framework.orchestration.cluster.stop_flag import StopFlag
 
