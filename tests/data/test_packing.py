@@ -222,16 +222,13 @@ def test_two_at_once_make_one_store(tmp_path):
 @pytest.mark.long
 def test_a_killed_preparation_leaves_no_store_and_no_process(tmp_path):
     run = started(tmp_path, 20_000)
-    deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in tmp_path.glob("data/.*building/images.npy")):
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     children = [int(pid) for pid in _children(run.pid)]
     assert children
     os.kill(run.pid, signal.SIGKILL)
     run.wait()
     while any(Path(f"/proc/{pid}").exists() and _state(pid) != "Z" for pid in children):
-        assert time.monotonic() < deadline
         time.sleep(0.02)
     assert not list(tmp_path.glob("data/*/manifest.json"))
     run.stdout.close()
