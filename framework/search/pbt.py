@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.saved import name_at
@@ -40,7 +41,7 @@ class Exploit:
     trial: str
     donor: str
     images_seen: int
-    parameters: dict[str, Any]
+    parameters: dict[str, JsonValue]
     changed: dict[str, list[Any]]
 
 

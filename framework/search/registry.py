@@ -6,7 +6,8 @@ search that was killed decides after a restart as if it had never stopped.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from pydantic import JsonValue
 
 from framework.metrics import cost
 from framework.runs import RunFolder, TrialFolder
@@ -31,7 +32,7 @@ class TrialRecord:
     """
 
     trial: str
-    parameters: dict[str, Any]
+    parameters: dict[str, JsonValue]
     state: str = "pending"
     curve: list[tuple[int, float]] = field(default_factory=list)
     images_seen: int = 0

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from framework.config import RENAMED, Experiment, known_keys, with_overrides
 from framework.errors import ConfigError
@@ -25,7 +26,7 @@ class Setting:
     """The setting of one trial: the trial's name, and the dotted keys with their values."""
 
     trial: str
-    parameters: dict[str, Any]
+    parameters: dict[str, JsonValue]
 
 
 def settings(experiment: Experiment) -> list[Setting]:
@@ -146,7 +147,7 @@ def rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def identity(number: int, parameters: dict[str, Any]) -> str:
+def identity(number: int, parameters: dict[str, JsonValue]) -> str:
     """A trial's name: its number, and four digits of a digest of its settings.
 
     >>> identity(3, {"model.latent_size": 64})

@@ -8,7 +8,9 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+from pydantic import JsonValue
 
 from framework.config import Experiment
 from framework.errors import ConfigError
@@ -39,7 +41,7 @@ class MlflowTracker:
         parameters: The searched keys with their values.
     """
 
-    def __init__(self, uri: str, *, experiment: str, trial: str, parameters: dict[str, Any]) -> None:
+    def __init__(self, uri: str, *, experiment: str, trial: str, parameters: dict[str, JsonValue]) -> None:
         from mlflow.entities import Param
         from mlflow.tracking import MlflowClient
 
@@ -78,7 +80,9 @@ class WandbTracker:
         parameters: The searched keys with their values.
     """
 
-    def __init__(self, mode: str, *, folder: Path, experiment: str, trial: str, parameters: dict[str, Any]) -> None:
+    def __init__(
+        self, mode: str, *, folder: Path, experiment: str, trial: str, parameters: dict[str, JsonValue]
+    ) -> None:
         os.environ.update(_WANDB_QUIET)
         import wandb
 
@@ -123,7 +127,7 @@ class Trackers:
         experiment: Experiment,
         trial: TrialFolder,
         *,
-        parameters: dict[str, Any],
+        parameters: dict[str, JsonValue],
         folder: Path,
         log: Callable[[str], None],
     ) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import JsonValue
+
 from framework.config import Experiment
 from framework.images import grid, png_bytes
 from framework.metrics import cost
@@ -45,7 +47,7 @@ class Telemetry:
         trial: TrialFolder,
         *,
         experiment: Experiment,
-        parameters: dict[str, Any],
+        parameters: dict[str, JsonValue],
         gauges: Gauges,
         log: Callable[[str], None],
     ) -> None:

@@ -3,7 +3,6 @@
 import gc
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,84 +31,84 @@ _REAL_IMAGES = 256
 _CHUNK_IMAGES = 16
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Trainer:
     """Trains one experiment to `training.total_images`, from the store's newest checkpoint if it has one.
 
-    Attributes:
+    Args:
         experiment: The configuration of the training.
         images: The packed training images.
         store: Checkpoints; rank 0 alone writes.
         workers: This worker's place among those that share the training.
         report: Called with the same report on every rank.
+        log: Called with one-line messages for the user; rank 0 only.
         score: Called on rank 0, at `evaluation.every_images` and at the end, to start a score. The training continues
             for one interval at most; the score is part of the next report after it is ready.
         should_stop: Asked before each step; True on any rank saves a checkpoint and ends the training on all ranks.
             Given on every rank or on none.
-        log: Called with one-line messages for the user; rank 0 only.
+
+    Raises:
+        CheckpointError: The store holds checkpoints of another experiment.
     """
 
-    experiment: Experiment
-    images: PackedStore
-    store: CheckpointStore
-    workers: WorkerGroup
-    report: Callable[[Report], None]
-    score: Callable[[Checkpoint], ScoreHandle] | None = None
-    should_stop: Callable[[], bool] | None = None
-    log: Callable[[str], None]
+    def __init__(
+        self,
+        *,
+        experiment: Experiment,
+        images: PackedStore,
+        store: CheckpointStore,
+        workers: WorkerGroup,
+        report: Callable[[Report], None],
+        log: Callable[[str], None],
+        score: Callable[[Checkpoint], ScoreHandle] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> None:
+        self._experiment, self._images, self._workers = experiment, images, workers
+        self._report = report
+        self._log = log if workers.rank == 0 else _say_nothing
+        self._device = torch.device(workers.device)
+        self._family = family_of(experiment)
+        self._kept = Keeper(store, workers, log=self._log)
+        self._scores = None if score is None else PendingScores(score, store)
+        self._stop_asked = None if should_stop is None else workers.agreed(should_stop)
 
     def run(self) -> Outcome:
-        """Trains.
+        """Trains. A trainer runs once.
 
         Raises:
-            CheckpointError: The store holds checkpoints of another experiment.
             TrainingError: A loss or a weight is no longer finite; the last checkpoint is kept.
             OutOfMemoryError: A batch does not fit into memory. Raised only on the rank that ran out of memory; the
                 other ranks may wait for it forever.
         """
-        experiment, workers = self.experiment, self.workers
+        experiment, workers = self._experiment, self._workers
         try:
             with algorithms(workers.device, deterministic=experiment.compute.deterministic):
-                life = _Life(self)
-                try:
-                    return life.train()
-                finally:
-                    life.close()
-                    del life
+                self._prepare()
+                return self._train()
         except (MemoryError, RuntimeError) as fault:
             if not is_out_of_memory(fault):
                 raise
             raise out_of_memory(experiment, workers) from fault
         finally:
+            self._kept.close()
             # DDP modules form reference cycles that keep the process group alive. They are collected here, so that its
             # threads stop before the interpreter exits.
+            self.__dict__.clear()
             gc.collect()
 
-
-class _Life:
-    """One run of the loop, from the start or a checkpoint until the end or a stop; a training may need several."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        experiment, images, workers = trainer.experiment, trainer.images, trainer.workers
-        self._experiment, self._images, self._store, self._workers = experiment, images, trainer.store, workers
-        self._report = trainer.report
-        self._stop_asked = None if trainer.should_stop is None else workers.agreed(trainer.should_stop)
-        self._scores = None if trainer.score is None else PendingScores(trainer.score, trainer.store)
-        self._device = torch.device(workers.device)
-        self._log = trainer.log if workers.rank == 0 else _say_nothing
-        self._family = family_of(experiment)
-        self._kept = Keeper(trainer.store, workers, log=self._log)
+    def _prepare(self) -> None:
+        """Makes the networks, from the newest checkpoint if there is one."""
+        images, workers = self._images, self._workers
         self._precision = self._choose_precision()
         self._state = self._make_state()
         step = self._family.step
-        self._step = step(self._state, experiment=experiment, workers=workers, precision=self._precision)
+        self._step = step(self._state, experiment=self._experiment, workers=workers, precision=self._precision)
         self._tally = MetricAccumulator(workers, figures=step.METRIC_NAMES, advice=step.NAN_HINT)
-        self._health = Health(total_images=experiment.training.total_images, notes=self._state.notes)
+        self._health = Health(total_images=self._experiment.training.total_images, notes=self._state.notes)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
         self._life_began_at = self._reported_at = self._state.images_seen
         self._born = time.perf_counter() - self._state.wall_seconds
 
-    def train(self) -> Outcome:
+    def _train(self) -> Outcome:
         state, training = self._state, self._experiment.training
         if state.images_seen == 0:
             self._pause(samples=True)
@@ -133,10 +132,6 @@ class _Life:
         if self._stop_asked is not None:
             self._stop_asked.close()
         return self._outcome("finished")
-
-    def close(self) -> None:
-        """Releases resources; called however the training ended."""
-        self._kept.close()
 
     @property
     def _newest(self) -> Checkpoint | None:

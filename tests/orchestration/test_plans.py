@@ -18,31 +18,31 @@ from tests.orchestration.plans import CONFIGS, SETTINGS, plan_of, row
 
 # (workers, GPUs each, cores each, trials at a time)
 TWO_WORKERS_FOUR_TRIALS = {
-    "0 GPUs": (2, 0, 1, 4),  # 8 workers on 15.8 cores: one whole core each
+    "0 GPUs": (2, 0, 2, 4),  # 8 workers on 16 cores: two each
     "1 GPU": (1, 1, 1, 1),  # one worker, not two
     "2 GPUs": (2, 1, 1, 1),
     "4 GPUs": (2, 1, 1, 2),
     "8 GPUs": (2, 1, 1, 4),
     "1 GPU, 0.5 each": (2, 0.5, 1, 1),  # both workers on one card
     "8 GPUs, 0.3 each": (2, 0.3, 1, 4),  # 24 shares would hold 12 trials
-    "2 GPUs, 0 each": (2, 0, 1, 4),
+    "2 GPUs, 0 each": (2, 0, 2, 4),
     "from 0, 1 each": (2, 1, 1, 4),  # asks for 8 GPUs
-    "from 0, auto": (2, 0, 0.95, 4),  # 7.8 cores for 8 workers, in steps of a twentieth
+    "from 0, auto": (2, 0, 1, 4),  # 8 cores for 8 workers
 }
 ONE_WORKER_FOUR_TRIALS = {
-    "0 GPUs": (1, 0, 3, 4),  # 15.8 cores over 4: three whole ones
+    "0 GPUs": (1, 0, 4, 4),  # 16 cores over 4
     "1 GPU": (1, 1, 1, 1),
     "2 GPUs": (1, 1, 1, 2),
     "4 GPUs": (1, 1, 1, 4),
     "8 GPUs": (1, 1, 1, 4),  # four of them idle: there are four trials
     "1 GPU, 0.5 each": (1, 0.5, 1, 2),
     "8 GPUs, 0.3 each": (1, 0.3, 1, 4),
-    "2 GPUs, 0 each": (1, 0, 3, 4),
+    "2 GPUs, 0 each": (1, 0, 4, 4),
     "from 0, 1 each": (1, 1, 1, 4),
-    "from 0, auto": (1, 0, 1, 4),  # 7.8 cores over 4: one whole one
+    "from 0, auto": (1, 0, 2, 4),  # 8 cores over 4
 }
 ONE_WORKER_SIX_TRIALS = ONE_WORKER_FOUR_TRIALS | {
-    "0 GPUs": (1, 0, 2, 6),  # 15.7 cores over 6
+    "0 GPUs": (1, 0, 2, 6),  # 16 cores over 6, whole ones
     "8 GPUs": (1, 1, 1, 6),
     "8 GPUs, 0.3 each": (1, 0.3, 1, 6),
     "2 GPUs, 0 each": (1, 0, 2, 6),
@@ -50,7 +50,7 @@ ONE_WORKER_SIX_TRIALS = ONE_WORKER_FOUR_TRIALS | {
     "from 0, auto": (1, 0, 1, 6),
 }
 ONE_WORKER_TWELVE_TRIALS = ONE_WORKER_FOUR_TRIALS | {
-    "0 GPUs": (1, 0, 1, 12),  # 15.4 cores over 12
+    "0 GPUs": (1, 0, 1, 12),  # 16 cores over 12, whole ones
     "8 GPUs": (1, 1, 1, 8),
     "8 GPUs, 0.3 each": (1, 0.3, 1, 12),
     "2 GPUs, 0 each": (1, 0, 1, 12),
@@ -86,7 +86,7 @@ def test_the_plan_is_as_reasoned(config, setting):
 @pytest.mark.parametrize(
     ("setting", "trials", "workers", "has"),
     [
-        ("0 GPUs", "4 at a time", "2 workers each with 1 cores", "16 cores and 0 GPUs"),
+        ("0 GPUs", "4 at a time", "2 workers each with 2 cores", "16 cores and 0 GPUs"),
         (
             "1 GPU",
             "1 at a time, 3 wait",
@@ -108,7 +108,7 @@ def test_the_plan_is_as_reasoned(config, setting):
         (
             "from 0, auto",
             "4 at a time",
-            "2 workers each with 0.95 cores (compute.gpus_per_worker=1 requests GPUs that an autoscaler can add)",
+            "2 workers each with 1 cores (compute.gpus_per_worker=1 requests GPUs that an autoscaler can add)",
             "8 cores and 0 GPUs and may grow",
         ),
     ],

@@ -10,7 +10,7 @@ from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.context import say_wait
 from framework.orchestration.pool.tasks import TaskResources, gpus_of_scores, gpus_of_tasks, task_resources
 from framework.orchestration.trial.driver import trainer_of
-from framework.orchestration.trial.resources import DRIVER_CORES, plan
+from framework.orchestration.trial.resources import plan
 from framework.orchestration.trial.spec import TrialSpec
 from framework.runs import RunFolder
 
@@ -19,22 +19,22 @@ def cluster(cores, gpus=0.0, nodes=1):
     return Cluster(True, "here", None, ((cores / nodes, gpus / nodes),) * nodes)
 
 
-def test_two_workers_on_two_cores_leave_room_for_the_driver():
-    made = plan(ComputeConfig(workers=2), cluster(2), trials=4, concurrent="auto", driver_cores=DRIVER_CORES)
+def test_two_workers_on_two_cores_have_one_each():
+    made = plan(ComputeConfig(workers=2), cluster(2), trials=4, concurrent="auto")
     assert (made.concurrent, made.workers, made.gpus_per_worker) == (1, 2, 0)
-    assert made.cores_per_worker * 2 + DRIVER_CORES <= 2
+    assert made.cores_per_worker == 1.0
     assert made.threads_per_worker == 1
 
 
 @pytest.mark.parametrize(("cores", "workers", "at_once"), [(16, 2, 8), (16, 4, 4), (3, 2, 1), (64, 1, 12)])
 def test_auto_runs_as_many_trials_as_have_a_core_a_worker(cores, workers, at_once):
-    made = plan(ComputeConfig(workers=workers), cluster(cores), trials=12, concurrent="auto", driver_cores=DRIVER_CORES)
+    made = plan(ComputeConfig(workers=workers), cluster(cores), trials=12, concurrent="auto")
     assert made.concurrent == at_once
-    assert made.concurrent * (made.cores_per_worker * workers + DRIVER_CORES) <= cores
+    assert made.concurrent * made.cores_per_worker * workers <= cores
 
 
 def test_gpus_bound_the_trials_at_a_time():
-    made = plan(ComputeConfig(workers=2), cluster(32, gpus=4), trials=12, concurrent="auto", driver_cores=DRIVER_CORES)
+    made = plan(ComputeConfig(workers=2), cluster(32, gpus=4), trials=12, concurrent="auto")
     assert (made.concurrent, made.gpus_per_worker) == (2, 1)
 
 
@@ -44,13 +44,8 @@ def test_fractions_of_a_gpu():
         cluster(8, gpus=1),
         trials=12,
         concurrent="auto",
-        driver_cores=DRIVER_CORES,
     )
     assert made.concurrent == 4
-
-
-def test_a_training_alone_has_no_driver_to_leave_room_for():
-    assert plan(ComputeConfig(workers=2), cluster(2)).cores_per_worker == 1.0
 
 
 @pytest.mark.parametrize(
@@ -118,7 +113,7 @@ def test_a_named_number_of_gpus_is_not_cut():
 
 def test_a_cluster_that_grows_waits_with_whole_workers():
     has = Cluster(False, "10.0.0.1:6379", None, ((8.0, 1.0),), grows=True)
-    made = plan(ComputeConfig(workers=2), has, trials=3, concurrent="auto", driver_cores=DRIVER_CORES)
+    made = plan(ComputeConfig(workers=2), has, trials=3, concurrent="auto")
     assert (made.workers, made.gpus_per_worker, made.cores_per_worker) == (2, 1.0, 1.0)
     assert (made.concurrent, made.concurrent_now) == (3, 0)
 

@@ -13,6 +13,7 @@ import ray
 import ray.train
 import torch
 import torch.distributed as dist
+from ray import tune
 from ray.util.state import list_actors
 
 from framework.config import Experiment, with_overrides
@@ -20,7 +21,7 @@ from framework.data import prepare
 from framework.errors import OutOfMemoryError
 from framework.orchestration.cluster.connect import connect
 from framework.orchestration.cluster.ray_internals import trainer_class
-from framework.orchestration.trial.driver import fit_trial
+from framework.orchestration.trial.driver import TrialDriver
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from framework.orchestration.trial.resources import plan
 from framework.orchestration.trial.spec import TrialSpec
@@ -104,8 +105,13 @@ def too_large(folder, cores, cluster):
         plan=plan(experiment.compute, cluster),
         scoring=None,
     )
-    state = fit_trial(work, on_report=lambda figures: None)
-    return state, run.trial("single").state
+    tune.Tuner(
+        TrialDriver.of(work),
+        param_space={"trial": "single", "parameters": {}, "total_images": None},
+        run_config=tune.RunConfig(name="too-large", verbose=0, storage_path=folder),
+    ).fit()
+    state = run.trial("single").state
+    return state["state"], state
 
 
 def main(folder, out):

@@ -10,13 +10,16 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import ray
 
 from framework.data.locking import locked
 from framework.errors import ClusterError
 from framework.orchestration.cluster.nodes import this_node
+
+if TYPE_CHECKING:
+    from ray.actor import ActorProxy
 
 CHUNK_BYTES = 8 * 2**20
 _MOST_READERS = 64
@@ -28,12 +31,14 @@ class _FileServer:
     def __init__(self) -> None:
         self._files: dict[str, dict[str, str]] = {}
 
+    @ray.method
     def files(self, place: str) -> dict[str, str]:
         """Relative name -> sha256 of each file of a folder; if the path is a file, its only name is ""."""
         if place not in self._files:
             self._files[place] = {name: _sha256(_at(place, name)) for name in _names(Path(place))}
         return self._files[place]
 
+    @ray.method
     def read(self, place: str, name: str, offset: int) -> bytes:
         with _at(place, name).open("rb") as file:
             file.seek(offset)
@@ -49,7 +54,7 @@ class FileServer:
         node: The id of that node.
     """
 
-    actor: Any
+    actor: "ActorProxy[_FileServer]"
     node: str
 
     @classmethod
@@ -75,7 +80,7 @@ class FileServer:
                 _brought.add(place)
 
     def _bring(self, place: str) -> None:
-        digests: Any = ray.get(self.actor.files.remote(place))
+        digests: dict[str, str] = ray.get(self.actor.files.remote(place))
         lock = Path(tempfile.gettempdir()) / f"latentscape-{os.getuid()}" / f"{_word(place)}.lock"
         with locked(lock):  # only one process of this node checks and copies
             for name, digest in digests.items():
@@ -103,8 +108,7 @@ class FileServer:
             temporary.unlink(missing_ok=True)
 
     def _read(self, place: str, name: str, offset: int) -> bytes:
-        chunk: Any = ray.get(self.actor.read.remote(place, name, offset))
-        return chunk
+        return ray.get(self.actor.read.remote(place, name, offset))
 
 
 @dataclass(frozen=True)

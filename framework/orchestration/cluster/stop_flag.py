@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ray
 from ray.exceptions import RayError
@@ -21,6 +21,8 @@ from ray.exceptions import RayError
 from framework.orchestration.cluster.nodes import this_node
 
 if TYPE_CHECKING:
+    from ray.actor import ActorProxy
+
     from framework.orchestration.progress import Progress
 
 SAVE_SECONDS = 8.0
@@ -33,14 +35,17 @@ class _Flag:
     def __init__(self) -> None:
         self._raised = asyncio.Event()
 
+    @ray.method
     async def wait(self) -> bool:
         """Returns when the flag is raised."""
         await self._raised.wait()
         return True
 
+    @ray.method
     async def is_raised(self) -> bool:
         return self._raised.is_set()
 
+    @ray.method
     async def up(self) -> None:
         self._raised.set()
 
@@ -53,7 +58,7 @@ class StopFlag:
         actor: The actor that holds the state of the flag.
     """
 
-    actor: Any
+    actor: "ActorProxy[_Flag]"
 
     @classmethod
     def new(cls, title: str) -> "StopFlag":

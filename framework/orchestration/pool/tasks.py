@@ -10,6 +10,7 @@ import numpy as np
 import ray
 import torch
 from ray.exceptions import RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from framework.config import Experiment
 from framework.errors import ClusterError
@@ -45,7 +46,7 @@ class TaskResources:
     workers: int
     cores: float = 1.0
     gpus: float = 0.0
-    node: Any = None
+    node: NodeAffinitySchedulingStrategy | None = None
     shared_gpus: str | None = None
 
     def options(self) -> dict[str, Any]:

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking
-from framework.orchestration.search.interruption import interruptible
 from framework.orchestration.search.strategies import Independent, Population, Repeats, Strategy
-from framework.orchestration.search.trial_progress import TrialProgress
 from framework.orchestration.search.tune_run import SearchRun, template_of
-from framework.orchestration.trial.driver import fit_trial
+from framework.orchestration.search.tune_searcher import QueueSearcher
 from framework.orchestration.trial.resources import plan
 from framework.runs import RunFolder
 from framework.search.leaderboard import update_results
-from framework.search.registry import TrialRegistry
+from framework.search.registry import TrialRecord, TrialRegistry
 from framework.search.space import Setting, check_space
 
 if TYPE_CHECKING:
@@ -49,24 +47,17 @@ def search(context: "RunContext") -> list[dict[str, Any]]:
 
 
 def train_single(context: "RunContext") -> list[dict[str, Any]]:
-    """Trains the experiment itself, without Tune, as a run of one trial. Returns its leaderboard, which has one row."""
+    """Trains the experiment itself, as a run of one trial. Returns its leaderboard, which has one row."""
     run = context.run
     _say_what_ray_lacks(context)
     resources = plan(context.experiment.compute, context.cluster)
     context.progress.say(resources.line(context.cluster))
-    work = template_of(context, resources).for_trial(SINGLE_TRIAL, {})
-    show = TrialProgress(context.progress, run, trials=1, ended=0)
-
-    def on_report(figures: dict[str, Any]) -> None:
-        if figures.get("scores"):
-            update_results(run)
-        show(SINGLE_TRIAL, figures)
-
-    with interruptible(context, lambda: [SINGLE_TRIAL]):
-        state = fit_trial(work, on_report=on_report)
-    if state == "failed":
-        update_results(run)
-        raise TrainingError(f"{run.folder.name}: {run.trial(SINGLE_TRIAL).state['error']}")
+    training = SearchRun(context, TrialRegistry.of(run))
+    trial = training.begin(TrialRecord(SINGLE_TRIAL, {}))
+    training.train(QueueSearcher([trial]), template_of(context, resources))
+    state = run.trial(SINGLE_TRIAL).state
+    if state["state"] == "failed":
+        raise TrainingError(f"{run.folder.name}: {state['error']}")
     return _ranked(run)
 
 

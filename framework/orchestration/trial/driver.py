@@ -3,22 +3,18 @@
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-import ray
 import ray.train
 import ray.train.torch
 from pyarrow import fs
 from ray import tune
-from ray.exceptions import RayActorError
 from ray.util.queue import Queue as RayQueue
 
 from framework.errors import LatentscapeError
-from framework.orchestration.cluster.nodes import this_node
 from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking, trainer_class
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
-from framework.orchestration.trial.resources import DRIVER_CORES
 from framework.orchestration.trial.spec import TrialSpec
 from framework.orchestration.trial.title import trial_title
 from framework.runs import RunFolder, TrialFolder
@@ -43,7 +39,8 @@ class TrialDriver(tune.Trainable):
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:  # noqa: ARG003
         """Called by Tune."""
-        return tune.PlacementGroupFactory([{"CPU": DRIVER_CORES}])
+        # A driver only waits for reports, and Tune does not accept a trial without resources: one byte of memory.
+        return tune.PlacementGroupFactory([{"memory": 1}])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Called by Tune."""
@@ -58,43 +55,6 @@ class TrialDriver(tune.Trainable):
     def __repr__(self) -> str:
         """The trial's name in Ray's dashboard."""
         return self._title
-
-
-class SingleTrialDriver:
-    """A trial without Tune, in a separate process, because Train's controller has to run in an actor."""
-
-    def run(self, work: TrialSpec) -> Iterator[dict[str, Any]]:
-        """Yields the reports of the training."""
-        yield from training(work)
-
-
-def fit_trial(work: TrialSpec, *, on_report: Callable[[dict[str, Any]], None]) -> str:
-    """Trains one trial without Tune; if its driver is lost, resumes from its newest checkpoint.
-
-    Args:
-        on_report: Called with the figures of each report, in order, on the calling thread.
-
-    Returns:
-        The trial's state at its end.
-    """
-    trial = RunFolder.open(work.run).trial(work.trial)
-    title = trial_title(work.trial, work.parameters)
-    for left in reversed(range(work.experiment.compute.max_failures + 1)):
-        driver = ray.remote(SingleTrialDriver).options(
-            name=f"{title} {left}", num_cpus=0, scheduling_strategy=this_node()
-        )
-        actor: Any = driver.remote()
-        try:
-            for report in actor.run.options(num_returns="streaming").remote(work):
-                on_report(ray.get(report))
-        except RayActorError as fault:
-            if not left:
-                trial.write_state(state="failed", error=f"its driver was lost: {str(fault).splitlines()[0]}")
-        else:
-            break
-        finally:
-            ray.kill(actor)
-    return trial.state["state"]
 
 
 def training(work: TrialSpec) -> Iterator[dict[str, Any]]:

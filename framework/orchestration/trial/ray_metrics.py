@@ -6,6 +6,7 @@ The names are `latentscape_<figure>`; Ray adds the prefix `ray_`. Each searched 
 import re
 from typing import Any
 
+from pydantic import JsonValue
 from ray.util.metrics import Gauge
 
 FIGURES = {
@@ -43,7 +44,7 @@ class RayGauges:
         parameters: The searched keys with their values.
     """
 
-    def __init__(self, *, experiment: str, trial: str, parameters: dict[str, Any]) -> None:
+    def __init__(self, *, experiment: str, trial: str, parameters: dict[str, JsonValue]) -> None:
         tags = {"experiment": experiment, "trial": trial}
         tags |= {tag_name(key): _shown(value) for key, value in parameters.items()}
         self._gauges = {}

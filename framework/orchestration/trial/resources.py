@@ -9,7 +9,6 @@ from framework.config import ComputeConfig, Experiment
 from framework.errors import ClusterError, ConfigError
 from framework.orchestration.cluster.connect import Cluster, gpu_shares
 
-DRIVER_CORES = 0.05  # the driver of a trial only waits for reports
 _SLACK = 1e-9  # against rounding of fractions of cores
 
 
@@ -84,7 +83,7 @@ def search_plan(experiment: Experiment, cluster: Cluster, *, trials: int) -> Res
             f"with one number of workers (from {compute.fewest_workers} to {compute.most_workers})"
         )
     concurrent = experiment.search.concurrent
-    return plan(compute, cluster, trials=trials, concurrent=concurrent, driver_cores=DRIVER_CORES)
+    return plan(compute, cluster, trials=trials, concurrent=concurrent)
 
 
 def plan(
@@ -93,7 +92,6 @@ def plan(
     *,
     trials: int = 1,
     concurrent: int | Literal["auto"] = 1,
-    driver_cores: float = 0.0,
 ) -> ResourcePlan:
     """Divides the cluster among the trials that run at a time.
 
@@ -103,7 +101,6 @@ def plan(
             adds nodes only for work that waits.
         trials: How many trials there will be.
         concurrent: How many run at a time; auto: as many as have a GPU or a core for each worker.
-        driver_cores: Cores of the driver of each trial.
 
     Raises:
         ClusterError: Not even one trial fits on these nodes.
@@ -114,16 +111,13 @@ def plan(
     at_a_time = min(trials, concurrent)
     cores = compute.cpus_per_worker
     if cores == "auto":
-        cores = _auto_cores(cluster, at_a_time, most, gpus, driver_cores)
+        cores = _auto_cores(cluster, at_a_time, most, gpus)
         if compute.is_elastic:  # Ray only counts whole cores for elastic training
             cores = 1.0
-
-    def room(drivers: int) -> int:
-        return _room(cluster, cores=cores, gpus=gpus, driver_cores=drivers * driver_cores)
-
-    if room(1) < fewest and not cluster.grows:
-        raise ClusterError(_never(cluster, workers=fewest, cores=cores, gpus=gpus, room=room(1)))
-    now = next((count for count in range(at_a_time, 0, -1) if room(count) >= count * most), 0)
+    room = _room(cluster, cores=cores, gpus=gpus)
+    if room < fewest and not cluster.grows:
+        raise ClusterError(_never(cluster, workers=fewest, cores=cores, gpus=gpus, room=room))
+    now = min(at_a_time, room // most)
     planned = at_a_time if cluster.grows else max(now, 1)
     resources = ResourcePlan(trials, planned, most, fewest, cores, gpus, now if cluster.grows else planned)
     return dataclasses.replace(resources, note=_note(resources, compute, cluster))
@@ -157,15 +151,15 @@ def _workers_and_gpus(compute: ComputeConfig, cluster: Cluster) -> tuple[int, in
     return fewest, most, 1.0
 
 
-def _auto_cores(cluster: Cluster, trials: int, workers: int, gpus: float, driver_cores: float) -> float:
+def _auto_cores(cluster: Cluster, trials: int, workers: int, gpus: float) -> float:
     """Cores of each worker: one with a GPU, else an equal share; a whole number, or below 1 a multiple of 0.05."""
-    share = (cluster.cores - trials * driver_cores) / (trials * workers)
+    share = cluster.cores / (trials * workers)
     largest = max((cores for cores, _ in cluster.nodes), default=0.0)
     # Workers with small shares would fit on the present nodes, and an autoscaler would add none.
     if cluster.grows and (gpus or cluster.cores < trials * workers):
         return 1.0
-    cores = 1.0 if gpus and share >= 1.0 else max(0.05, min(share, largest - driver_cores))
-    return float(int(cores)) if cores >= 1 else int(cores * 20) / 20
+    cores = 1.0 if gpus and share >= 1.0 else max(0.05, min(share, largest))
+    return float(int(cores + _SLACK)) if cores >= 1 else int(cores * 20 + _SLACK) / 20
 
 
 def _auto_concurrent(compute: ComputeConfig, cluster: Cluster, *, workers: int, gpus: float) -> int:
@@ -175,14 +169,11 @@ def _auto_concurrent(compute: ComputeConfig, cluster: Cluster, *, workers: int, 
     return max(1, int(cluster.cores / (cores * workers) + _SLACK))
 
 
-def _room(cluster: Cluster, *, cores: float, gpus: float, driver_cores: float) -> int:
-    """How many workers fit on the nodes at a time, with all drivers on the largest one."""
-    nodes = sorted(cluster.nodes, reverse=True)
-    nodes = [(nodes[0][0] - driver_cores, nodes[0][1]), *nodes[1:]] if nodes else []
+def _room(cluster: Cluster, *, cores: float, gpus: float) -> int:
+    """How many workers fit on the nodes at a time."""
     return sum(
         int(min(has_cores / cores + _SLACK, gpu_shares(has_gpus, gpus) if gpus else math.inf))
-        for has_cores, has_gpus in nodes
-        if has_cores > 0
+        for has_cores, has_gpus in cluster.nodes
     )
 
 

@@ -2,7 +2,9 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
 
 from framework.config import Experiment, with_overrides
 from framework.config.describe import default_of
@@ -57,7 +59,7 @@ class TrialSpec:
 
     run: str
     trial: str
-    parameters: dict[str, Any]
+    parameters: dict[str, JsonValue]
     experiment: Experiment
     images: str
     plan: ResourcePlan
@@ -72,7 +74,9 @@ class TrialSpec:
         """The experiment with the mutable keys at their defaults; its digest identifies the trial's checkpoints."""
         return with_overrides(self.experiment, {key: default_of(key) for key in self.mutable})
 
-    def for_trial(self, trial: str, parameters: dict[str, Any], *, total_images: int | None = None) -> "TrialSpec":
+    def for_trial(
+        self, trial: str, parameters: dict[str, JsonValue], *, total_images: int | None = None
+    ) -> "TrialSpec":
         """The work of one trial: the experiment with the trial's parameters and, if it differs, its length."""
         length = {} if total_images is None else {"training.total_images": total_images}
         experiment = with_overrides(self.experiment, {**parameters, **length})

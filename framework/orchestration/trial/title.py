@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from pydantic import JsonValue
+
 _NAME_CHARACTERS = 120
 
 
-def trial_title(trial: str, parameters: dict[str, Any]) -> str:
+def trial_title(trial: str, parameters: dict[str, JsonValue]) -> str:
     """A trial with its searched settings; of each key only the part after the last dot.
 
     >>> trial_title("003-4a79", {"optimizer.generator_lr": 0.0002, "model.latent_size": 64})
