@@ -15,7 +15,7 @@ from framework.runs.folder import EXPERIMENT, RUN, RunFolder, now, refuse_vanish
 from framework.runs.machine import machine, versions
 from framework.runs.trial import PARAMS, STATE
 from framework.storage import Folder
-from framework.storage.folder import told
+from framework.storage.folder import storage_errors
 
 TRIAL = "imported"
 _CHECKPOINT = f"trials/{TRIAL}/checkpoints/{name_at(0)}"
@@ -65,7 +65,7 @@ def write_imported(
         f"trials/{TRIAL}/{PARAMS}": json_bytes({}),
         f"trials/{TRIAL}/{STATE}": json_bytes({"state": "finished"}),
     }
-    with folder.staged(last=EXPERIMENT) as place, told(folder.location, "written"):
+    with folder.staged(last=EXPERIMENT) as place, storage_errors(folder.location, "written"):
         fill(
             place / _CHECKPOINT,
             parts={"discriminator": discriminator.weights} if discriminator else {},

@@ -1,4 +1,4 @@
-"""Faults that no key's own bounds can show, mostly between keys."""
+"""Rules between several keys, and others that the bounds of a single key cannot express."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from framework.config.schema import DataConfig, ExperimentKeys
 
 
 def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
-    """A line for each, beginning with its dotted key."""
+    """One line per broken rule, which begins with the dotted key."""
     training, latents = experiment.training, experiment.latents
     yield from _network_faults(experiment)
     yield from family_faults(experiment)

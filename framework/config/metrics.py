@@ -35,10 +35,10 @@ class Metric:
     """One way to compare two sets of images, or to look at one.
 
     Attributes:
-        name: As `evaluation.metrics` says it.
-        assessor_name: Its name, after `assessor_`, if it is computed from an assessor's features; None if it needs the
-            classes of the Inception network.
-        about: What it says, for a reader of the report.
+        name: Its name in `evaluation.metrics`.
+        assessor_name: The rest of a score's name after `assessor_`, for scores from an assessor's features; None if the
+            metric needs the classes of the Inception network.
+        about: What it measures, for a reader of the report.
         arithmetic: What is computed from the features, and with which precision; part of the protocol.
         settings: Its settings that do not depend on the number of images.
         higher_is_better: True if a larger value is better, False if a smaller one is.

@@ -103,7 +103,7 @@ def rename_overrides(overrides: Mapping[str, Any], say: Say | None = None) -> tu
 
 
 def rename_document(document: Mapping[str, Any], say: Say | None = None) -> tuple[dict[str, Any], list[str]]:
-    """As rename_overrides, for the nested sections of a YAML document, which is left as it is.
+    """A copy of a YAML document with nested sections in which old keys have their new names, and a line per fault.
 
     If there are more than five old names, `say` is called with one line for all of them.
     """

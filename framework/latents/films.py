@@ -19,7 +19,7 @@ from PIL import Image
 from framework.errors import LatentsError
 from framework.images import labelled_sheet
 
-# Frames of an MP4 per second. A GIF shows every third frame for 0.12 s, a duration that GIF's unit of 0.01 s can state.
+# Frames of an MP4 per second. A GIF shows every third one for 0.12 s, because its durations are multiples of 0.01 s.
 FRAMES_A_SECOND = 25
 _MOST_GIF_FRAMES_A_SECOND = 10
 _COLOURS = 128
@@ -29,7 +29,7 @@ _QUALITY = "20"  # x264's constant rate factor, at which artefacts are not visib
 
 
 def there_and_back(frames: np.ndarray) -> np.ndarray:
-    """Frames [s,h,w,3] followed by the same in reverse, without repeating either end, so that they loop smoothly.
+    """Frames [s,h,w,3], then the same in reverse order without the first and the last, so that the film loops smoothly.
 
     >>> there_and_back(np.arange(4)).tolist()
     [0, 1, 2, 3, 2, 1]

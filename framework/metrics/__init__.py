@@ -1,7 +1,6 @@
 """Metrics computed from arrays of features: moments, distances, neighbour counts, and which direction is better."""
 
 from framework.metrics.authenticity import authenticity
-from framework.metrics.direction import cost, higher_is_better
 from framework.metrics.diversity import relative_diversity
 from framework.metrics.extrapolation import Extrapolation, extrapolate
 from framework.metrics.frechet import frechet_distance
@@ -20,6 +19,7 @@ from framework.metrics.manifold import (
 )
 from framework.metrics.memorisation import Memorisation, memorisation
 from framework.metrics.moments import Moments
+from framework.metrics.ordering import cost, higher_is_better
 from framework.metrics.vendi import normalised_products, vendi_of_products
 
 __all__ = [

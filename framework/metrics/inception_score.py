@@ -16,7 +16,7 @@ def inception_score(logits: np.ndarray, *, splits: int = 10, seed: int = 2020) -
         ValueError: There are fewer images than splits, or logits are not finite.
     """
     if len(logits) < splits:
-        raise ValueError(f"{splits} splits want as many images, not {len(logits)}")
+        raise ValueError(f"{splits} splits need at least {splits} images; there are {len(logits)}")
     if not np.isfinite(logits).all():
         raise ValueError("logits that are not finite have no Inception Score")
     order = np.random.RandomState(seed).permutation(len(logits))

@@ -44,7 +44,7 @@ def radii_of(points: Any, *, ks: Sequence[int], rows: tuple[int, int] | None = N
     """
     most = max(ks)
     if len(points) <= most:
-        raise ValueError(f"{most} neighbours of each want more than {most} points, not {len(points)}")
+        raise ValueError(f"{most} neighbours of each point need more than {most} points; there are {len(points)}")
     start, stop = rows or (0, len(points))
     found = np.empty((stop - start, len(ks)))
     for at in range(start, stop, BLOCK_ROWS):

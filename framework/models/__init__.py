@@ -3,10 +3,10 @@
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.architectures.prior import derive_seed, sample_latents
 from framework.models.build import (
+    build_companion,
     build_discriminator,
     build_encoder,
     build_generator,
-    build_partner,
     count_parameters,
 )
 from framework.models.ema import Ema
@@ -15,10 +15,10 @@ __all__ = [
     "DiscriminatorNetwork",
     "Ema",
     "GeneratorNetwork",
+    "build_companion",
     "build_discriminator",
     "build_encoder",
     "build_generator",
-    "build_partner",
     "count_parameters",
     "derive_seed",
     "sample_latents",

@@ -62,7 +62,7 @@ def build_encoder(config: "ModelConfig", *, resolution: int, channels: int, seed
     return _placed(network, autoencoder.initialise, seed=derive_seed(seed, "encoder"))
 
 
-def build_partner(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> nn.Module:
+def build_companion(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> nn.Module:
     """Builds the network that is trained with the generator: a GAN's discriminator, else the encoder."""
     build = build_discriminator if config.family == "gan" else build_encoder
     return build(config, resolution=resolution, channels=channels, seed=seed)

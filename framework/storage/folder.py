@@ -175,7 +175,7 @@ def temporary_name(name: str) -> str:
 
 
 @contextmanager
-def told(location: str, action: str, *faults: type[Exception]) -> Iterator[None]:
+def storage_errors(location: str, action: str, *faults: type[Exception]) -> Iterator[None]:
     """Turns exceptions of the storage into a `StorageError` of one line with the location.
 
     Args:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from framework.storage.folder import TEMPORARY, Folder, Names, checked, temporary_name, told
+from framework.storage.folder import TEMPORARY, Folder, Names, checked, storage_errors, temporary_name
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -29,7 +29,9 @@ class LocalFolder(Folder):
         """Opens a path or a `file://` URI; `~` is expanded, and symbolic links are not resolved."""
         if location.startswith("file://"):
             location = unquote(urlsplit(location).path)
-        with told(location, "used as a folder", RuntimeError):  # expanduser raises it for the ~name of no user
+        with storage_errors(
+            location, "used as a folder", RuntimeError
+        ):  # expanduser raises it for the ~name of no user
             return cls(Path(os.path.abspath(Path(location).expanduser())))  # noqa: PTH100 - resolve() would follow links
 
     @property
@@ -59,14 +61,14 @@ class LocalFolder(Folder):
     def read_bytes(self, name: str) -> bytes:
         """The content of a file."""
         path = self._at(name)
-        with told(str(path), "read"):
+        with storage_errors(str(path), "read"):
             return path.read_bytes()
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Writes a temporary file, syncs it to the disk, and renames it."""
         path = self._at(name)
         temporary = path.with_name(temporary_name(path.name))
-        with told(str(path), "written"):
+        with storage_errors(str(path), "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with temporary.open("xb") as file:
@@ -82,7 +84,7 @@ class LocalFolder(Folder):
     def append_text(self, name: str, text: str) -> None:
         """Appends text with a single write, so that lines of several writers do not mix."""
         path = self._at(name)
-        with told(str(path), "written"):
+        with storage_errors(str(path), "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab", buffering=0) as file:
                 file.write(text.encode("utf-8"))
@@ -94,7 +96,7 @@ class LocalFolder(Folder):
     def files(self) -> Names:
         """Sorted relative paths of all files in this folder and its subfolders."""
         paths = []
-        with told(self.location, "listed"):
+        with storage_errors(self.location, "listed"):
             for folder, folders, names in os.walk(self._path):
                 folders[:] = [name for name in folders if not name.startswith(TEMPORARY)]
                 relative = Path(folder).relative_to(self._path)
@@ -104,7 +106,7 @@ class LocalFolder(Folder):
     def delete(self, name: str = "") -> None:
         """Deletes a file or a folder with its content, if it exists."""
         path = self._at(name)
-        with told(str(path), "deleted"):
+        with storage_errors(str(path), "deleted"):
             if path.is_dir() and not path.is_symlink():
                 # Renamed first, so that a process killed in between does not leave an incomplete folder.
                 doomed = path.with_name(temporary_name(path.name))
@@ -127,11 +129,11 @@ class LocalFolder(Folder):
     def staged(self, *, last: str | None = None) -> Iterator[Path]:  # noqa: ARG002 - one rename needs no order
         """Yields an empty folder next to this one, and renames it when the block ends without an exception."""
         temporary = self._path.with_name(temporary_name(self._path.name))
-        with told(self.location, "written"):
+        with storage_errors(self.location, "written"):
             temporary.mkdir(parents=True)
         try:
             yield temporary
-            with told(self.location, "written"):
+            with storage_errors(self.location, "written"):
                 for folder, _, names in os.walk(temporary):
                     for name in [*names, "."]:
                         _sync(Path(folder) / name)
@@ -147,7 +149,7 @@ class LocalFolder(Folder):
 
     def upload(self, source: Path, *, last: str | None = None) -> None:
         """Replaces this folder by a copy of another local folder."""
-        with self.staged(last=last) as temporary, told(str(source), "copied", shutil.Error):
+        with self.staged(last=last) as temporary, storage_errors(str(source), "copied", shutil.Error):
             shutil.copytree(source, temporary, dirs_exist_ok=True)
 
     def __reduce__(self) -> tuple[type["LocalFolder"], tuple[Path]]:
@@ -157,7 +159,7 @@ class LocalFolder(Folder):
         return self._path / checked(name) if name else self._path
 
     def _entries(self) -> Sequence[Path]:
-        with told(self.location, "listed"):
+        with storage_errors(self.location, "listed"):
             return list(self._path.iterdir()) if self._path.is_dir() else []
 
 

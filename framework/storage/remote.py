@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from framework.errors import StorageError
-from framework.storage.folder import Folder, Names, checked, told
+from framework.storage.folder import Folder, Names, checked, storage_errors
 
 # An endpoint that does not answer is reported within half a minute; with pyarrow's defaults it takes up to 15 minutes.
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -40,7 +40,7 @@ class RemoteFolder(Folder):
             raise StorageError("s3 URI: must not contain keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead")
         path = self._parts.path.rstrip("/")
         self.location = urlunsplit(self._parts._replace(path=path))
-        with _told(self.location, "opened"):
+        with _storage_errors(self.location, "opened"):
             self._files = _file_system(self._parts.scheme, self._parts.netloc, self._parts.query)
         bucket = self._parts.netloc.rpartition("@")[2]
         self._root = bucket + unquote(path) if self._parts.scheme in ("s3", "gs", "gcs") else unquote(path)
@@ -70,12 +70,12 @@ class RemoteFolder(Folder):
 
     def read_bytes(self, name: str) -> bytes:
         """The content of an object."""
-        with _told(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:
+        with _storage_errors(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:
             return stream.read()
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Writes an object, which becomes visible when its upload is complete."""
-        with _told(self._place(name), "written"), self._output(self._at(name)) as stream:
+        with _storage_errors(self._place(name), "written"), self._output(self._at(name)) as stream:
             stream.write(data)
 
     def append_text(self, name: str, text: str) -> None:
@@ -95,7 +95,7 @@ class RemoteFolder(Folder):
         """Deletes an object or a folder with its content, if it exists."""
         path = self._at(name)
         kind = self._info(path).type
-        with _told(self._place(name), "deleted"):
+        with _storage_errors(self._place(name), "deleted"):
             if kind == fs.FileType.Directory:
                 self._files.delete_dir(path)
             elif kind != fs.FileType.NotFound:
@@ -134,7 +134,7 @@ class RemoteFolder(Folder):
         names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
         self.delete()
         for name in sorted(names, key=lambda name: name == last):
-            with _told(self._place(name), "written"):
+            with _storage_errors(self._place(name), "written"):
                 self._send(source / name, self._at(name))
 
     def __reduce__(self) -> tuple[type["RemoteFolder"], tuple[str]]:
@@ -144,11 +144,11 @@ class RemoteFolder(Folder):
         return f"{self._root}/{checked(name)}" if name else self._root
 
     def _info(self, path: str) -> fs.FileInfo:
-        with _told(self.location, "reached"):
+        with _storage_errors(self.location, "reached"):
             return self._files.get_file_info(path)
 
     def _below(self, *, recursive: bool) -> Sequence[fs.FileInfo]:
-        with _told(self.location, "listed"):
+        with _storage_errors(self.location, "listed"):
             return self._files.get_file_info(fs.FileSelector(self._root, allow_not_found=True, recursive=recursive))
 
     def _relative(self, info: fs.FileInfo) -> str:
@@ -167,7 +167,7 @@ class RemoteFolder(Folder):
         target.parent.mkdir(parents=True, exist_ok=True)
         place = self._at(name)
         with (
-            _told(self._place(name), "read"),
+            _storage_errors(self._place(name), "read"),
             self._files.open_input_stream(place) as source,
             target.open("wb") as file,
         ):
@@ -177,8 +177,8 @@ class RemoteFolder(Folder):
 _downloaded: dict[str, dict[str, tuple[int, int]]] = {}
 
 
-def _told(location: str, action: str) -> AbstractContextManager[None]:
-    return told(location, action, pa.ArrowException)
+def _storage_errors(location: str, action: str) -> AbstractContextManager[None]:
+    return storage_errors(location, action, pa.ArrowException)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from framework.config import Experiment
-from framework.models import build_generator, build_partner, sample_latents
+from framework.models import build_companion, build_generator, sample_latents
 from framework.models.arithmetic.bfloat16 import (
     LEAST_GAIN,
     bfloat16_gain,
@@ -131,7 +131,7 @@ def _forward_and_backward(
 ) -> Callable[[], None]:
     shape, device = {"resolution": resolution, "channels": channels, "seed": 0}, precision.device
     generator = build_generator(experiment.model, **shape).to(device)
-    companion = build_partner(experiment.model, **shape).to(device)
+    companion = build_companion(experiment.model, **shape).to(device)
     count = max(2, _PROBED_PIXELS // resolution**2)
     latents = torch.from_numpy(sample_latents(count, experiment.model.latent_size, seed=0)).to(device)
 

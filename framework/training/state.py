@@ -18,7 +18,7 @@ from framework.config import Experiment, OptimizerConfig
 from framework.data import PackedStore
 from framework.errors import TrainingError
 from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_generator
-from framework.models.build import build_partner
+from framework.models.build import build_companion
 
 
 @dataclass(kw_only=True)
@@ -57,7 +57,7 @@ class State(ABC):
         dtype = torch.float64 if precision == "float64" else torch.float32
         shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
         generator = build_generator(experiment.model, **shape).to(device, dtype)
-        companion = build_partner(experiment.model, **shape).to(device, dtype)
+        companion = build_companion(experiment.model, **shape).to(device, dtype)
         return cls(
             experiment=experiment,
             resolution=resolution,

@@ -7,7 +7,7 @@ from torch import nn
 
 from framework.config import Experiment
 from framework.data import survey
-from framework.models import build_generator, build_partner, count_parameters
+from framework.models import build_companion, build_generator, count_parameters
 from framework.orchestration.cluster.connect import planned_cluster
 from framework.orchestration.search.run import trial_experiment
 from framework.orchestration.trial.resources import plan, search_plan
@@ -71,7 +71,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
 
 def _networks(experiment: Experiment) -> tuple[nn.Module, nn.Module]:
     shape = {"resolution": experiment.data.resolution, "channels": experiment.data.channels, "seed": experiment.seed}
-    return build_generator(experiment.model, **shape), build_partner(experiment.model, **shape)
+    return build_generator(experiment.model, **shape), build_companion(experiment.model, **shape)
 
 
 def _parameters(experiment: Experiment) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from benchmarks.gpu.bench import Bench, Stage
 from benchmarks.gpu.cases import CASES
 from benchmarks.gpu.memory import META, _Held, step_bytes
 from framework.config import Experiment, with_overrides
-from framework.models import build_generator, build_partner
+from framework.models import build_companion, build_generator
 
 pytestmark = pytest.mark.long
 
@@ -60,7 +60,7 @@ def test_a_step_holds_its_activations_a_pass_at_a_time():
     assert same == staying
     model = with_overrides(Experiment(), {**CASES["dcgan 32"], **small}).model
     shape = {"resolution": 32, "channels": 3, "seed": 0}
-    sizes = [sum(p.numel() for p in build(model, **shape).parameters()) for build in (build_generator, build_partner)]
+    sizes = [sum(p.numel() for p in build(model, **shape).parameters()) for build in (build_generator, build_companion)]
     assert staying == pytest.approx(4 * (5 * sizes[0] + 4 * sizes[1]), rel=0.02)  # beside pixels, numbers, figures
     assert 0.45 < (half - staying) / (whole - staying) < 0.75
     assert (double - staying) / (whole - staying) == pytest.approx(2, abs=0.1)

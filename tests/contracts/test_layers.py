@@ -12,7 +12,7 @@ LINT = Path(sys.executable).with_name("lint-imports")
 # Contract -> (a module, an import that the contract forbids in it).
 PLANTED = {
     "jobs over framework": ("framework/errors.py", "import jobs.train"),
-    "the layers": ("framework/metrics/direction.py", "import framework.training.loop"),
+    "the layers": ("framework/metrics/ordering.py", "import framework.training.loop"),
     "Ray stays in orchestration": ("framework/training/loop.py", "import ray"),
     "jobs: what they share is below them": ("jobs/cli/tables.py", "import jobs.search"),
     "floors of orchestration": ("framework/orchestration/pool/tasks.py", "import framework.orchestration.context"),

@@ -53,7 +53,7 @@ def test_who_computes_which_subset_changes_nothing_and_files_will_do(tmp_path):
 
 def test_too_few_images_are_said():
     real, fake = sides()
-    with pytest.raises(ValueError, match="subsets of 1000 images want as many on each side, not 400 and 300"):
+    with pytest.raises(ValueError, match=r"subsets of 1000 images .* 400 and 300"):
         kernel_distance(real, fake)
     with pytest.raises(ValueError, match="cannot be compared"):
         subset_distance(real[:10], fake[:10, :5])

@@ -67,7 +67,7 @@ def test_twins_are_neighbours_and_the_first_is_named():
 
 def test_what_cannot_be_is_refused():
     x, y = sides(5, 5)
-    with pytest.raises(ValueError, match="5 neighbours of each want more than 5 points, not 5"):
+    with pytest.raises(ValueError, match=r"5 neighbours .* more than 5 points.* 5$"):
         manifold_scores(x, y)
     x[2, 1] = np.nan
     with pytest.raises(ValueError, match="not finite"):

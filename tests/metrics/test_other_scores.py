@@ -49,7 +49,7 @@ def test_inception_score_counts_the_classes_that_are_surely_told():
     assert inception_score(np.zeros((50, 8)))[0] == pytest.approx(1.0)
     with pytest.raises(ValueError, match="not finite"):
         inception_score(np.full((50, 8), np.nan))
-    with pytest.raises(ValueError, match="10 splits want as many images, not 4"):
+    with pytest.raises(ValueError, match=r"10 splits .* 10 images.* 4$"):
         inception_score(np.zeros((4, 8)))
 
 

@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from framework.config import Experiment, with_overrides
-from framework.models import build_generator, build_partner
+from framework.models import build_companion, build_generator
 from framework.models.arithmetic.bfloat16 import convolution_gain, is_emulated
 from framework.training.algorithms import algorithms
 from framework.training.precision import precision_of_gpu, settle_precision, settled
@@ -117,7 +117,7 @@ def operations_of(overrides, *, deterministic):
     experiment = with_overrides(Experiment(), {"data.resolution": 32, "model.width": 8, **overrides})
     shape = {"resolution": 32, "channels": 3, "seed": 0}
     generator = build_generator(experiment.model, **shape).to("meta")
-    partner = build_partner(experiment.model, **shape).to("meta")
+    partner = build_companion(experiment.model, **shape).to("meta")
     augment = build_augmentation(experiment.objective.augmentations) or (lambda images, _: images)
     with algorithms("meta", deterministic=deterministic), Operations() as operations:
         images = generator(torch.empty(4, experiment.model.latent_size, device="meta"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from framework.errors import EvaluationError
 from framework.evaluation.sources.shards import shards
-from framework.storage.folder import told
+from framework.storage.folder import storage_errors
 
 _DAMAGED = (OSError, ValueError, EOFError)
 
@@ -41,7 +41,7 @@ class FeatureFile:
         try:
             file._mapped(file._part)
         except _DAMAGED:
-            with told(str(path), "written"):
+            with storage_errors(str(path), "written"):
                 file._begin()
         return file
 
@@ -68,7 +68,7 @@ class FeatureFile:
             raise EvaluationError(f"features of images {start} to {stop} are not finite")
         data = np.ascontiguousarray(features, np.float32).tobytes()
         # Not through a memory map: on a full disk that would crash the process, while a write raises an error.
-        with told(str(self.path), "written"), self._part.open("r+b") as part, self._sums.open("a") as sums:
+        with storage_errors(str(self.path), "written"), self._part.open("r+b") as part, self._sums.open("a") as sums:
             part.seek((start - self.count) * self.size * 4, os.SEEK_END)
             part.write(data)
             part.flush()
@@ -84,7 +84,7 @@ class FeatureFile:
         missing = self.missing()
         if missing:
             raise EvaluationError(f"{self.path}: {len(missing)} shards are missing, from image {missing[0][0]} on")
-        with told(str(self.path), "written"):
+        with storage_errors(str(self.path), "written"):
             self._part.replace(self.path)
         return self._mapped(self.path)
 

@@ -17,13 +17,13 @@ class HeatCell:
         text: The number; a dash if nothing was measured.
         style: CSS class: `up` and `down` have a colour; `faint` means no more than random directions do.
         percent: Strength of the colour, in percent of the full one.
-        told: The tooltip, which says all of it in words.
+        tooltip: The tooltip, which says all of it in words.
     """
 
     text: str
     style: str
     percent: int
-    told: str
+    tooltip: str
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def _cell(effect: DirectionEffect, name: str, answer: AttributeEffect | None, mo
         return HeatCell("–", "faint", 0, f"{effect.stem}, {name}: not measured")
     text = words.signed(answer.slope)
     limit = "" if answer.random_99th is None else f"; 99% of random directions stay below {answer.random_99th:.3g}"
-    told = f"{effect.stem}, {name}: {text} logits per natural step{limit}"
+    tooltip = f"{effect.stem}, {name}: {text} logits per natural step{limit}"
     if not answer.beyond_random or not most:
-        return HeatCell(text, "faint", 0, told)
+        return HeatCell(text, "faint", 0, tooltip)
     percent = round(_LEAST + (_MOST - _LEAST) * abs(answer.slope) / most)
-    return HeatCell(text, "up" if answer.slope > 0 else "down", percent, told)
+    return HeatCell(text, "up" if answer.slope > 0 else "down", percent, tooltip)

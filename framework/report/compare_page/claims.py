@@ -4,7 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from framework.report.compare_page.compared_run import FAMILIES, ComparedRun
-from framework.report.compare_page.metric_rows import PART_APART, SHARE_APART, Figure, Group, Missing, find
+from framework.report.compare_page.metric_rows import (
+    PART_APART,
+    SHARE_APART,
+    MetricRow,
+    MetricTable,
+    MissingResult,
+    find,
+)
 
 HOLDS, HOLDS_NOT, MIXED, UNMEASURED, UNJUDGED = (
     *("holds here", "does not hold here", "mixed", "not measured", "not judged"),
@@ -126,13 +133,13 @@ class JudgedClaim:
     """
 
     claim: Claim
-    figures: list[Figure]
+    figures: list[MetricRow]
     verdict: str
     kind: str
-    missing: list[Missing]
+    missing: list[MissingResult]
 
 
-def judged_claims(runs: Sequence[ComparedRun], groups: Sequence[Group], *, same_data: bool) -> list[JudgedClaim]:
+def judged_claims(runs: Sequence[ComparedRun], groups: Sequence[MetricTable], *, same_data: bool) -> list[JudgedClaim]:
     """The claims about the families of these runs, with their verdicts."""
     families = {run.family for run in runs}
     return [
@@ -149,7 +156,9 @@ def _is_main(claim: Claim, check: Check) -> bool:
     return all(within_run) or check.better[0] != check.worse[0]
 
 
-def _judged(claim: Claim, runs: Sequence[ComparedRun], groups: Sequence[Group], *, same_data: bool) -> JudgedClaim:
+def _judged(
+    claim: Claim, runs: Sequence[ComparedRun], groups: Sequence[MetricTable], *, same_data: bool
+) -> JudgedClaim:
     compared = [result for check in claim.checks for result in _compared(check, runs, groups)]
     keys = dict.fromkeys(figure.key for _, figure, _ in compared)
     more = [key for check in claim.checks for key in (check.better[1], check.worse[1])]
@@ -193,8 +202,8 @@ def _within(name: str) -> str:
 
 
 def _compared(
-    check: Check, runs: Sequence[ComparedRun], groups: Sequence[Group]
-) -> Iterator[tuple[str, Figure, bool | None]]:
+    check: Check, runs: Sequence[ComparedRun], groups: Sequence[MetricTable]
+) -> Iterator[tuple[str, MetricRow, bool | None]]:
     """Name, row and outcome of each pair of runs with both values; the outcome is None if they cannot be compared."""
     within_run = check.better[0] == check.worse[0]
     for figure, other_figure in _figures(check, groups):
@@ -214,7 +223,7 @@ def _compared(
                 yield check.name or figure.name, figure, outcome if comparable else None
 
 
-def _figures(check: Check, groups: Sequence[Group]) -> list[tuple[Figure, Figure]]:
+def _figures(check: Check, groups: Sequence[MetricTable]) -> list[tuple[MetricRow, MetricRow]]:
     """The pair of rows of a check. A key with a star gives all matching rows that have a value for every run."""
     if check.better[1].endswith(".*"):
         start = check.better[1].removesuffix("*")

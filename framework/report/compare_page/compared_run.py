@@ -7,7 +7,7 @@ from typing import Any
 from framework.checkpoint.foreign import entry_of
 from framework.config import Experiment
 from framework.errors import StorageError
-from framework.models import build_generator, build_partner, count_parameters
+from framework.models import build_companion, build_generator, count_parameters
 from framework.report.read.json_values import as_dict, finite
 from framework.report.read.run import read_documents
 from framework.report.shared.score_table import Row
@@ -125,7 +125,7 @@ def _parameters(experiment: Experiment) -> tuple[int, int] | None:
     if experiment.model.entry is not None:
         return None
     shape = {"resolution": experiment.data.resolution, "channels": experiment.data.channels, "seed": experiment.seed}
-    networks = build_generator(experiment.model, **shape), build_partner(experiment.model, **shape)
+    networks = build_generator(experiment.model, **shape), build_companion(experiment.model, **shape)
     return count_parameters(networks[0]), count_parameters(networks[1])
 
 

@@ -15,9 +15,9 @@ from framework.report.compare_page.compared_run import (
     size_in_words,
 )
 from framework.report.compare_page.metric_rows import (
-    Figure,
-    Group,
-    Missing,
+    MetricRow,
+    MetricTable,
+    MissingResult,
     group_of,
     measured,
     measured_alike,
@@ -38,7 +38,7 @@ _PHOTO_FIGURES = {
 }
 
 
-def about_group(runs: Sequence[ComparedRun]) -> Group:
+def about_group(runs: Sequence[ComparedRun]) -> MetricTable:
     """The table of facts about the runs."""
     models = [run.experiment.model for run in runs]
     pairs = [run.parameters or (None, None) for run in runs]
@@ -47,22 +47,26 @@ def about_group(runs: Sequence[ComparedRun]) -> Group:
     images = [f"{words.number(run.data.get('training'), 9)} training images" if run.data else "" for run in runs]
     digests = [run.digest[:12] or "unknown" for run in runs]
     figures = [
-        Figure("family", "Family", families, more=kinds),
-        Figure("latent_size", "Latent size", [words.number(model.latent_size, 9) for model in models]),
-        Figure("generator", "Generator or decoder", [words.number(pair[0], 12) for pair in pairs], note="parameters"),
-        Figure("partner", "Discriminator or encoder", [words.number(pair[1], 12) for pair in pairs], note="parameters"),
-        Figure("images_seen", "Images seen", [words.number(run.row.images_seen, 12) for run in runs]),
-        Figure("size", "Image size", [size_in_words(run) for run in runs], note="pixels"),
-        Figure("data", "Data", [str(run.data.get("source") or "–") for run in runs], more=images),
-        Figure("digest", "Digest of the data", digests, note="first digits of the sha256"),
+        MetricRow("family", "Family", families, more=kinds),
+        MetricRow("latent_size", "Latent size", [words.number(model.latent_size, 9) for model in models]),
+        MetricRow(
+            "generator", "Generator or decoder", [words.number(pair[0], 12) for pair in pairs], note="parameters"
+        ),
+        MetricRow(
+            "partner", "Discriminator or encoder", [words.number(pair[1], 12) for pair in pairs], note="parameters"
+        ),
+        MetricRow("images_seen", "Images seen", [words.number(run.row.images_seen, 12) for run in runs]),
+        MetricRow("size", "Image size", [size_in_words(run) for run in runs], note="pixels"),
+        MetricRow("data", "Data", [str(run.data.get("source") or "–") for run in runs], more=images),
+        MetricRow("digest", "Digest of the data", digests, note="first digits of the sha256"),
     ]
-    return Group("about", "The runs", figures=figures)
+    return MetricTable("about", "The runs", figures=figures)
 
 
-def score_group(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> Group:
+def score_group(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> MetricTable:
     """The table of scores, one row per protocol: scores of different protocols cannot be compared."""
     missing = [
-        Missing(f"{run.name} has no score yet.", f"python -m jobs.evaluate {run.typed}")
+        MissingResult(f"{run.name} has no score yet.", f"python -m jobs.evaluate {run.typed}")
         for run in runs
         if not run.row.scores
     ]
@@ -71,18 +75,18 @@ def score_group(runs: Sequence[ComparedRun], columns: Sequence[Column]) -> Group
         "seed); only scores with the same protocol can be compared. Features are the activations of a classifier "
         "network for an image. The assessor is an attribute classifier that was trained on the labels of the data."
     )
-    return Group("scores", "Scores", hint, [_score(column) for column in columns], missing=missing)
+    return MetricTable("scores", "Scores", hint, [_score(column) for column in columns], missing=missing)
 
 
-def _score(column: Column) -> Figure:
+def _score(column: Column) -> MetricRow:
     """One row of scores. Its key has the kind of the score, by which the claims find distances and shares."""
     shown = [shown_score(score) for score in column.scores]
     known = next((score for score in shown if score), {"words": "", "counts": ""})
     family, features = str(column.protocol.get("family")), as_dict(column.protocol.get("features"))
-    kind = "distance" if words.is_distance(column.metric) else "share" if family in _SHARES else "other"
+    kind = "distance" if words.is_frechet_distance(column.metric) else "share" if family in _SHARES else "other"
     facts = [str(features.get("name") or ""), known["counts"]]
     facts += [f"{name}: {words.plain(value)}" for name, value in column.differs.items()]
-    return Figure(
+    return MetricRow(
         key=f"score.{kind}.{column.name}",
         name=f"{words.metric_name(column.metric)}{column.name.removeprefix(column.metric)}",
         shown=[score["shown"] if score else "–" for score in shown],
@@ -91,11 +95,11 @@ def _score(column: Column) -> Figure:
         better="higher" if higher_is_better(column.metric) else "lower",
         is_share=kind == "share",
         protocol={"metric": column.metric, **column.protocol},
-        told=known["words"],
+        protocol_text=known["words"],
     )
 
 
-def walk_group(runs: Sequence[ComparedRun]) -> Group:
+def walk_group(runs: Sequence[ComparedRun]) -> MetricTable:
     """The table that measures how straight and even walks between two samples are."""
     paths = [as_dict(run.document(INTERPOLATION).get("paths")) for run in runs]
     conditions = [
@@ -133,7 +137,7 @@ def _how(paths: Sequence[dict[str, Any]]) -> str:
     return f"; means over {pairs} pairs of samples, with {steps} images per walk, measured in {features}"
 
 
-def photo_group(runs: Sequence[ComparedRun]) -> Group:
+def photo_group(runs: Sequence[ComparedRun]) -> MetricTable:
     """The table that measures how close the generators come to images that they were not trained on."""
     rows = [[as_dict(row) for row in as_list(run.document(PROJECTIONS).get("photos"))] for run in runs]
     names = [sorted(str(row.get("name")) for row in photos) for photos in rows]
@@ -158,7 +162,9 @@ def photo_group(runs: Sequence[ComparedRun]) -> Group:
     )
     missing = missing_of(runs, PROJECTIONS, "project", figures[:1])
     missing += [
-        Missing(f"{run.name} has no reconstruction error of its encoder yet.", f"python -m jobs.project {run.typed}")
+        MissingResult(
+            f"{run.name} has no reconstruction error of its encoder yet.", f"python -m jobs.project {run.typed}"
+        )
         for number, run in enumerate(runs)
         if run.family != "gan" and rows[number] and figures[1].values[number] is None
     ]

@@ -7,9 +7,9 @@ from typing import Any
 from framework.report.compare_page.compared_run import ARITHMETIC, LIKELIHOOD, MAP, ComparedRun
 from framework.report.compare_page.metric_rows import (
     Better,
-    Figure,
-    Group,
-    Missing,
+    MetricRow,
+    MetricTable,
+    MissingResult,
     group_of,
     lacking,
     measured,
@@ -70,7 +70,7 @@ def _is_of(row: dict[str, Any], run: ComparedRun) -> bool:
     return bool(run.generator) and row.get("generator") == run.generator
 
 
-def map_group(runs: Sequence[ComparedRun], maps: ComparedMaps | None) -> Group:
+def map_group(runs: Sequence[ComparedRun], maps: ComparedMaps | None) -> MetricTable:
     """The table of holes and neighbourhoods in the latent spaces."""
     encoders = [number for number, run in enumerate(runs) if run.family != "gan"]
     rows = maps.rows if maps else {}
@@ -82,12 +82,12 @@ def map_group(runs: Sequence[ComparedRun], maps: ComparedMaps | None) -> Group:
         # A map has at most two runs: those without a map come first, then runs to compare them with.
         pair = sorted(encoders, key=lambda number: (number not in unmapped, number))[:2]
         command = " ".join(runs[number].typed for number in sorted(pair))
-        missing = [Missing(f"There is no map of {names} yet.", f"python -m jobs.latent_map {command}")]
+        missing = [MissingResult(f"There is no map of {names} yet.", f"python -m jobs.latent_map {command}")]
     present = [figure for figure in figures if figure.is_there]
-    return Group("latent-space", "Latent space", _hint(maps), present, missing=missing)
+    return MetricTable("latent-space", "Latent space", _hint(maps), present, missing=missing)
 
 
-def _figure(key: str, rows: list[dict[str, Any]]) -> Figure:
+def _figure(key: str, rows: list[dict[str, Any]]) -> MetricRow:
     name, note = MAP_FIGURES[key]
     group, _, member = key.partition(".")
     values = [finite(as_dict(row.get(group)).get(member) if member else row.get(group)) for row in rows]
@@ -116,7 +116,7 @@ def _hint(maps: ComparedMaps | None) -> str:
     )
 
 
-def arithmetic_group(runs: Sequence[ComparedRun]) -> Group:
+def arithmetic_group(runs: Sequence[ComparedRun]) -> MetricTable:
     """The table of how often results of latent arithmetic have the expected attributes."""
     figures: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for number, run in enumerate(runs):
@@ -132,10 +132,10 @@ def arithmetic_group(runs: Sequence[ComparedRun]) -> Group:
         "high share is easy to reach if random samples often have the attribute."
     )
     missing = missing_of(runs, ARITHMETIC, "arithmetic", rows)
-    return Group("arithmetic", "Latent arithmetic", hint, rows, missing=missing)
+    return MetricTable("arithmetic", "Latent arithmetic", hint, rows, missing=missing)
 
 
-def _arithmetic(expression: str, attribute: str, rows: list[dict[str, Any]]) -> Figure:
+def _arithmetic(expression: str, attribute: str, rows: list[dict[str, Any]]) -> MetricRow:
     more = []
     for row in rows:
         ends = [finite(end) for end in as_list(row.get("interval"))]
@@ -147,7 +147,7 @@ def _arithmetic(expression: str, attribute: str, rows: list[dict[str, Any]]) -> 
     return measured(f"arithmetic.{expression}.{attribute}", attribute, values, show=words.share, **about)
 
 
-def likelihood_group(runs: Sequence[ComparedRun]) -> Group:
+def likelihood_group(runs: Sequence[ComparedRun]) -> MetricTable:
     """The table of the VAEs' likelihood of held-out images."""
     documents = [run.document(LIKELIHOOD) for run in runs]
     alike, reason = measured_alike(

@@ -13,7 +13,7 @@ PART_APART = 0.05
 
 
 @dataclass(frozen=True)
-class Figure:
+class MetricRow:
     """One row of a table.
 
     Attributes:
@@ -27,7 +27,7 @@ class Figure:
         comparable: Whether the runs' values were measured in the same way.
         is_share: Whether the values are shares or probabilities, from 0 to 1.
         protocol: The protocol of the values.
-        told: The protocol as a sentence.
+        protocol_text: The protocol as a sentence.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Figure:
     comparable: bool = True
     is_share: bool = False
     protocol: dict[str, Any] = field(default_factory=dict)
-    told: str = ""
+    protocol_text: str = ""
 
     @property
     def best(self) -> list[int]:
@@ -59,9 +59,9 @@ class Figure:
     def clearly_better(self, value: float, other: float) -> bool:
         """Whether a value is better than another by more than the threshold for a clear difference.
 
-        >>> Figure("k", "n", [], better="lower", is_share=True).clearly_better(0.10, 0.13)
+        >>> MetricRow("k", "n", [], better="lower", is_share=True).clearly_better(0.10, 0.13)
         True
-        >>> Figure("k", "n", [], better="higher").clearly_better(1.03, 1.0)
+        >>> MetricRow("k", "n", [], better="higher").clearly_better(1.03, 1.0)
         False
         """
         gap = other - value if self.better == "lower" else value - other
@@ -69,7 +69,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingResult:
     """A result that does not exist yet, and the command that computes it."""
 
     text: str
@@ -77,7 +77,7 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Group:
+class MetricTable:
     """A table with its heading and explanations.
 
     Attributes:
@@ -90,16 +90,16 @@ class Group:
     key: str
     title: str
     hint: str = ""
-    figures: list[Figure] = field(default_factory=list)
+    figures: list[MetricRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[MissingResult] = field(default_factory=list)
 
 
 def measured(
     key: str, name: str, values: Sequence[float | None], *, show: Callable[[Any], str] = words.score, **about: Any
-) -> Figure:
+) -> MetricRow:
     """A row of numbers; `show` turns a number into text."""
-    return Figure(key, name, [show(value) for value in values], list(values), **about)
+    return MetricRow(key, name, [show(value) for value in values], list(values), **about)
 
 
 def percent(value: float | None) -> str:
@@ -111,16 +111,18 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.1f}%"
 
 
-def find(groups: Sequence[Group], key: str) -> Figure | None:
+def find(groups: Sequence[MetricTable], key: str) -> MetricRow | None:
     """The row with this key; None if there is none."""
     return next((figure for group in groups for figure in group.figures if figure.key == key), None)
 
 
-def group_of(key: str, title: str, hint: str, figures: list[Figure], reason: str, missing: list[Missing]) -> Group:
+def group_of(
+    key: str, title: str, hint: str, figures: list[MetricRow], reason: str, missing: list[MissingResult]
+) -> MetricTable:
     """A table of the rows that have a value; `reason` says why they cannot be compared, and is empty if they can."""
     present = [figure for figure in figures if figure.is_there]
     warnings = [f"No best value is marked here, because {reason}."] if reason and present else []
-    return Group(key, title, hint, present, warnings, missing)
+    return MetricTable(key, title, hint, present, warnings, missing)
 
 
 def measured_alike(conditions: Sequence[dict[str, Any]], present: Sequence[bool]) -> tuple[bool, str]:
@@ -131,7 +133,9 @@ def measured_alike(conditions: Sequence[dict[str, Any]], present: Sequence[bool]
     return not differing, f"the runs differ in {' and '.join(differing)}" if differing else ""
 
 
-def missing_of(runs: Sequence[ComparedRun], document: str, job: str, figures: Sequence[Figure]) -> list[Missing]:
+def missing_of(
+    runs: Sequence[ComparedRun], document: str, job: str, figures: Sequence[MetricRow]
+) -> list[MissingResult]:
     """One entry for each run without a value in any row."""
     return [
         lacking(run, document, job)
@@ -140,7 +144,7 @@ def missing_of(runs: Sequence[ComparedRun], document: str, job: str, figures: Se
     ]
 
 
-def lacking(run: ComparedRun, document: str, job: str) -> Missing:
+def lacking(run: ComparedRun, document: str, job: str) -> MissingResult:
     """The entry for a run that lacks a document for this checkpoint, with the job that computes it."""
     of_another = document in run.others
     text = (
@@ -148,4 +152,4 @@ def lacking(run: ComparedRun, document: str, job: str) -> Missing:
         if of_another
         else f"{run.name} does not have these values yet."
     )
-    return Missing(text, f"python -m jobs.{job} {run.typed}")
+    return MissingResult(text, f"python -m jobs.{job} {run.typed}")

@@ -8,7 +8,7 @@ from framework.report.compare_page.claims import CLEARLY, judged_claims
 from framework.report.compare_page.compared_run import ComparedRun, alerts, same_images
 from framework.report.compare_page.families import about_group, photo_group, score_group, walk_group
 from framework.report.compare_page.latent_metrics import arithmetic_group, compared_maps, likelihood_group, map_group
-from framework.report.compare_page.metric_rows import Missing
+from framework.report.compare_page.metric_rows import MissingResult
 from framework.report.read.pictures import Picture, picture
 from framework.report.shared.score_table import Column
 from framework.report.shared.templates import environment, files_of
@@ -34,7 +34,7 @@ class Gallery:
 
     title: str
     pictures: dict[str, Picture]
-    missing: list[Missing]
+    missing: list[MissingResult]
     small: bool = False
 
 
@@ -86,7 +86,7 @@ def _galleries(runs: Sequence[ComparedRun]) -> list[Gallery]:
             if name in run.pictures and (made := picture(run.pictures[name], alt=f"{run.name}: {alt}"))
         }
         missing = [
-            Missing(f"{run.name} does not have this picture yet.", f"python -m jobs.{job} {run.typed}")
+            MissingResult(f"{run.name} does not have this picture yet.", f"python -m jobs.{job} {run.typed}")
             for run in runs
             if run.name not in shown
         ]
@@ -101,6 +101,8 @@ def _map_gallery(run: ComparedRun) -> Gallery:
         if name in run.pictures and (made := picture(run.pictures[name], alt=caption))
     }
     missing = (
-        [] if shown else [Missing("The picture of the map does not exist.", f"python -m jobs.latent_map {run.typed}")]
+        []
+        if shown
+        else [MissingResult("The picture of the map does not exist.", f"python -m jobs.latent_map {run.typed}")]
     )
     return Gallery("Latent map", shown, missing)

@@ -22,7 +22,7 @@ from framework.runs import RunFolder, TrialFolder
 from framework.runs.folder import EXPERIMENT, SCORES
 from framework.runs.trial import plain
 from framework.storage import Folder
-from framework.storage.folder import told
+from framework.storage.folder import storage_errors
 
 CARD = "README.md"
 _SAMPLE_SIDE = 96  # minimum side of a sample in the picture, in pixels
@@ -90,7 +90,7 @@ def write_export(files: dict[str, bytes], target: Folder) -> None:
         StorageError: The target is not empty, or cannot be written.
     """
     refuse_occupied(target)
-    with target.staged(last=CARD) as place, told(target.location, "written"):
+    with target.staged(last=CARD) as place, storage_errors(target.location, "written"):
         for name, data in files.items():
             (place / name).write_bytes(data)
 

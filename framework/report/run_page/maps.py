@@ -43,18 +43,18 @@ class Maps:
         picture: The codes of held-out images, coloured by class.
         plane: The images decoded from a square of the latent plane.
         columns: The headings, one per map.
-        told: Sentences on the images, the classifier and the measurements.
+        explanations: Sentences on the images, the classifier and the measurements.
         nats: The values of the likelihood, one cell each.
-        nats_told: Sentences on how the likelihood was computed.
+        nats_text: Sentences on how the likelihood was computed.
     """
 
     picture: Picture | None
     plane: Picture | None
     columns: list[Column]
     rows: list[Row]
-    told: list[str]
+    explanations: list[str]
     nats: list[Row]
-    nats_told: str
+    nats_text: str
 
     @property
     def is_there(self) -> bool:
@@ -75,9 +75,9 @@ def maps_of(results: Results) -> Maps:
         plane=found.get("latent_plane.png"),
         columns=[_column(row, number) for number, row in enumerate(maps, start=1)] if rows else [],
         rows=rows,
-        told=list(_explanations(document)) if rows else [],
+        explanations=list(_explanations(document)) if rows else [],
         nats=nats,
-        nats_told=_nats_text(likelihood) if nats else "",
+        nats_text=_nats_text(likelihood) if nats else "",
     )
 
 

@@ -85,7 +85,7 @@ def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, An
 
 def _judges(metric: str, results: Results) -> bool:
     """Whether a metric measures the quality of the images, like the one by which trials are ranked."""
-    return words.is_distance(metric) or metric == results.metric
+    return words.is_frechet_distance(metric) or metric == results.metric
 
 
 def film(results: Results) -> list[Picture]:

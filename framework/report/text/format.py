@@ -127,11 +127,11 @@ def metric_name(metric: str) -> str:
     return name[:1].upper() + name[1:]
 
 
-def is_distance(metric: str) -> bool:
+def is_frechet_distance(metric: str) -> bool:
     """Whether a metric is a Fréchet distance.
 
-    >>> is_distance("fid5k_768"), is_distance("assessor_frechet_distance"), is_distance("latent_arithmetic_share")
-    (True, True, False)
+    >>> is_frechet_distance("fid5k_768"), is_frechet_distance("kid5k_768")
+    (True, False)
     """
     return re.match(r"(clean_)?fid[0-9]", metric) is not None or metric in ("fid", "assessor_frechet_distance")
 
@@ -150,7 +150,7 @@ def score_in_words(score: Mapping[str, Any]) -> str:
     metric, protocol = str(score.get("metric")), score.get("protocol")
     protocol = protocol if isinstance(protocol, Mapping) else {}
     counts = images_in_words(protocol)
-    if is_distance(metric):
+    if is_frechet_distance(metric):
         features = f" ({_features(protocol)})" if _features(protocol) else ""
         return f"{METRICS['fid'].about}{features}{f', {counts}' if counts else ''}; {better(metric)}."
     if metric == "latent_arithmetic_share":
