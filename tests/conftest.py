@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         )
         if longer and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(LONG_SECONDS))
+
+
+def missing(text: str, *facts: object) -> list[str]:
+    """The facts (names, numbers, values) that do not stand in a text for people, whatever words are around them.
+
+    >>> missing("data.limit: needs at least 64 images, not 3", "data.limit", 64, 4, "image")
+    ['4', 'image']
+    """
+    return [
+        fact for fact in map(str, facts) if not re.search(rf"(?<![\w-])(?<!\d[.,]){re.escape(fact)}(?!\w|[.,]\d)", text)
+    ]
+
+
+def numbers(text: str, label: str) -> list[int]:
+    """The whole numbers in the one line of a text that begins with this label."""
+    (line,) = [line for line in text.splitlines() if line.startswith(label)]
+    return [int(number) for number in re.findall(r"(?<![\d.])\d+(?![\d.])", line)]
 
 
 @pytest.fixture(scope="session")

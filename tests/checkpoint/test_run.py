@@ -17,6 +17,7 @@ from framework.config import Experiment, StorageConfig, with_overrides
 from framework.errors import CheckpointError, ConfigError
 from framework.runs import RunFolder, cache_folder
 from framework.storage import open_folder
+from tests.conftest import missing
 
 SCORE = {"metric": "fid5k_768", "value": 12.5, "protocol": {"features": "inception", "fake": 5000}}
 
@@ -61,11 +62,11 @@ def test_a_run_with_other_settings_is_refused_and_left_alone(make_run, location)
     before = made.folder.folder.read_text("experiment.yaml")
     with pytest.raises(CheckpointError) as fault:
         make_run(**{"optimizer.beta1": 0.0, "training.ema_half_life_images": 0})
-    assert "optimizer.beta1: was 0.5, is now 0.0" in str(fault.value)
-    assert "training.ema_half_life_images: was 10000, is now 0" in str(fault.value)
+    facts = ("optimizer.beta1", 0.5, 0.0, "training.ema_half_life_images", 10000, 0)
+    assert missing(str(fault.value), *facts) == []
     assert "\n" not in str(fault.value)
     assert made.folder.folder.read_text("experiment.yaml") == before
-    with pytest.raises(CheckpointError, match=r"data: was aaaaaaaaaaaa…, is now bbbbbbbbbbbb…"):
+    with pytest.raises(CheckpointError, match=r"data: .*a{12}….* b{12}…"):
         RunFolder.create(made.folder.experiment, [], data={"digest": "b" * 64})
     make_run(**{"training.total_images": 9, "compute.workers": 2, "evaluation.samples": 32})
     searched = {"optimizer.beta1": 0.0, "search.space": {"optimizer.beta1": {"choice": [0.0, 0.5]}}}
@@ -73,7 +74,7 @@ def test_a_run_with_other_settings_is_refused_and_left_alone(make_run, location)
 
 
 def test_a_folder_that_is_no_run_is_said(location):
-    with pytest.raises(CheckpointError, match=r"runs.*: is not a run \(it has no experiment\.yaml\)"):
+    with pytest.raises(CheckpointError, match=r"runs.*: .*experiment\.yaml"):
         RunFolder.open(location)
 
 
@@ -184,7 +185,7 @@ def test_a_submitted_job_refuses_storage_that_would_vanish(monkeypatch, path):
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     with pytest.raises(ConfigError) as fault:
         RunFolder.create(experiment, [])
-    assert str(fault.value).startswith(f"storage.path: {path} would be deleted")
+    assert str(fault.value).startswith(f"storage.path: {path} ")
     assert "\n" not in str(fault.value)
 
 
@@ -205,5 +206,5 @@ def test_the_cache_lies_beside_the_runs_or_at_home(monkeypatch, tmp_path):
     monkeypatch.setenv("LATENTSCAPE_CACHE", str(tmp_path / "shared"))
     assert at() == at(path="s3://bucket/runs") == tmp_path / "shared"
     assert at(cache_path="~/mine") == tmp_path / "mine"
-    with pytest.raises(ConfigError, match=r"storage\.cache_path: must be a local or mounted folder"):
+    with pytest.raises(ConfigError, match=r"storage\.cache_path: .*folder"):
         at(cache_path="s3://bucket/cache")

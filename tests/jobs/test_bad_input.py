@@ -1,8 +1,8 @@
 """What a user gets for a mistake: one line that names it, exit status 2, no traceback, nothing written."""
 
 import importlib
+import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -14,6 +14,7 @@ from PIL import Image
 from framework.runs.lease import lease
 from framework.storage import open_folder
 from jobs.cli.job import run_job
+from tests.conftest import missing
 
 ROOT = Path(__file__).parents[2]
 DRAWN = "data: {source: drawn_faces, resolution: 32, limit: 100}\n"
@@ -55,8 +56,7 @@ def assert_mistake(result, *said):
     assert out == ""
     assert "Traceback" not in err
     assert err.splitlines()[-1].startswith("error: "), err
-    for text in said:
-        assert text in err
+    assert missing(err, *said) == []
     assert not written
 
 
@@ -65,7 +65,7 @@ def test_no_config_at_all(called):
 
 
 def test_a_config_that_is_not_there(called):
-    assert_mistake(called("search", "nowhere.yaml"), "nowhere.yaml: cannot be read")
+    assert_mistake(called("search", "nowhere.yaml"), "nowhere.yaml")
 
 
 def test_no_yaml(called, config):
@@ -75,7 +75,7 @@ def test_no_yaml(called, config):
 def test_all_faults_of_a_config_in_one_go(called, config):
     path = config("data: {resolution: 48}\noptimizer: {generater_lr: 1e-4}\ntraining: {batch_size: 7}\n")
     result = called("train", path)
-    assert_mistake(result, "data.resolution", "did you mean optimizer.generator_lr", "training.batch_size")
+    assert_mistake(result, "data.resolution", "optimizer.generator_lr", "training.batch_size")
     assert sum(line.startswith("error: ") for line in result[2].splitlines()) == 3
 
 
@@ -98,7 +98,7 @@ def test_data_without_a_path(called, config):
 
 
 def test_data_that_is_not_there(called, config):
-    assert_mistake(called("prepare_data", config("data: {path: gone.tar}")), "gone.tar", "does not exist")
+    assert_mistake(called("prepare_data", config("data: {path: gone.tar}")), "gone.tar")
 
 
 def test_a_damaged_archive(called, config, tmp_path):
@@ -108,7 +108,7 @@ def test_a_damaged_archive(called, config, tmp_path):
 
 def test_a_folder_without_images(called, config, tmp_path):
     (tmp_path / "faces").mkdir()
-    assert_mistake(called("prepare_data", config("data: {source: folder, path: faces}")), "faces", "contains no files")
+    assert_mistake(called("prepare_data", config("data: {source: folder, path: faces}")), "faces", "no files")
 
 
 def test_labels_for_other_images(called, config, tmp_path):
@@ -118,24 +118,24 @@ def test_labels_for_other_images(called, config, tmp_path):
         Image.new("RGB", (40, 40), (number * 40, 9, 9)).save(folder / f"{number}.png")
     (tmp_path / "tags.csv").write_text("file,hat\nother.png,1\n")
     text = "data: {source: folder, path: faces, resolution: 32, labels: tags.csv, held_out: 0.0}"
-    assert_mistake(called("prepare_data", config(text)), "data.labels", "names none of the 4 images")
+    assert_mistake(called("prepare_data", config(text)), "data.labels", "tags.csv", 4, "other.png")
 
 
 @pytest.mark.long
 def test_labels_too_few_to_learn_are_named(called, config):
     text = "data: {source: drawn_faces, resolution: 32, limit: 180}\nassessor: {images: 256, width: 8}\n"
-    code, _, err, _ = called("train_assessor", config(text), "assessor.attributes=[glasses, hat]")
+    code, out, err, _ = called("train_assessor", config(text), "assessor.attributes=[glasses, hat]", "--json")
     assert code == 0, err
-    assert "Assessor: on held-out images glasses" in err
-    assert re.search(r"Assessor: left out hat \(a half has \d+ images with it and \d+ without; at least 20", err)
+    assert [assessor["accuracy"].keys() for assessor in json.loads(out).values()] == [{"glasses"}] * 2
+    assert missing(err, "hat", "at least 20") == []  # images with it, and without
 
 
 def test_a_run_that_is_none(called, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert_mistake(called("report", "empty"), "empty", "is not a run")
-    assert_mistake(called("status", "empty"), "empty", "is not a run")
-    assert_mistake(called("evaluate", "empty"), "is not in a run")
-    assert_mistake(called("interpolate", "gone"), "gone", "does not exist")
+    assert_mistake(called("report", "empty"), "empty", "experiment.yaml")
+    assert_mistake(called("status", "empty"), "empty", "experiment.yaml")
+    assert_mistake(called("evaluate", "empty"), "empty")
+    assert_mistake(called("interpolate", "gone"), "gone")
 
 
 def test_evaluate_takes_one_or_two(called):
@@ -190,9 +190,8 @@ def test_a_second_job_on_a_run_is_refused_with_the_first_ones_command(called, co
         code, out, err, written = called("search", path)
     assert (code, out) == (2, "")
     last = err.splitlines()[-1]
-    assert last.startswith(
-        f"error: {place}: another job is writing to this run, python -m jobs.search mine.yaml (process "
-    )
+    assert last.startswith(f"error: {place}: ")
+    assert missing(last, "python -m jobs.search mine.yaml", f"process {os.getpid()}") == []
     assert not [file for file in written if place in file.parents]
 
 
@@ -200,7 +199,7 @@ def test_a_second_job_on_a_run_is_refused_with_the_first_ones_command(called, co
 def test_a_place_that_would_vanish_with_a_submitted_job(called, config, monkeypatch, name):
     monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", "{}")
     result = called(name, config(DRAWN))
-    assert_mistake(result, "storage.path: ./runs would be deleted with this submitted job")
+    assert_mistake(result, "storage.path", "./runs")
     assert len(result[2].splitlines()) == 1  # before images are packed
 
 
@@ -215,10 +214,9 @@ def test_an_address_where_nothing_listens(tmp_path):
             text=True,
         )  # fmt: skip
     assert ended.returncode == 2
-    assert (
-        ended.stderr
-        == f"error: RAY_ADDRESS={address}: nothing listens there; it must be host:port of a running Ray cluster\n"
-    )
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"error: RAY_ADDRESS={address}: ")
+    assert "host:port" in line
 
 
 def test_a_package_for_a_tracker_that_is_not_here(called, config, monkeypatch):
@@ -229,16 +227,17 @@ def test_a_package_for_a_tracker_that_is_not_here(called, config, monkeypatch):
 @pytest.mark.parametrize(
     ("output", "rule"),
     [
-        ("there", "is a folder"),
-        ("there.html", "is a folder"),
-        ("page.txt", "the file name must end in .html"),
-        ("nowhere/page.html", "nowhere does not exist"),
-        ("s3://bucket/page.html", "must be a file on this machine"),
+        ("there", "folder"),
+        ("there.html", "folder"),
+        ("page.txt", ".html"),
+        ("nowhere/page.html", "nowhere"),
+        ("s3://bucket/page.html", "this machine"),
     ],
 )
 def test_a_comparison_that_can_be_written_nowhere(called, tmp_path, output, rule):
     for name in ("there", "there.html"):
         (tmp_path / name).mkdir()
     result = called("compare", "runs/a", "runs/b", f"output={output}")
-    assert_mistake(result, f"error: output: {output}: ", rule)
-    assert len(result[2].splitlines()) == 1
+    assert_mistake(result)
+    before, _, said = result[2].partition(f"error: output: {output}: ")
+    assert (before, missing(said, rule), len(said.splitlines())) == ("", [], 1)

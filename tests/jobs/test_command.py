@@ -12,6 +12,7 @@ import pytest
 import jobs
 from jobs.cli.completion import declared
 from jobs.cli.main import job_names
+from tests.conftest import missing
 
 ROOT = Path(__file__).parents[2]
 MODULE, FUNCTION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["latentscape"].split(":")
@@ -59,29 +60,26 @@ def test_it_says_its_version():
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "facts"),
     [
-        ("trian", "error: trian: no such job; did you mean train? (run latentscape alone to list the jobs)\n"),
-        ("status-", "error: status-: no such job; did you mean status? (run latentscape alone to list the jobs)\n"),
-        ("import-kears", None),
-        ("xyz", "error: xyz: no such job (run latentscape alone to list the jobs)\n"),
-        ("../train", "error: ../train: no such job; did you mean train? (run latentscape alone to list the jobs)\n"),
-        ("\x1b[31m\n", "error: \\x1b[31m\\n: no such job (run latentscape alone to list the jobs)\n"),
-        ("cli", None),
-        ("__init__", None),
-        ("", None),
-        (
-            "--json",
-            "error: --json: unknown switch; use --help or --version, or put switches after the name of a job\n",
-        ),
+        ("trian", ["trian:", "train"]),
+        ("status-", ["status-:", "status"]),
+        ("import-kears", ["import-kears:"]),
+        ("xyz", ["xyz:"]),
+        ("../train", ["../train:", "mean train"]),
+        ("\x1b[31m\n", ["\\x1b[31m\\n:"]),
+        ("cli", ["cli:"]),
+        ("__init__", ["__init__:"]),
+        ("", []),
+        ("--json", ["--json:", "--help", "--version"]),
     ],
-)  # fmt: skip
-def test_what_is_no_job_is_one_line(typed, said):
+)
+def test_what_is_no_job_is_one_line(typed, facts):
     ended = called(typed)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: ")
     assert len(ended.stderr.splitlines()) == 1
-    assert said in (None, ended.stderr)
+    assert missing(ended.stderr, *facts) == []
 
 
 @pytest.mark.parametrize("words", [("--help",), ("gone.h5", "output=x", "--json")])

@@ -1,7 +1,9 @@
 """A generator given away: what lies in the folder, that its card speaks true, and that nothing tells where it was."""
 
+import errno
 import io
 import json
+import os
 import re
 import resource
 import subprocess
@@ -21,10 +23,12 @@ from framework.runs import RunFolder
 from framework.storage import open_folder
 from jobs import export
 from jobs.cli.job import run_job
+from tests.conftest import missing
 
 FILES = ["README.md", "config.json", "experiment.yaml", "model.safetensors", "samples.png", "scores.json"]
 PARAMS = {"model.latent_size": 6, "optimizer.generator_lr": 0.00043}
 BEST = "trials/007-ab12/checkpoints/000000000200"
+WARNING = "the discriminator has won"
 SIDE = {"height": 32, "width": 32, "channels": 3}
 
 
@@ -64,7 +68,7 @@ def make_run(location, **overrides):
     save(run, "003-cd34", 100)
     trial = run.trial("007-ab12")
     trial.write_params(PARAMS)
-    trial.append_metrics({"images_seen": 200, "warnings": ["the discriminator has won"]})
+    trial.append_metrics({"images_seen": 200, "warnings": [WARNING]})
     save(run, trial.id, 100)
     store, best = save(run, trial.id, 200)
     store.record_score(best, score(21.5, 1000), 21.5)
@@ -133,9 +137,7 @@ def test_the_card_says_data_settings_scores_and_warnings(run, called, tmp_path):
     for said in (
         "| images | 5,000 |", "| training images | 4,476 |", "c1" * 32, "UTKFace (UTKFace.tar)", r"a\|b, smiling",
         "| `optimizer.generator_lr` | 0.00043 | 0.0002 |", "| `model.latent_size` | 6 | 100 |",
-        "A search of 2 trials chose", "5,000 generated and 4,476 real images; lower is better.",
-        "chosen because its `fid1k_768` was the best",
-        "Warning during the training: the discriminator has won.", "non-commercial research only",
+        "2 trials", "5,000 generated", "4,476 real", "`fid1k_768` was the best", WARNING, "non-commercial",
     ):  # fmt: skip
         assert said in card
     rows = re.findall(r"^\| `(fid\w+)` \| ([\d.]+) \|", card, re.MULTILINE)
@@ -201,9 +203,8 @@ def test_a_checkpoint_without_a_score(run, called, tmp_path):
     named = run.folder / "trials/003-cd34/checkpoints/000000000100"
     assert called(named.location, tmp_path / "given")[0] == 0
     card = (tmp_path / "given" / "README.md").read_text()
-    assert "No score was computed for this checkpoint." in card
     assert "model-index" not in card
-    assert "chosen by" not in card
+    assert "fid" not in card.partition("## ")[2]
     assert load_generator(tmp_path / "given").images_seen == 100
 
 
@@ -216,7 +217,7 @@ def test_the_same_again_is_the_same_bytes(run, called, tmp_path):
 def test_a_dry_run_writes_nothing(run, called, tmp_path):
     code, _, err = called(run.folder.location, tmp_path / "given", "--dry-run")
     assert code == 0
-    assert "Would write: README.md" in err
+    assert missing(err, *FILES) == []
     assert not (tmp_path / "given").exists()
 
 
@@ -225,11 +226,12 @@ def test_what_is_there_stays(run, called, tmp_path):
     (tmp_path / "full" / "mine.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     (tmp_path / "empty").mkdir()
-    for name, reason in (("full", "is not empty"), ("file", "is a file")):
+    for name, reason in (("full", "not empty"), ("file", "a file")):
         for more in ([], ["--dry-run"]):
             code, out, err = called(run.folder.location, tmp_path / name, *more)
             assert (code, out, len(err.splitlines())) == (2, "", 1)
-            assert err.startswith(f"error: {tmp_path / name}: {reason}")
+            before, _, said = err.partition(f"error: {tmp_path / name}: ")
+            assert (before, missing(said, reason)) == ("", [])
     assert (tmp_path / "full" / "mine.txt").read_text() == "mine"
     assert (tmp_path / "file").read_text() == "mine"
     assert called(run.folder.location, tmp_path / "empty")[0] == 0
@@ -239,7 +241,8 @@ def test_a_run_without_a_score_is_one_line(called, tmp_path):
     run = RunFolder.create(with_overrides(Experiment(), {"storage.path": str(tmp_path), "name": "new"}), ["x"])
     code, _, err = called(run.folder.location, tmp_path / "given")
     assert code == 2
-    assert err == f"error: {run.folder.location}: this run has no scored checkpoint yet\n"
+    assert len(err.splitlines()) == 1
+    assert err.startswith(f"error: {run.folder.location}: ")
 
 
 @pytest.mark.long
@@ -253,7 +256,9 @@ def test_a_disk_that_fills_leaves_nothing(run, tmp_path):
     before = sorted(tmp_path.iterdir())
     ended = subprocess.run(command, capture_output=True, text=True, preexec_fn=full)
     assert ended.returncode == 2, ended.stderr
-    assert ended.stderr.splitlines()[-1] == f"error: {tmp_path / 'given'}: cannot be written (File too large)"
+    line = ended.stderr.splitlines()[-1]
+    assert line.startswith(f"error: {tmp_path / 'given'}: ")
+    assert os.strerror(errno.EFBIG) in line
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -270,4 +275,4 @@ def test_from_a_uri_and_to_a_uri(called, tmp_path, s3_location):
     assert load_generator(target).images_seen == 200
     code, _, err = called(run.folder.location, target)
     assert code == 2
-    assert "is not empty" in err
+    assert missing(err, "given", "not empty") == []

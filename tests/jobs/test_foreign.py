@@ -12,6 +12,7 @@ from framework.config import Experiment, with_overrides
 from framework.report import write_report
 from framework.runs import RunFolder
 from jobs.cli.job import run_job
+from tests.conftest import missing
 
 MINE = """
 from torch import nn
@@ -59,18 +60,18 @@ def run(tmp_path):
     return RunFolder.create(with_overrides(Experiment(), {**keys, "data.source": "drawn_faces"}), ["python"])
 
 
-def assert_mistake(result, said):
+def assert_mistake(result, *facts):
     code, out, err = result
     assert (code, out) == (2, ""), err
     assert err.splitlines()[-1].startswith("error: ")
-    assert said in err.splitlines()[-1]
+    assert missing(err.splitlines()[-1], *facts) == []
 
 
 @pytest.mark.parametrize("name", ["train", "search", "pipeline"])
 @pytest.mark.parametrize("switch", [(), ("--dry-run",)])
 def test_it_cannot_be_trained(called, name, switch):
     result = called(name, "foreign.yaml", *switch)
-    assert_mistake(result, f"model.entry: {ENTRY}: jobs.{name} cannot train a custom generator")
+    assert_mistake(result, f"model.entry: {ENTRY}", f"jobs.{name}")
 
 
 @pytest.mark.parametrize("name", ["discover", "steer", "interpolate", "arithmetic", "evaluate"])
@@ -78,37 +79,34 @@ def test_help_says_that_code_is_run(called, name):
     code, out, _ = called(name, "--help")
     assert code == 0
     assert "CHECKPOINT_OR_RUN | CONFIG" in out
-    assert "this runs your code" in out
+    assert "docs/foreign.md" in out
     assert "\nmodel.entry=null" in out
     assert "\nmodel.width" not in out
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "facts"),
     [
-        (
-            ("plain.yaml",),
-            "plain.yaml: jobs.discover needs a run or a checkpoint; a config is accepted only with",
-        ),
-        (("plain.yaml", "model.entry=mine"), "model.entry: must be package.module:function, not 'mine'"),
-        (("plain.yaml", "model.entry=nowhere:f"), "model.entry: nowhere:f: module nowhere is neither in"),
-        (("plain.yaml", "model.entry=mine_for_jobs:f"), "mine_for_jobs has no function f"),
-        (("foreign.yaml", "data.resolution=64"), "images of 32x32 with 3 channels, but data.resolution is 64 and"),
-        (("foreign.yaml", "data.channels=1"), "but data.resolution is 32 and data.channels is 1; change these"),
+        (("plain.yaml",), ("plain.yaml", "jobs.discover", "model.entry=package.module:function")),
+        (("plain.yaml", "model.entry=mine"), ("model.entry", "package.module:function", "mine")),
+        (("plain.yaml", "model.entry=nowhere:f"), ("model.entry: nowhere:f", "module nowhere")),
+        (("plain.yaml", "model.entry=mine_for_jobs:f"), ("mine_for_jobs", "function f")),
+        (("foreign.yaml", "data.resolution=64"), ("32x32", "3 channels", "data.resolution", 64)),
+        (("foreign.yaml", "data.channels=1"), ("data.resolution", 32, "data.channels", 1)),
     ],
 )
-def test_what_does_not_fit_is_said_before_anything_is_written(called, arguments, said):
-    assert_mistake(called("discover", *arguments), said)
+def test_what_does_not_fit_is_said_before_anything_is_written(called, arguments, facts):
+    assert_mistake(called("discover", *arguments), *facts)
 
 
 def test_a_run_does_not_start_code_by_its_own_word(called, run, tmp_path):
     (tmp_path / "mine_for_jobs.py").write_text("raise AssertionError('was run')")
     place = run.folder.location
     result = called("discover", place)
-    assert_mistake(result, f"to allow running it, add model.entry={ENTRY}")
+    assert_mistake(result, f"model.entry={ENTRY}")
     assert find_target(place) == CheckpointRef(place, f"entry:{ENTRY}")
     assert find_target(place).location == f"entry:{ENTRY}"
-    assert_mistake(called("export", place, "out"), "it has no weights to export")
+    assert_mistake(called("export", place, "out"), place, ENTRY)
 
 
 def test_a_run_of_trainings_stays_one(called, tmp_path):
@@ -117,15 +115,14 @@ def test_a_run_of_trainings_stays_one(called, tmp_path):
     store = CheckpointStore(trained.trial("a").checkpoints, digest="d", learned={}, keep=1)
     store.save({}, info={}, images_seen=1, generator=({}, {}))
     place = trained.folder.location
-    assert_mistake(called("discover", place, f"model.entry={ENTRY}"), "this run has no custom generator")
+    assert_mistake(called("discover", place, f"model.entry={ENTRY}"), place, "model.entry")
 
 
 def test_evaluate_tells_its_plan(called):
     code, out, err = called("evaluate", "foreign.yaml", "--dry-run", "--json")
     assert code == 0, err
     assert json.loads(out) == {"checkpoints": 1, "passes": []}
-    assert f"Generator: runs your code, {ENTRY} (" in err
-    assert "Generator: latents of 4 numbers, images of 32x32" in err
+    assert missing(err, ENTRY, 4, "32x32") == []
 
 
 def test_its_report_is_made_of_what_there_is(run):

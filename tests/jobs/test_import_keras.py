@@ -14,6 +14,7 @@ from framework.models import build_generator
 from framework.runs import RunFolder
 from framework.storage import open_folder
 from jobs.cli.job import run_job
+from tests.conftest import missing
 
 pytestmark = pytest.mark.long
 
@@ -92,12 +93,12 @@ def test_the_pair_becomes_a_run_that_jobs_take(called, tmp_path):
     given = ["generator.h5", "discriminator=discriminator.h5", "output=runs/mine", "data.source=drawn_faces"]
     code, out, err = called("import_keras", *given, "--json")
     assert code == 0, err
-    assert "[5] -> [32, 32, 3], 2,827 parameters; becomes the notebooks' GAN (dcgan)" in err
-    assert "Range: -1 to 1 (it ends in tanh)" in err
-    assert err.splitlines()[-1] == "Imported: runs/mine"
+    assert missing(err, "[5] -> [32, 32, 3]", "2,827 parameters", "dcgan") == []
+    assert err.splitlines()[-1].endswith(": runs/mine")
     assert json.loads(out)["model"] == {"architecture": "dcgan", "latent_size": 5, "width": 4, "dropout": 0.3}
     run = RunFolder.open(tmp_path / "runs" / "mine")
     assert run.about["imported"]["files"]["generator"]["name"] == "generator.h5"
+    assert run.about["imported"]["range"] == "signed"
     assert str(tmp_path) not in json.dumps(run.about["imported"])
     assert (run.experiment.data.source, run.experiment.model.width) == ("drawn_faces", 4)
     assert find_target("runs/mine").checkpoint == CHECKPOINT
@@ -114,9 +115,8 @@ def test_the_pair_becomes_a_run_that_jobs_take(called, tmp_path):
 def test_other_layers_become_data_in_a_checkpoint(called, tmp_path):
     code, _, err = called("import_keras", "other.h5", "output=other")
     assert code == 0, err
-    assert "becomes 9 layers as data (keras)" in err
     config = json.loads((tmp_path / "other" / CHECKPOINT / "generator" / "config.json").read_text())
-    assert config["architecture"] == "keras"
+    assert (config["architecture"], len(config["layers"])) == ("keras", 9)
     assert config["layers"][1] == {"kind": "activation", "function": "leaky_relu", "slope": 0.25, "limit": None}
     experiment = load_experiment(tmp_path / "other" / "experiment.yaml")
     assert experiment.model.layers == config["layers"]
@@ -133,55 +133,48 @@ def test_the_same_import_again_changes_nothing(called, tmp_path):
     assert called("import_keras", "generator.h5", "output=mine")[0] == 0
     before = content(tmp_path)
     code, _, err = called("import_keras", "generator.h5", "output=mine")
-    assert (code, err.splitlines()[-1]) == (0, "Already imported: mine")
-    for arguments, said in [
-        (["other.h5"], "mine: is not empty and contains something else; import into"),
-        (["generator.h5", "data.limit=100"], "mine: contains this import with different settings"),
-    ]:
+    assert code == 0, err
+    assert err.splitlines()[-1].endswith(": mine")
+    for arguments in (["other.h5"], ["generator.h5", "data.limit=100"]):
         code, _, err = called("import_keras", *arguments, "output=mine")
         assert (code, err.splitlines()[-1].startswith("error: ")) == (2, True)
-        assert said in err
+        assert f"{tmp_path / 'mine'}: " in err
     assert content(tmp_path) == before
     weights = tmp_path / "mine" / CHECKPOINT / "generator" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     code, _, err = called("import_keras", "generator.h5", "output=mine")
     assert code == 2
-    assert "weights.safetensors: is damaged" in err
+    assert "weights.safetensors: " in err
 
 
 def test_a_dry_run_writes_nothing(called, tmp_path):
     before = content(tmp_path)
     code, _, err = called("import_keras", "generator.h5", "output=mine", "--dry-run")
-    assert (code, err.splitlines()[-1]) == (0, "Would write: mine")
+    assert code == 0, err
+    assert err.splitlines()[-1].endswith(": mine")
     assert content(tmp_path) == before
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "place", "facts"),
     [
-        (["generator.h5"], "output: missing; name the folder of the run"),
-        (["generator.h5", "output=x", "range=byte"], "range: must be auto, signed or unit, not 'byte'"),
-        (["generator.h5", "output=x", "range=unit"], "generator.h5: range=unit, but it ends in tanh, which is signed"),
-        (["nowhere.h5", "output=x"], "nowhere.h5: does not exist"),
-        (["notes.txt", "output=x"], "notes.txt: is neither HDF5 nor .keras"),
-        (["lambda.h5", "output=x"], "lambda.h5: layer l1 (Lambda) is not supported; supported: Dense, Reshape"),
-        (["causal.h5", "output=x"], "causal.h5: layer l7 (Conv2D) has padding=causal; supported: same and valid"),
-        (["lost.h5", "output=x"], "lost.h5: layer l3 (Conv2DTranspose): kernel is missing"),
-        (["small.h5", "output=x"], "data.resolution: must be 28, 32, 64, 128 or 256, not 16"),
-        (
-            ["discriminator.h5", "output=x"],
-            "discriminator.h5: the input is [32, 32, 3]; a generator's input is a latent",
-        ),
-        (
-            ["generator.h5", "output=x", "discriminator=generator.h5"],
-            "generator.h5: the input is [5]; it must be square images",
-        ),
-        (["generator.h5", "output=x", "model.width=8"], "model.width: is set by the import (4); remove it"),
-        (["generator.h5", "output=x", "outptu=y"], "outptu: unknown key"),
-        (["generator.h5", "output=notes.txt"], "notes.txt: is a file; import into a folder"),
+        (["generator.h5"], "output", ["output=DIR"]),
+        (["generator.h5", "output=x", "range=byte"], "range", ["auto", "signed", "unit", "byte"]),
+        (["generator.h5", "output=x", "range=unit"], "generator.h5", ["range=unit", "tanh", "signed"]),
+        (["nowhere.h5", "output=x"], "nowhere.h5", []),
+        (["notes.txt", "output=x"], "notes.txt", ["HDF5", ".keras"]),
+        (["lambda.h5", "output=x"], "lambda.h5", ["l1 (Lambda)", "Dense", "Reshape"]),
+        (["causal.h5", "output=x"], "causal.h5", ["l7 (Conv2D)", "padding=causal", "same", "valid"]),
+        (["lost.h5", "output=x"], "lost.h5", ["l3 (Conv2DTranspose)", "kernel"]),
+        (["small.h5", "output=x"], "data.resolution", [28, 32, 64, 128, 256, 16]),
+        (["discriminator.h5", "output=x"], "discriminator.h5", ["[32, 32, 3]", "latent"]),
+        (["generator.h5", "output=x", "discriminator=generator.h5"], "generator.h5", ["[5]", "square images"]),
+        (["generator.h5", "output=x", "model.width=8"], "model.width", [4]),
+        (["generator.h5", "output=x", "outptu=y"], "outptu", []),
+        (["generator.h5", "output=notes.txt"], "notes.txt", ["folder"]),
     ],
 )
-def test_mistakes_are_one_line_and_write_nothing(called, tmp_path, arguments, said):
+def test_mistakes_are_one_line_and_write_nothing(called, tmp_path, arguments, place, facts):
     (tmp_path / "notes.txt").write_text("not a network")
     given, layers, kernels = generator()
     save("lambda.h5", given, [layers[0], ("Lambda", {"function": ["4wEAAAA=", None, None]}), *layers[2:]], kernels)
@@ -192,7 +185,7 @@ def test_mistakes_are_one_line_and_write_nothing(called, tmp_path, arguments, sa
     code, out, err = called("import_keras", *arguments)
     assert (code, out) == (2, ""), err
     assert err.splitlines()[-1].startswith("error: ")
-    assert said in err
+    assert missing(err.splitlines()[-1], f"{place}:", *facts) == []
     assert "Traceback" not in err
     assert content(tmp_path) == before
     assert not (tmp_path / "x").exists()
@@ -201,7 +194,7 @@ def test_mistakes_are_one_line_and_write_nothing(called, tmp_path, arguments, sa
 def test_help_lists_its_own_keys(called):
     code, out, _ = called("import_keras", "--help")
     assert code == 0
-    assert "usage: python -m jobs.import_keras FILE output=DIR" in out
+    assert "python -m jobs.import_keras FILE output=DIR" in out
     assert "\noutput=  " in out
     assert "range=auto" in out
     assert max(map(len, out.splitlines())) <= 110
@@ -214,22 +207,18 @@ def test_a_training_begins_with_it_or_says_why_not(called, tmp_path):
     for name, told in (("generator", "dcgan"), ("other", "keras")):
         code, _, err = called("train", "mine.yaml", f"training.start_from=runs/{name}", "--dry-run")
         assert code == 0, err
-        assert f"Start: runs/{name} ({told}, latents of 5) with a new discriminator" in err
+        (start,) = (line for line in err.splitlines() if line.startswith("Start:"))
+        assert missing(start, f"runs/{name}", told, 5, "new discriminator") == []
         assert "Generator: 2,827 parameters" in err
     space = 'search.space={"model.width": {"choice": [4, 8]}}'
-    for job, start, more, said in [
-        ("train", "runs/nowhere", [], "training.start_from: "),
-        ("train", "mine.yaml", [], "training.start_from: "),
-        ("train", "runs/other", ["model.width=9"], "model.width: 9 does not fit training.start_from, which has 128"),
-        ("train", "runs/other", ["data.resolution=64"], "makes images of 32x32 with 3 channels, but data.resolution"),
-        (
-            "search",
-            "runs/other",
-            [space],
-            "search.space: model.width cannot be searched, because training.start_from sets it",
-        ),
+    for job, start, more, facts in [
+        ("train", "runs/nowhere", [], ["training.start_from"]),
+        ("train", "mine.yaml", [], ["training.start_from"]),
+        ("train", "runs/other", ["model.width=9"], ["model.width: 9", "training.start_from", 128]),
+        ("train", "runs/other", ["data.resolution=64"], ["32x32", "3 channels", "data.resolution"]),
+        ("search", "runs/other", [space], ["search.space: model.width", "training.start_from"]),
     ]:
         code, _, err = called(job, "mine.yaml", f"training.start_from={start}", *more, "--dry-run")
         assert code == 2, err
-        assert said in err
+        assert missing(err, *facts) == []
     assert not open_folder("runs/mine").exists()

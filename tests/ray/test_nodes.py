@@ -38,8 +38,8 @@ def test_a_node_killed_while_it_trains_costs_what_came_after_the_last_checkpoint
     empty_cluster.start(cores=1)
     _, err = process.communicate(timeout=400)
     assert process.returncode == 0, err
-    assert "resumes from checkpoint" in err
     rows = reports(storage, "node-killed")
+    assert rows[-1]["life_began_at_images_seen"] > 0
     assert [row["images_seen"] for row in rows] == sorted({row["images_seen"] for row in rows})
     assert rows[-1]["images_seen"] == 6400
     assert 0 <= rows[-1]["images_trained_twice"] <= 640
@@ -56,7 +56,7 @@ def test_a_node_that_does_not_see_the_results_is_named_before_anything_trains(em
     assert ended.code == 2, ended.err
     line = ended.err.splitlines()[-1]
     assert line.startswith(f"error: storage.path: {place}/unseen: node ")
-    assert "it is a different folder there" in line
+    assert "different folder" in line
     assert not list(place.glob("unseen/trials/*/metrics.jsonl"))
 
 

@@ -56,6 +56,10 @@ class Page(HTMLParser):
         if self._open and self._open[-1] not in ("style", "script"):
             self.text += data
 
+    def section(self, anchor: str) -> str:
+        """The source of the section with this id."""
+        return self.source.split(f'<section id="{anchor}">')[1].split("</section>")[0]
+
     def values(self, *names: str) -> list[str]:
         return [value for _, name, value in self.attributes if name in names]
 

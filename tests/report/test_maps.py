@@ -12,6 +12,7 @@ from framework.images import png_bytes
 from framework.report.read.run import read_results
 from framework.report.run_page.maps import maps_of
 from framework.runs import RunFolder
+from tests.conftest import missing
 
 pytestmark = pytest.mark.long
 
@@ -85,18 +86,18 @@ def rows(page, number):
 
 def test_pictures_and_figures_stand_a_column_a_map(page_with):
     page = page_with(FILES)
-    section = page.source.split('<section id="maps">')[1].split("</section>")[0]
+    section = page.section("maps")
     assert section.count("<img") == 2
     assert '<a href="#maps">Maps</a>' in page.source
     for said in (
-        "Measured on 5,000 held-out images; their classes are the label “digit”.",
-        "judges the decoded images (accuracy 0.9765 on 10,000 held-out images).",
-        "0.1 of a code’s neighbours",
-        "such images, compared with 0.052 of the images themselves.",
-        "mnist-autoencoderautoencoder, 2 latent dimensions",
-        "mnist-vaevae, 2 latent dimensions",
+        ["5,000 held-out images", "“digit”"],
+        ["accuracy 0.9765", "10,000 held-out images"],
+        ["0.1", "neighbours"],
+        ["0.052"],
     ):
-        assert said in page.text, said
+        assert missing(page.text, *said) == []
+    assert "autoencoder<small>autoencoder, 2 " in section
+    assert "vae<small>vae, 2 " in section
     figures = rows(page, 0)[1:]
     keys = re.findall(r'<tr title="([^"]+)"', section)
     assert [row[-2:] for row in figures] == [
@@ -110,16 +111,13 @@ def test_pictures_and_figures_stand_a_column_a_map(page_with):
 def test_a_likelihood_has_its_standard_errors(page_with):
     page = page_with({"likelihood.json": FILES["likelihood.json"]})
     assert '<a href="#maps">Likelihood</a>' in page.source
-    assert "Maps of the latent space" not in page.text
+    assert page.section("maps").count("<img") == 0
     assert [row[-3:] for row in rows(page, 0)[1:]] == [
         ["−97.52", "±", "0.31"], ["−73.02", "±", "0.29"], ["prior", "kl_nats", "24.51"], ["−88.10", "±", "0.31"],
         ["−91.40", "±", "0.32"],
     ]  # fmt: skip
-    assert (
-        "means over 10,000 held-out images, in nats per image, ± their standard error, for a Bernoulli likelihood"
-        in page.text
-    )
-    assert "only these two values can be compared" in page.text
+    # Two of the values are of images that were binarised.
+    assert missing(page.text, "10,000 held-out images", "nats per image", "Bernoulli", "binarised") == []
 
 
 @pytest.mark.parametrize("missing", [*FILES, "all"])
@@ -135,8 +133,7 @@ def test_what_is_not_there_leaves_the_rest(missing, page_with):
 def test_damaged_files_are_named_and_show_nothing(damaged, page_with):
     page = page_with(dict.fromkeys(FILES, damaged))
     assert 'id="maps"' not in page.source
-    assert "artifacts/latent_map.json is not a JSON object" in page.text
-    assert "artifacts/likelihood.json is not a JSON object" in page.text
+    assert missing(page.text, "artifacts/latent_map.json", "artifacts/likelihood.json") == []
 
 
 def odd_documents():

@@ -13,6 +13,7 @@ from framework.models import derive_seed, sample_latents
 from framework.storage import open_folder
 from framework.training import Trainer, WorkerGroup
 from framework.training.state import TrainState
+from tests.conftest import missing
 
 SETTINGS = {
     "data.resolution": 32,
@@ -126,9 +127,9 @@ def test_samples_are_the_checkpoints_generators(run, tmp_path):
 def test_a_finished_training_does_nothing_again(run):
     run()
     outcome, reports, said, _ = run()
-    assert outcome.state == "finished"
+    assert (outcome.state, outcome.images_seen) == ("finished", 80)
     assert reports == []
-    assert any("resumes from checkpoint 000000000080" in line for line in said)
+    assert any("000000000080" in line for line in said)  # it was resumed
 
 
 @pytest.mark.long
@@ -232,10 +233,14 @@ def test_what_is_not_finite_stops_it_and_leaves_the_last_checkpoint(run, tmp_pat
     with pytest.raises(TrainingError) as raised:
         run(**settings | {"training__total_images": 80}, compute__precision="float32")
     text = str(raised.value)
-    assert text.startswith("step 8, 64 images seen: ")
-    assert "discriminator gradient norm is" in text
-    assert "largest gradient norm since the last report was" in text
-    assert "optimizer.discriminator_lr" in text
+    facts = (
+        "step 8",
+        "64 images",
+        "discriminator gradient norm",
+        "largest gradient norm",
+        "optimizer.discriminator_lr",
+    )
+    assert missing(text, *facts) == []
     assert good == {path: path.read_bytes() for path in (tmp_path / "checkpoints").rglob("*") if path.is_file()}
 
 

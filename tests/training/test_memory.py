@@ -10,6 +10,7 @@ from framework.storage import open_folder
 from framework.training import Trainer
 from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.workers import WorkerGroup
+from tests.conftest import missing
 
 
 @pytest.mark.parametrize(
@@ -25,15 +26,16 @@ def test_the_line_halves_what_is_computed_at_a_time(overrides, workers, at_once,
     experiment = with_overrides(Experiment(), overrides)
     fault = out_of_memory(experiment, WorkerGroup(0, workers, torch.device("cpu")))
     assert isinstance(fault, OutOfMemoryError)
-    assert f"is {at_once} images at a time on each; try compute.images_per_pass={smaller}," in str(fault)
-    assert f"training.batch_size={experiment.training.batch_size} on {workers} worker" in str(fault)
+    facts = (f"training.batch_size={experiment.training.batch_size}", f"{workers} worker{'s' * (workers > 1)}")
+    assert missing(str(fault), *facts, f"{at_once} images", f"compute.images_per_pass={smaller}") == []
     assert "\n" not in str(fault)
 
 
 def test_where_one_image_is_too_much_no_smaller_pass_is_advised():
     experiment = with_overrides(Experiment(), {"compute.images_per_pass": 1})
     text = str(out_of_memory(experiment, WorkerGroup()))
-    assert text.endswith("one image at a time is too much; lower model.width or data.resolution")
+    assert missing(text, "one image", "model.width", "data.resolution") == []
+    assert "compute.images_per_pass" not in text
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_a_training_that_meets_it_ends_with_that_line(images, tmp_path, kind):
     store = CheckpointStore(
         open_folder(tmp_path), digest=experiment.digest(images.digest), learned=experiment.learned(), keep=1
     )
-    with pytest.raises(OutOfMemoryError, match=r"^out of memory: this machine has .* is 8 images at a time") as fault:
+    with pytest.raises(OutOfMemoryError, match=r"^out of memory: .* 8 images") as fault:
         Trainer(
             experiment=experiment,
             images=images,
