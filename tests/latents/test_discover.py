@@ -12,6 +12,7 @@ from framework.latents.directions.discover import DiscoveryModels, discover
 from framework.latents.directions.edits import EDITS, edits_for
 from framework.latents.directions.sorted_samples import read_piles
 from framework.models import sample_latents
+from tests.conftest import missing
 
 SIZE = 16
 LABELS = {"smiling": None, "age": ["young", "old"]}
@@ -175,20 +176,21 @@ def test_what_a_method_lacks_is_one_line(tools):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "facts"),
     [
-        ("number\n1\n", "needs the columns number and pile"),
-        ("number,pile\n1,low\n2,low\n", "pile high has 0 samples; at least 2 are needed"),
-        ("number,pile\n1,low\n2,middle\n", "line 3: pile must be low or high, not 'middle'"),
-        ("number,pile\n1,low\n101,high\n", "line 3: number must be from 1 to 100, not '101'"),
-        ("number,pile\nx,low\n", "line 2: number must be from 1 to 100, not 'x'"),
-        ("number,pile\n1,low\n2,low\n1,high\n3,high\n", "number 1 is in both piles"),
+        ("number\n1\n", ["number", "pile"]),
+        ("number,pile\n1,low\n2,low\n", ["high", "0 samples", 2]),
+        ("number,pile\n1,low\n2,middle\n", ["line 3", "pile", "low", "high", "'middle'"]),
+        ("number,pile\n1,low\n101,high\n", ["line 3", "number", "1 to 100", "'101'"]),
+        ("number,pile\nx,low\n", ["line 2", "number", "1 to 100", "'x'"]),
+        ("number,pile\n1,low\n2,low\n1,high\n3,high\n", ["number 1"]),
     ],
 )
-def test_a_labels_file_that_is_none_names_its_line(tmp_path, text, said):
+def test_a_labels_file_that_is_none_names_its_line(tmp_path, text, facts):
     (tmp_path / "piles.csv").write_text(text)
-    with pytest.raises(LatentsError, match=said):
+    with pytest.raises(LatentsError) as fault:
         read_piles(str(tmp_path / "piles.csv"), samples=100)
+    assert missing(str(fault.value), "piles.csv", *facts) == []
     with pytest.raises(LatentsError, match=r"nowhere\.csv: No such file"):
         read_piles("nowhere.csv", samples=100)
 

@@ -40,7 +40,7 @@ def test_it_is_held_within_the_block_and_given_back(folder):
         found = holder(folder)
         assert found is not None
         assert (found.alive, found.pid, found.command) == (True, os.getpid(), "python -m jobs.search faces.yaml")
-        refusal = r"another job is writing to this run, python -m jobs.search faces.yaml \(process"
+        refusal = rf"python -m jobs.search faces.yaml \(process {os.getpid()} "
         with pytest.raises(LeaseError, match=refusal), lease(folder, COMMAND, on_lost=never):
             pass
     assert holder(folder) is None
