@@ -178,7 +178,7 @@ def _find(
 def _scorer(models: StudyModels, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
     """The score that GANalyze maximises: the user's function, or the finder's logit; None without both."""
     if settings.directions.score is not None:
-        function = function_of(settings.directions.score, place="latents.directions.score")
+        function = function_of(settings.directions.score, key="latents.directions.score")
         return lambda _: checked_score(function, f"latents.directions.score: {settings.directions.score}")
     return None if models.finder is None else functools.partial(_score, models)
 
