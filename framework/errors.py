@@ -2,19 +2,15 @@
 
 
 class LatentscapeError(Exception):
-    """An error that the user can solve. Jobs print it as one line and exit with status 2."""
-
-
-class ConfigError(LatentscapeError):
-    """A key, a value, or a combination of values that is not allowed.
-
-    Args:
-        faults: One line per mistake, each of which names the dotted key.
-    """
+    """An error that the user can solve. Jobs print it as one line per fault and exit with status 2."""
 
     def __init__(self, *faults: str) -> None:
         self.faults = faults
         super().__init__("\n".join(faults))
+
+
+class ConfigError(LatentscapeError):
+    """A key, a value, or a combination of values that is not allowed; each line names the dotted key."""
 
 
 class DataError(LatentscapeError):

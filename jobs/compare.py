@@ -13,7 +13,7 @@ from framework.report.compare_page.page import write_comparison
 from framework.report.shared.score_table import Column, Row, columns, read_row
 from framework.runs import RunFolder
 from framework.storage import Folder, is_uri, open_folder
-from jobs.cli.console import obeys
+from jobs.cli.console import obeys, print_lines
 from jobs.cli.job import Arguments, Job, run_job, shown
 from jobs.cli.tables import comparison_table
 
@@ -38,7 +38,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     if not arguments.json and score_columns:
         out = arguments.stdout
         width = shutil.get_terminal_size().columns if obeys(out) else None
-        print(comparison_table(rows, score_columns, width=width), file=out, flush=True)
+        print_lines(comparison_table(rows, score_columns, width=width), out)
     return document
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from framework.checkpoint.reference import CheckpointRef
 from framework.latents.directions.sorted_samples import read_piles
-from framework.orchestration.studies.discover import discover_directions
+from framework.orchestration.studies.discover import check_names, discover_directions
 from framework.runs import RunFolder
 from jobs.cli.context import open_context
 from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
@@ -31,6 +31,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
 def _check(run: RunFolder, _: CheckpointRef) -> None:
     latents = run.experiment.latents
+    check_names(latents.directions.attributes or [], latents)
     sorted_samples = latents.directions.sorted_samples
     if sorted_samples is not None and latents.directions.method in ("compass", "difference"):
         read_piles(sorted_samples, samples=latents.arithmetic.sheet_samples)

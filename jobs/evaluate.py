@@ -9,7 +9,8 @@ from framework.orchestration.context import RunContext
 from framework.orchestration.scoring.evaluate import evaluate
 from framework.orchestration.scoring.evaluate_pair import evaluate_pair
 from framework.report.shared.score_table import Row, columns
-from jobs.cli.context import codes, open_context, say_code
+from framework.runs.folder import run_place
+from jobs.cli.context import allow_code, code_files, open_context
 from jobs.cli.forecast_scores import forecast_pair, forecast_run
 from jobs.cli.job import SCORE_KEYS, Arguments, Console, Job, run_job
 from jobs.cli.tables import comparison_table, score_lines
@@ -22,13 +23,15 @@ JOB = Job("evaluate", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 def body(arguments: Arguments) -> dict[str, Any]:
     """Computes scores and prints them with their protocol; those of a run are added to its scores.json."""
     console, places = arguments.console, arguments.positionals
-    say_code(places, console)
+    if len(places) == 2:
+        allow_code(arguments)
+        run_place(arguments.settings())  # refuses storage that cannot be opened
     if arguments.dry_run:
         return forecast_pair(arguments) if len(places) == 2 else forecast_run(arguments)
     if len(places) == 2:
         experiment = arguments.settings()
         title = arguments.title(" ".join(PurePath(place).name for place in places))
-        with connect(title, verbose=arguments.verbose, say=console.say, code=codes(places)) as cluster:
+        with connect(title, verbose=arguments.verbose, say=console.say, code=code_files(arguments)) as cluster:
             scores = evaluate_pair(*places, experiment=experiment, cluster=cluster, progress=console)
     else:
         with open_context(arguments) as (context, target):

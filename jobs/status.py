@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from framework.report.status import RunStatus, StatusReader
 from framework.runs import RunFolder
-from jobs.cli.console import obeys
+from jobs.cli.console import obeys, print_lines
 from jobs.cli.job import Arguments, Job, run_job
 from jobs.cli.status_table import status_lines
 
@@ -24,7 +24,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
         live = obeys(out)
         if live and not arguments.dry_run:
             status = _progress(reader, status, out)
-        print(*status_lines(status, width=_size().columns - 1 if live else None), sep="\n", file=out, flush=True)
+        print_lines("\n".join(status_lines(status, width=_size().columns - 1 if live else None)), out)
     return status.document()
 
 

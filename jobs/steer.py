@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from framework.latents.directions.direction import name_of
 from framework.latents.steering.move import table_of
 from framework.orchestration.studies.steer import check_steering, steer
 from jobs.cli.context import open_context
@@ -26,7 +27,7 @@ def _table(effects: dict[str, dict[str, Any]], width: int | None) -> str:
     heads = ["direction", "attribute", "slope (95%)", "sign consistency", "beats random", "random 99th pct"]
     cells = [
         [
-            row["file"].removesuffix(".safetensors"),
+            name_of(row["file"]),
             row["attribute"],
             f"{row['slope']:+.3f} ({row['interval'][0]:+.3f} to {row['interval'][1]:+.3f})",
             f"{100 * max(row['right_share'], 1 - row['right_share']):.0f}%",

@@ -28,27 +28,18 @@ import torch
 from torch import Tensor, nn
 
 from framework.checkpoint.loaded import BLOCK_IMAGES, LoadedGenerator
+from framework.config.code import ENTRY, refuse_unless_allowed
 from framework.errors import CheckpointError, ConfigError, LatentscapeError
 from framework.images import to_pixels
 from framework.models import sample_latents
 from framework.models.arithmetic.exact import exact
 
-ENTRY = "entry:"
 _TRIED, _AGAIN = 16, 8  # number of latents to check, and of those that are drawn a second time
 _APART_LEVELS = 0.25  # mean difference of two images of one latent; rounding causes a thousandth of it, noise far more
 _FAR, _FAR_SHARE = 1.5, 0.05  # networks without a tanh exceed 1 in a few pixels; another pixel range does in most
 
 Draw = Callable[[np.ndarray], np.ndarray]
 """Latents [n,z] float32 -> images [n,h,w,c] uint8, checked."""
-
-
-def entry_of(location: str | Path) -> str | None:
-    """The `package.module:function` that a location names; None if it is a path or URI.
-
-    >>> entry_of("entry:mine.faces:generator"), entry_of("runs/faces")
-    ('mine.faces:generator', None)
-    """
-    return str(location).removeprefix(ENTRY) if str(location).startswith(ENTRY) else None
 
 
 @functools.lru_cache(maxsize=2)
@@ -60,11 +51,11 @@ def open_entry(entry: str, device: str | torch.device = "cpu") -> LoadedGenerato
         device: The device on which a module computes.
 
     Raises:
-        ConfigError: The module or the function does not exist.
+        ConfigError: The user has not allowed this code, or the module or the function does not exist.
         CheckpointError: The function raises an exception, or does not return a generator.
     """
     place = f"model.entry: {entry}"
-    function = _imported(entry, place)
+    function = function_of(entry, key="model.entry")
     with _user_code(f"{place}: the function"):
         returned = function()
     return as_generator(returned, device, place=place, source=f"{ENTRY}{entry}")
@@ -146,16 +137,14 @@ def code_of(entry: str) -> Path | None:
     return None if any(path.is_relative_to(root) for root in installed) else path
 
 
-def function_of(entry: str, *, place: str) -> Callable[..., object]:
-    """The user's function that a key other than model.entry names.
+def function_of(entry: str, *, key: str) -> Callable[..., object]:
+    """The user's function that a key names; nothing else imports the user's code.
 
     Raises:
-        ConfigError: The module or the function does not exist.
+        ConfigError: The user has not allowed this code, or the module or the function does not exist.
     """
-    return _imported(entry, f"{place}: {entry}")
-
-
-def _imported(entry: str, place: str) -> Callable[..., object]:
+    refuse_unless_allowed(entry, key=key)
+    place = f"{key}: {entry}"
     module_name, _, name = entry.partition(":")
     _add_current_directory()
     try:

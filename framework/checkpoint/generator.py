@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from framework.checkpoint.foreign import entry_of, open_entry
+from framework.checkpoint.foreign import open_entry
 from framework.checkpoint.loaded import LoadedGenerator
 from framework.checkpoint.saved import (
     ENCODER_WEIGHTS,
@@ -23,6 +23,7 @@ from framework.checkpoint.saved import (
 )
 from framework.checkpoint.store import BEST
 from framework.config import ModelConfig
+from framework.config.code import entry_of
 from framework.errors import CheckpointError, LatentscapeError, StorageError
 from framework.models import build_encoder, build_generator
 from framework.storage import Folder, open_folder

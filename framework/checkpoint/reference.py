@@ -7,11 +7,13 @@ import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from framework.checkpoint.foreign import ENTRY, entry_of
 from framework.checkpoint.imported import imported_checkpoint
 from framework.checkpoint.saved import is_name
+from framework.config.code import ENTRY, entry_of
+from framework.config.words import shown
 from framework.errors import CheckpointError
 from framework.runs import RunFolder
+from framework.runs.folder import BEST
 from framework.storage import Folder, open_folder
 
 _LEVELS_UP = 5  # RUN/trials/<id>/checkpoints/<name>/generator
@@ -116,7 +118,12 @@ def best_target(run: RunFolder) -> CheckpointRef:
         return CheckpointRef(run.folder.location, imported)
     if best is None:
         raise CheckpointError(f"{run.folder.location}: this run has no scored checkpoint yet")
-    return CheckpointRef(run.folder.location, best["checkpoint"])
+    checkpoint = best.get("checkpoint")
+    steps = PurePosixPath(str(checkpoint)).parts
+    if len(steps) != 4 or (steps[0], steps[2]) != ("trials", "checkpoints") or not is_name(steps[3]):
+        allowed = "must be trials/ID/checkpoints/NUMBER"  # anything else, such as an entry, might be code
+        raise CheckpointError(f"{run.folder.location}/{BEST}: checkpoint: {allowed}, not {shown(checkpoint)}")
+    return CheckpointRef(run.folder.location, str(checkpoint))
 
 
 def _steps(folder: Folder, run: RunFolder) -> tuple[str, ...]:

@@ -2,14 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+from framework.config.code import entry_of, named_code
 from framework.config.families import family_faults
 from framework.config.schema import DataConfig, ExperimentKeys
+from framework.config.secrets import login_fault
 
 
 def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
     """One line per broken rule, which begins with the dotted key."""
     training, latents = experiment.training, experiment.latents
+    logins = list(_login_faults(experiment.model_dump()))
+    yield from logins
+    if logins:  # the lines of other faults show values
+        return
     yield from _network_faults(experiment)
     yield from family_faults(experiment)
     yield from _mnist_faults(experiment.data)
@@ -54,9 +61,24 @@ def _mnist_faults(data: DataConfig) -> Iterator[str]:
 
 
 def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
-    model, score = experiment.model, experiment.latents.directions.score
-    for dotted, value in (("model.entry", model.entry), ("latents.directions.score", score)):
-        if value is not None and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
+    model, start = experiment.model, experiment.training.start_from
+    for dotted, value in named_code(experiment).items():
+        if not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
             yield f"{dotted}: must be package.module:function, not {value!r}"
+    if start is not None and entry_of(start) is not None:
+        yield f"training.start_from: {start} is Python code, which has no weights; must be a run, checkpoint or export"
     if (model.architecture == "keras") != (model.layers is not None):
         yield "model.architecture: keras needs model.layers and no other has them; jobs.import_keras writes both"
+
+
+def _login_faults(value: Any, place: str = "") -> Iterator[str]:
+    """A line for each text with a login, at any depth."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _login_faults(str(name), place)
+            yield from _login_faults(member, f"{place}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for member in value:
+            yield from _login_faults(member, place)
+    elif isinstance(value, str) and (fault := login_fault(value)):
+        yield f"{place}: {fault}"

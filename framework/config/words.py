@@ -4,6 +4,8 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from framework.config.secrets import login_fault
+
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 
 
@@ -26,6 +28,8 @@ def shown(value: Any) -> str:
     >>> shown(None), shown(True), shown("x"), shown(2e-4)
     ('null', 'true', "'x'", '0.0002')
     """
+    if isinstance(value, str) and login_fault(value):
+        return "a URI with a login"
     yaml_names = {"None": "null", "True": "true", "False": "false"}
     text = yaml_names.get(repr(value), repr(value))
     return text if len(text) <= 80 else text[:79] + "…"

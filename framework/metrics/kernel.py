@@ -50,9 +50,7 @@ def subset_indices(
         ValueError: A side is smaller than a subset.
     """
     if min(real, fake) < subset_size:
-        raise ValueError(
-            f"subsets of {subset_size} images need that many on each side; there are {real} and {fake}"
-        )
+        raise ValueError(f"subsets of {subset_size} images need that many on each side; there are {real} and {fake}")
     random = np.random.RandomState(seed)
     for _ in range(subsets):
         ours = random.choice(real, subset_size, replace=False)

@@ -111,7 +111,13 @@ def say_wait(resources: TaskResources, cluster: Cluster, progress: Progress) -> 
 
 
 def prepare_images(experiment: Experiment, progress: Progress) -> PackedStore:
-    """The packed images of an experiment: packed on the first call, opened from the cache later."""
+    """The packed images of an experiment: packed on the first call, opened from the cache later.
+
+    Raises:
+        ConfigError: storage.path would vanish with this submitted job.
+        StorageError: storage.path cannot be opened. It is asked first, because packing may take long.
+    """
+    run_place(experiment)
     cache = cache_folder(experiment.storage)
     images = prepare(experiment.data, cache=cache, progress=progress.counter("images prepared"))
     rejected = f", {len(images.rejected)} rejected" if images.rejected else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pyarrow import fs
 
+from framework.config.secrets import without_logins
 from framework.metrics import cost
 from framework.report.read.json_values import finite
 from framework.runs import RunFolder, TrialFolder
@@ -135,7 +136,9 @@ class StatusReader:
         changes = [changed for known in stamps.values() if (changed := _newest(known)) is not None]
         quiet = max(0.0, now - max(changes)) if changes else None
         command = job.command if job is not None else " ".join(self._run.about.get("command", ()))
-        return RunStatus(self._run.folder.location, self._run.folder.name, trials, quiet, working, command)
+        return RunStatus(
+            self._run.folder.location, self._run.folder.name, trials, quiet, working, without_logins(command)
+        )
 
     def _stamps(self, names: list[str]) -> dict[str, Stamps]:
         files, root = (self._run.folder / "trials").arrow()

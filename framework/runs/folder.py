@@ -76,11 +76,12 @@ class RunFolder:
         """Opens the run at a path or URI; storage.path and name of its experiment are set to its current location.
 
         Raises:
-            CheckpointError: There is no run at this location.
+            CheckpointError: There is no run at this location, or its experiment.yaml is a link to somewhere else.
         """
         folder = open_folder(location)
         if not folder.exists(EXPERIMENT):
             raise CheckpointError(f"{folder.location}: is not a run (it has no {EXPERIMENT})")
+        _refuse_link_out(folder)
         text, source = folder.read_text(EXPERIMENT), f"{folder.location}/{EXPERIMENT}"
         experiment = experiment_from_text(text, source=source)
         moved = {"storage.path": folder.parent.location, "name": folder.name}
@@ -212,6 +213,17 @@ def refuse_vanishing_storage(storage: StorageConfig) -> None:
 def now() -> str:
     """The current time in UTC, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _refuse_link_out(folder: Folder) -> None:
+    """Refuses an experiment.yaml that is a link out of its run: errors would show lines of another file.
+
+    Raises:
+        CheckpointError: It is such a link.
+    """
+    file = Path(folder.location) / EXPERIMENT
+    if folder.is_local and file.is_symlink() and not file.resolve().is_relative_to(Path(folder.location).resolve()):
+        raise CheckpointError(f"{file}: is a link out of the run; put a copy of the file in its place")
 
 
 def _is_elsewhere(location: str) -> bool:

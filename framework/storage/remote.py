@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 import pyarrow as pa
 from pyarrow import fs
 
+from framework.config.secrets import login_fault
 from framework.errors import StorageError
 from framework.storage.folder import Folder, Names, checked, storage_errors
 
@@ -35,9 +36,9 @@ class RemoteFolder(Folder):
 
     def __init__(self, location: str) -> None:
         self._parts = urlsplit(location.strip())
-        if self._parts.scheme == "s3" and "@" in self._parts.netloc:
-            # Locations are printed, and written to the files of a run.
-            raise StorageError("s3 URI: must not contain keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead")
+        fault = login_fault(location)
+        if fault:  # locations are printed, and written to the files of a run
+            raise StorageError(fault)
         path = self._parts.path.rstrip("/")
         self.location = urlunsplit(self._parts._replace(path=path))
         with _storage_errors(self.location, "opened"):

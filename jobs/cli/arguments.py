@@ -3,12 +3,15 @@
 import dataclasses
 import re
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 from framework.config import Experiment, load_experiment, parse_overrides, with_overrides
 from framework.config.describe import KeyHelp, aligned, help_text
+from framework.config.secrets import login_fault
 from framework.errors import ConfigError
 from framework.runs import RunFolder
+from framework.runs.folder import EXPERIMENT
 from framework.search.space import check_space
 from framework.telemetry.trackers import check_trackers
 from jobs.cli.console import Console
@@ -81,6 +84,11 @@ class Arguments:
         """Whether the first positional is a YAML file."""
         return self.positionals[0].endswith((".yaml", ".yml"))
 
+    @property
+    def takes_own_config(self) -> bool:
+        """Whether the first positional is a YAML file that the user wrote, not the one that each run has."""
+        return self.takes_config and Path(self.positionals[0]).resolve().name != EXPERIMENT
+
     def title(self, subject: str) -> str:
         """The name of this job in Ray's dashboard."""
         return f"{self.job} {subject}"
@@ -126,6 +134,7 @@ def parse(job: Job, argv: list[str], console: Console) -> Arguments:
     if "--help" in argv or "-h" in argv:
         print(_help(job))
         sys.exit(0)
+    _refuse_logins(argv)
     unknown = [word for word in argv if word.startswith("-") and word not in SWITCHES]
     if unknown:
         switches = ", ".join(SWITCHES[:4])
@@ -155,6 +164,19 @@ def parse(job: Job, argv: list[str], console: Console) -> Arguments:
         stdout=sys.stdout,
         command=["python", "-m", f"jobs.{job.name}", *argv],
     )
+
+
+def _refuse_logins(argv: list[str]) -> None:
+    """A command line is recorded in run.json, so it must not contain a login.
+
+    Raises:
+        ConfigError: It does; the message does not repeat it.
+    """
+    for number, word in enumerate(argv, start=1):
+        fault = login_fault(word)
+        if fault:
+            setting = _OVERRIDE.match(word)
+            raise ConfigError(f"{setting[0].rstrip('=') if setting else f'argument {number}'}: {fault}")
 
 
 def _help(job: Job) -> str:

@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from framework.config.secrets import without_logins
+
 if TYPE_CHECKING:
     import rich.console
 
 _LOG_EVERY_SECONDS = 30.0
 _DRAW_EVERY_SECONDS = 0.1
 _BAR_COLUMNS, _BAR_GAP = 24, 2
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"  # the last: bytes of no text
+)
 
 
 class Console:
@@ -70,7 +74,7 @@ class Console:
         """Prints one or several permanent lines."""
         with self._lock:
             self.clear()
-            print("\n".join(map(one_line, text.split("\n"))), file=sys.stderr, flush=True)
+            print_lines(text, sys.stderr)
 
     def say_once(self, text: str) -> None:
         """A line that stays, and is not repeated if it comes again."""
@@ -153,12 +157,18 @@ def _columns() -> int:
     return os.get_terminal_size(sys.stderr.fileno()).columns or 80  # a pseudo-terminal without a set size reports 0
 
 
-def one_line(text: str) -> str:
-    r"""Makes any text safe for a terminal: control characters and changes of direction appear as escapes.
+def print_lines(text: str, stream: TextIO) -> None:
+    """Prints lines whose content may come from files, as `one_line` shows them."""
+    print("\n".join(map(one_line, text.split("\n"))), file=stream, flush=True)
 
-    >>> print(one_line("a\tb\x1b[31m\n"), one_line("Zoë ± 名"))
-    a\tb\x1b[31m\n Zoë ± 名
+
+def one_line(text: str) -> str:
+    r"""Makes any text safe to show: control characters and changes of direction appear as escapes, logins as ….
+
+    >>> print(one_line("a\tb\x1b[31m\n"), one_line("Zoë ± 名"), one_line("https://alice:pw@host/"))
+    a\tb\x1b[31m\n Zoë ± 名 https://…
     """
+    text = without_logins(text)
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
@@ -177,8 +187,8 @@ def duration(seconds: float) -> str:
 
 
 def shown(location: str) -> str:
-    """The path relative to the current directory if it lies below it, else absolute; a URI is unchanged."""
+    """The path relative to the current directory if it lies below it, else absolute; always one line."""
     if "://" in location:
-        return location
+        return one_line(location)
     relative = os.path.relpath(location)
-    return relative if not relative.startswith("..") else str(Path(location))
+    return one_line(relative if not relative.startswith("..") else str(Path(location)))

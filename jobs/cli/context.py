@@ -4,13 +4,14 @@ Every node must be able to reach the folder of the results; that is checked here
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.foreign import ENTRY, code_of, entry_of
+from framework.checkpoint.foreign import code_of
 from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config import Experiment, with_overrides
+from framework.config.code import allow, code_fault, entry_of, named_code
 from framework.errors import CheckpointError, ConfigError
 from framework.orchestration.cluster.connect import connect
 from framework.orchestration.cluster.nodes import check_storage_everywhere
@@ -24,7 +25,6 @@ from jobs.cli.job import Arguments, Console
 def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunContext]:
     """The context for a job with a CONFIG argument: creates or resumes its run, and locks the run for this block."""
     console = arguments.console
-    run_place(experiment)  # refuses storage that would vanish, before the images are packed, which may take long
     images = prepare_images(experiment, console)
     with (
         begin_run(experiment, images, arguments.command, console) as run,
@@ -50,7 +50,6 @@ def open_context(
     """
     run, target = find_context(arguments)
     experiment, console = run.experiment, arguments.console
-    own = _own_score(arguments, experiment)
     if target.entry is not None:
         open_foreign(target.location, experiment, console)
     if check is not None:
@@ -62,7 +61,7 @@ def open_context(
             arguments.title(run.folder.name),
             verbose=arguments.verbose,
             say=console.say,
-            code=codes([target.location, *own]),
+            code=code_files(arguments, experiment),
         ) as cluster:
             check_storage_everywhere(run)
             assessors = train_assessors(run, images, console, cluster) if assessed else None
@@ -72,12 +71,18 @@ def open_context(
 
 
 def find_context(arguments: Arguments) -> tuple[RunFolder, CheckpointRef]:
-    """The run and the generator that the arguments name; runs no user code. The run of a CONFIG may not exist yet.
+    """The run and the generator that the arguments name; allows code, but runs none. A CONFIG's run may not exist yet.
 
     Raises:
-        ConfigError: A config without model.entry, or a run whose generator is code that the command does not name.
+        ConfigError: A config without model.entry, or a run that names code which the command does not name.
         CheckpointError: The run or checkpoint does not exist, or model.entry was given for a run of trainings.
     """
+    run, target = _found(arguments)
+    allow_code(arguments, run.experiment)
+    return run, target
+
+
+def _found(arguments: Arguments) -> tuple[RunFolder, CheckpointRef]:
     first, named = arguments.positionals[0], arguments.overrides.get("model.entry")
     if arguments.takes_config:
         experiment = arguments.experiment()
@@ -97,24 +102,17 @@ def find_context(arguments: Arguments) -> tuple[RunFolder, CheckpointRef]:
         run = RunFolder(run.folder, with_overrides(run.experiment, arguments.overrides))
         return run, CheckpointRef.of_entry(run.folder.location, str(named))
     target = find_target(first)
-    if target.entry is not None:
-        # The folder may have come from anywhere, so the user must confirm the code that it names.
-        raise ConfigError(
-            f"{first}: this run loads its generator from Python code; to allow running it, add "
-            f"model.entry={target.entry}"
-        )
     run = RunFolder.open(target.run)
     return RunFolder(run.folder, with_overrides(run.experiment, arguments.overrides)), target
 
 
 def open_foreign(location: str, experiment: Experiment, console: Console) -> None:
-    """Loads the user's generator, after a line that says so, and checks that its images fit the data.
+    """Loads the user's generator, and checks that its images fit the data.
 
     Raises:
         ConfigError: The generator's images have another size or number of channels than the data.
     """
     entry = entry_of(location)
-    say_code([location], console)
     generator = load_generator(location)
     side, channels, data = generator.resolution, generator.channels, experiment.data
     if (side, channels) != (data.resolution, data.channels):
@@ -125,30 +123,29 @@ def open_foreign(location: str, experiment: Experiment, console: Console) -> Non
     console.say(f"Generator: latents of {generator.latent_size} numbers, images of {side}x{side}")
 
 
-def _own_score(arguments: Arguments, experiment: Experiment) -> list[str]:
-    """The user's function that `latents.directions.score` names, as an entry; a line announces it before it runs.
+def allow_code(arguments: Arguments, experiment: Experiment | None = None) -> None:
+    """The one place where a job allows code: what its user has named, each with a line that says so.
+
+    The folder of a run may have come from anybody, so the user must confirm the code that it names.
 
     Raises:
-        ConfigError: The run names the function, but this command does not.
+        ConfigError: A run names code, but the command does not.
     """
-    score = experiment.latents.directions.score
-    if score is None:
-        return []
-    if "latents.directions.score" not in arguments.overrides and not arguments.takes_config:
-        raise ConfigError(
-            f"{arguments.positionals[0]}: the run's latents.directions.score is Python code; to allow running it, add "
-            f"latents.directions.score={score}"
-        )
-    arguments.console.say(f"Score: runs your code, {score} ({code_of(score) or 'installed'})")
-    return [f"{ENTRY}{score}"]
+    for key, entry in named_code(experiment).items() if experiment else ():
+        if key not in arguments.overrides and not arguments.takes_own_config:
+            raise ConfigError(f"{arguments.positionals[0]}: {code_fault(key, entry)}")
+    for key, entry in _all_code(arguments, experiment):
+        what = "Score" if key == "latents.directions.score" else "Generator"
+        arguments.console.say_once(f"{what}: runs your code, {entry} ({code_of(entry) or 'installed'})")
+        allow([entry])
 
 
-def say_code(locations: Sequence[str], console: Console) -> None:
-    """Prints a line for each entry, before its code runs."""
-    for entry in filter(None, map(entry_of, locations)):
-        console.say(f"Generator: runs your code, {entry} ({code_of(entry) or 'installed'})")
+def code_files(arguments: Arguments, experiment: Experiment | None = None) -> list[Path]:
+    """The files or folders of the allowed modules, which are sent to the nodes of a cluster."""
+    return list(filter(None, (code_of(entry) for _, entry in _all_code(arguments, experiment))))
 
 
-def codes(locations: Sequence[str]) -> list[Path]:
-    """The files or folders of the entries' modules, which are sent to the nodes of a cluster."""
-    return list(filter(None, map(code_of, filter(None, map(entry_of, locations)))))
+def _all_code(arguments: Arguments, experiment: Experiment | None) -> Iterator[tuple[str, str]]:
+    """The code that is named: (key, entry); the key is empty for a positional argument."""
+    yield from (("", entry) for entry in filter(None, map(entry_of, arguments.positionals)))
+    yield from named_code(experiment).items() if experiment else ()

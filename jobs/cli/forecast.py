@@ -11,7 +11,7 @@ from framework.models import build_companion, build_generator, count_parameters
 from framework.orchestration.cluster.connect import planned_cluster
 from framework.orchestration.search.run import trial_experiment
 from framework.orchestration.trial.resources import plan, search_plan
-from framework.runs.folder import refuse_vanishing_storage
+from framework.runs.folder import run_place
 from framework.search.space import settings
 from jobs.cli.job import Console
 
@@ -26,7 +26,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     Args:
         trials: Number of trials: 1 for a single training, 0 if nothing is trained, None for the search's own number.
     """
-    refuse_vanishing_storage(experiment.storage)
+    run_place(experiment)  # refuses storage that would vanish or cannot be opened
     source = survey(experiment.data)
     console.say(f"Images: {source.images:,} files in {source.what}, to be packed at {experiment.data.resolution} px")
     console.say(f"Results: {experiment.storage.path}/{experiment.name}")

@@ -8,12 +8,14 @@ import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from framework.config.code import gate_shut
 from framework.errors import ClusterLostError, LatentscapeError, TrainingError
 from jobs.cli.arguments import SCORE_KEYS, STUDY_KEYS, TRAINING_SECTIONS, WORKER_KEYS, Arguments, Job, parse
-from jobs.cli.console import Console, duration, shown
+from jobs.cli.console import Console, duration, one_line, shown
 
 __all__ = [
     "SCORE_KEYS",
@@ -44,7 +46,8 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
             signal.signal(number, console.interrupt)
     try:
         arguments = parse(job, sys.argv[1:] if argv is None else argv, console)
-        with contextlib.redirect_stdout(sys.stderr):  # libraries may print, and stdout is reserved for the document
+        # Libraries may print, and stdout is reserved for the document.
+        with gate_shut(), contextlib.redirect_stdout(sys.stderr), _warnings_said(console):
             document = body(arguments)
         console.clear()
         if arguments.json and document is not None:
@@ -54,21 +57,37 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
         console.say(f"Interrupted. Resume with: {command}")
         code = 130
     except (TrainingError, ClusterLostError) as fault:
-        console.say(f"failed: {fault}")
+        console.say(f"failed: {one_line(str(fault))}")
         if isinstance(fault, ClusterLostError):
             console.say(f"Resume with: {command}")
         code = 1
     except LatentscapeError as fault:
-        for line in str(fault).splitlines():
-            console.say(f"error: {line}")
+        for line in fault.faults:
+            console.say(f"error: {one_line(line)}")
         code = 2
     except Exception as fault:
         code = 1
         # A named file that cannot be read or written, or a full disk, is the user's to solve; other faults are ours.
         if isinstance(fault, OSError) and (fault.filename or fault.errno in _FULL):
-            console.say(f"error: {fault.filename or 'storage'}: {fault.strerror or fault}")
+            place = one_line(str(fault.filename or "storage"))
+            console.say(f"error: {place}: {fault.strerror or fault}")
             code = 2
         else:
             console.say(_COLOUR.sub("", traceback.format_exc().rstrip()))  # Ray adds colours to its own tracebacks
     sys.stdout.flush()
     sys.exit(code)
+
+
+@contextlib.contextmanager
+def _warnings_said(console: Console) -> Iterator[None]:
+    """Prints Python's warnings as lines of the console in this block: their texts may come from files."""
+    before = warnings.showwarning
+
+    def say(message: Warning | str, *_: object, **__: object) -> None:
+        console.say(f"Warning: {one_line(str(message))}")
+
+    warnings.showwarning = say
+    try:
+        yield
+    finally:
+        warnings.showwarning = before

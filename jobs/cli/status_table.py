@@ -18,7 +18,7 @@ def status_lines(status: RunStatus, *, width: int | None = None, height: int | N
     """
     lines = _header(status, width)
     if not status.trials:
-        return lines
+        return [clipped(line, width) for line in lines]
     fit = fitted(_columns(status.trials), width)
     foot = [*legend(fit, _searched(status.trials)), *_foot(status)]
     notes = [_notes(trial) for trial in status.trials]

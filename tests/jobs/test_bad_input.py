@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -241,3 +242,85 @@ def test_a_comparison_that_can_be_written_nowhere(called, tmp_path, output, rule
     assert_mistake(result)
     before, _, said = result[2].partition(f"error: output: {output}: ")
     assert (before, missing(said, rule), len(said.splitlines())) == ("", [], 1)
+
+
+LOGIN = "https://alice:S3cretPw@mlflow.corp.example/"
+
+
+@pytest.mark.parametrize(
+    "name", ["prepare_data", "train_assessor", "train", "search", "pipeline", "status", "evaluate"]
+)
+@pytest.mark.parametrize(
+    "word", [f"telemetry.mlflow={LOGIN}", LOGIN, f"--{LOGIN}", "storage.path=abfss://:S3cretPw@a.b/c"]
+)
+def test_a_login_on_the_command_line_is_refused_and_not_repeated(called, config, name, word):
+    result = called(name, config(DRAWN), word)
+    key, equals, _ = word.partition("=")
+    assert_mistake(result, key if equals else "argument 2", "login")
+    assert "S3cretPw" not in result[2]
+
+
+def test_a_login_in_a_file_is_refused_and_not_repeated(called, config):
+    result = called("train", config(f"{DRAWN}telemetry: {{mlflow: '{LOGIN}'}}\nseed: '{LOGIN}'\n'{LOGIN}': 1"))
+    assert_mistake(result, "telemetry.mlflow", "login", "seed")
+    assert "S3cretPw" not in result[2]
+
+
+@pytest.mark.parametrize("name", ["prepare_data", "train_assessor", "train"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("storage.cache_path=cache",)])
+def test_storage_of_no_known_kind(called, config, name, more):
+    result = called(name, config(DRAWN), "storage.path=foo://x", *more)
+    assert_mistake(result, "foo://x", "Unrecognized filesystem type")
+
+
+def test_storage_of_no_known_kind_of_two_collections(called):
+    result = called("evaluate", "a", "b", "storage.path=foo://x")
+    assert_mistake(result, "foo://x", "Unrecognized filesystem type")
+
+
+def test_a_login_that_an_old_run_recorded_is_not_shown(called, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "experiment.yaml").write_text("name: run\n")
+    (run / "run.json").write_text(json.dumps({"command": ["python", f"telemetry.mlflow={LOGIN}"]}))
+    for more in ((), ("--json",)):
+        code, out, err, _ = called("status", "run", *more)
+        assert (code, "S3cretPw" in out + err) == (0, False)
+    assert called("report", "run")[0] == 0
+    assert "S3cretPw" not in (run / "report.html").read_text()
+    (run / "experiment.yaml").write_text(f"telemetry: {{mlflow: '{LOGIN}'}}\n")
+    for name in ("status", "report", "evaluate"):
+        code, _, err, _ = called(name, "run")
+        assert (code, "S3cretPw" in err) == (2, False)
+        assert err.startswith("error: telemetry.mlflow: the URI (https) contains a login")
+
+
+def test_names_and_errors_are_shown_not_obeyed(called, config, tmp_path):
+    """A terminal would obey escapes that are printed as they are; a newline would forge a line."""
+    evil = "a\x1b]0;OWNED\x07\x1b[2J\nerror: forged\u202e\udcff"
+    folder = tmp_path / evil.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    folder.mkdir()
+    (folder / "experiment.yaml").write_text("name: ok\n")
+    for name, *more in (("status",), ("evaluate",), ("compare",), ("report", "--dry-run"), ("train", "--dry-run")):
+        code, out, err, _ = called(name, str(folder), *more)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e\udcff]", out + err), name
+        assert "\nerror: forged" not in out + err
+        assert (r"\x1b]0;OWNED\x07\x1b[2J\nerror: forged\u202e\udcff" in out + err) == (name != "train"), (
+            code,
+            out,
+            err,
+        )
+
+
+def test_the_error_of_a_trial_is_shown_not_obeyed(called, tmp_path):
+    trial = tmp_path / "run" / "trials" / "a\x1b[2J"
+    trial.mkdir(parents=True)
+    (tmp_path / "run" / "experiment.yaml").write_text("name: run\n")
+    (trial / "state.json").write_text(
+        '{"state": "failed\\u009b2J", "error": "\\u001b]0;OWNED\\u0007 https://a:S3cret@b"}'
+    )
+    (trial / "params.json").write_text('{"model.\\u001b[2J": "\\u001b[2J"}')
+    code, out, err, _ = called("status", "run")
+    assert code == 0, err
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x80-\x9f]|S3cret", out)
+    assert r"error: \x1b]0;OWNED\x07 https://…" in out

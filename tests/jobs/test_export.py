@@ -17,8 +17,11 @@ from PIL import Image
 from framework import load_generator
 from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, load_experiment, with_overrides
+from framework.config.faults import leaves
 from framework.config.loading import parse_yaml
+from framework.config.words import allowed
 from framework.models import build_generator
+from framework.report.export.portable import PORTABLE
 from framework.runs import RunFolder
 from framework.storage import open_folder
 from jobs import export
@@ -190,6 +193,95 @@ def test_no_file_tells_where_it_was_made(run, called, tmp_path):
     assert (experiment.data.path, experiment.data.labels) == ("UTKFace.tar", "tags.csv")
     assert (experiment.evaluation.weights, experiment.storage) == ("inception.pth", Experiment().storage)
     assert (experiment.model.latent_size, experiment.optimizer.generator_lr) == (6, 0.00043)
+
+
+PRIVATE = "/home/someone/private"
+
+
+def test_only_what_is_listed_is_published(called, tmp_path):
+    """A path, a login or code in any other setting or text of the run stays there."""
+    secrets = {
+        "telemetry.mlflow": f"sqlite://{PRIVATE}/mlflow.db",
+        "training.start_from": f"{PRIVATE}/runs/first",
+        "training.start_digest": f"{PRIVATE}/x",
+        "latents.directions.score": "someone_private.scores:f",
+        "latents.directions.sorted_samples": f"{PRIVATE}/piles.csv",
+        "latents.start": [f"{PRIVATE}/me"],
+        "latents.steering.directions": [f"{PRIVATE}/d.safetensors"],
+        "latents.groups": {"someone": [1]},
+        "assessor.attributes": ["smiling", f"{PRIVATE}/label"],
+        "search.space": {
+            "training.start_from": {"choice": [f"{PRIVATE}/a"]},
+            "optimizer.beta1": {"choice": [0.5, 0.0]},
+            "model.entry": {"choice": ["someone_private:f"]},
+        },
+    }
+    run = make_run(str(tmp_path / "runs"), **secrets)
+    data = run.about["data"]
+    run.note(
+        data={**data, "labels": ["smiling", f"{PRIVATE}/labels.csv"], "path": f"{PRIVATE}/faces"},
+        versions={"torch": "2.9.0", "latentscape": f"0.1 {PRIVATE}"},
+        warnings=[f"trial 7: {PRIVATE}"],
+    )
+    trial = run.trial("007-ab12")
+    trial.write_params({**PARAMS, "data.path": f"{PRIVATE}/faces", "latents.start": [f"{PRIVATE}/me"]})
+    trial.append_metrics({"images_seen": 200, "warnings": [f"cannot reach {PRIVATE}/x", "the discriminator has won"]})
+    about = {
+        "protocol": {**score(1.0, 3000)["protocol"], "resize": f"{PRIVATE}/r"},
+        "path": PRIVATE,
+        "detail": [PRIVATE],
+    }
+    digest = load_generator((run.folder / BEST).location).digest
+    run.add_scores([{**score(1.0, 3000), **about, "checkpoint": BEST, "generator": digest}])
+    place = run.folder / BEST / "generator"
+    place.write_json("config.json", {**place.read_json("config.json"), "entry": "someone_private:f", "made": PRIVATE})
+    assert called(run.folder.location, tmp_path / "given")[0] == 0
+    for path in (tmp_path / "given").iterdir():
+        assert not re.search(rb"/home|private|someone", path.read_bytes()), path.name
+    card = (tmp_path / "given" / "README.md").read_text()
+    for said in (
+        "1 more, which only the run itself has",
+        "| smiling |",
+        "`optimizer.generator_lr` 0.00043",
+        "torch 2.9.0",
+    ):
+        assert said in card
+    experiment = load_experiment(tmp_path / "given" / "experiment.yaml")
+    assert experiment.search.space == {"optimizer.beta1": {"choice": [0.5, 0.0]}}
+    assert (experiment.assessor.attributes, experiment.training.start_from) == (["smiling"], "first")
+    assert experiment.latents == Experiment().latents
+    assert load_generator(tmp_path / "given").images_seen == 200
+
+
+def test_every_setting_that_is_published_holds_no_free_text():
+    """A new key is not published until somebody lists it; one that holds text is not listed by mistake."""
+    texts = {"name", "training.start_digest", "evaluation.metrics", "assessor.attributes", "search.space"}
+    texts |= {"model.layers", "model.discriminator_layers"}
+    known = {key: allowed(field.annotation) for key, field in leaves()}
+    assert set(PORTABLE) <= known.keys()
+    free = {key for key in PORTABLE if re.search(r"text|mapping", known[key])}
+    assert free - {"compute.workers"} == texts
+
+
+def test_the_card_is_no_place_for_markup(called, tmp_path):
+    run = make_run(str(tmp_path / "runs"))
+    bad = "<script>alert(1)<script> [a](javascript:b) `x` ## Licence **MIT** https:// |"
+    run.note(data={**run.about["data"], "labels": [bad.replace("/", "")], "source": bad.replace("/", "")})
+    trial = run.trial("007-ab12")
+    trial.append_metrics(
+        {"images_seen": 200, "warnings": [f"the discriminator has won: {bad.replace('/', '')}\n## Licence\nMIT"]}
+    )
+    digest = load_generator((run.folder / BEST).location).digest
+    run.add_scores([{**score(1.0, 2000), "metric": bad, "checkpoint": BEST, "generator": digest}])
+    run.write_best(
+        {"trial": trial.id, "checkpoint": BEST, "images_seen": 200, "score": {**score(1.0, 9000), "metric": bad}}
+    )
+    assert called(run.folder.location, tmp_path / "given")[0] == 0
+    card = (tmp_path / "given" / "README.md").read_text()
+    assert not re.search(r"<\w|(?<!\\)\]\(javascript|(?<!\\)\*\*", card)
+    assert r"&lt;script&gt;alert(1)&lt;script&gt; \[a\](javascript:b) \`x\` ## Licence \*\*MIT\*\*" in card
+    assert card.count("\n## Licence\n") == 1
+    assert "was the best of all" not in card  # its metric has no name
 
 
 def test_the_scores_are_this_generators_with_their_protocol(run, called, tmp_path):

@@ -6,12 +6,23 @@ import numpy as np
 import pytest
 from torch import nn
 
+from framework.config import LatentsConfig
 from framework.errors import LatentsError
-from framework.latents.directions.direction import Direction, Walk, load_direction, save_direction, unit
+from framework.latents.directions.direction import (
+    Direction,
+    Walk,
+    load_direction,
+    name_of,
+    save_direction,
+    stem_of,
+    unit,
+)
 from framework.latents.directions.methods.ganspace import ganspace
 from framework.latents.directions.methods.interfacegan import boundary_normal, conditional, difference_normal, surest
 from framework.latents.directions.methods.sefa import first_weight, sefa
 from framework.models import sample_latents
+from framework.orchestration.studies.discover import check_names
+from framework.orchestration.studies.steer import chosen_files
 from framework.storage import open_folder
 from tests.conftest import missing
 
@@ -215,3 +226,41 @@ def test_moved_latents_may_keep_their_length():
     assert cosines == pytest.approx(1, abs=1e-6)
     assert np.array_equal(free.moved(latents, 1.5), away)
     assert held.digest != free.digest == dataclasses.replace(free, name="b", effect={"x": 1}).digest
+
+
+NAMES = ["a/b", "a\\b", "50%", "a%2Fb", ".tmp-x", "Ärmel 名", "a\nb", "C:", "-rf", "%", "x" * 200]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_direction_of_any_name_is_a_file_that_is_listed(tmp_path, name):
+    folder = open_folder(tmp_path)
+    save_direction(dataclasses.replace(direction(), name=name), folder)
+    (file,) = folder.list()
+    assert load_direction(folder, file).name == name == name_of(stem_of(name))
+    assert chosen_files([name], [file, "other-sefa.safetensors"]) == [file]
+
+
+def test_a_direction_is_chosen_by_the_attribute_it_was_found_for():
+    files = ["a%2Fb-ganalyze.safetensors", "b-ganalyze.safetensors"]
+    assert chosen_files(["a/b"], files) == chosen_files(["a%2Fb-ganalyze"], files) == files[:1]
+
+
+def test_a_file_of_another_name_is_read_and_written_back_as_it_is_named(tmp_path):
+    folder = open_folder(tmp_path)
+    save_direction(direction(), folder, "50% grey.safetensors")  # as it was written once
+    known = load_direction(folder, "50% grey.safetensors")
+    assert known.name == "50% grey"
+    save_direction(known, folder, "50% grey.safetensors")
+    assert folder.list() == ["50% grey.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", ".", "../x", "a/../b", "/etc/x", "a\0b", "\ud800", "x" * 201, "Ä" * 101, "/" * 70]
+)
+def test_a_name_that_no_file_can_have_is_refused_before_the_work(tmp_path, name):
+    with pytest.raises(LatentsError, match="a direction cannot be named") as refused:
+        check_names([name], LatentsConfig())
+    assert str(refused.value).isascii()
+    with pytest.raises(LatentsError):
+        save_direction(dataclasses.replace(direction(), name=name), open_folder(tmp_path))
+    assert not any(tmp_path.iterdir())

@@ -8,6 +8,7 @@ tests share; those of jobs without one, of killed jobs and of whole pipelines em
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -39,6 +40,9 @@ from tests.conftest import numbers
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "ray" / "tiny.yaml"
 MARK = f"LATENTSCAPE_TESTS_{os.getpid()}"
+# Variables with a login, which a job and its Ray inherit, and which nothing may write anywhere.
+SECRETS = ("MLFLOW_TRACKING_PASSWORD", "AZURE_CLIENT_SECRET", "PGPASSWORD")
+RAY_SESSIONS = Path("/tmp/ray")  # where an embedded Ray leaves its logs
 SECONDS = 800.0  # for a job or a wait; a machine with other things to do takes its time
 
 # Each group is one process of pytest's, in this order: what wants no run comes first, for the run is made meanwhile.
@@ -144,7 +148,13 @@ def storage(tmp_path_factory) -> Path:
 def jobs(storage) -> Jobs:
     """Jobs that find no cluster, and so embed one; their images and assessors are shared by all tests here."""
     unwanted = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
-    return Jobs(storage, {key: value for key, value in os.environ.items() if key not in unwanted} | {MARK: "1"})
+    planted = {MARK: "1", **dict.fromkeys(SECRETS, secret_of(storage))}
+    return Jobs(storage, {key: value for key, value in os.environ.items() if key not in unwanted} | planted)
+
+
+def secret_of(storage: Path) -> str:
+    """The planted value, which nothing else on this machine contains."""
+    return f"planted{hashlib.sha256(str(storage).encode()).hexdigest()[:24]}"
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 import framework
 from framework.runs import RunFolder
 from tests.conftest import missing, numbers
-from tests.ray.conftest import TINY, Jobs
+from tests.ray.conftest import RAY_SESSIONS, SECRETS, TINY, Jobs, secret_of
 
 
 def test_one_json_document_and_where_ray_runs(piped, run):
@@ -26,6 +26,26 @@ def test_one_json_document_and_where_ray_runs(piped, run):
     trials, at_a_time, waiting, workers = numbers(piped.err, "Plan:")[:4]
     assert (trials, at_a_time, waiting, workers) == (2, 1, 1, 2)
     assert piped.out.count("\n{") == 0
+
+
+def test_no_login_is_written_anywhere(piped, run, storage, tmp_path):
+    """Not into the run, its export, the cache, the console, or the folder of Ray's session, which outlives the job."""
+    secret = secret_of(storage)
+    command = [sys.executable, "-m", "jobs.export", run.folder.location, str(tmp_path / "given")]
+    exported = subprocess.run(command, env=os.environ | dict.fromkeys(SECRETS, secret), capture_output=True, text=True)
+    assert exported.returncode == 0, exported.stderr
+    assert secret not in piped.out + piped.err + exported.stdout + exported.stderr
+
+    def places_with(text):
+        found = subprocess.run(
+            ["grep", "-rasFl", "--devices=skip", text, *map(str, places)], capture_output=True, text=True
+        ).stdout.splitlines()
+        return {place for place in places if any(name.startswith(f"{place}/") for name in found)}
+
+    places = [storage, tmp_path / "given", RAY_SESSIONS]
+    assert places_with("dcgan") >= {storage, tmp_path / "given"}  # what is there, is found
+    assert places_with("raylet") >= {RAY_SESSIONS}
+    assert places_with(secret) == set()
 
 
 def test_run_holds_what_the_readme_says(run):

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from framework.checkpoint import load_generator
-from framework.checkpoint.foreign import entry_of
 from framework.checkpoint.generator import generator_folder
+from framework.config.code import entry_of
 from framework.data import PackedStore, open_store
 from framework.errors import DataError, EvaluationError
 from framework.evaluation.features.extractor import Extractor, FeatureSpec, build_extractor

@@ -1,17 +1,20 @@
 """A direction in latent space, and its file, the same for all methods.
 
 `NAME.safetensors` holds the tensor `vector` [z] and, for a nonlinear walk, the tensors of its networks; its header
-holds everything else as JSON. Files are written completely or not at all, and checked when they are read: a different
-latent size is an error, a different generator of the same latent size a warning.
+holds everything else as JSON. Letters that no file name may have are written as %2F (`stem_of`). Files are written
+completely or not at all, and checked when they are read: a different latent size is an error, a different generator of
+the same latent size a warning.
 """
 
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import numpy as np
 import safetensors
@@ -23,6 +26,8 @@ from framework.storage import Folder
 FORMAT = 1
 SUFFIX = ".safetensors"
 Method = Literal["difference", "compass", "interfacegan", "ganalyze", "sefa", "ganspace", "steerable", "random"]
+_MOST_NAME_BYTES = 200  # file systems allow 255, and temporary files have longer names
+_NOT_IN_FILES = re.compile(r"^\.|[/\\%\x00-\x1f\x7f]")
 _WALK = ("in_weight", "in_bias", "out_weight", "out_bias")
 
 
@@ -148,10 +153,34 @@ def unit(vector: np.ndarray) -> np.ndarray:
     return (exact / length).astype(np.float32)
 
 
-def save_direction(direction: Direction, folder: Folder) -> str:
-    """Writes NAME.safetensors and returns its location.
+def stem_of(name: str) -> str:
+    """The name of a direction's files without their endings; `name_of` gives the name back.
+
+    >>> stem_of("smiling-ganalyze"), stem_of("a/b-difference"), name_of(stem_of("a/b-difference"))
+    ('smiling-ganalyze', 'a%2Fb-difference', 'a/b-difference')
 
     Raises:
+        LatentsError: The name is empty or too long, or it is no text, an absolute path, or has `..` or NUL in it.
+    """
+    shown = ascii(name[:_MOST_NAME_BYTES])
+    if not name or name.startswith("/") or "\0" in name or {".", ".."} & set(name.split("/")):
+        raise LatentsError(f"a direction cannot be named {shown}: must not be empty or absolute, or contain .. or NUL")
+    stem = _NOT_IN_FILES.sub(lambda letter: f"%{ord(letter[0]):02X}", name)
+    if len(stem.encode("utf-8", "replace")) > _MOST_NAME_BYTES or not _is_text(name):
+        raise LatentsError(f"a direction cannot be named {shown}: must be text of at most {_MOST_NAME_BYTES} bytes")
+    return stem
+
+
+def name_of(file: str) -> str:
+    """The name of the direction in a file."""
+    return unquote(PurePosixPath(file).name.removesuffix(SUFFIX))
+
+
+def save_direction(direction: Direction, folder: Folder, file: str | None = None) -> str:
+    """Writes NAME.safetensors, or another file, and returns its location.
+
+    Raises:
+        LatentsError: The direction's name cannot be that of a file.
         StorageError: The folder cannot be written.
     """
     tensors = {"vector": np.ascontiguousarray(direction.vector, np.float32)}
@@ -171,7 +200,7 @@ def save_direction(direction: Direction, folder: Folder) -> str:
         "target": direction.target,
         "keeps_length": direction.keeps_length,
     }
-    file = f"{direction.name}{SUFFIX}"
+    file = file or f"{stem_of(direction.name)}{SUFFIX}"
     folder.write_bytes(file, safetensors.numpy.save(tensors, {"direction": json.dumps(about, sort_keys=True)}))
     return (folder / file).location
 
@@ -194,7 +223,7 @@ def load_direction(folder: Folder, file: str) -> Direction:
             raise LatentsError(f"{place}: has format {about['format']}; this version reads formats up to {FORMAT}")
         walks = {sense: _walk(tensors, sense) for sense in ("forward", "backward")}
         direction = Direction(
-            name=PurePosixPath(file).name.removesuffix(SUFFIX),
+            name=name_of(file),
             method=about["method"],
             vector=tensors["vector"],
             natural_step=float(about["natural_step"]),
@@ -212,6 +241,11 @@ def load_direction(folder: Folder, file: str) -> Direction:
     if vector.ndim != 1 or not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
         raise LatentsError(f"{place}: the vector is not a finite vector of length 1")
     return direction
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be written as UTF-8, which half a surrogate pair cannot."""
+    return name.encode("utf-8", "replace").decode() == name
 
 
 def _header(data: bytes) -> dict[str, str]:

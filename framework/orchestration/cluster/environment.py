@@ -3,6 +3,8 @@
 import json
 import os
 
+from framework.config.code import ALLOWED
+
 # Ray reads these when it starts or when its libraries are imported.
 QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "RAY_DEDUP_LOGS": "1", "TQDM_DISABLE": "1"}
 NEEDED = {
@@ -24,7 +26,7 @@ def worker_environment(address: str | None) -> dict[str, str]:
     Args:
         address: The address of the cluster; None if Ray has not chosen it yet.
     """
-    names = ("LATENTSCAPE_CACHE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    names = ("LATENTSCAPE_CACHE", ALLOWED, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     passed = {name: os.environ[name] for name in (*names, "AWS_DEFAULT_REGION", "AWS_REGION") if name in os.environ}
     tuned = {name: value for name, value in os.environ.items() if name.startswith(_TUNING)}
     ours = {**NEEDED, **passed, **tuned} | ({"RAY_ADDRESS": address} if address else {})

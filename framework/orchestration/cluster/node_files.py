@@ -5,8 +5,6 @@ copied through Ray to the same path. Results are not copied this way; they are w
 """
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import ray
 
-from framework.data.locking import locked
+from framework.data.locking import locked, private_temporary_folder
 from framework.errors import ClusterError
 from framework.orchestration.cluster.nodes import this_node
+from framework.storage.folder import temporary_name
 
 if TYPE_CHECKING:
     from ray.actor import ActorProxy
@@ -71,6 +70,7 @@ class FileServer:
 
         Raises:
             ClusterError: This node cannot write to their place.
+            StorageError: Somebody else has prepared the folder of locks.
         """
         if ray.get_runtime_context().get_node_id() == self.node:
             return
@@ -81,7 +81,7 @@ class FileServer:
 
     def _bring(self, place: str) -> None:
         digests: dict[str, str] = ray.get(self.actor.files.remote(place))
-        lock = Path(tempfile.gettempdir()) / f"latentscape-{os.getuid()}" / f"{_word(place)}.lock"
+        lock = private_temporary_folder() / f"{_word(place)}.lock"
         with locked(lock):  # only one process of this node checks and copies
             for name, digest in digests.items():
                 target = _at(place, name)
@@ -96,9 +96,9 @@ class FileServer:
 
     def _fetch(self, place: str, name: str, target: Path, digest: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".tmp-{target.name}-{os.getpid()}")
+        temporary = target.with_name(temporary_name(target.name))
         try:
-            with temporary.open("wb") as file:
+            with temporary.open("xb") as file:  # fails where something is already, so no link is followed
                 while chunk := self._read(place, name, file.tell()):
                     file.write(chunk)
             if _sha256(temporary) != digest:

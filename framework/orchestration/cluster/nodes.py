@@ -32,7 +32,7 @@ def check_storage_everywhere(run: RunFolder) -> None:
         place.delete()
     faults = [answer for answer in answers if answer]
     if faults:
-        raise ClusterError("\n".join(faults))
+        raise ClusterError(*faults)
 
 
 def this_node() -> NodeAffinitySchedulingStrategy:

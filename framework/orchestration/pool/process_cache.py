@@ -4,7 +4,7 @@ import functools
 from pathlib import Path
 
 from framework.checkpoint import LoadedGenerator, load_generator
-from framework.checkpoint.foreign import entry_of
+from framework.config.code import entry_of
 from framework.errors import CheckpointError
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.pool.tasks import task_device

@@ -4,8 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from framework.checkpoint.foreign import entry_of
 from framework.config import EvaluationConfig, Experiment
+from framework.config.code import entry_of
 from framework.evaluation import Request, SourceSpec, find_source, pair_passes, requested, resolve_features
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import FileServer, NodeFiles

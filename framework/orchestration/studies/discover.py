@@ -17,7 +17,7 @@ from framework.errors import LatentsError
 from framework.images import png_bytes
 from framework.latents.attributes.groups import Labels, labels_of
 from framework.latents.directions.attributes import Attribute, attributes_of
-from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
+from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction, stem_of
 from framework.latents.directions.discover import DiscoveryModels, discover, settings_of
 from framework.latents.directions.edits import edits_for
 from framework.latents.directions.sheet import make_sheet
@@ -49,14 +49,16 @@ def discover_directions(context: RunContext, target: CheckpointRef) -> list[str]
         _ask_for_piles(context, target)
         return []
     labels = labels_of(context.assessors.finder if context.assessors else None)
+    check_names([attribute.name for attribute in attributes_of(labels, settings.directions.attributes)], settings)
     made_of = {"data": context.images.digest, "latentscape": versions().get("latentscape")}
     if context.assessors is not None:
         made_of["assessor"] = context.assessors.finder.digest
     files, missing = [], []
     for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
-        if _is_found(context.run.directions, expected, part, models, made_of):
-            context.progress.say(f"Direction: {expected}{SUFFIX} exists already")
-            files.append(f"{expected}{SUFFIX}")
+        file = None if expected is None else f"{stem_of(expected)}{SUFFIX}"
+        if file is not None and _is_found(context.run.directions, file, part, models, made_of):
+            context.progress.say(f"Direction: {file} exists already")
+            files.append(file)
         else:
             missing.append(part)
     if not missing:
@@ -74,12 +76,24 @@ def discover_directions(context: RunContext, target: CheckpointRef) -> list[str]
     for directions in pool.map(_find, work, name=f"discover {settings.directions.method}", done=done):
         for direction in directions:
             save_direction(direction, context.run.directions)
-            files.append(f"{direction.name}{SUFFIX}")
+            files.append(f"{stem_of(direction.name)}{SUFFIX}")
     return files
 
 
+def check_names(attributes: Sequence[str], settings: LatentsConfig) -> None:
+    """Refuses attributes whose directions could not be written, before anything is computed.
+
+    Raises:
+        LatentsError: A name cannot be that of a file.
+    """
+    without = ["without", *settings.directions.fixed] if settings.directions.fixed else []
+    for attribute in attributes:
+        stem_of(attribute)
+        stem_of(file_stem("_".join([attribute, *without]), settings.directions.method))
+
+
 def file_stem(name: str, method: str) -> str:
-    """The file name of a direction, without its ending. It has the method, as several may find the same attribute.
+    """The name of a direction among those of its run. It has the method, as several may find the same attribute.
 
     >>> file_stem("smiling", "ganalyze"), file_stem("sefa_1", "sefa")
     ('smiling-ganalyze', 'sefa_1')
@@ -111,12 +125,12 @@ def _with(settings: LatentsConfig, **keys: Any) -> LatentsConfig:
 
 
 def _is_found(
-    folder: Folder, stem: str | None, settings: LatentsConfig, models: StudyModels, made_of: Mapping[str, Any]
+    folder: Folder, file: str, settings: LatentsConfig, models: StudyModels, made_of: Mapping[str, Any]
 ) -> bool:
-    if stem is None or not folder.exists(f"{stem}{SUFFIX}"):
+    if not folder.exists(file):
         return False
     try:
-        known = load_direction(folder, f"{stem}{SUFFIX}")
+        known = load_direction(folder, file)
     except LatentsError:  # a damaged file is replaced
         return False
     same = dict(known.settings) == settings_of(settings) and dict(known.made_of) == dict(made_of)
@@ -178,7 +192,7 @@ def _find(
 def _scorer(models: StudyModels, settings: LatentsConfig) -> Callable[[Attribute], Score] | None:
     """The score that GANalyze maximises: the user's function, or the finder's logit; None without both."""
     if settings.directions.score is not None:
-        function = function_of(settings.directions.score, place="latents.directions.score")
+        function = function_of(settings.directions.score, key="latents.directions.score")
         return lambda _: checked_score(function, f"latents.directions.score: {settings.directions.score}")
     return None if models.finder is None else functools.partial(_score, models)
 

@@ -17,7 +17,7 @@ from framework.errors import LatentsError
 from framework.images import from_pixels, png_bytes
 from framework.latents.attributes.groups import labels_of
 from framework.latents.directions.attributes import Attribute, attributes_of
-from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
+from framework.latents.directions.direction import SUFFIX, Direction, load_direction, name_of, save_direction
 from framework.latents.directions.edits import Edit
 from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.steering.effects import Effect, random_directions
@@ -108,7 +108,7 @@ def steer(context: RunContext, target: CheckpointRef) -> dict[str, dict[str, Any
         description |= {} if edit is None else {"edit_unit": edit.unit}
         effects[file] = basis | description | effect.document()
         artifacts.write_json(EFFECTS, effects)
-        save_direction(dataclasses.replace(direction, effect=effects[file]), context.run.directions)
+        save_direction(dataclasses.replace(direction, effect=effects[file]), context.run.directions, file)
     return {file: effects[file] for file in directions}
 
 
@@ -131,9 +131,10 @@ def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
     chosen: list[str] = []
     for name in names:
         stem = name.rpartition("/")[2].removesuffix(SUFFIX)
-        matching = [file for file in files if stem in (file.removesuffix(SUFFIX), file.rpartition("-")[0])]
+        matching = [file for file in files if name in (name_of(file), name_of(file).rpartition("-")[0])]
+        matching = matching or [file for file in files if stem in (file.removesuffix(SUFFIX), file.rpartition("-")[0])]
         if not matching:
-            known = ", ".join(file.removesuffix(SUFFIX) for file in files)
+            known = ", ".join(map(name_of, files))
             raise LatentsError(f"latents.steering.directions: there is no direction {name}; the run has {known}")
         chosen += matching
     return list(dict.fromkeys(chosen))
@@ -177,7 +178,11 @@ def _draw_all(
     Pictures that start from photographs are named NAME-from-PHOTO, so they do not replace those from samples.
     """
     settings = context.experiment.latents
-    work = [(models, direction, settings, starts, context.run.artifacts.location) for direction in directions.values()]
+    place = context.run.artifacts.location
+    work = [
+        (models, direction, file.removesuffix(SUFFIX), settings, starts, place)
+        for file, direction in directions.items()
+    ]
     done = context.progress.counter("directions drawn")
     for _ in pool_for(context, models).map(_draw, work, name="steer: pictures", done=done):
         pass
@@ -273,14 +278,19 @@ def _real_images(images: str) -> np.ndarray:
 
 
 def _draw(
-    models: StudyModels, direction: Direction, settings: LatentsConfig, starts: Sequence[Start], artifacts: str
+    models: StudyModels,
+    direction: Direction,
+    stem: str,
+    settings: LatentsConfig,
+    starts: Sequence[Start],
+    artifacts: str,
 ) -> None:
     generator = models.open_generator()
     if starts:
         names, latents = [name for name, _ in starts], np.stack([latent for _, latent in starts])
-        stem = "-".join([direction.name, "from", *names])
+        stem = "-".join([stem, "from", *names])
     else:
-        latents, stem = generator.sample_latents(settings.steering.strip_samples, settings.seed), direction.name
+        latents = generator.sample_latents(settings.steering.strip_samples, settings.seed)
         names = [f"sample {number}" for number in range(1, len(latents) + 1)]
     folder = open_folder(artifacts) / PICTURES
     strip = draw_strip(generator, direction, latents, settings.steering.strengths, names)

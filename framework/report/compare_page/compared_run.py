@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.checkpoint.foreign import entry_of
 from framework.config import Experiment
+from framework.config.code import entry_of
 from framework.errors import StorageError
 from framework.models import build_companion, build_generator, count_parameters
 from framework.report.read.json_values import as_dict, finite

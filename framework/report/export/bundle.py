@@ -17,7 +17,7 @@ class Export:
     Attributes:
         generator: The generator, loaded on the CPU.
         checkpoint: The path of its checkpoint within the run.
-        experiment: The configuration of its training, with the trial's searched values; paths are reduced to names.
+        experiment: What may be published of its training's configuration, with the trial's searched values.
         searched: Dotted key -> value, of the settings that the search chose.
         trials: The number of trials of the run.
         chosen_by: The score that made it the best of its run; None if it is not the best one.

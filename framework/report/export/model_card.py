@@ -1,6 +1,8 @@
 """The model card of an exported generator: Markdown with the YAML header that the Hugging Face Hub reads."""
 
+import html
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,38 +21,46 @@ _KINDS = {
     "autoencoder": "The decoder of an autoencoder (with its encoder)",
     "vae": "The decoder of a variational autoencoder (with its encoder)",
 }
-# Sections that affect neither the training nor the scores of the generator.
-_LEFT_OUT = ("storage", "search", "latents", "checkpoint")
 
 
 def card(export: Export) -> str:
     """The text of the whole card, including its header."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=False,  # noqa: S701 - Markdown; `cell` escapes what comes from a run
+        autoescape=False,  # noqa: S701 - Markdown; `cell` and `code` escape what comes from a run
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["cell"] = cell
+    environment.filters |= {"cell": cell, "code": code}
     return environment.get_template("card.md").render(_content(export))
 
 
 def cell(value: Any) -> str:
-    r"""Any value as a cell of a Markdown table; characters that Markdown would interpret are escaped.
+    r"""Any value as one line of text; characters that Markdown or HTML would interpret are escaped.
 
-    >>> print(cell("a|b"), cell(0.0002), cell(["<x>", "y_z"]))
-    a\|b 0.0002 \<x\>, y\_z
+    >>> print(cell("a|b"), cell(0.0002), cell(["<x>", "y_z"]), cell("https://x"))
+    a\|b 0.0002 &lt;x&gt;, y\_z https\://x
     """
-    text = " ".join(words.plain(value).split())
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>|" else letter for letter in text)
+    text = html.escape(" ".join(words.plain(value).split()), quote=False)
+    return re.sub(r"[\\`*_\[\]|~]|:(?=//)", r"\\\g<0>", text)
+
+
+def code(value: Any) -> str:
+    r"""A name in the type of code; anything else as text, because nothing can be escaped in code.
+
+    >>> print(code("fid5k_768"), code("`<b>"))
+    `fid5k_768` \`&lt;b&gt;
+    """
+    text = str(value)
+    return f"`{text}`" if re.fullmatch(r"[\w.-]+", text) else cell(text)
 
 
 def _content(export: Export) -> dict[str, Any]:
     generator, source = export.generator, SOURCES[export.experiment.data.source]
     return {
         "header": _header(export, source),
-        "name": export.experiment.name,
+        "name": cell(export.experiment.name),
         "summary": _summary(export, source),
         "samples": SAMPLES,
         "sample_count": SAMPLE_COUNT,
@@ -62,7 +72,7 @@ def _content(export: Export) -> dict[str, Any]:
         "changed": [
             (key, value, default)
             for key, value, default in changed_keys(export.experiment)
-            if key.partition(".")[0] not in _LEFT_OUT
+            if not key.startswith("search.")
         ],
         "scores": [(score["metric"], _score(score), words.score_in_words(score)) for score in _finite_scores(export)],
         "choice": _choice(export),
@@ -146,7 +156,7 @@ def _training(export: Export) -> str:
             "fitted to the codes of training images."
         )
     if export.searched:
-        values = ", ".join(f"`{key}` {cell(value)}" for key, value in export.searched.items())
+        values = ", ".join(f"{code(key)} {cell(value)}" for key, value in export.searched.items())
         text += f" A search of {export.trials} trials chose {values}."
     return text
 
@@ -155,8 +165,8 @@ def _choice(export: Export) -> str | None:
     if export.chosen_by is None:
         return None
     return (
-        f"This checkpoint was chosen because its `{export.chosen_by['metric']}` was the best of all that were measured "
-        "during the trainings; the best of many measurements is partly luck, so that value is too optimistic."
+        f"This checkpoint was chosen because its {code(export.chosen_by['metric'])} was the best of all that were "
+        "measured during the trainings; the best of many measurements is partly luck, so that value is too optimistic."
     )
 
 
@@ -173,7 +183,7 @@ def _limits(export: Export, source: Source) -> list[str]:
         ]
     else:
         limits.append(f"It can only draw {source.knows}; its images say nothing about people.")
-    return limits + [f"Warning during the training: {words.plain(text)}." for text in export.warnings]
+    return limits + [f"Warning during the training: {cell(text)}." for text in export.warnings]
 
 
 def _finite_scores(export: Export) -> list[dict[str, Any]]:

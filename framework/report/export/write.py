@@ -1,7 +1,7 @@
 """Exports a generator for sharing: weights, scores, settings, samples and a model card.
 
 The layout is that of a model repository of the Hugging Face Hub, and `framework.load_generator` opens it. The files
-contain no paths of this machine, and the same checkpoint always gives the same bytes.
+contain only what `portable` lets pass, so no path and no login, and the same checkpoint always gives the same bytes.
 """
 
 from pathlib import Path, PurePosixPath
@@ -12,12 +12,20 @@ import numpy as np
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.checkpoint.saved import HUB_WEIGHTS, generator_files, json_bytes
 from framework.checkpoint.store import BEST
-from framework.config import Experiment, to_yaml, with_overrides
-from framework.config.describe import default_of
+from framework.config import to_yaml
 from framework.errors import StorageError
 from framework.images import grid, png_bytes
 from framework.report.export.bundle import SAMPLE_COLUMNS, SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
 from framework.report.export.model_card import card
+from framework.report.export.portable import (
+    portable,
+    portable_config,
+    portable_data,
+    portable_score,
+    portable_settings,
+    portable_versions,
+    portable_warnings,
+)
 from framework.runs import RunFolder, TrialFolder
 from framework.runs.folder import EXPERIMENT, SCORES
 from framework.runs.trial import plain
@@ -26,7 +34,6 @@ from framework.storage.folder import storage_errors
 
 CARD = "README.md"
 _SAMPLE_SIDE = 96  # minimum side of a sample in the picture, in pixels
-_PLACES = ("data.path", "data.labels", "evaluation.weights", "training.start_from")
 
 
 def read_export(run: RunFolder, checkpoint: str) -> Export:
@@ -42,37 +49,28 @@ def read_export(run: RunFolder, checkpoint: str) -> Export:
     """
     generator = load_generator((run.folder / checkpoint).location)
     trial = run.trial(PurePosixPath(checkpoint).parts[1])
-    searched, about, best = trial.params, run.about, run.best() or {}
-    data = dict(about.get("data") or {})
-    if data.get("source"):
-        data["source"] = _name(str(data["source"]))
+    about, best = run.about, run.best() or {}
     return Export(
         generator=generator,
         checkpoint=checkpoint,
         experiment=portable(run.trained_by(checkpoint)),
-        searched=searched,
+        searched=portable_settings(trial.params),
         trials=len(run.trials()),
-        chosen_by=best.get("score") if best.get("checkpoint") == checkpoint else None,
+        chosen_by=portable_score(best.get("score") or {}) if best.get("checkpoint") == checkpoint else None,
         scores=_scores(run, trial, checkpoint, digest=generator.digest),
-        data=data,
-        versions=dict(about.get("versions") or {}),
-        warnings=list(dict.fromkeys(str(text) for row in trial.metrics() for text in row.get("warnings") or ())),
+        data=portable_data(about.get("data") or {}),
+        versions=portable_versions(about.get("versions") or {}),
+        warnings=portable_warnings(
+            list(dict.fromkeys(str(text) for row in trial.metrics() for text in row.get("warnings") or ()))
+        ),
     )
-
-
-def portable(experiment: Experiment) -> Experiment:
-    """The experiment without paths of this machine: files are reduced to their names, storage to its default."""
-    values = {key: _value(experiment, key) for key in _PLACES}
-    names = {key: _name(value) for key, value in values.items() if value is not None}
-    storage = {key: default_of(key) for key in ("storage.path", "storage.cache_path")}
-    return with_overrides(experiment, {**names, **storage})
 
 
 def export_files(export: Export) -> dict[str, bytes]:
     """Name -> content of each file of the repository."""
     generator = export.generator
     assert generator.network is not None
-    config = {**generator.config, "weights_file": HUB_WEIGHTS}
+    config = {**portable_config(generator.config), "weights_file": HUB_WEIGHTS}
     encoder = None if generator.encoder is None else generator.encoder.state_dict()
     return {
         CARD: card(export).encode(),
@@ -121,22 +119,8 @@ def _scores(run: RunFolder, trial: TrialFolder, checkpoint: str, *, digest: str)
     entry = best.get("scores", {}).get(PurePosixPath(checkpoint).name)
     if entry is not None and not any(_same(entry["score"], score) for score in scores):
         scores.append({**entry["score"], "checkpoint": checkpoint})
-    return plain(scores)
+    return plain([known for score in scores if (known := portable_score(score))])
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return (one["metric"], one["protocol"]) == (other["metric"], other["protocol"])
-
-
-def _value(experiment: Experiment, dotted: str) -> Any:
-    section, _, key = dotted.partition(".")
-    return getattr(getattr(experiment, section), key)
-
-
-def _name(place: str) -> str | None:
-    """The last component of a path or URI; None if it has none.
-
-    >>> _name("/home/me/faces/UTKFace.tar"), _name("s3://bucket/faces?region=x"), _name("/")
-    ('UTKFace.tar', 'faces', None)
-    """
-    return PurePosixPath(place.partition("?")[0]).name or None

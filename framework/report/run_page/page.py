@@ -3,6 +3,7 @@
 import shlex
 from typing import Any
 
+from framework.config.secrets import without_logins
 from framework.report.charts.curves import curves_of
 from framework.report.read.json_values import as_dict, as_list
 from framework.report.read.run import Results, changed_keys, more_columns, read_results
@@ -68,7 +69,7 @@ def _content(results: Results) -> dict[str, Any]:
         "latent": latent_of(results),
         "maps": maps_of(results),
         "assessors": sections.assessors(about.get("assessors")),
-        "command": shlex.join(str(part) for part in as_list(about.get("command"))),
+        "command": shlex.join(without_logins(str(part)) for part in as_list(about.get("command"))),
         "facts": {name: as_dict(about.get(name)) for name in ("data", "machine", "versions")},
         "started": about.get("started"),
         "ended": about.get("ended"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from framework.checkpoint.foreign import entry_of
+from framework.config.code import entry_of
 from framework.metrics import cost
 from framework.report.read.json_values import finite
 from framework.runs import RunFolder

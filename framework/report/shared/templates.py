@@ -7,6 +7,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from framework.latents.directions.direction import name_of
 from framework.report.text import format as words
 
 _FOLDERS = [Path(__file__).parents[1] / folder for folder in ("shared", "charts", "run_page", "compare_page")]
@@ -27,6 +28,7 @@ def environment() -> jinja2.Environment:
         "setting": words.setting,
         "moment": words.moment,
         "model_name": words.model_name,
+        "direction_name": name_of,
         "tojson_plain": json.dumps,
     }
     return environment

@@ -9,6 +9,12 @@ WON_IMAGES = 50_000
 WON_REPORTS = 5
 THIN_SPREAD = 0.5
 COLLAPSED_SPREAD = 0.2
+WON, COLLAPSED, THIN = WARNINGS = (
+    "the discriminator has won",
+    "the generator has collapsed",
+    "the generator generates very similar images",
+)
+"""How each warning begins."""
 
 
 class Health:
@@ -37,7 +43,7 @@ class Health:
             return []
         return self._once(
             "won",
-            f"the discriminator has won: it tells real from generated images in over {WON_ACCURACY:.0%} of both since "
+            f"{WON}: it tells real from generated images in over {WON_ACCURACY:.0%} of both since "
             f"{notes['won_since']:,} images; a smaller optimizer.discriminator_lr or objective.r1_gamma may help",
         )
 
@@ -54,9 +60,9 @@ class Health:
             return []
         where = f"samples at {images_seen:,} images are {spread:.2f} times as far apart as real images"
         if spread < COLLAPSED_SPREAD:
-            return self._once("collapsed", f"the generator has collapsed: {where}")
+            return self._once("collapsed", f"{COLLAPSED}: {where}")
         if spread < THIN_SPREAD:
-            return self._once("thin", f"the generator generates very similar images: {where}")
+            return self._once("thin", f"{THIN}: {where}")
         return []
 
     def _once(self, sign: str, text: str) -> list[str]:
