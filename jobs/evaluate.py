@@ -5,6 +5,8 @@ from typing import Any
 
 from framework.checkpoint.reference import CheckpointRef, every_target
 from framework.orchestration.cluster.connect import connect
+from framework.orchestration.cluster.environment import storage_keys
+from framework.orchestration.cluster.nodes import warn_of_missing_keys
 from framework.orchestration.context import RunContext
 from framework.orchestration.scoring.evaluate import evaluate
 from framework.orchestration.scoring.evaluate_pair import evaluate_pair
@@ -32,6 +34,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
         experiment = arguments.settings()
         title = arguments.title(" ".join(PurePath(place).name for place in places))
         with connect(title, verbose=arguments.verbose, say=console.say, code=code_files(arguments)) as cluster:
+            keys = dict.fromkeys(name for place in places for name in storage_keys(place))
+            warn_of_missing_keys(list(keys), cluster, console.say)
             scores = evaluate_pair(*places, experiment=experiment, cluster=cluster, progress=console)
     else:
         with open_context(arguments) as (context, target):

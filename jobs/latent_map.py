@@ -31,7 +31,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
         return {"checkpoints": [each.checkpoint for each in (target, *others)]}
     with open_context(arguments, check=check) as (context, target):
         for other in others:
-            check_storage_everywhere(RunFolder.open(other.run))
+            check_storage_everywhere(RunFolder.open(other.run), context.cluster, console.say)
         document = latent_map(context, [target, *others])
     say_figures(document, console)
     console.say(f"Written: {shown(context.run.artifacts.location)}/{PICTURE} and {DOCUMENT}")

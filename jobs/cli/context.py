@@ -30,7 +30,7 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
         begin_run(experiment, images, arguments.command, console) as run,
         connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say) as cluster,
     ):
-        check_storage_everywhere(run)
+        check_storage_everywhere(run, cluster, console.say)
         assessors = train_assessors(run, images, console, cluster)
         yield RunContext(run, images, assessors, cluster, console)
 
@@ -63,7 +63,7 @@ def open_context(
             say=console.say,
             code=code_files(arguments, experiment),
         ) as cluster:
-            check_storage_everywhere(run)
+            check_storage_everywhere(run, cluster, console.say)
             assessors = train_assessors(run, images, console, cluster) if assessed else None
             yield RunContext(run, images, assessors, cluster, console), target
         if begins:

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler._private.util import hash_runtime_conf, prepare_config, validate_config
 from ruamel.yaml import YAML
 
 from framework.config import load_experiment, parse_overrides
@@ -46,3 +46,23 @@ def test_the_image_has_the_ray_of_the_constraints(launcher_config):
 def test_the_dashboard_listens_on_loopback_only(launcher_config):
     start = " ".join(launcher_config["head_start_ray_commands"])
     assert "--dashboard-host=127.0.0.1" in start
+
+
+def test_all_nodes_get_one_token_and_ask_for_it(launcher_config, tmp_path, monkeypatch):
+    assert launcher_config["file_mounts"]["~/.ray/auth_token"] == "~/.ray/auth_token"
+    for start in ("head_start_ray_commands", "worker_start_ray_commands"):
+        (command,) = (each for each in launcher_config[start] if "ray start" in each)
+        assert command.startswith("RAY_AUTH_MODE=token ray start ")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"\.ray/auth_token"):  # `ray up` on a machine without a token
+        hash_runtime_conf({"~/.ray/auth_token": "~/.ray/auth_token"}, None, {"home": str(tmp_path)})
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/cluster.md", "cluster.yaml"])
+def test_no_instruction_starts_an_open_cluster(page):
+    lines = (FILE.parent / page).read_text().splitlines()
+    starts = [line for line in lines if "ray start --head" in line or "ray start --address" in line]
+    commands = [line for line in starts if "`" not in line]  # the others are sentences
+    assert commands
+    assert all("RAY_AUTH_MODE=token ray start" in line for line in commands)
+    assert any("ray get-auth-token --generate" in line for line in lines)

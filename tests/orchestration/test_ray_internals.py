@@ -7,13 +7,20 @@ import ray
 import ray.train.torch
 
 from framework.orchestration.cluster import ray_internals
-from framework.orchestration.cluster.environment import worker_environment
+from framework.orchestration.cluster.environment import embedded_environment
 from framework.orchestration.cluster.gpus import local_gpus
-from framework.orchestration.cluster.ray_internals import OF_CONNECTING, OF_TRAINING, lacking, trainer_class
+from framework.orchestration.cluster.ray_internals import (
+    OF_CONNECTING,
+    OF_TRAINING,
+    RENDEZVOUS,
+    lacking,
+    listen_where_ray_does,
+    trainer_class,
+)
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from tests.conftest import missing
 
-ALL = (*OF_CONNECTING, *OF_TRAINING)
+ALL = (*OF_CONNECTING, *OF_TRAINING, RENDEZVOUS)
 
 
 @pytest.fixture
@@ -67,14 +74,21 @@ def test_without_any_of_the_trainer_s_parts_it_is_ray_s_own(hide, internal):
     assert trainer_class(refuse_unusable_gpus) is ray.train.torch.TorchTrainer
 
 
+def test_a_training_does_without_a_rendezvous_of_its_own(hide):
+    hide(RENDEZVOUS)
+    assert listen_where_ray_does() is False
+    assert trainer_class(refuse_unusable_gpus) is not ray.train.torch.TorchTrainer
+
+
 def test_connecting_does_without(hide):
     for internal in OF_CONNECTING:
         hide(internal)
     assert ray_internals.keep_on_loopback() is False
     assert ray_internals.address_started_here() is None
+    ray_internals.use_token()
     assert ray_internals.token_headers() is None
     assert ray_internals.dashboard_url() is None
     assert ray_internals.counted_gpus() is None
     gpus = local_gpus()
     assert gpus.found >= gpus.usable  # as PyTorch counts them
-    assert "RAY_ADDRESS" not in worker_environment(None)
+    assert embedded_environment(None) == {}

@@ -217,11 +217,15 @@ def _disturb(jobs: Jobs, arguments: list[str]) -> dict[str, Any]:
     for line in process.stderr:
         if line.startswith("Plan:"):  # Ray has started
             break
-    family = {process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))}
-    listening = [one.laddr.ip for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.pid in family]
     wait_for(lambda: saved(trial), "a checkpoint")
     first = our_workers()
     assert len(first) == 2
+    family = {process.pid, *(child.pid for child in psutil.Process(process.pid).children(recursive=True))}
+    open_ports = [one for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.pid in family]
+    listening = {
+        "workers": [one.laddr.ip for one in open_ports if one.pid in first],
+        "others": [one.laddr.ip for one in open_ports if one.pid not in first],
+    }
     psutil.Process(min(first)).kill()
     wait_for(lambda: len(our_workers() - first) == 2, "two other workers")
     wait_for_a_report()
@@ -321,16 +325,27 @@ class Cluster:
 
     Each node has its own folder, as on machines of their own: in a common one the second node to unpack a submitted
     job's code does so anew, under the first one's feet.
+
+    Args:
+        log: Of all nodes; beside it is the token, which all nodes and jobs have.
+        token: Else nobody has one, as when a machine that is new to Ray calls `ray start --head` and no more.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, token: bool = True) -> None:
         self._log = log
         self._port, self._dashboard = free_port(), free_port()
         self.nodes: list[subprocess.Popen] = []
         self.folders: list[Path] = []
-        token = log.with_name("token")
-        token.write_text(secrets.token_hex(32))
-        self.environment = {**os.environ, MARK: "1", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
+        self.home, self._token = log.with_name("home"), secrets.token_hex(32) if token else None
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_AUTH_")}
+        self.environment[MARK] = "1"
+        if self._token is None:
+            self.home.mkdir()
+            self.environment["HOME"] = str(self.home)
+        else:
+            place = log.with_name("token")
+            place.write_text(self._token)
+            self.environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(place)}
         self.environment["RAY_ADDRESS"] = f"127.0.0.1:{self._port}"
         self.environment["RAY_API_SERVER_ADDRESS"] = f"http://127.0.0.1:{self._dashboard}"
         self.environment["PATH"] = f"{Path(RAY).parent}:{self.environment['PATH']}"  # as in an activated .venv
@@ -414,8 +429,7 @@ class Cluster:
 
     def asked(self, path: str) -> dict:
         """What the dashboard answers."""
-        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
-        headers = {"Authorization": f"Bearer {token}"}
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         request = urllib.request.Request(self.environment["RAY_API_SERVER_ADDRESS"] + path, headers=headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)

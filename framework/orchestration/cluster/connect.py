@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from framework.errors import ClusterError, ClusterLostError
-from framework.orchestration.cluster.environment import NEEDED, QUIET, worker_environment
+from framework.orchestration.cluster.access_token import agree_on_token, make_private_token
+from framework.orchestration.cluster.environment import NEEDED, QUIET, embedded_environment, worker_environment
 from framework.orchestration.cluster.gpus import local_gpus, node_gpus
 from framework.orchestration.cluster.ray_internals import (
     CLUSTERS_ON_DESKTOPS,
@@ -22,10 +23,8 @@ from framework.orchestration.cluster.ray_internals import (
     dashboard_url,
     keep_on_loopback,
     lacking,
-    token_headers,
 )
 
-_TOKEN = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
 _WATCH_SECONDS = 5.0
 _EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels are never sent
 
@@ -101,7 +100,7 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
     with _our_signal_handlers():
-        embedded = _start(title, verbose=verbose, code=code)
+        embedded = _start(title, verbose=verbose, say=say, code=code)
     for line in lacking(OF_CONNECTING):
         say(line)
     try:
@@ -156,9 +155,10 @@ def planned_cluster() -> Cluster:
     return Cluster(True, "this machine", None, ((cores, float(gpus.usable)),), unused=gpus.line)
 
 
-def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
+def _start(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequence[Path]) -> bool:
     """Connects to a cluster or starts one; returns whether it is embedded."""
     import ray
+    from ray.exceptions import AuthenticationError
     from ray.job_config import JobConfig
 
     quiet = {
@@ -170,18 +170,17 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
     if named and not _listens(named):
         raise ClusterError(f"RAY_ADDRESS={named}: nothing listens there; it must be host:port of a running Ray cluster")
     address = named or _living(address_started_here())
-    if address and _TOKEN.exists():  # `ray start` has created a token, and the cluster requires it
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
     if address:
-        _refuse_wrong_token(address)
+        agree_on_token(address, say)
         try:
             ray.init(address=address, runtime_env=_with_code(worker_environment(address), code), **quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
+        except (AuthenticationError, ConnectionError, RuntimeError, ValueError, OSError) as fault:
             reason = " ".join(str(fault).split())[:200]
             where = f"RAY_ADDRESS={named}" if named else f"the cluster at {address}, started here by `ray start`"
             raise ClusterError(f"{where}: no Ray cluster answers there ({reason})") from None
         return False
     own = _choose_own_address()
+    make_private_token()
     try:
         ray.init(
             address="local",
@@ -189,10 +188,10 @@ def _start(title: str, *, verbose: bool, code: Sequence[Path]) -> bool:
             object_store_memory=_EMBEDDED_OBJECT_STORE_BYTES,
             include_dashboard=True,  # without it Train's cleaner repeats errors
             dashboard_host="127.0.0.1",
-            runtime_env={"env_vars": worker_environment(own)},
+            runtime_env={"env_vars": embedded_environment(own)},
             **quiet,
         )
-    except (ConnectionError, RuntimeError, ValueError, OSError) as fault:
+    except (AuthenticationError, ConnectionError, RuntimeError, ValueError, OSError) as fault:
         raise ClusterError(f"Ray could not start on this machine: {' '.join(str(fault).split())[:300]}") from None
     finally:
         os.environ.pop(GCS_PORT, None)
@@ -229,30 +228,6 @@ def _listens(address: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
-
-
-def _refuse_wrong_token(address: str) -> None:
-    """Sends the cluster one request to check the token. Ray would retry for half a minute without naming the cause.
-
-    Raises:
-        ClusterError: The cluster does not accept the token that Ray finds here.
-    """
-    import grpc
-
-    sent = token_headers()
-    if sent is None:
-        return
-    headers = tuple((name.lower(), value) for name, value in sent.items())
-    which = "of RAY_AUTH_TOKEN" if "RAY_AUTH_TOKEN" in os.environ else f"of {_TOKEN}"
-    with grpc.insecure_channel(address.rpartition("://")[2]) as channel:
-        try:
-            channel.unary_unary("/ray.rpc.NodeInfoGcsService/GetClusterId")(b"", metadata=headers, timeout=5.0)
-        except grpc.RpcError as fault:
-            if fault.code() == grpc.StatusCode.UNAUTHENTICATED:  # Ray reports all other errors itself
-                raise ClusterError(
-                    f"the Ray cluster at {address} does not accept this token ({which if headers else 'none'}); "
-                    "`ray get-auth-token` on its head node prints the right one, RAY_AUTH_MODE=token sends it"
-                ) from None
 
 
 def _with_code(variables: dict[str, str], code: Sequence[Path]) -> dict[str, Any]:

@@ -4,8 +4,10 @@ A newer Ray may rename or remove any of these. Then the public interface is used
 """
 
 import asyncio
+import contextlib
 import functools
 import importlib
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,6 +54,11 @@ STARTED_HERE = Internal(
     "find_bootstrap_address",
     "a cluster that `ray start` started on this machine is used only if RAY_ADDRESS names it",
 )
+USE_TOKEN = Internal(
+    "ray._private.authentication.authentication_token_setup",
+    "maybe_enable_token_auth_if_token_available",
+    "a cluster that asks for a token takes this job only if RAY_AUTH_MODE=token is set",
+)
 TOKEN_HEADERS = Internal(
     "ray._private.authentication.http_token_authentication",
     "get_auth_headers_if_auth_enabled",
@@ -63,7 +70,7 @@ ACCELERATORS = Internal(
     "GPUs are counted as PyTorch counts them",
 )
 WORKER = Internal("ray._private.worker", "global_worker", "the address of Ray's dashboard is not shown")
-OF_CONNECTING = (ON_LOOPBACK, STARTED_HERE, TOKEN_HEADERS, ACCELERATORS, WORKER)
+OF_CONNECTING = (ON_LOOPBACK, STARTED_HERE, USE_TOKEN, TOKEN_HEADERS, ACCELERATORS, WORKER)
 
 _TRAIN = "ray.train.v2"
 _STOCK_TRAINER = (
@@ -78,6 +85,11 @@ _DECISION = Internal(f"{_TRAIN}._internal.execution.failure_handling", "FailureD
 _SHUTDOWN = Internal(f"{_TRAIN}._internal.execution.worker_group", "WorkerGroup.shutdown", _STOCK_TRAINER)
 _CALLBACKS = Internal("ray.train.torch", "TorchTrainer._create_default_callbacks", _STOCK_TRAINER)
 _RUN = Internal("ray.train.torch", "TorchTrainer._initialize_and_run_controller", _STOCK_TRAINER)
+RENDEZVOUS = Internal(
+    "ray.train.torch.config",
+    "get_address_and_port",
+    "PyTorch's rendezvous of a trial's workers listens on every interface, not only where Ray listens",
+)
 OF_TRAINING = (_BACKEND_SETUP, _DATASETS, _CONTROLLER, _POLICY, _DECISION, _SHUTDOWN, _CALLBACKS, _RUN)
 
 
@@ -110,10 +122,28 @@ def address_started_here() -> str | None:
     return find(None) if find is not None else None
 
 
+def use_token() -> None:
+    """Makes Ray send its token from now on, if it finds one and RAY_AUTH_MODE is not set.
+
+    Ray does so itself only for the address "auto", and reads the variable when it is imported.
+    """
+    from ray.exceptions import AuthenticationError
+
+    use = USE_TOKEN.get()
+    if use is not None:
+        with contextlib.suppress(AuthenticationError):  # RAY_AUTH_TOKEN_PATH names no token
+            use(warn_if_disabled=False)
+
+
 def token_headers() -> dict[str, str] | None:
     """The headers by which Ray sends its token, {} if it sends no token; None if this version of Ray cannot tell."""
+    from ray.exceptions import AuthenticationError
+
     headers = TOKEN_HEADERS.get()
-    return headers({}) if headers is not None else None
+    try:
+        return headers({}) if headers is not None else None
+    except AuthenticationError:  # RAY_AUTH_MODE=token, and there is none
+        return {}
 
 
 def dashboard_url() -> str | None:
@@ -137,6 +167,47 @@ def counted_gpus() -> tuple[int, str] | None:
     return count, (manager.get_current_node_accelerator_type() or "") if count else ""
 
 
+def listen_where_ray_does() -> bool:
+    """Makes PyTorch's rendezvous of the trials that this process controls listen only on the address of its node.
+
+    Returns:
+        Whether this was possible.
+    """
+    if RENDEZVOUS.get() is None:
+        return False
+    setattr(importlib.import_module(RENDEZVOUS.module), RENDEZVOUS.name, open_rendezvous)
+    return True
+
+
+def open_rendezvous() -> tuple[str, int]:
+    """Runs in the worker of rank 0: opens the store by which its group finds itself. Returns its address and port.
+
+    Ray only looks for a free port, and torch.distributed then listens there on every interface: none of its addresses
+    is one to listen on. But it can be given a socket that listens already, and all its stores of one process and port
+    are clients of the same server (`multi_tenant`). So this one opens first.
+    """
+    import ray
+    import torch.distributed as dist
+
+    address = ray.util.get_node_ip_address()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as opened:
+        port = opened.getsockname()[1]
+        store = dist.TCPStore(  # pyright: ignore[reportPrivateImportUsage]
+            address,
+            port,
+            is_master=True,
+            wait_for_workers=False,
+            multi_tenant=True,
+            master_listen_fd=opened.detach(),
+        )
+    _kept.append(store)
+    return address, port
+
+
+_kept: list[Any] = []  # the server ends with its last store
+
+
 @functools.cache
 def trainer_class(check_gpus: Callable[[Execute], None]) -> type[Any]:
     """Ray Train's trainer for a process that is an actor: the controller runs in it, and Ray Data is not served.
@@ -154,6 +225,7 @@ def trainer_class(check_gpus: Callable[[Execute], None]) -> type[Any]:
     stock = ray.train.torch.TorchTrainer
     if lacking(OF_TRAINING):
         return stock
+    listen_where_ray_does()
     backend_setup, datasets, controller_class = _BACKEND_SETUP.get(), _DATASETS.get(), _CONTROLLER.get()
     default_policy, decision = _POLICY.get(), _DECISION.get()
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
-from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking
+from framework.orchestration.cluster.environment import tracker_keys
+from framework.orchestration.cluster.nodes import warn_of_missing_keys
+from framework.orchestration.cluster.ray_internals import OF_TRAINING, RENDEZVOUS, lacking
 from framework.orchestration.search.strategies import Independent, Population, Repeats, Strategy
 from framework.orchestration.search.tune_run import SearchRun, template_of
 from framework.orchestration.search.tune_searcher import QueueSearcher
@@ -39,7 +41,7 @@ def search(context: "RunContext") -> list[dict[str, Any]]:
     """
     run, experiment = context.run, context.experiment
     check_space(experiment)
-    _say_what_ray_lacks(context)
+    _say_what_is_lacking(context)
     strategies: list[Strategy] = [Population() if experiment.search.scheduler == "pbt" else Independent(), Repeats()]
     for strategy in strategies:
         strategy.run(SearchRun(context, TrialRegistry.of(run)))
@@ -49,7 +51,7 @@ def search(context: "RunContext") -> list[dict[str, Any]]:
 def train_single(context: "RunContext") -> list[dict[str, Any]]:
     """Trains the experiment itself, as a run of one trial. Returns its leaderboard, which has one row."""
     run = context.run
-    _say_what_ray_lacks(context)
+    _say_what_is_lacking(context)
     resources = plan(context.experiment.compute, context.cluster)
     context.progress.say(resources.line(context.cluster))
     training = SearchRun(context, TrialRegistry.of(run))
@@ -66,9 +68,10 @@ def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
     return with_overrides(experiment, setting.parameters)
 
 
-def _say_what_ray_lacks(context: "RunContext") -> None:
-    for line in lacking(OF_TRAINING):
+def _say_what_is_lacking(context: "RunContext") -> None:
+    for line in lacking((*OF_TRAINING, RENDEZVOUS)):
         context.progress.say(line)
+    warn_of_missing_keys(tracker_keys(context.experiment.telemetry), context.cluster, context.progress.say)
 
 
 def _ranked(run: RunFolder) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import types
 HIDDEN = {
     "ray._private.ray_constants": {"ENABLE_RAY_CLUSTER"},
     "ray._private.services": {"find_bootstrap_address"},
+    "ray._private.authentication.authentication_token_setup": {"maybe_enable_token_auth_if_token_available"},
     "ray._private.authentication.http_token_authentication": {"get_auth_headers_if_auth_enabled"},
     "ray._private.accelerators": {"get_accelerator_manager_for_resource"},
     "ray._private.worker": {"global_worker"},
