@@ -12,6 +12,7 @@ from framework.checkpoint.imported import imported_checkpoint
 from framework.checkpoint.saved import is_name
 from framework.errors import CheckpointError
 from framework.runs import RunFolder
+from framework.runs.documents import TrialBest, read_document
 from framework.storage import Folder, open_folder
 
 _LEVELS_UP = 5  # RUN/trials/<id>/checkpoints/<name>/generator
@@ -77,7 +78,8 @@ def find_target(location: str) -> CheckpointRef:
         return CheckpointRef(run.folder.location, str(PurePosixPath(*steps[:4])))
     if len(steps) >= 2:  # trials/<id>
         trial = run.trial(steps[1])
-        best = trial.checkpoints.read_json("best.json") if trial.checkpoints.exists("best.json") else {}
+        has_best = trial.checkpoints.exists("best.json")
+        best = read_document(trial.checkpoints, "best.json", TrialBest) if has_best else {}
         if not best.get("checkpoint"):
             raise CheckpointError(f"{location}: this trial has no scored checkpoint yet; name one of its checkpoints")
         return CheckpointRef(run.folder.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")
