@@ -150,7 +150,7 @@ def test_two_names_with_different_values_are_a_fault_that_names_both():
     assert with_overrides(Experiment(), same).latents.directions.per_class == 20
     assert experiment_from_text(nested(same), source="x").latents.directions.per_class == 20
     faults = faults_of(experiment_from_text, nested({**keys, "seed": -1}), source="x")
-    assert faults == [line, "seed: must be a whole number of at least 0, not -1"]
+    assert faults == [line, "seed: must be a whole number from 0 to 1,000,000,000,000,000,000, not -1"]
 
 
 @pytest.mark.parametrize("in_file", ["latents.side", "latents.directions.per_class"])
@@ -178,8 +178,8 @@ def test_an_old_name_is_told_in_one_line_that_names_the_new_one(tmp_path, capsys
 
 def test_a_fault_under_an_old_name_names_the_key_of_now():
     assert faults_of(with_overrides, Experiment(), {"latents.side": 1, "evaluation.batch_size": 0}) == [
-        "evaluation.feature_batch_blocks: must be a whole number of at least 1, not 0",
-        "latents.directions.per_class: must be a whole number of at least 2, not 1",
+        "evaluation.feature_batch_blocks: must be a whole number from 1 to 1024, not 0",
+        "latents.directions.per_class: must be a whole number from 2 to 100,000,000, not 1",
     ]
     assert faults_of(experiment_from_text, "latents: {walks: 5, interpolation_steps: 3}", source="x") == [
         "latents.walks: must be a mapping of keys, not 5"
