@@ -1,7 +1,6 @@
 """Loads generators from the folders of runs, trials, checkpoints and exports."""
 
 import hashlib
-import json
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +25,9 @@ from framework.config import ModelConfig
 from framework.config.code import entry_of
 from framework.errors import CheckpointError, LatentscapeError, StorageError
 from framework.models import build_encoder, build_generator
+from framework.runs.documents import Best, TrialBest, read_document
 from framework.storage import Folder, open_folder
+from framework.storage.json_text import parse_json
 
 CONFIG_KEYS = {"architecture": str, "latent_size": int, "resolution": int, "channels": int}
 
@@ -100,7 +101,7 @@ def _candidates(folder: Folder) -> Iterator[Folder]:
 def _of_run(folder: Folder, names: set[str]) -> Iterator[Folder]:
     if BEST in names:
         # Scores refer to the best checkpoint, so if it is damaged, no other one may replace it silently.
-        best = folder / str(folder.read_json(BEST)["checkpoint"])
+        best = folder / str(read_document(folder, BEST, Best)["checkpoint"])
         if best.exists():
             yield best / GENERATOR
         else:  # the trial has continued since best.json was written, and replaced this checkpoint by a better one
@@ -116,7 +117,7 @@ def _of_run(folder: Folder, names: set[str]) -> Iterator[Folder]:
 def _of_trial(checkpoints: Folder) -> Iterator[Folder]:
     names = _names(checkpoints)
     if checkpoints.exists(BEST):
-        best = checkpoints.read_json(BEST).get("checkpoint")
+        best = read_document(checkpoints, BEST, TrialBest)["checkpoint"]
         if best is not None:
             yield checkpoints / f"{best}/{GENERATOR}"
             return
@@ -164,9 +165,9 @@ def _tensors(folder: Folder, file: str, digest: object) -> dict[str, torch.Tenso
 
 def _checked_config(data: bytes, *, place: str) -> dict[str, Any]:
     try:
-        config = json.loads(data)
-    except ValueError as fault:
-        raise CheckpointError(f"{place}: is not valid JSON ({fault})") from None
+        config = parse_json(data, place=place)
+    except StorageError as fault:
+        raise CheckpointError(str(fault)) from None
     for key, kind in CONFIG_KEYS.items():
         if not (isinstance(config, dict) and isinstance(config.get(key), kind)):
             raise CheckpointError(f"{place}: is not the config of a generator ({key} is missing or of another type)")

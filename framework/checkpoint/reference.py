@@ -13,6 +13,7 @@ from framework.config.code import ENTRY, entry_of
 from framework.config.words import shown
 from framework.errors import CheckpointError
 from framework.runs import RunFolder
+from framework.runs.documents import TrialBest, read_document
 from framework.runs.folder import BEST
 from framework.storage import Folder, open_folder
 
@@ -79,7 +80,8 @@ def find_target(location: str) -> CheckpointRef:
         return CheckpointRef(run.folder.location, str(PurePosixPath(*steps[:4])))
     if len(steps) >= 2:  # trials/<id>
         trial = run.trial(steps[1])
-        best = trial.checkpoints.read_json("best.json") if trial.checkpoints.exists("best.json") else {}
+        has_best = trial.checkpoints.exists("best.json")
+        best = read_document(trial.checkpoints, "best.json", TrialBest) if has_best else {}
         if not best.get("checkpoint"):
             raise CheckpointError(f"{location}: this trial has no scored checkpoint yet; name one of its checkpoints")
         return CheckpointRef(run.folder.location, f"trials/{trial.id}/checkpoints/{best['checkpoint']}")

@@ -12,8 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from framework.config import ModelConfig
+from framework.config.words import shown
 from framework.errors import CheckpointError, StorageError
+from framework.runs.documents import Manifest, Shape, TrainingInfo, checked_document, read_object
 from framework.storage import Folder
+from framework.storage.json_text import parse_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -37,19 +40,25 @@ class Checkpoint:
     @cached_property
     def manifest(self) -> dict[str, Any]:
         """`format`, `images_seen`, `digest`, `learned` and `files` ({path: {"sha256", "bytes"}})."""
-        document = self.folder.read_json(MANIFEST)
-        if not (isinstance(document, dict) and {"format", "digest", "learned", "files"} <= document.keys()):
-            raise CheckpointError(f"{self.folder.location}/{MANIFEST}: is not the manifest of a checkpoint")
+        document, place = read_object(self.folder, MANIFEST), f"{self.folder.location}/{MANIFEST}"
+        if "format" not in document:
+            raise CheckpointError(f"{place}: is not the manifest of a checkpoint")
         if document["format"] != FORMAT:
             raise CheckpointError(
-                f"{self.folder.location}: has format {document['format']}; this version reads format {FORMAT}"
+                f"{self.folder.location}: has format {shown(document['format'])}; this version reads format {FORMAT}"
             )
-        return document
+        return checked_document(document, Manifest, place=place)
 
     @property
     def info(self) -> dict[str, Any]:
-        """The state of the training loop that is not tensors."""
-        return json.loads(self._read(INFO))
+        """What was saved in addition to the tensors."""
+        place = f"{self.folder.location}/{INFO}"
+        return checked_document(parse_json(self._read(INFO), place=place), Shape, place=place)
+
+    @property
+    def training_info(self) -> dict[str, Any]:
+        """The state of the training loop that is not tensors; StorageError if it is incomplete."""
+        return checked_document(self.info, TrainingInfo, place=f"{self.folder.location}/{INFO}")
 
     def tensors(self, part: str) -> dict[str, torch.Tensor]:
         """The tensors of a part on the CPU, after a check of their sha256; StorageError if the part does not exist."""

@@ -9,6 +9,7 @@ import torch
 
 from framework.checkpoint.saved import MANIFEST, Checkpoint, fill, is_name, name_at
 from framework.errors import CheckpointError, StorageError
+from framework.runs.documents import TrialBest, read_document
 from framework.runs.settings import differences
 from framework.storage import Folder
 
@@ -181,16 +182,17 @@ def _scores(folder: Folder) -> dict[str, dict[str, Any]]:
     if not folder.exists(BEST):
         return {}
     try:
-        return dict(folder.read_json(BEST)["scores"])
-    except (StorageError, KeyError, TypeError, ValueError):
+        return dict(read_document(folder, BEST, TrialBest)["scores"])
+    except (StorageError, KeyError) as fault:
+        reason = str(fault).removeprefix(f"{folder.location}/{BEST}: ")
         raise CheckpointError(
-            f"{folder.location}/{BEST}: is damaged; delete it to continue without the recorded scores"
+            f"{folder.location}/{BEST}: is damaged ({reason}); delete it to continue without the recorded scores"
         ) from None
 
 
 def _adopted(folder: Folder) -> dict[str, str]:
     """Name of an adopted checkpoint -> the path that it was copied from."""
-    return dict(folder.read_json(BEST).get("adopted", {})) if folder.exists(BEST) else {}
+    return dict(read_document(folder, BEST, TrialBest).get("adopted", {})) if folder.exists(BEST) else {}
 
 
 def _write_scores(folder: Folder, scores: dict[str, dict[str, Any]], adopted: dict[str, str]) -> None:

@@ -1,13 +1,15 @@
 """Rules between several keys, and others that the bounds of a single key cannot express."""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from framework.config.code import entry_of, named_code
 from framework.config.families import family_faults
-from framework.config.schema import DataConfig, ExperimentKeys
+from framework.config.schema import MOST_SEED, DataConfig, ExperimentKeys
 from framework.config.secrets import login_fault
+from framework.config.words import shown
 
 
 def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
@@ -18,6 +20,7 @@ def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
     if logins:  # the lines of other faults show values
         return
     yield from _network_faults(experiment)
+    yield from _number_faults(experiment)
     yield from family_faults(experiment)
     yield from _mnist_faults(experiment.data)
     halved = training.schedule == "notebook" and experiment.model.family == "gan"
@@ -46,6 +49,31 @@ def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
         if isinstance(members, list) and not (members and all(1 <= n <= sheet_samples for n in members)):
             allowed = f"numbers from 1 to {sheet_samples} (latents.arithmetic.sheet_samples)"
             yield f"latents.groups.{name}: must be {allowed}, not {members}"
+
+
+def _number_faults(experiment: ExperimentKeys) -> Iterator[str]:
+    """Numbers that JSON cannot hold or 64 bits not count to, in the keys whose values have no type of their own."""
+    free = {
+        "model.layers": experiment.model.layers,
+        "model.discriminator_layers": experiment.model.discriminator_layers,
+        "search.space": experiment.search.space,
+    }
+    for dotted, value in free.items():
+        number = next((each for each in _numbers(value) if not _is_sound(each)), None)
+        if number is not None:
+            yield f"{dotted}: {shown(number)} is not allowed; numbers must be finite, whole ones at most {MOST_SEED:,}"
+
+
+def _is_sound(number: float) -> bool:
+    return -MOST_SEED <= number <= MOST_SEED if isinstance(number, int) else math.isfinite(number)
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    if isinstance(value, int | float):
+        yield value
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in below:
+        yield from _numbers(each)
 
 
 def _mnist_faults(data: DataConfig) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Turns the errors that pydantic finds into one-line messages: the dotted key, what it must be, and what was given."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
@@ -10,30 +11,39 @@ from framework.config.experiment import Experiment
 from framework.config.words import allowed, shown
 
 Place = tuple[int | str, ...]
+_MOST_SUGGESTIONS = 20  # each takes some milliseconds
+_LONGEST_NAME = 100  # of a key that is compared with the known ones, or shown
 
 
 def fault_lines(fault: ValidationError) -> list[str]:
     """One line for each fault, beginning with its dotted key."""
     faults = list(_faults(fault))
     # Of a union's types pydantic reports each. If one fits except for something within it, the others are left out.
-    places = [place for place, _ in faults]
-    within = {place for place in places for other in places if other.startswith((f"{place}.", f"{place}["))}
+    within = {place[: match.start()] for place, _ in faults for match in re.finditer(r"[.\[]", place)}
     return list(dict.fromkeys(line for place, line in faults if not place or place not in within))
 
 
 def _faults(fault: ValidationError) -> Iterator[tuple[str, str]]:
+    suggestions = 0
     for error in fault.errors():
-        place = _dotted(error["loc"])
+        place = shortened(_dotted(error["loc"]))
         if error["type"] == "value_error":
             yield from (("", line) for line in str(error.get("ctx", {}).get("error", error["msg"])).splitlines())
         elif error["type"] == "invalid_key":
             yield place, f"{place}: keys must be text, not {shown(error['input'])}"
         elif error["type"] == "extra_forbidden":
-            close = nearest(place)
+            suggestions += 1
+            close = nearest(place) if suggestions <= _MOST_SUGGESTIONS else None
             yield place, f"{place}: unknown key" + (f"; did you mean {close}?" if close else "")
         else:
             place, rule = _rule(error["loc"])
+            place = shortened(place)
             yield place, f"{place}: must be {rule}, not {shown(error['input'])}"
+
+
+def shortened(key: str) -> str:
+    """A key as it is shown: the beginning of a very long one."""
+    return key if len(key) <= _LONGEST_NAME else f"{key[:_LONGEST_NAME]}…"
 
 
 def leaves(section: type[BaseModel] = Experiment, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -67,6 +77,8 @@ def nearest(dotted: str) -> str | None:
     ('optimizer.generator_lr', 'optimizer.generator_lr', 'training', None)
     """
     section, _, name = dotted.rpartition(".")
+    if len(name) > _LONGEST_NAME:
+        return None
     known_sections = [known for known in sections() if known.rpartition(".")[0] == section]
     best, best_score = None, 0.65
     for known in [key for key, _ in leaves()] + known_sections:

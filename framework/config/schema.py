@@ -6,12 +6,18 @@ every key is found in one place. The line of help of each key has to fit into 11
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from framework.config.metrics import MetricName
 from framework.config.section import Section, key
 
 GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one GPU
+# Bounds that no machine reaches, so that a slip of the finger is refused at once.
+MOST_IMAGES = 10**12 - 1  # the name of a checkpoint has 12 digits
+MOST_SAMPLES = 10**8
+MOST_TRIALS = 10_000  # of a search, over all grid values
+MOST_BATCH = 2**20
+MOST_SEED = 10**18
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
@@ -28,14 +34,16 @@ class DataConfig(Section):
     path: str | None = key(None, "folder, .tar, .tar.gz or .zip of images; for mnist the IDX files")
     resolution: Resolution = key(128, "side of the square images: 28, 32, 64, 128 or 256", unit="pixels")
     channels: Literal[1, 3] = key(3, "3 for colour, 1 for grey")
-    limit: int | None = key(None, "size of a random sample; of drawn_faces the number (10,000)", unit="images", ge=64)
+    limit: int | None = key(
+        None, "size of a random sample; of drawn_faces the number (10,000)", unit="images", ge=64, le=10**9
+    )
     labels: str | None = key(None, "CSV with more labels; its first column is the file name")
     held_out: float = key(
         0.1, "kept out of training; mnist uses its test split", unit="share of images", ge=0.0, le=0.5
     )
     max_rejected: float = key(0.05, "fail if more files are unusable", unit="share of files", ge=0.0, le=1.0)
     horizontal_flip: bool = key(False, "mirror each training image with probability 0.5")
-    seed: int = key(0, "seed of the random sample and of drawn faces", ge=0)
+    seed: int = key(0, "seed of the random sample and of drawn faces", ge=0, le=MOST_SEED)
 
 
 class ModelConfig(Section):
@@ -69,9 +77,11 @@ class ObjectiveConfig(Section):
     )
     deviation: float = key(0.1, "standard deviation of gaussian pixels, which are 0 to 1", gt=0.0)
     beta: float = key(1.0, "vae: weight of the KL divergence from the prior", ge=0.0)
-    beta_warmup_images: int = key(0, "vae: beta rises linearly from 0 over these", unit="images", ge=0)
+    beta_warmup_images: int = key(0, "vae: beta rises linearly from 0 over these", unit="images", ge=0, le=MOST_IMAGES)
     r1_gamma: float = key(0.0, "weight of the R1 gradient penalty on real images; 0: no penalty", ge=0.0)
-    r1_every_steps: int = key(16, "steps between two penalties (lazy regularisation)", unit="steps", ge=1)
+    r1_every_steps: int = key(
+        16, "steps between two penalties (lazy regularisation)", unit="steps", ge=1, le=MOST_IMAGES
+    )
     augmentations: list[Literal["color", "translation", "cutout"]] = key(
         [], "DiffAugment on real and generated: color, translation, cutout"
     )
@@ -95,18 +105,24 @@ class TrainingConfig(Section):
     schedule: Literal["notebook", "joint"] = key(
         "notebook", "notebook (discriminator on real, then on fake half-batches) or joint"
     )
-    batch_size: int = key(128, "images per step, over all workers", unit="images", ge=2)
+    batch_size: int = key(128, "images per step, over all workers", unit="images", ge=2, le=MOST_BATCH)
     total_images: int = key(
-        100 * 117 * 128, "length of the training; default as in the notebook", unit="images", learned=False, ge=1
+        100 * 117 * 128,
+        "length of the training; default as in the notebook",
+        unit="images",
+        learned=False,
+        ge=1,
+        le=MOST_IMAGES,
     )
     ema_half_life_images: int = key(
-        10_000,
-        "half-life of the generator's moving average; 0: none",
-        unit="images",
-        ge=0,
+        10_000, "half-life of the generator's moving average; 0: none", unit="images", ge=0, le=MOST_IMAGES
     )
-    report_every_images: int = key(6_400, "images between two reports", unit="images", learned=False, ge=1)
-    samples_every_images: int = key(64_000, "images between two sample grids", unit="images", learned=False, ge=1)
+    report_every_images: int = key(
+        6_400, "images between two reports", unit="images", learned=False, ge=1, le=MOST_IMAGES
+    )
+    samples_every_images: int = key(
+        64_000, "images between two sample grids", unit="images", learned=False, ge=1, le=MOST_IMAGES
+    )
 
 
 class EvaluationConfig(Section):
@@ -130,55 +146,67 @@ class EvaluationConfig(Section):
         "latentscape", "which code computes metrics; torchmetrics is a check"
     )
     checkpoints: Literal["best", "all"] = key("best", "the best one, or all kept checkpoints of all trials")
-    seeds: int = key(1, "seeds of samples; above 1 a score is a mean with its sd", unit="seeds", ge=1)
-    samples: int = key(5_000, "generated images in a final score", unit="images", ge=16)
-    trial_samples: int = key(1_000, "generated images in a score during training", unit="images", ge=16)
-    importance_samples: int = key(500, "codes per image in jobs.likelihood's bound", unit="codes", ge=1)
-    every_images: int = key(128_000, "images between two scores during training", unit="images", ge=1)
-    feature_batch_blocks: int = key(4, "batch in blocks of 32 images; same scores", unit="blocks", ge=1)
-    workers: PositiveInt | Literal["auto"] = key("auto", "parallel Ray tasks or actors; auto: one per core or GPU")
+    seeds: int = key(1, "seeds of samples; above 1 a score is a mean with its sd", unit="seeds", ge=1, le=1_000)
+    samples: int = key(5_000, "generated images in a final score", unit="images", ge=16, le=MOST_SAMPLES)
+    trial_samples: int = key(
+        1_000, "generated images in a score during training", unit="images", ge=16, le=MOST_SAMPLES
+    )
+    importance_samples: int = key(500, "codes per image in jobs.likelihood's bound", unit="codes", ge=1, le=1_000_000)
+    every_images: int = key(128_000, "images between two scores during training", unit="images", ge=1, le=MOST_IMAGES)
+    feature_batch_blocks: int = key(4, "batch in blocks of 32 images; same scores", unit="blocks", ge=1, le=1_024)
+    workers: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = key(
+        "auto", "parallel Ray tasks or actors; auto: one per core or GPU"
+    )
     gpus_per_worker: GpuShare | Literal["auto"] = key(
         "auto", "share of a GPU each; auto: as compute's, else 1 if there are GPUs", unit="GPUs"
     )
-    seed: int = key(0, "seed of the samples' latents; the first of several", ge=0)
+    seed: int = key(0, "seed of the samples' latents; the first of several", ge=0, le=MOST_SEED)
 
 
 class AssessorConfig(Section):
     """The assessor: two small CNNs that classify labels. They tag samples, and their features serve for scores."""
 
     attributes: list[str] | None = key(None, "labels to learn; null: all that the data has")
-    images: int = key(20_000, "training images of each of the two, repeats counted", unit="images", ge=64)
-    width: int = key(32, "channels of the first layer", unit="channels", ge=8)
+    images: int = key(
+        20_000, "training images of each of the two, repeats counted", unit="images", ge=64, le=MOST_IMAGES
+    )
+    width: int = key(32, "channels of the first layer", unit="channels", ge=8, le=1_024)
     low: float = key(0.1, "label values up to this count as 0; between low and high as unknown", ge=0.0, le=0.5)
     high: float = key(0.9, "label values from this up count as 1", ge=0.5, le=1.0)
-    seed: int = key(0, "seed of weights and batches", ge=0)
+    seed: int = key(0, "seed of weights and batches", ge=0, le=MOST_SEED)
 
 
 class SearchConfig(Section):
     """Which settings are tried, and which trials are stopped early."""
 
     space: dict[str, dict[str, Any]] = key({}, "key: {loguniform|uniform|randint: [low, high]} or {choice|grid: [...]}")
-    trials: int = key(4, "settings to try (times each grid value)", unit="trials", ge=1)
-    concurrent: PositiveInt | Literal["auto"] = key("auto", "trials at a time; auto: as many as fit", unit="trials")
+    trials: int = key(4, "settings to try (times each grid value)", unit="trials", ge=1, le=MOST_TRIALS)
+    concurrent: Annotated[int, Field(ge=1, le=MOST_TRIALS)] | Literal["auto"] = key(
+        "auto", "trials at a time; auto: as many as fit", unit="trials"
+    )
     scheduler: Literal["asha", "median", "pbt", "none"] = key(
         "asha", "asha or median (stop weak trials early), pbt (population-based), none"
     )
     metric: SearchMetric = key("auto", "metric that ranks trials; auto: the available Fréchet distance")
-    grace_images: int | None = key(None, "no trial stops before; null: the first score", unit="images", ge=1)
-    reduction_factor: int = key(3, "asha continues one trial in this many", ge=2)
-    generation_images: int | None = key(None, "pbt compares this often; null: at each score", unit="images", ge=1)
+    grace_images: int | None = key(
+        None, "no trial stops before; null: the first score", unit="images", ge=1, le=MOST_IMAGES
+    )
+    reduction_factor: int = key(3, "asha continues one trial in this many", ge=2, le=1_000)
+    generation_images: int | None = key(
+        None, "pbt compares this often; null: at each score", unit="images", ge=1, le=MOST_IMAGES
+    )
     quantile: float = key(0.25, "worst trials pbt replaces by best", unit="share of trials", gt=0.0, le=0.5)
     sampler: Literal["random", "optuna"] = key("random", "random draws, or optuna (learns from finished trials)")
-    seeds: int = key(1, "seeds with which the best settings are trained", ge=1)
-    repeat_best: int = key(3, "settings that are trained with more seeds", unit="settings", ge=1)
-    seed: int = key(0, "seed of the sampled settings", ge=0)
+    seeds: int = key(1, "seeds with which the best settings are trained", ge=1, le=1_000)
+    repeat_best: int = key(3, "settings that are trained with more seeds", unit="settings", ge=1, le=1_000)
+    seed: int = key(0, "seed of the sampled settings", ge=0, le=MOST_SEED)
 
 
 class WalksConfig(Section):
     """Walks between latents (jobs.interpolate)."""
 
-    steps: int = key(6, "images from one latent to the other", unit="images", ge=2)
-    pairs: int = key(50, "pairs of samples over which smoothness is measured", unit="pairs", ge=1)
+    steps: int = key(6, "images from one latent to the other", unit="images", ge=2, le=1_000)
+    pairs: int = key(50, "pairs of samples over which smoothness is measured", unit="pairs", ge=1, le=1_000_000)
     loop_samples: int = key(6, "samples in the looping film; 0: no film", unit="images", ge=0, le=64)
     corner_steps: int = key(7, "side of the grid between four samples", unit="images", ge=2, le=16)
 
@@ -188,9 +216,9 @@ class ArithmeticConfig(Section):
 
     expression: str = key("glasses - no_glasses + smiling", "signed sum of groups")
     fallback_expression: str = key("old - young + female", "used if a group of expression is unknown")
-    group_size: int = key(3, "samples per group that the assessor chooses", unit="images", ge=1)
-    candidates: int = key(2_000, "samples the assessor chooses from, at most", unit="images", ge=50)
-    repeats: int = key(100, "repeats with other samples for the success rate", unit="repeats", ge=100)
+    group_size: int = key(3, "samples per group that the assessor chooses", unit="images", ge=1, le=1_000_000)
+    candidates: int = key(2_000, "samples the assessor chooses from, at most", unit="images", ge=50, le=MOST_SAMPLES)
+    repeats: int = key(100, "repeats with other samples for the success rate", unit="repeats", ge=100, le=1_000_000)
     sheet_samples: int = key(100, "numbered samples on the sheet", unit="images", ge=4, le=1000)
 
 
@@ -207,9 +235,11 @@ class DirectionsConfig(Section):
     )
     attributes: list[str] | None = key(None, "attributes to find; null: all that the assessor knows")
     fixed: list[str] = key([], "interfacegan: attributes that should not change")
-    samples: int = key(10_000, "latents that a method learns from", unit="latents", ge=64)
-    per_class: int = key(2_500, "difference, interfacegan: surest samples per class", unit="latents", ge=2)
-    components: int = key(8, "sefa, ganspace: number of directions", unit="directions", ge=1)
+    samples: int = key(10_000, "latents that a method learns from", unit="latents", ge=64, le=MOST_SAMPLES)
+    per_class: int = key(
+        2_500, "difference, interfacegan: surest samples per class", unit="latents", ge=2, le=MOST_SAMPLES
+    )
+    components: int = key(8, "sefa, ganspace: number of directions", unit="directions", ge=1, le=8_192)
     edits: Literal["auto"] | list[EditName] = key(
         "auto", "steerable: zoom, shift_x, shift_y, rotate, brightness, red, …"
     )
@@ -225,12 +255,14 @@ class SteeringConfig(Section):
     """Which directions samples are moved along, and how their effect is measured (jobs.steer)."""
 
     directions: list[str] = key([], "names or files of directions; empty: all directions of the run")
-    strengths: list[float] = key(
+    strengths: list[Annotated[float, Field(ge=-1000.0, le=1000.0)]] = key(
         [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0], "how far samples are moved", unit="natural steps"
     )
     strip_samples: int = key(4, "samples in a strip and in a film", unit="images", ge=1, le=16)
-    effect_samples: int = key(1_000, "latents over which an effect is measured", unit="latents", ge=1_000)
-    random_directions: int = key(100, "random directions to compare with", unit="directions", ge=100)
+    effect_samples: int = key(
+        1_000, "latents over which an effect is measured", unit="latents", ge=1_000, le=MOST_SAMPLES
+    )
+    random_directions: int = key(100, "random directions to compare with", unit="directions", ge=100, le=1_000_000)
 
 
 class ProjectionConfig(Section):
@@ -240,7 +272,7 @@ class ProjectionConfig(Section):
         "auto", "features compared besides pixels; auto: the assessor's if it exists"
     )
     starts: int = key(4, "parallel optimisation starts per photograph", ge=1, le=64)
-    steps: int = key(300, "optimisation steps per start", ge=1)
+    steps: int = key(300, "optimisation steps per start", ge=1, le=1_000_000)
     controls: int = key(8, "generated images projected as a control", unit="images", ge=1, le=256)
     held_out: int = key(16, "held-out images if no photograph is named", unit="images", ge=1, le=1024)
 
@@ -249,8 +281,8 @@ class MapsConfig(Section):
     """Maps of the latent space of an autoencoder or VAE (jobs.latent_map)."""
 
     method: Literal["pca", "tsne"] = key("pca", "projection to a plane if latents have more than 2 dimensions")
-    images: int = key(5_000, "held-out images on a map, at most", unit="images", ge=64)
-    samples: int = key(5_000, "points of each kind that are decoded", unit="latents", ge=100)
+    images: int = key(5_000, "held-out images on a map, at most", unit="images", ge=64, le=MOST_SAMPLES)
+    samples: int = key(5_000, "points of each kind that are decoded", unit="latents", ge=100, le=MOST_SAMPLES)
     steps: int = key(20, "side of the sheet of decoded 2-dimensional latents", unit="images", ge=2, le=40)
     confidence: float = key(0.9, "minimum classifier confidence; less confident images have no class", gt=0.0, le=1.0)
     label: str = key("digit", "label whose classes colour the map")
@@ -262,7 +294,7 @@ class LatentsConfig(Section):
     groups: dict[str, list[int] | dict[str, str]] = key(
         {}, "name: [numbers on the sheet, from 1] or {attribute: glasses, at: low}"
     )
-    seed: int = key(0, "seed of the samples' latents", ge=0)
+    seed: int = key(0, "seed of the samples' latents", ge=0, le=MOST_SEED)
     start: list[str] = key([], "where studies start: names in RUN/projections, or photographs")
     walks: WalksConfig = WalksConfig()
     arithmetic: ArithmeticConfig = ArithmeticConfig()
@@ -275,8 +307,12 @@ class LatentsConfig(Section):
 class CheckpointConfig(Section):
     """Which checkpoints are kept."""
 
-    every_images: int | None = key(None, "images between checkpoints; null: at each score", unit="images", ge=1)
-    keep: PositiveInt | Literal["all"] = key(2, "newest checkpoints kept besides the best, or all", unit="checkpoints")
+    every_images: int | None = key(
+        None, "images between checkpoints; null: at each score", unit="images", ge=1, le=MOST_IMAGES
+    )
+    keep: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["all"] = key(
+        2, "newest checkpoints kept besides the best, or all", unit="checkpoints"
+    )
 
 
 class StorageConfig(Section):
@@ -299,7 +335,7 @@ class ComputeConfig(Section):
     workers: Annotated[int, Field(ge=1, le=4096)] | Annotated[str, Field(pattern=r"^[1-9]\d{0,3}\.\.[1-9]\d{0,3}$")] = (
         key(1, "DDP workers per trial; jobs.train also takes a range, 1..4", unit="processes")
     )
-    cpus_per_worker: Annotated[float, Field(gt=0.0)] | Literal["auto"] = key(
+    cpus_per_worker: Annotated[float, Field(gt=0.0, le=4096.0)] | Literal["auto"] = key(
         "auto", "auto: an equal share of the cores, or 1 with a GPU", unit="cores"
     )
     gpus_per_worker: GpuShare | Literal["auto"] = key(
@@ -309,12 +345,12 @@ class ComputeConfig(Section):
         "auto", "auto: bfloat16 where the GPU or CPU is fast at it, else float32"
     )
     images_per_pass: int | None = key(
-        None, "images a worker computes at once, same gradients; null: all", unit="images", ge=1
+        None, "images a worker computes at once, same gradients; null: all", unit="images", ge=1, le=MOST_BATCH
     )
     deterministic: bool = key(False, "bit-identical on the same kind of GPU, but slower")
-    max_failures: int = key(2, "restarts of a trial after losing a worker", unit="restarts", ge=0)
+    max_failures: int = key(2, "restarts of a trial after losing a worker", unit="restarts", ge=0, le=1_000_000)
     resize_every_seconds: float = key(
-        60.0, "how often the number of workers in a range is adapted", unit="seconds", ge=1.0
+        60.0, "how often the number of workers in a range is adapted", unit="seconds", ge=1.0, le=1e9
     )
 
     @property
@@ -339,7 +375,7 @@ class ExperimentKeys(Section):
     name: str = key(
         "experiment", "name of the run's folder; default: the YAML file's name", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
     )
-    seed: int = key(0, "seed of weights, batches, latents, dropout and augmentation", ge=0)
+    seed: int = key(0, "seed of weights, batches, latents, dropout and augmentation", ge=0, le=MOST_SEED)
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: ObjectiveConfig = ObjectiveConfig()

@@ -1,5 +1,6 @@
 """The values that a key allows, in words, for error messages and for help."""
 
+import re
 import types
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -31,7 +32,10 @@ def shown(value: Any) -> str:
     if isinstance(value, str) and login_fault(value):
         return "a URI with a login"
     yaml_names = {"None": "null", "True": "true", "False": "false"}
-    text = yaml_names.get(repr(value), repr(value))
+    try:
+        text = yaml_names.get(repr(value), repr(value))
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a number of thousands of digits"
     return text if len(text) <= 80 else text[:79] + "…"
 
 
@@ -73,7 +77,7 @@ def _members(kind: Any, limits: list[Any]) -> Iterator[str]:
 
 
 def _plural(text: str) -> str:
-    return {"a whole number": "whole numbers", "a number": "numbers", "a mapping": "mappings"}.get(text, text)
+    return re.sub(r"^a (whole number|number|mapping)\b", r"\1s", text)
 
 
 def _bounds(limits: list[Any]) -> str:
@@ -88,4 +92,6 @@ def _bounds(limits: list[Any]) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else str(value)
+    if value != int(value):
+        return str(value)
+    return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))

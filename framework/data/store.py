@@ -101,7 +101,7 @@ def open_store(path: Path) -> PackedStore:
         store = _from_manifest(path, manifest, images)
     except FileNotFoundError:
         raise DataError(f"{path}: no packed images here; run prepare_data") from None
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as fault:
         raise DataError(f"{path}: damaged packed images ({fault}); delete the folder and prepare them again") from None
     counts = {len(images), len(store.names), len(store.hashes), len(store.held_out), *map(len, store.labels.values())}
     if len(counts) != 1 or images.ndim != 4 or images.dtype != np.uint8:

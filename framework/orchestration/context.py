@@ -18,6 +18,7 @@ from framework.orchestration.cluster.stop_flag import StopFlag
 from framework.orchestration.pool.tasks import TaskPool, TaskResources, gpus_of_tasks, task_device, task_resources
 from framework.orchestration.progress import Progress
 from framework.runs import RunFolder, cache_folder
+from framework.runs.documents import read_object
 from framework.runs.folder import now, run_place
 from framework.runs.lease import lease
 from framework.training import AssessorPair
@@ -51,7 +52,7 @@ class RunContext:
     def made(self, name: str, about: Mapping[str, Any]) -> dict[str, Any] | None:
         """A JSON artifact of the run, if it exists and holds every key of `about` with the same value; else None."""
         artifacts = self.run.artifacts
-        document = artifacts.read_json(name) if artifacts.exists(name) else {}
+        document = read_object(artifacts, name) if artifacts.exists(name) else {}
         return document if document and all(document.get(key) == value for key, value in about.items()) else None
 
     @property

@@ -8,10 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from framework.config import Experiment, StorageConfig, experiment_from_text, to_yaml, with_overrides
-from framework.errors import CheckpointError, ConfigError
+from framework.errors import CheckpointError, ConfigError, StorageError
+from framework.runs.documents import About, Best, Scores, read_document
 from framework.runs.machine import machine, versions
 from framework.runs.settings import differences
-from framework.runs.trial import TrialFolder, plain
+from framework.runs.trial import PARAMS, TrialFolder, plain
 from framework.storage import Folder, is_uri, open_folder
 
 EXPERIMENT = "experiment.yaml"
@@ -93,7 +94,7 @@ class RunFolder:
     @property
     def about(self) -> dict[str, Any]:
         """The content of run.json: command, machine, versions, data, started, ended, warnings and noted keys."""
-        return self.folder.read_json(RUN) if self.folder.exists(RUN) else {}
+        return read_document(self.folder, RUN, About) if self.folder.exists(RUN) else {}
 
     def note(self, **about: Any) -> None:
         """Sets keys of run.json and keeps the others: `run.note(ended=now(), warnings=[…])`."""
@@ -105,7 +106,11 @@ class RunFolder:
 
     def trained_by(self, checkpoint: str) -> Experiment:
         """The experiment with the searched settings of a checkpoint's trial (`trials/<id>/checkpoints/<name>`)."""
-        return with_overrides(self.experiment, self.trial(PurePosixPath(checkpoint).parts[1]).params)
+        trial = self.trial(PurePosixPath(checkpoint).parts[1])
+        try:
+            return with_overrides(self.experiment, trial.params)
+        except ConfigError as fault:
+            raise StorageError(f"{trial.folder.location}/{PARAMS}: {fault.faults[0]}") from None
 
     def trials(self) -> list[TrialFolder]:
         """All trials with a folder, sorted by name."""
@@ -113,7 +118,7 @@ class RunFolder:
 
     def best(self) -> dict[str, Any] | None:
         """`trial`, `checkpoint` (path within the run), `images_seen`, `score`; None before the first score."""
-        return self.folder.read_json(BEST) if self.folder.exists(BEST) else None
+        return read_document(self.folder, BEST, Best) if self.folder.exists(BEST) else None
 
     def write_best(self, best: dict[str, Any]) -> None:
         """Replaces best.json."""
@@ -123,8 +128,7 @@ class RunFolder:
         """The rows of leaderboard.csv, best first, with numbers as numbers and empty cells as None."""
         if not self.folder.exists(LEADERBOARD):
             return []
-        rows = csv.DictReader(io.StringIO(self.folder.read_text(LEADERBOARD), newline=""))
-        return [{key: _cell(value, text=key in TEXT_COLUMNS) for key, value in row.items()} for row in rows]
+        return _table(self.folder.read_text(LEADERBOARD), place=f"{self.folder.location}/{LEADERBOARD}")
 
     def write_leaderboard(self, rows: list[dict[str, Any]]) -> None:
         """Replaces leaderboard.csv; unknown columns are searched keys and come after the trial."""
@@ -140,7 +144,7 @@ class RunFolder:
 
     def scores(self) -> list[dict[str, Any]]:
         """The scores in scores.json: `metric`, `value`, `protocol`, `checkpoint` (a path within the run)."""
-        return list(self.folder.read_json(SCORES)["scores"]) if self.folder.exists(SCORES) else []
+        return list(read_document(self.folder, SCORES, Scores)["scores"]) if self.folder.exists(SCORES) else []
 
     def add_scores(self, scores: list[dict[str, Any]]) -> None:
         """Adds scores to scores.json; a score of the same metric, protocol and checkpoint is replaced."""
@@ -228,6 +232,27 @@ def _refuse_link_out(folder: Folder) -> None:
 
 def _is_elsewhere(location: str) -> bool:
     return is_uri(location) and not location.startswith("file://")
+
+
+def _table(text: str, *, place: str) -> list[dict[str, Any]]:
+    """The rows of a leaderboard.
+
+    Raises:
+        StorageError: It is not a table, or a row lacks a cell, its trial, or a rank that is a number or empty.
+    """
+    try:
+        head, *lines = csv.reader(io.StringIO(text, newline=""))
+    except (csv.Error, ValueError) as fault:  # ValueError: it has no line
+        raise StorageError(f"{place}: is not a table with a heading ({fault})") from None
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        if len(line) != len(head):
+            raise StorageError(f"{place}, row {number}: has {len(line)} cells, but the heading has {len(head)}")
+        row = {key: _cell(value, text=key in TEXT_COLUMNS) for key, value in zip(head, line, strict=True)}
+        if not row.get("trial") or not isinstance(row.get("rank", ""), int | None):
+            raise StorageError(f"{place}, row {number}: must have a trial, and a whole number or nothing as its rank")
+        rows.append(row)
+    return rows
 
 
 def _subject(score: dict[str, Any]) -> tuple[Any, ...]:

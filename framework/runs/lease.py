@@ -1,12 +1,16 @@
 """Ensures that only one job writes to a run, with a lease that is renewed, because object stores have no locks.
 
-The holder writes `lease.json` and renews it regularly. Another job that finds it renewed less than STALE_SECONDS ago
+The holder writes `lease.json` and renews it regularly. Another job that finds it written less than STALE_SECONDS ago
 does not touch the run. If the holder ran on this machine, its death is detected at once by its process id; if it ran
-elsewhere, after STALE_SECONDS without renewal (so the clocks of the machines should agree within some seconds).
+elsewhere, after STALE_SECONDS without renewal.
+
+Only the storage's clock counts: the time of `lease.json` against that of a file that the second job writes beside it.
+The times inside `lease.json` are for people. A copied lease, or one with a time in the future, holds nobody up.
 """
 
 import contextlib
 import os
+import secrets
 import socket
 import threading
 import time
@@ -18,7 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from framework.errors import LeaseError, StorageError
+from framework.runs.documents import Lease, checked_document
 from framework.storage import Folder
+from framework.storage.folder import TEMPORARY
+from framework.storage.json_text import parse_json
 
 LEASE = "lease.json"
 HEARTBEAT_SECONDS = 10.0
@@ -33,7 +40,7 @@ class Holder:
     Attributes:
         host: The name of its machine.
         pid: Its process id on that machine.
-        age_seconds: Seconds since it last renewed the lease.
+        age_seconds: Seconds since it last renewed the lease; below 0 if the lease has a time in the future.
         alive: Whether it still holds the run.
     """
 
@@ -44,17 +51,41 @@ class Holder:
     alive: bool
 
     def __str__(self) -> str:
-        return f"{self.command} (process {self.pid} on {self.host}, last active {self.age_seconds:.0f} s ago)"
+        ago = max(0.0, self.age_seconds)
+        return f"{self.command} (process {self.pid} on {self.host}, last active {ago:.0f} s ago)"
 
 
-def holder(folder: Folder) -> Holder | None:
-    """The job that holds the run in a folder, or that died without releasing it; None if there is no lease."""
+def holder(folder: Folder, *, now: float | None = None, stale_seconds: float = STALE_SECONDS) -> Holder | None:
+    """The job that holds the run in a folder, or that died without releasing it; None if there is no lease.
+
+    Args:
+        folder: The folder of the run.
+        now: The time by the clock of the folder's storage; None for the clock of this machine, which suffices to show
+            the state of a run.
+        stale_seconds: The age from which a lease holds nobody up.
+    """
     document = _read(folder)
     if document is None:
         return None
-    age = max(0.0, time.time() - document["renewed_unix_seconds"])
-    alive = age < STALE_SECONDS and not _is_dead_here(document)
+    try:
+        age = (time.time() if now is None else now) - folder.modified(LEASE)
+    except StorageError:  # it was given back just now
+        return None
+    here = _is_here(document)
+    # A time in the future means nothing, unless the clock was set back under a job of this machine.
+    recent = age < stale_seconds and (age > -stale_seconds or here)
+    alive = recent and not (here and _started(document["pid"]) != document["pid_started"])
     return Holder(document["command"], document["host"], document["pid"], age, alive)
+
+
+def _storage_time(folder: Folder) -> float:
+    """The present time by the clock of a folder's storage."""
+    probe = f"{TEMPORARY}clock-{secrets.token_hex(4)}"
+    try:
+        folder.write_bytes(probe, b"")
+        return folder.modified(probe)
+    finally:
+        folder.delete(probe)
 
 
 @contextlib.contextmanager
@@ -64,6 +95,7 @@ def lease(
     *,
     on_lost: Callable[[str], None],
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    stale_seconds: float = STALE_SECONDS,
 ) -> Iterator[None]:
     """Holds the lease of a run's folder for this block.
 
@@ -72,13 +104,15 @@ def lease(
         command: The command line, which is shown to other jobs that are refused.
         on_lost: Called once, on another thread, with a line that says which job has taken over the run.
         heartbeat_seconds: Seconds between two renewals of the lease.
+        stale_seconds: The age from which another job's lease is taken over.
 
     Raises:
         LeaseError: Another job holds the run.
     """
-    before = holder(folder)
-    if before is not None and before.alive:
-        raise LeaseError(_refusal(folder, before))
+    if _read(folder) is not None:
+        before = holder(folder, now=_storage_time(folder), stale_seconds=stale_seconds)
+        if before is not None and before.alive:
+            raise LeaseError(_refusal(folder, before))
     mine = _Lease(folder, command)
     mine.write()
     time.sleep(_SETTLE_SECONDS)
@@ -133,12 +167,13 @@ def _renew(mine: _Lease, ended: threading.Event, heartbeat_seconds: float, on_lo
             held = mine.is_held()
             if held:
                 mine.write()
+                continue
+            other = holder(mine.folder)
         except StorageError:
             continue  # if the storage stays unreachable, the job's own writes fail too
-        if not held:
-            other = holder(mine.folder)
-            on_lost(f"{mine.folder.location}: taken over by {other or 'another job'}; this job ends")
-            return
+        why = f"taken over by {other}" if other else f"{LEASE} was deleted or damaged"
+        on_lost(f"{mine.folder.location}: {why}; this job ends")
+        return
 
 
 def _refusal(folder: Folder, other: Holder) -> str:
@@ -149,27 +184,27 @@ def _refusal(folder: Folder, other: Holder) -> str:
 
 
 def _read(folder: Folder) -> dict[str, Any] | None:
-    """The content of lease.json; None if it does not exist or is damaged."""
+    """The content of lease.json; None if it does not exist or is damaged.
+
+    Raises:
+        StorageError: The storage cannot be reached.
+    """
+    place = f"{folder.location}/{LEASE}"
     try:
-        document = folder.read_json(LEASE)
-        return {
-            "token": str(document["token"]),
-            "command": str(document["command"]),
-            "host": str(document["host"]),
-            "boot": str(document["boot"]),
-            "pid": int(document["pid"]),
-            "pid_started": document["pid_started"],
-            "renewed_unix_seconds": float(document["renewed_unix_seconds"]),
-        }
-    except (StorageError, KeyError, TypeError, ValueError):
+        data = folder.read_bytes(LEASE)
+    except StorageError:
+        if folder.exists(LEASE):
+            raise
+        return None
+    try:
+        return checked_document(parse_json(data, place=place), Lease, place=place)
+    except StorageError:
         return None
 
 
-def _is_dead_here(document: dict[str, Any]) -> bool:
-    """Whether the holder ran on this machine and its process is gone: its id is free, or belongs to a newer process."""
-    if (document["host"], document["boot"]) != (socket.gethostname(), _boot()):
-        return False
-    return _started(document["pid"]) != document["pid_started"]
+def _is_here(document: dict[str, Any]) -> bool:
+    """Whether the holder ran on this machine since its last boot, so that its process can be looked for."""
+    return (document["host"], document["boot"]) == (socket.gethostname(), _boot())
 
 
 def _boot() -> str:

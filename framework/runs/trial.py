@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from framework.errors import StorageError
+from framework.runs.documents import LineageLine, Params, Row, ScoreLine, State, read_document, read_lines
 from framework.storage import Folder
 
 PARAMS = "params.json"
@@ -26,7 +26,7 @@ class TrialFolder:
     @property
     def params(self) -> dict[str, Any]:
         """Dotted key -> value, of the settings that the search chose; empty before `write_params`."""
-        return self._document(PARAMS)
+        return read_document(self.folder, PARAMS, Params) if self.folder.exists(PARAMS) else {}
 
     def write_params(self, params: dict[str, Any]) -> None:
         """Replaces params.json."""
@@ -35,7 +35,7 @@ class TrialFolder:
     @property
     def state(self) -> dict[str, Any]:
         """`state` (pending, running, interrupted, waiting, finished, stopped or failed) and `error`; {} at first."""
-        return self._document(STATE)
+        return read_document(self.folder, STATE, State) if self.folder.exists(STATE) else {}
 
     def write_state(self, **state: Any) -> None:
         """Replaces state.json, including any earlier error."""
@@ -48,18 +48,18 @@ class TrialFolder:
         so is an incomplete line of a killed process.
         """
         rows: list[dict[str, Any]] = []
-        for row in self._rows():
-            while rows and rows[-1].get("images_seen", 0) >= row.get("images_seen", math.inf):
+        for row in self._reports():
+            while rows and rows[-1]["images_seen"] >= row["images_seen"]:
                 rows.pop()
             rows.append(row)
         scores = {line["images_seen"]: line for line in self.scores()}
-        rows = [{**row, **scores.pop(row.get("images_seen"), {})} for row in rows]
+        rows = [{**row, **scores.pop(row["images_seen"], {})} for row in rows]
         # If a process was killed between a checkpoint and its report, the score of the checkpoint has no row yet.
-        return sorted([*rows, *scores.values()], key=lambda row: row.get("images_seen", 0)) if scores else rows
+        return sorted([*rows, *scores.values()], key=lambda row: row["images_seen"]) if scores else rows
 
     def last_report(self) -> dict[str, Any]:
         """The newest row, even if a resumed training has replaced it; {} before the first report."""
-        rows = self._rows()
+        rows = self._reports()
         return rows[-1] if rows else {}
 
     def append_metrics(self, row: dict[str, Any]) -> None:
@@ -68,7 +68,7 @@ class TrialFolder:
 
     def scores(self) -> list[dict[str, Any]]:
         """Scores in the order of their arrival: `images_seen`, `checkpoint`, `score`, and its cost."""
-        return [line for line in self._rows(SCORES) if "images_seen" in line]
+        return read_lines(self.folder, SCORES, ScoreLine)
 
     def append_score(self, line: dict[str, Any]) -> None:
         """Adds a line to scores.jsonl; it replaces an earlier line of the same images_seen."""
@@ -83,7 +83,7 @@ class TrialFolder:
 
     def lineage(self) -> list[dict[str, Any]]:
         """The checkpoints copied from other trials: `images_seen`, `from_trial`, `from_images_seen`, `changed`."""
-        return self._rows(LINEAGE)
+        return read_lines(self.folder, LINEAGE, LineageLine)
 
     def append_lineage(self, line: dict[str, Any]) -> None:
         """Adds a line to lineage.jsonl."""
@@ -99,24 +99,8 @@ class TrialFolder:
         self.folder.write_bytes(name, png)
         return name
 
-    def _rows(self, name: str = METRICS) -> list[dict[str, Any]]:
-        if not self.folder.exists(name):
-            return []
-        rows = []
-        for line in self.folder.read_text(name).splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict):
-                rows.append(row)
-        return rows
-
-    def _document(self, name: str) -> dict[str, Any]:
-        document = self.folder.read_json(name) if self.folder.exists(name) else {}
-        if not isinstance(document, dict):
-            raise StorageError(f"{self.folder.location}/{name}: must be a JSON object")
-        return document
+    def _reports(self) -> list[dict[str, Any]]:
+        return read_lines(self.folder, METRICS, Row)
 
 
 def plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 from framework.metrics import cost
 from framework.runs import RunFolder, TrialFolder
+from framework.runs.documents import TrialBest, read_document
 from framework.search.registry import repeated_by
 from framework.search.repeats import rank
 
@@ -38,7 +39,7 @@ def _best(trial: TrialFolder) -> dict[str, Any]:
     """The content of the trial's best.json: checkpoint, images_seen, value, score; {} before the first score."""
     if not trial.checkpoints.exists("best.json"):
         return {}
-    best = trial.checkpoints.read_json("best.json")
+    best = read_document(trial.checkpoints, "best.json", TrialBest)
     return best if best["checkpoint"] else {}
 
 

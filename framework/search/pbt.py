@@ -19,6 +19,7 @@ from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.saved import name_at
 from framework.config import Experiment
 from framework.runs import RunFolder
+from framework.runs.documents import Exploits, Population, read_document
 from framework.search.registry import TrialRecord, TrialRegistry
 
 POPULATION = "population.json"
@@ -93,7 +94,7 @@ def exploit(run: RunFolder, registry: TrialRegistry, *, end: int) -> list[Exploi
     """
     search = run.experiment.search
     alive = [record for record in registry.settings() if not record.ended]
-    intent = run.folder.read_json(INTENT) if run.folder.exists(INTENT) else {}
+    intent = read_document(run.folder, INTENT, Exploits) if run.folder.exists(INTENT) else {}
     if intent.get("end") != end:
         decided = decide(alive, end=end, space=search.space, quantile=search.quantile, seed=search.seed)
         intent = {"end": end, "exploits": [dataclasses.asdict(each) for each in decided]}
@@ -124,7 +125,7 @@ def _carry_out(run: RunFolder, exploit: Exploit) -> None:
 
 def compared_until(run: RunFolder) -> int:
     """Images seen at the end of the last generation whose exploits were all carried out; 0 before the first."""
-    return int(run.folder.read_json(POPULATION)["images_seen"]) if run.folder.exists(POPULATION) else 0
+    return read_document(run.folder, POPULATION, Population)["images_seen"] if run.folder.exists(POPULATION) else 0
 
 
 def _newest_score(record: TrialRecord) -> float:

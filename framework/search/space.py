@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from framework.config import RENAMED, Experiment, known_keys, with_overrides
+from framework.config.schema import MOST_TRIALS
 from framework.errors import ConfigError
 
 MUTABLE = ("optimizer.generator_lr", "optimizer.discriminator_lr")
@@ -52,13 +53,18 @@ def settings(experiment: Experiment) -> list[Setting]:
 
 def number_of_settings(experiment: Experiment) -> int:
     """The number of settings: `search.trials` for each combination of grid values."""
-    grids = [len(spec["grid"]) for spec in experiment.search.space.values() if "grid" in spec]
+    grids = [len(spec["grid"]) for spec in experiment.search.space.values() if isinstance(spec.get("grid"), list)]
     return experiment.search.trials * math.prod(grids)
 
 
 def check_space(experiment: Experiment) -> None:
     """Raises a ConfigError with all faults if the space could give an invalid setting."""
     search = experiment.search
+    if (count := number_of_settings(experiment)) > MOST_TRIALS:
+        raise ConfigError(
+            f"search.trials: {search.trials:,} for each combination of grid values are {count:,} trials; at most "
+            f"{MOST_TRIALS:,} are allowed"
+        )
     faults = [fault for key, spec in search.space.items() for fault in _faults(experiment, key, spec)]
     if search.sampler == "optuna":
         grids = [key for key, spec in search.space.items() if "grid" in spec]

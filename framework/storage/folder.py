@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from framework.errors import StorageError
+from framework.storage.json_text import parse_json
 
 if TYPE_CHECKING:
     from pyarrow import fs
@@ -60,6 +61,14 @@ class Folder(ABC):
     @abstractmethod
     def exists(self, name: str = "") -> bool:
         """Whether the file or folder exists."""
+
+    @abstractmethod
+    def modified(self, name: str) -> float:
+        """When a file was last written, in seconds since the epoch by the clock of the storage.
+
+        Raises:
+            StorageError: The file is missing or cannot be reached.
+        """
 
     @abstractmethod
     def read_bytes(self, name: str) -> bytes:
@@ -125,17 +134,17 @@ class Folder(ABC):
         """The content of a JSON file.
 
         Raises:
-            StorageError: The file is missing, cannot be read, or is not JSON.
+            StorageError: The file is missing, cannot be read, or has a value that `parse_json` refuses.
         """
-        text = self.read_text(name)
-        try:
-            return json.loads(text)
-        except ValueError as fault:
-            raise StorageError(f"{self._place(name)}: is not JSON ({fault})") from None
+        return parse_json(self.read_text(name), place=self._place(name))
 
     def write_text(self, name: str, text: str) -> None:
         """Writes a UTF-8 text file atomically."""
-        self.write_bytes(name, text.encode("utf-8"))
+        try:
+            data = text.encode("utf-8")
+        except UnicodeEncodeError as fault:
+            raise StorageError(f"{self._place(name)}: cannot be written ({fault})") from None
+        self.write_bytes(name, data)
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes a JSON file atomically; raises ValueError for NaN, which JSON does not have."""
@@ -161,11 +170,13 @@ def checked(name: str) -> str:
     """Checks that a name is relative and stays within its folder.
 
     Raises:
-        StorageError: The name is empty, absolute, or contains "..".
+        StorageError: The name is empty, absolute, or contains ".." or the character NUL.
     """
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise StorageError(f"{name!r}: must be a relative name without '..'")
+    if "\0" in name:
+        raise StorageError(f"{name!r}: a name cannot contain NUL")
     return str(path)
 
 

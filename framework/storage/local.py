@@ -56,7 +56,15 @@ class LocalFolder(Folder):
 
     def exists(self, name: str = "") -> bool:
         """Whether the file or folder exists."""
-        return self._at(name).exists()
+        path = self._at(name)
+        with storage_errors(str(path), "reached"):
+            return path.exists()
+
+    def modified(self, name: str) -> float:
+        """When a file was last written; on a network mount by the clock of its server."""
+        path = self._at(name)
+        with storage_errors(str(path), "read"):
+            return path.stat().st_mtime
 
     def read_bytes(self, name: str) -> bytes:
         """The content of a file."""

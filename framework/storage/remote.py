@@ -69,6 +69,13 @@ class RemoteFolder(Folder):
         """Whether the object or folder exists."""
         return self._info(self._at(name)).type != fs.FileType.NotFound
 
+    def modified(self, name: str) -> float:
+        """When an object was last written, by the clock of its server; object stores count whole seconds."""
+        info = self._info(self._at(name))
+        if info.mtime is None:
+            raise StorageError(f"{self._place(name)}: does not exist, or has no time")
+        return info.mtime.timestamp()
+
     def read_bytes(self, name: str) -> bytes:
         """The content of an object."""
         with _storage_errors(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:

@@ -221,7 +221,7 @@ class Trainer:
         name, lines = self._workers.from_first(
             lambda: settle_precision(
                 self._experiment,
-                kept=None if self._newest is None else self._newest.info["precision"],
+                kept=None if self._newest is None else self._newest.training_info["precision"],
                 resolution=images.resolution,
                 channels=images.channels,
                 device=self._device,

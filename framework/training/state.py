@@ -134,7 +134,7 @@ class State(ABC):
             network.load_state_dict(checkpoint.tensors(name))
         for name, pair in self._optimizers().items():
             _restore(*pair, checkpoint.tensors(f"{name}_optimizer"))
-        info = checkpoint.info
+        info = checkpoint.training_info
         self.steps, self.images_seen = info["steps"], info["images_seen"]
         self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
         self.notes = info["notes"]

@@ -18,6 +18,7 @@ from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.context import RunContext, begin_run, end_run, prepare_images, train_assessors
 from framework.runs import RunFolder
 from framework.runs.folder import run_place
+from jobs.cli.forecast import refuse_oversized
 from jobs.cli.job import Arguments, Console
 
 
@@ -31,6 +32,7 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
         connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say) as cluster,
     ):
         check_storage_everywhere(run, cluster, console.say)
+        refuse_oversized(experiment, cluster)
         assessors = train_assessors(run, images, console, cluster)
         yield RunContext(run, images, assessors, cluster, console)
 

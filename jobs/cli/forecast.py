@@ -1,5 +1,6 @@
 """The plan that --dry-run prints: resolves the settings, opens the data, builds the models, and writes nothing."""
 
+import os
 from typing import Any
 
 import torch
@@ -7,16 +8,18 @@ from torch import nn
 
 from framework.config import Experiment
 from framework.data import survey
+from framework.errors import ConfigError
 from framework.models import build_companion, build_generator, count_parameters
-from framework.orchestration.cluster.connect import planned_cluster
+from framework.orchestration.cluster.connect import Cluster, planned_cluster
 from framework.orchestration.search.run import trial_experiment
-from framework.orchestration.trial.resources import plan, search_plan
+from framework.orchestration.trial.resources import ResourcePlan, plan, search_plan
 from framework.runs.folder import run_place
 from framework.search.space import settings
 from jobs.cli.job import Console
 
 _ADAM_COPIES = 4  # weights, gradients and Adam's two moments
 _BYTES = {"float64": 8}
+_MOST_BYTES = 2**44  # no machine or GPU of a cluster has more
 _PROCESS_MIB = 1_000  # a CPU worker of a 32 px run before its first step
 
 
@@ -53,6 +56,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         f"a score every {experiment.evaluation.every_images:,} images"
     )
     memory = max(worker_bytes(trial, workers=resources.fewest_workers) for trial in experiments)
+    _refuse_memory(memory, most=_memory_of(cluster, resources))
     console.say(
         f"Memory: about {memory / 2**20:,.0f} MiB per worker for weights, optimizers and activations, "
         f"plus {_PROCESS_MIB:,} MiB for Python, PyTorch and Ray"
@@ -69,9 +73,34 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     }
 
 
+def refuse_oversized(experiment: Experiment, cluster: Cluster) -> None:
+    """Raises a ConfigError if a worker of this experiment needs more memory than a machine of the cluster can have."""
+    resources = plan(experiment.compute, cluster, concurrent=1)
+    memory = worker_bytes(experiment, workers=resources.fewest_workers)
+    _refuse_memory(memory, most=_memory_of(cluster, resources))
+
+
+def _memory_of(cluster: Cluster, resources: ResourcePlan) -> int:
+    """The memory that a worker can have at most: that of this machine, if it trains on the CPUs of this machine."""
+    if cluster.embedded and "RAY_ADDRESS" not in os.environ and not resources.gpus_per_worker:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return _MOST_BYTES
+
+
+def _refuse_memory(needed: int, *, most: int) -> None:
+    if needed + _PROCESS_MIB * 2**20 > most:
+        raise ConfigError(
+            f"training.batch_size: a worker needs about {needed / 2**20:,.0f} MiB for weights, optimizers and "
+            f"activations, and {_PROCESS_MIB:,} MiB for itself, but a machine has {most / 2**20:,.0f} MiB; lower it, "
+            "compute.images_per_pass, model.width or data.resolution"
+        )
+
+
 def _networks(experiment: Experiment) -> tuple[nn.Module, nn.Module]:
+    """The two networks without their numbers, so that networks of any size take neither memory nor time."""
     shape = {"resolution": experiment.data.resolution, "channels": experiment.data.channels, "seed": experiment.seed}
-    return build_generator(experiment.model, **shape), build_companion(experiment.model, **shape)
+    with torch.device("meta"):
+        return build_generator(experiment.model, **shape), build_companion(experiment.model, **shape)
 
 
 def _parameters(experiment: Experiment) -> tuple[int, int]:

@@ -170,7 +170,7 @@ def test_a_score_stands_in_the_row_of_its_checkpoint_whenever_it_comes(make_run)
     for images_seen in (100, 200, 300):
         trial.append_metrics({"images_seen": images_seen, "loss": 1.0})
     for images_seen, value in ((100, 3.0), (250, 2.0), (300, 1.0), (100, 4.0)):  # 250: killed before its report
-        trial.append_score({"images_seen": images_seen, "score": {"value": value}})
+        trial.append_score({"images_seen": images_seen, "score": {"metric": "fid", "value": value, "protocol": {}}})
     rows = [(row["images_seen"], row.get("loss"), row.get("score", {}).get("value")) for row in trial.metrics()]
     assert rows == [(100, 1.0, 4.0), (200, 1.0, None), (250, None, 2.0), (300, 1.0, 1.0)]
     trial.forget_scores_past(250)  # a life begins anew there

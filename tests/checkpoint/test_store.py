@@ -124,7 +124,7 @@ def test_a_late_score_finds_its_checkpoint(folder):
     save(store, 2, value=5.0)
     save(store, 3)
     assert names(folder) == [1, 2, 3]
-    store.record_score(first, {"value": 4.0}, 4.0)
+    store.record_score(first, {"metric": "m", "value": 4.0, "protocol": {}}, 4.0)
     assert store.best()[0].images_seen == 1
     save(store, 4)
     assert names(folder) == [1, 4]

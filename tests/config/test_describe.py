@@ -21,7 +21,7 @@ def test_a_key_tells_default_unit_and_bounds():
     assert keys["model.width"] == KeyHelp(
         "model.width", 128, "channels", "a whole number from 4 to 2048", keys["model.width"].text
     )
-    assert keys["checkpoint.keep"].allowed == "a whole number greater than 0 or all"
+    assert keys["checkpoint.keep"].allowed == "a whole number from 1 to 1,000,000 or all"
     assert {key.partition(".")[0] for key in keys} == {"model", "seed", "checkpoint"}
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from framework.errors import StorageError
 from framework.report.shared.score_table import Row, columns, read_row
 from framework.runs import RunFolder
 from jobs.cli.tables import comparison_table
@@ -54,11 +55,20 @@ def test_without_scores_there_are_no_columns(rows):
     assert columns(rows) == []
 
 
-def test_what_is_no_score_is_passed_over_and_an_entry_has_no_clock(tmp_path):
+def test_a_score_without_a_value_is_passed_over_and_an_entry_has_no_clock(tmp_path):
     entry = "entry:mine.faces:generator"
     good = {**score("fid5k_768", 3.0), "checkpoint": entry}
-    wrong = [None, 3, {}, {**good, "value": "3.0"}, {**good, "value": None}, {**good, "protocol": 3}, {"metric": 1}]
     (tmp_path / "experiment.yaml").write_text("model: {entry: 'mine.faces:generator'}\n")
-    (tmp_path / "scores.json").write_text(json.dumps({"scores": [*wrong, good]}))
+    (tmp_path / "scores.json").write_text(json.dumps({"scores": [{**good, "value": None}, good]}))
     read = read_row("mine", RunFolder.open(tmp_path), entry)
     assert (read.images_seen, read.scores) == (0, [good])
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, 3, {}, {**score("m", 1.0), "value": "3.0"}, {**score("m", 1.0), "protocol": 3}, {"metric": 1}]
+)
+def test_what_is_no_score_is_named_with_its_file(tmp_path, wrong):
+    (tmp_path / "experiment.yaml").write_text("")
+    (tmp_path / "scores.json").write_text(json.dumps({"scores": [score("m", 1.0), wrong]}))
+    with pytest.raises(StorageError, match=r"scores\.json: scores\.1"):
+        read_row("mine", RunFolder.open(tmp_path), "trials/a/checkpoints/000000000100")

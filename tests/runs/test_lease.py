@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -28,11 +29,13 @@ def folder(location):
     return open_folder(location)
 
 
-def elsewhere(folder, *, age_seconds):
-    """A lease of a job on a machine that nobody here can look into."""
-    renewed = time.time() - age_seconds
-    about = {"token": "t", "command": "python -m jobs.search x", "host": "other", "boot": "b", "pid": 7}
-    folder.write_json("lease.json", {**about, "pid_started": 1.0, "renewed_unix_seconds": renewed})
+def elsewhere(folder, *, age_seconds=0.0, **about):
+    """A lease of a job on a machine that nobody here can look into, written so long ago by the folder's clock."""
+    known = {"token": "t", "command": "python -m jobs.search x", "host": "other", "boot": "b", "pid": 7}
+    folder.write_json("lease.json", {**known, "pid_started": 1.0, "renewed_unix_seconds": time.time(), **about})
+    if age_seconds:
+        written = time.time() - age_seconds
+        os.utime(Path(folder.location) / "lease.json", (written, written))
 
 
 def test_it_is_held_within_the_block_and_given_back(folder):
@@ -55,7 +58,8 @@ def test_a_block_that_raises_gives_it_back(folder):
 
 
 @pytest.mark.parametrize(("age_seconds", "refused"), [(STALE_SECONDS / 2, True), (STALE_SECONDS + 1, False)])
-def test_of_another_machine_only_the_signs_of_life_are_seen(folder, age_seconds, refused):
+def test_of_another_machine_only_the_signs_of_life_are_seen(tmp_path, age_seconds, refused):
+    folder = open_folder(tmp_path)
     elsewhere(folder, age_seconds=age_seconds)
     if refused:
         with pytest.raises(LeaseError, match="process 7 on other"), lease(folder, COMMAND, on_lost=never):
@@ -65,10 +69,63 @@ def test_of_another_machine_only_the_signs_of_life_are_seen(folder, age_seconds,
             assert holder(folder).pid == os.getpid()
 
 
-def test_a_damaged_lease_holds_nobody_up(folder):
-    folder.write_text("lease.json", "{")
+@pytest.mark.parametrize("claimed", [0.0, 1e300, 2e9])
+def test_the_clock_of_the_storage_counts_and_not_that_of_the_other_machine(folder, claimed):
+    elsewhere(folder, renewed_unix_seconds=claimed)
+    with pytest.raises(LeaseError, match="process 7 on other"), lease(folder, COMMAND, on_lost=never):
+        pass
+    with lease(folder, COMMAND, on_lost=never, stale_seconds=0.0):
+        assert holder(folder).pid == os.getpid()
+    assert folder.files() == []
+
+
+def test_a_lease_that_was_written_in_the_future_is_not_alive_for_ever(tmp_path):
+    folder = open_folder(tmp_path)
+    elsewhere(folder, age_seconds=-86_400)
+    assert not holder(folder).alive
     with lease(folder, COMMAND, on_lost=never):
         assert holder(folder).pid == os.getpid()
+
+
+def test_a_job_of_this_machine_stays_alive_when_the_clock_is_set_back(tmp_path):
+    folder = open_folder(tmp_path)
+    with lease(folder, COMMAND, on_lost=never):
+        assert holder(folder, now=time.time() - 7_200).alive
+
+
+DAMAGED = ["{", "null", "[" * 100_000, '{"pid": 1%s}' % ("0" * 5_000), '{"token": NaN}', "\ufeff{}", '{"pid": "7"}']
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_lease_holds_nobody_up(folder, text):
+    folder.write_text("lease.json", text)
+    with lease(folder, COMMAND, on_lost=never):
+        assert holder(folder).pid == os.getpid()
+
+
+def test_the_holder_is_told_when_its_lease_is_deleted(tmp_path):
+    told, heard = [], threading.Event()
+    with lease(
+        open_folder(tmp_path), COMMAND, on_lost=lambda text: (told.append(text), heard.set()), heartbeat_seconds=0.1
+    ):
+        (tmp_path / "lease.json").unlink()
+        heard.wait()
+    assert told == [f"{tmp_path}: lease.json was deleted or damaged; this job ends"]
+
+
+def test_storage_that_fails_for_a_while_does_not_end_the_holder(tmp_path):
+    """A folder in the place of the run's parent cannot be read, like a mount that is away."""
+    run = tmp_path / "run"
+    run.mkdir()
+    with lease(open_folder(run), COMMAND, on_lost=never, heartbeat_seconds=0.1):
+        (run / "lease.json").rename(tmp_path / "kept")
+        (run / "lease.json").mkdir()
+        time.sleep(0.4)
+        (run / "lease.json").rmdir()
+        (tmp_path / "kept").rename(run / "lease.json")
+        before = renewed(run)
+        while renewed(run) == before:
+            time.sleep(0.01)
 
 
 @pytest.mark.long
@@ -128,7 +185,7 @@ def test_the_holder_is_told_when_it_was_taken_for_dead(tmp_path):
         heard.set()
 
     with lease(folder, COMMAND, on_lost=lost, heartbeat_seconds=0.5):
-        elsewhere(folder, age_seconds=0)
+        elsewhere(folder)
         heard.wait()
     assert len(told) == 1
     assert missing(told[0], "python -m jobs.search x", "process 7 on other") == []

@@ -121,7 +121,11 @@ def _arrays(data: bytes) -> tuple[dict[str, np.ndarray], list[str]]:
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         # Files of other tools may hold further arrays, even pickled ones. These are not read.
         names = [name for name in archive.files if name in ("mu", "sigma", "count", "features")]
-        return {name: archive[name] for name in names}, archive.files
+        arrays = {name: archive[name] for name in names}
+        # numpy gives the bytes of a member that does not begin like an array.
+        if foreign := [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]:
+            raise ValueError(f"{foreign[0]} is not an array")
+        return arrays, archive.files
 
 
 def _fault(mean: np.ndarray, covariance: np.ndarray) -> str | None:

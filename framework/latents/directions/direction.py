@@ -9,6 +9,7 @@ the same latent size a warning.
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ import safetensors.numpy
 
 from framework.errors import LatentsError, StorageError
 from framework.storage import Folder
+from framework.storage.json_text import parse_json
 
 FORMAT = 1
 SUFFIX = ".safetensors"
@@ -217,7 +219,7 @@ def load_direction(folder: Folder, file: str) -> Direction:
     except (StorageError, FileNotFoundError):
         raise LatentsError(f"{place}: does not exist") from None
     try:
-        about = json.loads(_header(data)["direction"])
+        about = parse_json(_header(data, place)["direction"], place=place)
         tensors = safetensors.numpy.load(data)
         if about["format"] > FORMAT:
             raise LatentsError(f"{place}: has format {about['format']}; this version reads formats up to {FORMAT}")
@@ -235,11 +237,15 @@ def load_direction(folder: Folder, file: str) -> Direction:
             keeps_length=bool(about["keeps_length"]),
             **walks,
         )
-    except (KeyError, ValueError, TypeError, safetensors.SafetensorError) as fault:
+    except StorageError as fault:
+        raise LatentsError(f"{fault}; it cannot be read as a direction") from None
+    except (KeyError, ValueError, TypeError, OverflowError, AttributeError, safetensors.SafetensorError) as fault:
         raise LatentsError(f"{place}: cannot be read as a direction ({fault})") from None
     vector = direction.vector
     if vector.ndim != 1 or not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
         raise LatentsError(f"{place}: the vector is not a finite vector of length 1")
+    if not 0 < direction.natural_step < math.inf:
+        raise LatentsError(f"{place}: natural_step must be a finite number above 0, not {direction.natural_step}")
     return direction
 
 
@@ -248,11 +254,10 @@ def _is_text(name: str) -> bool:
     return name.encode("utf-8", "replace").decode() == name
 
 
-def _header(data: bytes) -> dict[str, str]:
+def _header(data: bytes, place: str) -> dict[str, str]:
     """The metadata of a safetensors file: 8 bytes of length, then JSON. The library reads it only from files."""
     length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    return header["__metadata__"]
+    return parse_json(data[8 : 8 + length], place=place)["__metadata__"]
 
 
 def _walk(tensors: Mapping[str, np.ndarray], sense: str) -> Walk | None:

@@ -4,6 +4,7 @@ import csv
 import io
 from pathlib import Path
 
+from framework.config.words import shown
 from framework.errors import LatentsError
 
 
@@ -22,7 +23,10 @@ def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
         raise LatentsError(f"latents.directions.sorted_samples: {path}: {fault.strerror}") from None
     except UnicodeDecodeError:
         raise LatentsError(f"latents.directions.sorted_samples: {path}: is not a UTF-8 text file") from None
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    except csv.Error as fault:
+        raise LatentsError(f"latents.directions.sorted_samples: {path}: is not a CSV table ({fault})") from None
     if not rows or not {"number", "pile"} <= rows[0].keys():
         raise LatentsError(f"latents.directions.sorted_samples: {path}: needs the columns number and pile")
     piles: dict[str, list[int]] = {"low": [], "high": []}
@@ -32,12 +36,12 @@ def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
             continue
         if pile not in piles:
             raise LatentsError(
-                f"latents.directions.sorted_samples: {path}, line {line}: pile must be low or high, not {pile!r}"
+                f"latents.directions.sorted_samples: {path}, line {line}: pile must be low or high, not {shown(pile)}"
             )
-        if not number.isdigit() or not 1 <= int(number) <= samples:
+        if not (number.isascii() and number.isdigit() and len(number) < 10 and 1 <= int(number) <= samples):
             raise LatentsError(
                 f"latents.directions.sorted_samples: {path}, line {line}: "
-                f"number must be from 1 to {samples}, not {number!r}"
+                f"number must be from 1 to {samples}, not {shown(number)}"
             )
         piles[pile].append(int(number))
     both = set(piles["low"]) & set(piles["high"])

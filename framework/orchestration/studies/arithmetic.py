@@ -15,6 +15,7 @@ from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import parts_of
 from framework.orchestration.studies.models import StudyModels, made_of, models_for, pool_for
 from framework.orchestration.studies.starts import digests_of, starts_of
+from framework.runs.documents import Arithmetic, read_document
 
 
 def arithmetic(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def arithmetic(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
             photographs=dict(starts),
         )
         write_arithmetic(context.run.artifacts, result, about=about)
-    document = context.run.artifacts.read_json("arithmetic.json")
+    document = read_document(context.run.artifacts, "arithmetic.json", Arithmetic)
     context.run.note(notes=document["notes"])
     return document
 

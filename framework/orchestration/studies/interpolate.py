@@ -21,6 +21,7 @@ from framework.models.assessor.assessor import Assessor
 from framework.orchestration.context import RunContext
 from framework.orchestration.studies.models import StudyModels, made_of, models_for, pool_for
 from framework.orchestration.studies.starts import digests_of, starts_of
+from framework.runs.documents import read_object
 from framework.storage import open_folder
 
 
@@ -48,7 +49,7 @@ def interpolate(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
         list(pool.map(_draw, work, name=f"draw {target.checkpoint}"))
         # The document comes last: if it exists, the other files do too.
         list(pool.map(_draw_walks, [(*arguments, starts, about)], name=f"interpolate {target.checkpoint}"))
-    return context.run.artifacts.read_json("interpolation.json")
+    return read_object(context.run.artifacts, "interpolation.json")
 
 
 def _draw(write: Callable[..., list[str]], models: StudyModels, artifacts: str, settings: LatentsConfig) -> None:

@@ -19,6 +19,7 @@ from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import TaskPool, parts_of
 from framework.orchestration.studies.map_subject import Shown, about_target, images_shown, protocol_of, title_of
 from framework.orchestration.studies.models import StudyModels, models_for, pool_for
+from framework.runs.documents import read_object
 
 PICTURE, PLANE, DOCUMENT = "latent_map.png", "latent_plane.png", "latent_map.json"
 
@@ -53,7 +54,7 @@ def latent_map(context: RunContext, targets: Sequence[CheckpointRef]) -> dict[st
     # The document comes last: if it exists, the other files do too.
     unsure = {"hole_share_of_images": hole_share(images, sure_from=settings.maps.confidence)}
     artifacts.write_json(DOCUMENT, {**about, **unsure, "maps": figures})
-    return artifacts.read_json(DOCUMENT)
+    return read_object(artifacts, DOCUMENT)
 
 
 class _Work:

@@ -38,6 +38,7 @@ from framework.orchestration.pool.tasks import TaskPool
 from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 from framework.orchestration.studies.starts import starts_of
 from framework.runs import RunFolder
+from framework.runs.documents import Effects, RandomSlopes, read_document
 from framework.storage import open_folder
 
 Start = tuple[str, np.ndarray]
@@ -83,7 +84,7 @@ def steer(context: RunContext, target: CheckpointRef) -> dict[str, dict[str, Any
     starts = starts_of(context.run, load_generator(target.location))
     _draw_all(context, models, directions, starts)
     artifacts = context.run.artifacts
-    effects = artifacts.read_json(EFFECTS) if artifacts.exists(EFFECTS) else {}
+    effects = read_document(artifacts, EFFECTS, Effects) if artifacts.exists(EFFECTS) else {}
     if models.measurer is None or context.assessors is None:
         context.progress.say("Effects: not measured; there is no assessor, because the data has no labels")
         return effects
@@ -195,7 +196,7 @@ def _chance(
     settings, artifacts = context.experiment.latents, context.run.artifacts
     step = float(f"{direction.natural_step:.3g}")
     key = f"{step:g}" + (" on the sphere" if direction.keeps_length else "")
-    known = artifacts.read_json(_CHANCE) if artifacts.exists(_CHANCE) else {}
+    known = read_document(artifacts, _CHANCE, RandomSlopes) if artifacts.exists(_CHANCE) else {}
     if known.get("about") != dict(about):
         known = {"about": dict(about), "slopes": {}}
     if key not in known["slopes"]:

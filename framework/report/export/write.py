@@ -27,6 +27,7 @@ from framework.report.export.portable import (
     portable_warnings,
 )
 from framework.runs import RunFolder, TrialFolder
+from framework.runs.documents import TrialBest, read_document
 from framework.runs.folder import EXPERIMENT, SCORES
 from framework.runs.trial import plain
 from framework.storage import Folder
@@ -115,7 +116,8 @@ def _scores(run: RunFolder, trial: TrialFolder, checkpoint: str, *, digest: str)
         for score in run.scores()
         if score.get("checkpoint") == checkpoint and score.get("generator", digest) == digest
     ]
-    best = trial.checkpoints.read_json(BEST) if trial.checkpoints.exists(BEST) else {}
+    has_best = trial.checkpoints.exists(BEST)
+    best = read_document(trial.checkpoints, BEST, TrialBest) if has_best else {}
     entry = best.get("scores", {}).get(PurePosixPath(checkpoint).name)
     if entry is not None and not any(_same(entry["score"], score) for score in scores):
         scores.append({**entry["score"], "checkpoint": checkpoint})

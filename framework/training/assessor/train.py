@@ -161,7 +161,7 @@ def _load(folder: Path) -> AssessorPair:
     """Reads a pair written by `_keep`; raises `CheckpointError` if it is damaged."""
     try:
         left_out = json.loads((folder / LEFT_OUT).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder}: cannot be read as a pair of assessors ({error})") from error
     return AssessorPair(*(Assessor.load(folder / part) for part in PARTS), left_out=left_out, folder=folder)
 
