@@ -21,7 +21,7 @@ from framework.latents.directions.methods.ganspace import ganspace
 from framework.latents.directions.methods.interfacegan import boundary_normal, conditional, difference_normal, surest
 from framework.latents.directions.methods.sefa import first_weight, sefa
 from framework.models import sample_latents
-from framework.orchestration.studies.discover import check_names
+from framework.orchestration.studies.discover import check_names, work_parts
 from framework.orchestration.studies.steer import chosen_files
 from framework.storage import open_folder
 from tests.conftest import missing
@@ -264,3 +264,12 @@ def test_a_name_that_no_file_can_have_is_refused_before_the_work(tmp_path, name)
     with pytest.raises(LatentsError):
         save_direction(dataclasses.replace(direction(), name=name), open_folder(tmp_path))
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("named", [None, ["old", "smiling"]])
+def test_each_part_of_ganalyze_learns_one_attribute(named):
+    settings = LatentsConfig.model_validate({"directions": {"method": "ganalyze", "attributes": named}})
+    parts = work_parts(settings, {"smiling": None, "age_group": ["young", "old"]}, channels=3)
+    names = named or ["smiling", "young", "old"]
+    assert [part.directions.attributes for part, _ in parts] == [[name] for name in names]
+    assert [stem for _, stem in parts] == [f"{name}-ganalyze" for name in names]

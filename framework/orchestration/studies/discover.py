@@ -54,7 +54,7 @@ def discover_directions(context: RunContext, target: CheckpointRef) -> list[str]
     if context.assessors is not None:
         made_of["assessor"] = context.assessors.finder.digest
     files, missing = [], []
-    for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
+    for part, expected in work_parts(settings, labels, channels=load_generator(target.location).channels):
         file = None if expected is None else f"{stem_of(expected)}{SUFFIX}"
         if file is not None and _is_found(context.run.directions, file, part, models, made_of):
             context.progress.say(f"Direction: {file} exists already")
@@ -101,14 +101,14 @@ def file_stem(name: str, method: str) -> str:
     return name if name.startswith(method) else f"{name}-{method}"
 
 
-def _parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tuple[LatentsConfig, str | None]]:
+def work_parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tuple[LatentsConfig, str | None]]:
     """The independent parts of the work, one attribute or edit each, and the name of its file if that is known."""
     if settings.directions.method == "ganalyze" and settings.directions.score is not None:
         return [(settings, None)]
     if settings.directions.method == "ganalyze":
         names = [attribute.name for attribute in attributes_of(labels, settings.directions.attributes)]
         parts: list[tuple[LatentsConfig, str | None]] = [
-            (settings.model_copy(update={"attributes": [name]}), file_stem(name, "ganalyze")) for name in names
+            (_with(settings, attributes=[name]), file_stem(name, "ganalyze")) for name in names
         ]
         return parts or [(settings, None)]
     if settings.directions.method == "steerable":
@@ -120,7 +120,7 @@ def _parts(settings: LatentsConfig, labels: Labels, *, channels: int) -> list[tu
 
 
 def _with(settings: LatentsConfig, **keys: Any) -> LatentsConfig:
-    """A copy with other keys of `latents.steering.directions`."""
+    """A copy with other keys of `latents.directions`."""
     return settings.model_copy(update={"directions": settings.directions.model_copy(update=keys)})
 
 
