@@ -16,6 +16,9 @@ class ConfigError(LatentscapeError):
         self.faults = faults
         super().__init__("\n".join(faults))
 
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[str, ...]]:
+        return type(self), self.faults
+
 
 class DataError(LatentscapeError):
     """Images or labels that cannot be used."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from framework.errors import StorageError
+from framework.files import MOST_FILE_BYTES, read_stream
 from framework.storage.folder import Folder, Names, checked, told
 
 # An endpoint that does not answer is reported within half a minute; with pyarrow's defaults it takes up to 15 minutes.
@@ -34,7 +35,8 @@ class RemoteFolder(Folder):
     is_local = False
 
     def __init__(self, location: str) -> None:
-        self._parts = urlsplit(location.strip())
+        with _told(location, "opened"):
+            self._parts = urlsplit(location.strip())
         if self._parts.scheme == "s3" and "@" in self._parts.netloc:
             # Locations are printed, and written to the files of a run.
             raise StorageError("s3 URI: must not contain keys; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead")
@@ -68,10 +70,11 @@ class RemoteFolder(Folder):
         """Whether the object or folder exists."""
         return self._info(self._at(name)).type != fs.FileType.NotFound
 
-    def read_bytes(self, name: str) -> bytes:
+    def read_bytes(self, name: str, *, most_bytes: int = MOST_FILE_BYTES) -> bytes:
         """The content of an object."""
-        with _told(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:
-            return stream.read()
+        place = self._place(name)
+        with _told(place, "read"), self._files.open_input_stream(self._at(name)) as stream:
+            return read_stream(stream, most_bytes=most_bytes, path=place)
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Writes an object, which becomes visible when its upload is complete."""
@@ -178,7 +181,7 @@ _downloaded: dict[str, dict[str, tuple[int, int]]] = {}
 
 
 def _told(location: str, action: str) -> AbstractContextManager[None]:
-    return told(location, action, pa.ArrowException)
+    return told(location, action, pa.ArrowException, ValueError)
 
 
 @functools.cache
