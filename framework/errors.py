@@ -8,6 +8,9 @@ class LatentscapeError(Exception):
         self.faults = faults
         super().__init__("\n".join(faults))
 
+    def __reduce__(self) -> tuple[type["LatentscapeError"], tuple[str, ...]]:
+        return type(self), self.faults
+
 
 class ConfigError(LatentscapeError):
     """A key, a value, or a combination of values that is not allowed; each line names the dotted key."""

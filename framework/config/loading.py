@@ -20,6 +20,7 @@ from framework.config.faults import fault_lines, leaves, section_of
 from framework.config.renames import Say, new_name, rename_document, rename_overrides
 from framework.config.words import is_text
 from framework.errors import ConfigError
+from framework.files import MOST_DOCUMENT_BYTES, read_file
 
 MOST_CHARACTERS = 1_000_000  # ruamel.yaml reads about 100,000 a second
 MOST_VALUES = 50_000
@@ -43,7 +44,7 @@ def load_experiment(
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path, most_bytes=MOST_DOCUMENT_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigError(f"{path}: cannot be read ({getattr(fault, 'strerror', None) or fault})") from None
     return experiment_from_text(text, source=str(path), overrides=overrides, name=path.stem, say=say)

@@ -42,6 +42,8 @@ class DataConfig(Section):
         0.1, "kept out of training; mnist uses its test split", unit="share of images", ge=0.0, le=0.5
     )
     max_rejected: float = key(0.05, "fail if more files are unusable", unit="share of files", ge=0.0, le=1.0)
+    largest_file_bytes: int = key(512 << 20, "reject a larger image file unread", unit="bytes", ge=1 << 16, le=1 << 40)
+    most_files: int = key(5_000_000, "fail if the source has more files", unit="files", ge=1)
     horizontal_flip: bool = key(False, "mirror each training image with probability 0.5")
     seed: int = key(0, "seed of the random sample and of drawn faces", ge=0, le=MOST_SEED)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from framework.errors import DataError
+from framework.files import check_regular, read_file
 
 FORMAT = 1  # of the folder; a store of another format is packed again
 IMAGES, MANIFEST, REJECTED = "images.npy", "manifest.json", "rejected.csv"
@@ -94,7 +95,8 @@ def open_store(path: Path) -> PackedStore:
     """
     path = Path(path)
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(read_file(path / MANIFEST))
+        check_regular(path / IMAGES)
         if manifest["format"] != FORMAT:
             raise DataError(f"{path}: packed images of format {manifest['format']}, not {FORMAT}; prepare them again")
         images = np.load(path / IMAGES, mmap_mode="r")

@@ -207,7 +207,7 @@ def refuse_vanishing_storage(storage: StorageConfig) -> None:
     """
     # Ray sets this variable only for the entry point of a submitted job.
     submitted = "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ
-    if submitted and not is_uri(storage.path) and not Path(storage.path).expanduser().is_absolute():
+    if submitted and not is_uri(storage.path) and not storage.path.startswith(("/", "~")):
         raise ConfigError(
             f"storage.path: {storage.path} would be deleted with this submitted job; "
             "use an absolute path on shared storage, or a URI"

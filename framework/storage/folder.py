@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from framework.errors import StorageError
+from framework.files import MOST_DOCUMENT_BYTES, MOST_FILE_BYTES
 from framework.storage.json_text import parse_json
 
 if TYPE_CHECKING:
@@ -71,11 +72,11 @@ class Folder(ABC):
         """
 
     @abstractmethod
-    def read_bytes(self, name: str) -> bytes:
+    def read_bytes(self, name: str, *, most_bytes: int = MOST_FILE_BYTES) -> bytes:
         """The content of a file.
 
         Raises:
-            StorageError: The file is missing or cannot be read.
+            StorageError: The file is missing, is a pipe or device, has more than `most_bytes`, or cannot be read.
         """
 
     @abstractmethod
@@ -122,9 +123,9 @@ class Folder(ABC):
         """The content of a UTF-8 text file.
 
         Raises:
-            StorageError: The file is missing, cannot be read, or is not UTF-8.
+            StorageError: The file is missing, larger than 64 MiB, cannot be read, or is not UTF-8.
         """
-        data = self.read_bytes(name)
+        data = self.read_bytes(name, most_bytes=MOST_DOCUMENT_BYTES)
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as fault:

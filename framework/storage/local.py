@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from framework.files import MOST_FILE_BYTES, read_file, user_path
 from framework.storage.folder import TEMPORARY, Folder, Names, checked, storage_errors, temporary_name
 
 if TYPE_CHECKING:
@@ -27,12 +28,9 @@ class LocalFolder(Folder):
     @classmethod
     def at(cls, location: str) -> "LocalFolder":
         """Opens a path or a `file://` URI; `~` is expanded, and symbolic links are not resolved."""
-        if location.startswith("file://"):
-            location = unquote(urlsplit(location).path)
-        with storage_errors(
-            location, "used as a folder", RuntimeError
-        ):  # expanduser raises it for the ~name of no user
-            return cls(Path(os.path.abspath(Path(location).expanduser())))  # noqa: PTH100 - resolve() would follow links
+        with storage_errors(location, "used as a folder", ValueError):  # urlsplit raises it for file://[
+            path = user_path(unquote(urlsplit(location).path) if location.startswith("file://") else location)
+            return cls(Path(os.path.abspath(path)))  # noqa: PTH100 - resolve() would follow links
 
     @property
     def name(self) -> str:
@@ -66,11 +64,11 @@ class LocalFolder(Folder):
         with storage_errors(str(path), "read"):
             return path.stat().st_mtime
 
-    def read_bytes(self, name: str) -> bytes:
-        """The content of a file."""
+    def read_bytes(self, name: str, *, most_bytes: int = MOST_FILE_BYTES) -> bytes:
+        """The content of a regular file."""
         path = self._at(name)
         with storage_errors(str(path), "read"):
-            return path.read_bytes()
+            return read_file(path, most_bytes=most_bytes)
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Writes a temporary file, syncs it to the disk, and renames it."""

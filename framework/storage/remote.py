@@ -16,6 +16,7 @@ from pyarrow import fs
 
 from framework.config.secrets import login_fault
 from framework.errors import StorageError
+from framework.files import MOST_FILE_BYTES, read_stream
 from framework.storage.folder import Folder, Names, checked, storage_errors
 
 # An endpoint that does not answer is reported within half a minute; with pyarrow's defaults it takes up to 15 minutes.
@@ -35,7 +36,8 @@ class RemoteFolder(Folder):
     is_local = False
 
     def __init__(self, location: str) -> None:
-        self._parts = urlsplit(location.strip())
+        with _storage_errors(location, "opened"):
+            self._parts = urlsplit(location.strip())
         fault = login_fault(location)
         if fault:  # locations are printed, and written to the files of a run
             raise StorageError(fault)
@@ -76,10 +78,11 @@ class RemoteFolder(Folder):
             raise StorageError(f"{self._place(name)}: does not exist, or has no time")
         return info.mtime.timestamp()
 
-    def read_bytes(self, name: str) -> bytes:
+    def read_bytes(self, name: str, *, most_bytes: int = MOST_FILE_BYTES) -> bytes:
         """The content of an object."""
-        with _storage_errors(self._place(name), "read"), self._files.open_input_stream(self._at(name)) as stream:
-            return stream.read()
+        place = self._place(name)
+        with _storage_errors(place, "read"), self._files.open_input_stream(self._at(name)) as stream:
+            return read_stream(stream, most_bytes=most_bytes, path=place)
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Writes an object, which becomes visible when its upload is complete."""
@@ -186,7 +189,7 @@ _downloaded: dict[str, dict[str, tuple[int, int]]] = {}
 
 
 def _storage_errors(location: str, action: str) -> AbstractContextManager[None]:
-    return storage_errors(location, action, pa.ArrowException)
+    return storage_errors(location, action, pa.ArrowException, ValueError)
 
 
 @functools.cache

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from framework.config.secrets import without_logins
+from framework.errors import LatentscapeError
 
 if TYPE_CHECKING:
     import rich.console
 
+_MOST_CHARACTERS = 1000  # of a line about an error
 _LOG_EVERY_SECONDS = 30.0
 _DRAW_EVERY_SECONDS = 0.1
 _BAR_COLUMNS, _BAR_GAP = 24, 2
@@ -170,6 +172,21 @@ def one_line(text: str) -> str:
     """
     text = without_logins(text)
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def error_lines(fault: LatentscapeError) -> list[str]:
+    """The message as lines: one for each fault of a config or node, else one, whatever a path in it contains."""
+    return [shortened(one_line(line)) for line in fault.faults]
+
+
+def shortened(line: str) -> str:
+    """A line of at most 1,000 characters; of a longer one the middle is left out.
+
+    >>> len(shortened("/a" * 3000)), shortened("a path")
+    (1000, 'a path')
+    """
+    start, end = _MOST_CHARACTERS * 2 // 3, _MOST_CHARACTERS // 3
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:start]}…{line[-end:]}"
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from framework.config.code import gate_shut
 from framework.errors import ClusterLostError, LatentscapeError, TrainingError
 from jobs.cli.arguments import SCORE_KEYS, STUDY_KEYS, TRAINING_SECTIONS, WORKER_KEYS, Arguments, Job, parse
-from jobs.cli.console import Console, duration, one_line, shown
+from jobs.cli.console import Console, duration, error_lines, one_line, shortened, shown
 
 __all__ = [
     "SCORE_KEYS",
@@ -62,15 +62,15 @@ def run_job(job: Job, body: Callable[[Arguments], dict[str, Any] | None], argv: 
             console.say(f"Resume with: {command}")
         code = 1
     except LatentscapeError as fault:
-        for line in fault.faults:
-            console.say(f"error: {one_line(line)}")
+        for line in error_lines(fault):
+            console.say(f"error: {line}")
         code = 2
     except Exception as fault:
         code = 1
         # A named file that cannot be read or written, or a full disk, is the user's to solve; other faults are ours.
         if isinstance(fault, OSError) and (fault.filename or fault.errno in _FULL):
-            place = one_line(str(fault.filename or "storage"))
-            console.say(f"error: {place}: {fault.strerror or fault}")
+            line = f"error: {fault.filename or 'storage'}: {fault.strerror or fault}"
+            console.say(shortened(one_line(line)))
             code = 2
         else:
             console.say(_COLOUR.sub("", traceback.format_exc().rstrip()))  # Ray adds colours to its own tracebacks

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from framework.data.packing import decoding
 from framework.data.packing.decoding import RejectedError, decode
 
 RED, GREEN, BLUE, WHITE = (200, 30, 20), (20, 160, 60), (30, 40, 190), (255, 255, 255)
@@ -185,3 +186,174 @@ def test_draft_scaling_stays_within_a_grey_level_on_average(real_files, resoluti
 def test_no_draft_is_made_of_real_faces_at_128(real_files):
     full = Image.open(io.BytesIO(real_files[0])).resize((128, 128), Image.Resampling.LANCZOS)
     assert (pixels(real_files[0], resolution=128) == np.asarray(full)).all()
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def with_chunks(*chunks: bytes) -> bytes:
+    """A PNG file with more chunks after its header."""
+    data = saved(quarters())
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def with_segments(count: int) -> bytes:
+    """A JPEG with more segments of metadata, of 64 KB each."""
+    data = saved(quarters(), "JPEG")
+    return data[:2] + (b"\xff\xe1\xff\xff" + bytes(65533)) * count + data[2:]
+
+
+def with_scans(count: int, *, before: bytes = b"") -> bytes:
+    """A progressive JPEG whose last scan comes so many times more, each with a segment before it."""
+    data = saved(quarters(), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + (before + data[last:-2]) * count + data[-2:]
+
+
+COMMENT_LIKE_THE_END = b"\xff\xfe\0\4\xff\xd9"
+
+
+def tiff(*tags: tuple[int, int, int, int], data: bytes = b"", order: str = "<") -> bytes:
+    """A TIFF file of these tags: number, type, count, value or offset."""
+    rows = b"".join(struct.pack(f"{order}HHLL", *tag) for tag in tags)
+    return struct.pack(f"{order}2sHLH", b"II" if order == "<" else b"MM", 42, 8, len(tags)) + rows + bytes(4) + data
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: with_chunks(chunk(b"tEXt", b"a\0" + bytes(65 << 20))), "refused: more than 64 MiB of metadata"),
+        (lambda: with_chunks(*[chunk(b"vpAg", bytes(33 << 20))] * 2), "refused: more than 64 MiB of metadata"),
+        (lambda: with_chunks(chunk(b"vpAg", b"") * 700_000), "refused: more than 64 MiB of metadata"),
+        (lambda: with_segments(1030), "refused: more than 64 MiB of metadata"),
+        (lambda: with_scans(600), "refused: more than 500 scans"),
+        (
+            lambda: with_scans(600, before=COMMENT_LIKE_THE_END),
+            "refused: more than 500 scans",
+        ),
+        (lambda: tiff((273, 4, 1 << 21, 0), data=bytes(8 << 20)), "refused: more than 1,048,576 numbers in its tags"),
+        (lambda: tiff((273, 3, 1 << 21, 0), data=bytes(4 << 20), order=">"), "refused: more than 1,048,576 numbers"),
+        (lambda: b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 1 << 40) + bytes(9), "refused: more than 65,536 tags"),
+    ],
+)
+def test_what_would_cost_more_than_pixels_is_refused_before_it_is_parsed(make, reason):
+    data = make()
+    with pytest.raises(RejectedError, match=reason):
+        decode(data, resolution=32, channels=3)
+
+
+def test_ordinary_metadata_and_scans_are_taken():
+    expected = pixels(saved(quarters()))
+    assert (
+        pixels(with_chunks(chunk(b"tEXt", b"a\0" + bytes(9 << 20)), *[chunk(b"vpAg", b"")] * 100)) == expected
+    ).all()
+    baseline = pixels(saved(quarters(), "JPEG"))
+    assert (pixels(with_segments(130)) == baseline).all()
+    assert pixels(with_scans(90)).shape == baseline.shape
+
+
+def standing_still() -> bytes:
+    """A TIFF file whose first directory names itself as the next one."""
+    data = bytearray(saved(quarters(), "TIFF"))
+    start = int.from_bytes(data[4:8], "little")
+    end = start + 2 + 12 * int.from_bytes(data[start : start + 2], "little")
+    data[end : end + 4] = data[4:8]
+    return bytes(data)
+
+
+def animated_gif(frames: int) -> bytes:
+    data = saved(quarters().quantize(8), "GIF")
+    start = 13 + 3 * (2 << (data[10] & 7))
+    return data[:start] + data[start:-1] * frames + data[-1:]
+
+
+def icon_of_many() -> bytes:
+    """An icon that lists 10,000 pictures, all of them the same."""
+    data = saved(quarters(64), "ICO", sizes=[(64, 64)])
+    row = data[6:18] + struct.pack("<L", 6 + 16 * 10_000)
+    return data[:4] + struct.pack("<H", 10_000) + row * 10_000 + data[22:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        standing_still(),
+        animated_gif(100_000),
+        icon_of_many(),
+        saved(quarters(), "MPO", save_all=True, append_images=[quarters()] * 30, quality=98),
+        saved(quarters(), "PNG", save_all=True, append_images=[Image.new("RGB", (64, 64), RED)] * 30),
+        saved(quarters(), "WEBP", save_all=True, append_images=[Image.new("RGB", (64, 64), RED)] * 30, lossless=True),
+    ],
+)
+def test_of_many_pictures_in_a_file_the_first_one_is_taken(data):
+    assert near(corners(pixels(data)), [RED, GREEN, BLUE, WHITE], 6)
+
+
+def test_an_icon_is_as_large_as_the_picture_in_it():
+    """Its own list has one byte for a width."""
+    image = saved(Image.new("1", (9500, 9500)))
+    icon = struct.pack("<3H4B2H2L", 0, 1, 1, 64, 64, 0, 0, 1, 1, len(image), 22) + image
+    with pytest.raises(RejectedError, match="decompression bomb"):
+        decode(icon, resolution=32, channels=3)
+
+
+def wide(kind: type, values: float) -> Image.Image:
+    rng = np.random.default_rng(3)
+    array = (rng.random((150, 97)) * values).astype(kind)
+    array[-1, -1] = values  # decides how floats are scaled
+    return Image.fromarray(array)
+
+
+@pytest.mark.parametrize("resolution", [32, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(wide(np.uint16, 65_535)),
+        saved(wide(np.float32, 1.0), "TIFF"),
+        saved(wide(np.float32, 200.0), "TIFF"),
+        saved(wide(np.float32, 60_000.0), "TIFF"),
+        saved(wide(np.int32, 70_000), "TIFF"),
+        saved(Image.merge("RGBA", [wide(np.uint8, 255)] * 4)),
+        saved(Image.merge("LA", [wide(np.uint8, 255)] * 2)),
+        saved(Image.merge("RGB", [wide(np.uint8, 255)] * 3).quantize(9), transparency=bytes(range(9))),
+        saved(Image.merge("CMYK", [wide(np.uint8, 255)] * 4), "TIFF"),
+        saved(wide(np.uint8, 255).convert("1")),
+    ],
+)
+def test_a_picture_is_the_same_in_strips(data, resolution, channels, monkeypatch):
+    whole = pixels(data, resolution=resolution, channels=channels)
+    monkeypatch.setattr(decoding, "_STRIP_PIXELS", 700)
+    assert (pixels(data, resolution=resolution, channels=channels) == whole).all()
+
+
+@pytest.mark.parametrize("mode", ["L", pytest.param("RGB", marks=pytest.mark.long)])
+def test_a_larger_jpeg_than_the_bound_is_taken_at_a_part_of_its_size(mode):
+    side = 9600  # 92 million pixels
+    image = quarters(16).convert(mode).resize((side, side), Image.Resampling.NEAREST)
+    data = saved(image, "JPEG", quality=60)
+    expected = saved(quarters(16).convert(mode).convert("RGB").resize((64, 64), Image.Resampling.NEAREST))
+    assert near(corners(pixels(data)), corners(pixels(expected)), 6)
+
+
+def of_size(data: bytes, marker: bytes, width: int, height: int) -> bytes:
+    """A JPEG whose header has another size."""
+    at = data.index(marker) + 5
+    return data[:at] + struct.pack(">2H", height, width) + data[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (
+            of_size(saved(quarters(), "JPEG", progressive=True, subsampling=0), b"\xff\xc2", 20_000, 15_000),
+            "decompression bomb: 20000x15000 pixels in several scans",
+        ),
+        (of_size(saved(quarters(), "JPEG"), b"\xff\xc0", 65_535, 65_535), r"decompression bomb: 65535x65535 pixels$"),
+    ],
+)
+def test_a_jpeg_that_is_too_large_at_any_part_of_its_size(data, reason):
+    """Only of a JPEG of several scans libjpeg holds all coefficients in memory."""
+    with pytest.raises(RejectedError, match=reason):
+        decode(data, resolution=32, channels=3)

@@ -6,6 +6,7 @@ from framework.data.packing.pool import Pool, usable_cores
 from framework.errors import DataError
 
 SETTINGS = {"kind": "drawn_faces", "path": "", "start": 0, "resolution": 32, "channels": 1, "seed": 0}
+SETTINGS |= {"most_bytes": 1 << 20}
 
 
 @pytest.mark.parametrize("processes", [1, 3])

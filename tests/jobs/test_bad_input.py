@@ -112,6 +112,24 @@ def test_a_folder_without_images(called, config, tmp_path):
     assert_mistake(called("prepare_data", config("data: {source: folder, path: faces}")), "faces", "no files")
 
 
+def test_a_line_about_a_path_is_one_line_and_short(called, config):
+    code, _, err, _ = called("prepare_data", config('data: {source: folder, path: "two\\nlines"}'))
+    assert (code, err) == (2, "error: data.path: two\\nlines does not exist\n")
+    for long in ("a/" * 2500, "b" * 5000):
+        code, _, err, _ = called("prepare_data", config(f"data: {{source: folder, path: {long}}}"))
+        assert code == 2
+        assert err.startswith(f"error: data.path: {long[:99]}")
+        assert (len(err.splitlines()), "…" in err) == (1, True)
+        assert len(err) < 1020
+
+
+@pytest.mark.parametrize("name", ["prepare_data", "train", "search", "report", "status", "compare"])
+def test_a_pipe_in_place_of_a_config_or_run(called, tmp_path, name):
+    os.mkfifo(tmp_path / "mine.yaml")
+    positionals = ["mine.yaml", "mine.yaml"] if name == "compare" else ["mine.yaml"]
+    assert_mistake(called(name, *positionals), "mine.yaml")
+
+
 def test_labels_for_other_images(called, config, tmp_path):
     folder = tmp_path / "faces"
     folder.mkdir()

@@ -23,7 +23,7 @@ from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out
 from framework.data.synthetic_faces.labels import drawn_labels
 from framework.errors import DataError
 
-_FEW_IMAGES = 96  # fewer images are decoded faster than processes start
+_FEW_IMAGES = 96  # fewer images are decoded faster than further processes start
 _SMALL_FILE_BYTES = 2048
 _SYNC_BYTES = 1 << 25
 _HEADER_BYTES = 128  # size of the .npy header, independent of the number of images
@@ -55,7 +55,7 @@ def build(
         refused_list: File for the list of rejected files, written if there are too many.
     """
     if config.labels:
-        check_csv(Path(config.labels).expanduser())
+        check_csv(config.labels)
     output = folder / IMAGES
     output.touch()
     with Pool(_processes(config, processes)) as pool:  # the processes start while the source is listed
@@ -73,7 +73,7 @@ def build(
     slots = _close_gaps(output, decoded, side=config.resolution, channels=config.channels)
     names, hashes = [decoded.names[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
     manifest = _manifest(config, names, hashes) | {"rejected": rejected}
-    _write_synced(folder / MANIFEST, json.dumps(manifest).encode())
+    _write_synced(folder / MANIFEST, json.dumps(manifest, allow_nan=False).encode())
 
 
 def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _held_out(config: DataConfig, names: list[str], hashes: list[str]) -> list[b
 
 
 def _processes(config: DataConfig, processes: int | None) -> int:
-    """The requested number, else one per core; 1 if there are so few images that starting processes is slower."""
+    """The requested number, else one per core; 1 if there are so few images that starting more is slower."""
     path = locate(config)
     if path is None:
         few = (config.limit or _FEW_IMAGES) < _FEW_IMAGES
@@ -126,6 +126,7 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
         "resolution": config.resolution,
         "channels": config.channels,
         "seed": config.seed,
+        "most_bytes": config.largest_file_bytes,
     }
     decoded = _Decoded()
     pool.begin(settings)
@@ -206,7 +207,7 @@ def _labels(config: DataConfig, names: list[str]) -> tuple[Labels, int | None]:
         labels = drawn_labels(config.seed, names)
     if not config.labels:
         return labels, None
-    more, matched = csv_labels(Path(config.labels).expanduser(), names)
+    more, matched = csv_labels(config.labels, names)
     classes = {name: found for name, found in labels.classes.items() if name not in more.values}
     return Labels({**labels.values, **more.values}, {**classes, **more.classes}), matched
 

@@ -1,11 +1,21 @@
 """Decodes a file to a square picture. Imports only Pillow, so that a worker starts fast."""
 
 import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
+from framework.data.packing.structure import has_several_scans, structural_fault
+
+if TYPE_CHECKING:
+    import numpy as np
+
 MAX_PIXELS = 89_478_485  # Pillow's limit, 256 MiB of RGB
+MAX_JPEG_PIXELS = 4 * MAX_PIXELS  # a larger JPEG than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8 of its size
+_MOST_COEFFICIENT_BYTES = 768 << 20
+_STRIP_PIXELS = 1 << 22  # of a larger picture, this many are converted at a time
 # Only raster formats, because Pillow would pass an EPS file to Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "ICO", "DIB", "PCX")
 _EXIF_ORIENTATION = 0x0112
@@ -37,20 +47,36 @@ def decode(data: bytes, *, resolution: int, channels: int) -> bytes:
     (Lanczos). Pictures down to half the resolution are enlarged; smaller ones are rejected.
 
     Raises:
-        RejectedError: The file is empty, truncated, not an image, too small, or has more than `MAX_PIXELS`.
+        RejectedError: The file is empty, truncated, not an image or too small, has more than `MAX_PIXELS` (a JPEG,
+            `MAX_JPEG_PIXELS`), or needs too much memory.
     """
+    try:
+        return _decoded(data, resolution=resolution, channels=channels)
+    except MemoryError:
+        raise RejectedError("needs too much memory") from None
+
+
+def _decoded(data: bytes, *, resolution: int, channels: int) -> bytes:
     if not data:
         raise RejectedError("empty file")
+    if (fault := structural_fault(data)) is not None:
+        raise RejectedError(f"refused: {fault}")
     picture = _opened(data)
-    _refuse_by_size(picture, resolution=resolution)
+    huge = picture.format == "JPEG" and _pixels(picture) > MAX_PIXELS
+    if huge:
+        _refuse_huge_jpeg(picture, data)
+    _refuse_by_size(picture, most_pixels=MAX_JPEG_PIXELS if huge else MAX_PIXELS, resolution=resolution)
     mode = "L" if channels == 1 else "RGB"
-    if picture.format == "JPEG" and picture.mode in {"L", "RGB"}:
+    if picture.format == "JPEG" and (huge or picture.mode in {"L", "RGB"}):
         side = int(_DRAFT_MARGIN.get(resolution, _DRAFT_MARGIN_ELSE) * resolution)
         if min(picture.size) >= 2 * side or mode != picture.mode:
             picture.draft(mode, (side, side))
     _load(picture)
+    _refuse_by_size(picture, most_pixels=MAX_PIXELS, resolution=0)  # an icon's picture may differ from its header
     turn = _turn(picture)  # after loading, because Pillow rotates TIFF files while it loads them
-    square = _square(_converted(picture, mode), resolution)
+    wide = picture.mode.startswith(("I", "F"))  # is grey; the small square becomes coloured more cheaply
+    square = _square(_converted(picture, "L" if wide else mode), resolution)
+    square = square.convert(mode) if wide else square
     return (square if turn is None else square.transpose(turn)).tobytes()
 
 
@@ -63,13 +89,28 @@ def _opened(data: bytes) -> Image.Image:
         raise RejectedError("not an image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RejectedError(f"decompression bomb: more than {MAX_PIXELS:,} pixels") from None
+    except MemoryError:
+        raise
     except Exception as fault:
         raise RejectedError(f"damaged header: {_line(fault)}") from None
 
 
-def _refuse_by_size(picture: Image.Image, *, resolution: int) -> None:
+def _pixels(picture: Image.Image) -> int:
+    return picture.width * picture.height
+
+
+def _refuse_huge_jpeg(picture: Image.Image, data: bytes) -> None:
+    """For several scans libjpeg holds all coefficients, of 2 bytes each; for one scan it needs little memory."""
+    layers = [(across, down) for _, across, down, _ in getattr(picture, "layer", ())]
+    most = max((across * down for across, down in layers), default=1)
+    coefficients = _pixels(picture) * sum(across * down for across, down in layers) // max(most, 1)
+    if 2 * coefficients > _MOST_COEFFICIENT_BYTES and has_several_scans(data):
+        raise RejectedError(f"decompression bomb: {picture.width}x{picture.height} pixels in several scans")
+
+
+def _refuse_by_size(picture: Image.Image, *, most_pixels: int, resolution: int) -> None:
     width, height = picture.size
-    if width * height > MAX_PIXELS:
+    if width * height > most_pixels:
         raise RejectedError(f"decompression bomb: {width}x{height} pixels")
     if min(width, height) * 2 < resolution:
         raise RejectedError(f"too small: {width}x{height} pixels")
@@ -80,6 +121,8 @@ def _load(picture: Image.Image) -> None:
         picture.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RejectedError(f"decompression bomb: more than {MAX_PIXELS:,} pixels") from None
+    except MemoryError:
+        raise
     except Exception as fault:
         text = _line(fault)
         raise RejectedError("truncated" if "truncated" in text.lower() else f"damaged: {text}") from None
@@ -90,28 +133,54 @@ def _converted(picture: Image.Image, mode: str) -> Image.Image:
     if picture.mode == mode and "transparency" not in picture.info:
         return picture
     try:
-        if picture.mode.startswith(("I", "F")):
-            picture = _eight_bits(picture)
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            white = Image.new("RGBA", picture.size, "white")
-            picture = Image.alpha_composite(white, picture)
-        return picture.convert(mode)
+        top = _top(picture)
+        if _pixels(picture) <= _STRIP_PIXELS:
+            return _strip_converted(picture, mode, top)
+        result = Image.new(mode, picture.size)
+        for row, strip in _strips(picture):
+            result.paste(_strip_converted(strip, mode, top), (0, row))
+        return result
     except (ValueError, OSError) as fault:
         raise RejectedError(f"colours in mode {picture.mode} cannot be converted: {_line(fault)}") from None
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _strips(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The rows of a picture, some at a time, since conversions need several copies of what they convert."""
+    rows = max(1, _STRIP_PIXELS // picture.width)
+    for row in range(0, picture.height, rows):
+        yield row, picture.crop((0, row, picture.width, min(row + rows, picture.height)))
+
+
+def _strip_converted(strip: Image.Image, mode: str, top: float) -> Image.Image:
+    if strip.mode.startswith(("I", "F")):
+        strip = _eight_bits(strip, top)
+    if strip.has_transparency_data:
+        strip = strip.convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        strip = Image.alpha_composite(white, strip)
+    return strip.convert(mode)
+
+
+def _top(picture: Image.Image) -> float:
+    """The value that becomes white, for grey values of 16 or 32 bits or floats."""
+    if not picture.mode.startswith("F"):
+        return 65535.0
+    most = max(float(_values(strip).max()) for _, strip in _strips(picture))
+    return 1.0 if most <= 1.0 else 255.0 if most <= 255.0 else 65535.0
+
+
+def _eight_bits(strip: Image.Image, top: float) -> Image.Image:
     """Scales grey values of 16 or 32 bits, or floats, to 8 bits; Pillow's conversion would clip them at 255."""
     import numpy as np  # imported here, because few workers need it
 
-    values = np.asarray(picture).astype(np.float64)
-    values = np.nan_to_num(values, posinf=0.0, neginf=0.0)
-    if picture.mode.startswith("F"):
-        top = 1.0 if values.max() <= 1.0 else 255.0 if values.max() <= 255.0 else 65535.0
-    else:
-        top = 65535.0
-    return Image.fromarray((values * (255.0 / top)).round().clip(0, 255).astype(np.uint8))
+    return Image.fromarray((_values(strip) * (255.0 / top)).round().clip(0, 255).astype(np.uint8))
+
+
+def _values(strip: Image.Image) -> "np.ndarray":
+    """The values [h,w] float64, 0 where they are not finite."""
+    import numpy as np
+
+    return np.nan_to_num(np.asarray(strip).astype(np.float64), posinf=0.0, neginf=0.0)
 
 
 def _square(picture: Image.Image, resolution: int) -> Image.Image:

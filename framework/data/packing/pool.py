@@ -17,14 +17,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from framework.data.packing.worker import Result, Work
+from framework.data.packing.worker import Result
 from framework.errors import DataError
 
 _CHUNK = 32
 _CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _PACKAGES = str(Path(__file__).parents[3])
-# Makes glibc keep freed memory instead of returning it to the system after each picture.
-_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 26), "MALLOC_TRIM_THRESHOLD_": str(1 << 28)}
+# Makes glibc keep freed memory instead of returning it to the system after each picture, and OpenBLAS reserve none.
+_SMALL = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 26),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
+    "OPENBLAS_NUM_THREADS": "1",
+}
 _Chunk = list[tuple[int, Any]]
 
 
@@ -49,16 +53,15 @@ class Pool:
                 ...
 
     Args:
-        processes: Number of processes; with 1 the work is done in this process.
+        processes: Number of processes.
     """
 
     def __init__(self, processes: int) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
-        self._workers = [self._start() for _ in range(processes)] if processes > 1 else []
-        self._own: Work | None = None
+        self._workers = [self._start() for _ in range(processes)]
         self._chunk: _Chunk = []
         self._chunks: queue.SimpleQueue[_Chunk | None] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[list[Result] | DataError] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[list[Result] | Exception] = queue.SimpleQueue()
         self._feeders = [threading.Thread(target=self._feed, args=(worker,), daemon=True) for worker in self._workers]
         self._owed = 0
 
@@ -76,14 +79,10 @@ class Pool:
         for worker in self._workers:
             for pipe in (worker.stdin, worker.stdout):
                 _close(pipe)
-        if self._own is not None:
-            self._own.close()
         self._errors.close()
 
     def begin(self, settings: dict[str, Any]) -> None:
         """Sends the arguments of `Work` to all processes."""
-        if not self._workers:
-            self._own = Work(**settings)
         for worker, feeder in zip(self._workers, self._feeders, strict=True):
             _send(worker, settings)
             feeder.start()
@@ -99,16 +98,12 @@ class Pool:
 
         Raises:
             DataError: A process died, which malicious files can cause.
+            OSError: The disk of the output is full.
         """
         self._submit()
         while self._owed:
-            if self._own is not None:
-                chunk = self._chunks.get()
-                assert chunk is not None
-                answer: list[Result] | DataError = self._own.run(chunk)
-            else:
-                answer = self._answers.get()
-            if isinstance(answer, DataError):
+            answer = self._answers.get()
+            if isinstance(answer, Exception):
                 raise answer
             self._owed -= 1
             yield answer
@@ -126,7 +121,7 @@ class Pool:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**_KEEP_MEMORY, **os.environ, "PYTHONPATH": path},
+            env={**_SMALL, **os.environ, "PYTHONPATH": path},
         )
 
     def _feed(self, worker: "subprocess.Popen[bytes]") -> None:
@@ -145,7 +140,10 @@ class Pool:
                 line = worker.stdout.readline()
                 if not line:
                     raise BrokenPipeError
-                self._answers.put(json.loads(line))
+                answer = json.loads(line)
+                if isinstance(answer, dict):
+                    answer = OSError(answer["full"], os.strerror(answer["full"]))
+                self._answers.put(answer)
                 waiting -= 1
         except (OSError, ValueError):
             self._answers.put(DataError(f"data.path: a decoding process died ({self._last_words(worker)})"))

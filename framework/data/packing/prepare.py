@@ -13,12 +13,15 @@ from framework.config import DataConfig
 from framework.data.locking import locked
 from framework.data.packing.building import build
 from framework.data.packing.rejection import refuse_rejected
+from framework.data.sources.labels import read_table
 from framework.data.sources.source import fingerprint, list_source, locate, source_name
 from framework.data.store import FORMAT, REJECTED, PackedStore, open_store
 from framework.data.synthetic_faces import DRAWING
 from framework.errors import DataError
+from framework.files import FULL
 
-_NOT_PACKED = {"horizontal_flip", "max_rejected", "path"}  # applied later, or covered by the fingerprint
+_NOT_PACKED = {"horizontal_flip", "max_rejected", "most_files", "path"}  # applied later, or in the fingerprint
+_LATER_KEYS = {"largest_file_bytes"}  # at its default it is not in the name, so that older stores are found
 _BUILDING = ".building"
 _STALE_S = 2 * 24 * 3600.0
 Progress = Callable[[int, int], None]
@@ -89,9 +92,11 @@ def find_prepared(config: DataConfig, *, cache: Path) -> PackedStore | None:
 def _folder_name(config: DataConfig) -> str:
     """The folder name for the settings and the current fingerprint of the source; a changed source gets a new one."""
     settings = config.model_dump(exclude=_NOT_PACKED)
-    labels = Path(config.labels).expanduser() if config.labels else None
-    if labels is not None and labels.exists():
-        settings["labels"] = hashlib.sha256(labels.read_bytes()).hexdigest()
+    for name in _LATER_KEYS:
+        if settings[name] == DataConfig.model_fields[name].default:
+            del settings[name]
+    if config.labels and (table := read_table(config.labels)) is not None:
+        settings["labels"] = hashlib.sha256(table).hexdigest()
     drawing = DRAWING if config.source == "drawn_faces" else None
     about = json.dumps([FORMAT, drawing, settings, fingerprint(config)], sort_keys=True)
     key = hashlib.sha256(about.encode()).hexdigest()[:16]
@@ -126,6 +131,10 @@ def _packed(config: DataConfig, folder: Path, *, progress: Progress | None, proc
                 raise
         refused.unlink(missing_ok=True)
         return open_store(folder)
+    except OSError as fault:
+        if fault.errno not in FULL:
+            raise
+        raise DataError(f"storage.cache_path: {folder.parent} cannot take the images ({fault.strerror})") from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

@@ -3,52 +3,66 @@
 import os
 import zipfile
 import zlib
+from lzma import LZMAError
 from pathlib import Path
 from typing import Any
 
 from framework.data.packing.decoding import RejectedError
+from framework.data.sources.zip_members import Entry, read_member
+from framework.files import RefusedFileError, open_regular, read_file
 
 
 class Reader:
     """Reads items of a source.
 
-    An item is a relative name in a folder, [offset, size] in a tar file or MNIST, or a name in a zip file.
+    An item is a relative name in a folder, [offset, size] in a tar file or MNIST, or the values of an `Entry` of a zip
+    file.
+
+    Args:
+        most_bytes: A larger item is rejected, if possible before it is read.
     """
 
-    def __init__(self, kind: str, path: str) -> None:
-        self._path = path
-        self._tar = os.open(path, os.O_RDONLY) if kind in ("tar", "mnist") else -1
-        self._zip = zipfile.ZipFile(path) if kind == "zip" else None
+    def __init__(self, kind: str, path: str, *, most_bytes: int) -> None:
+        self._path, self._most_bytes = path, most_bytes
+        self._file = None if kind == "folder" else open_regular(path)
         readers = {"folder": self._from_folder, "zip": self._from_zip, "tar": self._from_tar, "mnist": self._from_tar}
         self.read = readers[kind]
 
     def close(self) -> None:
         """Closes the archive, if there is one."""
-        if self._tar >= 0:
-            os.close(self._tar)
-        if self._zip is not None:
-            self._zip.close()
+        if self._file is not None:
+            self._file.close()
 
     def _from_folder(self, name: str) -> bytes:
         try:
-            return Path(self._path, name).read_bytes()
+            return read_file(Path(self._path, name), most_bytes=self._most_bytes)
+        except RefusedFileError as fault:
+            raise RejectedError(str(fault.strerror)) from None
         except OSError as fault:
             raise RejectedError(f"cannot be read: {fault.strerror}") from None
 
     def _from_tar(self, place: Any) -> bytes:
+        assert self._file is not None
         offset, size = place
-        data = os.pread(self._tar, size, offset)
+        self._refuse_size(size)
+        data = os.pread(self._file.fileno(), size, offset)
         while len(data) < size:  # one call reads at most 2 GiB
-            more = os.pread(self._tar, size - len(data), offset + len(data))
+            more = os.pread(self._file.fileno(), size - len(data), offset + len(data))
             if not more:
                 raise RejectedError("truncated")
             data += more
         return data
 
-    def _from_zip(self, name: str) -> bytes:
-        assert self._zip is not None
+    def _from_zip(self, item: Any) -> bytes:
+        assert self._file is not None
+        entry = Entry(*item)
+        self._refuse_size(entry.size)
         try:
-            return self._zip.read(name)
-        # zipfile raises RuntimeError for an encrypted entry, and its subclass for an unknown compression.
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as fault:
+            return read_member(self._file, entry)
+        # RuntimeError means an encrypted entry, and its subclass an unknown compression.
+        except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, RuntimeError, OSError, ValueError) as fault:
             raise RejectedError(f"damaged in the archive: {' '.join(str(fault).split())}") from None
+
+    def _refuse_size(self, size: int) -> None:
+        if size > self._most_bytes:
+            raise RejectedError(f"too large: more than {self._most_bytes:,} bytes")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import signal
 import sys
 import warnings
@@ -11,7 +12,9 @@ from typing import Any
 from framework.data.packing.decoding import RejectedError, decode
 from framework.data.packing.reading import Reader
 from framework.data.sources.mnist import framed
+from framework.files import FULL
 
+_MOST_MEMORY_BYTES = 2 << 30  # of one process; no picture of an ordinary format needs half of it
 Result = tuple[int, str, str | None]  # slot, sha256 of the content, reason of a rejection
 
 
@@ -26,12 +29,15 @@ class Work:
         resolution: Width and height of the pictures in pixels.
         channels: 1 for grey pictures, 3 for colour.
         seed: The seed of drawn faces.
+        most_bytes: A larger file is rejected.
     """
 
     def __init__(
-        self, *, kind: str, path: str, output: str, start: int, resolution: int, channels: int, seed: int
-    ) -> None:
+        self, *, kind: str, path: str, output: str, start: int, resolution: int, channels: int, seed: int,
+        most_bytes: int,
+    ) -> None:  # fmt: skip
         self._resolution, self._channels, self._seed = resolution, channels, seed
+        self._most_bytes = most_bytes
         self._kind, self._path = kind, path
         self._reader: Reader | None = None
         self._start = start
@@ -54,12 +60,19 @@ class Work:
             pixels, content = self._drawn(item) if self._kind == "drawn_faces" else self._read(item)
         except RejectedError as fault:
             return slot, "", str(fault)
-        os.pwrite(self._output, pixels, self._start + slot * len(pixels))
+        except MemoryError:  # while the file was read or unpacked
+            return slot, "", "needs too much memory"
+        self._write(pixels, self._start + slot * len(pixels))
         return slot, content, None
+
+    def _write(self, pixels: bytes, place: int) -> None:
+        while pixels:  # when the disk is nearly full, only a part may be written at first
+            written = os.pwrite(self._output, pixels, place)
+            pixels, place = pixels[written:], place + written
 
     def _read(self, item: Any) -> tuple[bytes, str]:
         if self._reader is None:  # opened late, since a compressed source is unpacked only before its first item
-            self._reader = Reader(self._kind, self._path)
+            self._reader = Reader(self._kind, self._path, most_bytes=self._most_bytes)
         data = self._reader.read(item)
         content = hashlib.sha256(data).hexdigest()
         if self._kind == "mnist":
@@ -76,7 +89,11 @@ class Work:
 
 
 def main() -> None:
-    """Serves a pool: a JSON object has the arguments of `Work`; a list has items, and is answered by their results."""
+    """Serves a pool: a JSON object has the arguments of `Work`; a list has items, and is answered by their results.
+
+    If the disk of the output is full, the answer is an object with the error's number, and the process ends.
+    """
+    _limit_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C; this process ends with its pipe
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # other output must not mix with the answers
@@ -87,5 +104,18 @@ def main() -> None:
             work = Work(**message)
             continue
         assert work is not None
-        answers.write(json.dumps(work.run(message)) + "\n")
+        try:
+            answer: Any = work.run(message)
+        except OSError as fault:
+            if fault.errno not in FULL:
+                raise
+            answer = {"full": fault.errno}
+        answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def _limit_memory() -> None:
+    """Makes a file that would need more memory fail, so that it is rejected, instead of the machine running out."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = _MOST_MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(_MOST_MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))

@@ -1,6 +1,7 @@
 """Labels from UTKFace's file names, MNIST's digits, and CSV files. Values are float32, NaN for unknown ones."""
 
 import csv
+import io
 import math
 import re
 from collections import Counter
@@ -11,12 +12,14 @@ import numpy as np
 from framework.data.labels import Labels
 from framework.data.sources.mnist import digit_of
 from framework.errors import DataError
+from framework.files import MOST_DOCUMENT_BYTES, read_file, user_path
 
 RACES = ["white", "black", "asian", "indian", "other"]
 AGE_GROUPS = ["child", "young", "adult", "old"]
 _AGE_GROUP_STARTS = [0, 13, 30, 55]
 _UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\D")
 _MAX_CLASSES = 50
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def utkface_labels(names: list[str]) -> Labels:
@@ -49,7 +52,21 @@ def mnist_labels(names: list[str]) -> Labels:
     return Labels({"digit": digits}, {"digit": [str(digit) for digit in range(10)]})
 
 
-def check_csv(path: Path) -> None:
+def read_table(path: str | Path) -> bytes | None:
+    """The content of a file of labels; None if it does not exist.
+
+    Raises:
+        DataError: It cannot be read, is no regular file, or has more than 64 MiB.
+    """
+    try:
+        return read_file(user_path(path), most_bytes=MOST_DOCUMENT_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as fault:
+        raise DataError(f"data.labels: {path} cannot be read ({fault.strerror})") from None
+
+
+def check_csv(path: str | Path) -> None:
     """Checks a file of labels, so that an error is found before hours of decoding.
 
     Raises:
@@ -58,7 +75,7 @@ def check_csv(path: Path) -> None:
     _table(path)
 
 
-def csv_labels(path: Path, names: list[str]) -> tuple[Labels, int]:
+def csv_labels(path: str | Path, names: list[str]) -> tuple[Labels, int]:
     """Labels of images from a CSV file whose first column is the file's name, with or without folders.
 
     A column of numbers is used unchanged (0 to 1 for binary labels), and a column of words becomes a class label. An
@@ -83,13 +100,14 @@ def csv_labels(path: Path, names: list[str]) -> tuple[Labels, int]:
     return Labels(values, classes), len(known)
 
 
-def _table(path: Path) -> tuple[list[str], list[list[str]]]:
+def _table(path: str | Path) -> tuple[list[str], list[list[str]]]:
+    data = read_table(path)
+    if data is None:
+        raise DataError(f"data.labels: {path} does not exist")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
-    except FileNotFoundError:
-        raise DataError(f"data.labels: {path} does not exist") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        file = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
+        lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
+    except (UnicodeDecodeError, csv.Error) as fault:
         raise DataError(f"data.labels: {path} cannot be read as CSV ({fault})") from None
     if len(lines) < 2 or len(lines[0][1]) < 2:
         raise DataError(f"data.labels: {path} needs a header (file, then one column per label) and one row per image")
@@ -103,7 +121,7 @@ def _table(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, [row for _, row in lines[1:]]
 
 
-def _matched(path: Path, listed: list[str], names: list[str]) -> np.ndarray:
+def _matched(path: str | Path, listed: list[str], names: list[str]) -> np.ndarray:
     """The index of each image's row, or -1: by the full name, else by the name without folders if it is unique."""
     whole = {PurePosixPath(name.strip().replace("\\", "/")).as_posix(): row for row, name in enumerate(listed)}
     if len(whole) < len(listed):
@@ -127,12 +145,16 @@ def _matched(path: Path, listed: list[str], names: list[str]) -> np.ndarray:
     return index
 
 
-def _column(path: Path, label: str, cells: list[str]) -> tuple[np.ndarray, list[str] | None]:
+def _column(path: str | Path, label: str, cells: list[str]) -> tuple[np.ndarray, list[str] | None]:
     """The numbers [rows] of a column, and its classes if it contains words."""
     words = [cell for cell in cells if cell and not _is_number(cell)]
     filled = sum(1 for cell in cells if cell)
     if not words:
-        return np.array([float(cell) if cell else np.nan for cell in cells], np.float32), None
+        numbers = [float(cell) if cell else math.nan for cell in cells]
+        largest = max((abs(number) for number in numbers if not math.isnan(number)), default=0.0)
+        if largest > _LARGEST:
+            raise DataError(f"data.labels: {path}, column {label}: {largest:g} is too large; at most {_LARGEST:g}")
+        return np.array(numbers, np.float32), None
     classes = sorted(set(words))
     if len(words) < filled:
         raise DataError(f"data.labels: {path}, column {label}: {words[0]!r} is not a number, but other cells are")

@@ -4,13 +4,15 @@ Imports neither numpy nor Pillow, so that a decoding worker starts fast.
 """
 
 import gzip
-import math
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from framework.errors import DataError
+from framework.files import FULL, PIECE_BYTES, open_regular
 
 SIDE = 28
 PIXELS = SIDE * SIDE
@@ -25,12 +27,10 @@ class Digits:
     """One split, in the order of the files.
 
     Attributes:
-        pixels: 28 * 28 bytes per image, row by row, 0 for the background.
         labels: One byte per image, 0 to 9.
     """
 
     split: str
-    pixels: bytes
     labels: bytes
 
     def names(self) -> Iterator[str]:
@@ -38,13 +38,17 @@ class Digits:
         return (f"{self.split}-{place:05d}-{label}" for place, label in enumerate(self.labels))
 
 
-def read_digits(folder: Path) -> list[Digits]:
+def read_digits(folder: Path, pixels: BinaryIO, *, most_images: int) -> list[Digits]:
     """Reads the training split and the test split.
+
+    Args:
+        pixels: Gets the images of both: 28 * 28 bytes each, row by row, 0 for the background.
+        most_images: More images are an error.
 
     Raises:
         DataError: A file is missing, damaged or truncated, or images and labels do not match.
     """
-    return [_read_split(folder, split) for split in _STEMS]
+    return [_read_split(folder, split, pixels, most_images) for split in _STEMS]
 
 
 def is_test_name(name: str) -> bool:
@@ -78,17 +82,28 @@ def framed(pixels: bytes, resolution: int) -> bytes:
     return above + b"".join(rows) + above
 
 
-def _read_split(folder: Path, split: str) -> Digits:
+def _read_split(folder: Path, split: str, pixels: BinaryIO, most_images: int) -> Digits:
     images, labels = (_find(folder, f"{_STEMS[split]}-{kind}") for kind in _KINDS)
-    (count, *size), pixels = _read_idx(images, dimensions=3)
-    (labelled,), digits = _read_idx(labels, dimensions=1)
-    if size != [SIDE, SIDE]:
-        raise DataError(f"data.path: {images.name} contains images of {size[0]}x{size[1]}; MNIST's are {SIDE}x{SIDE}")
-    if count != labelled:
-        raise DataError(f"data.path: {images.name} contains {count:,} images, but {labels.name} {labelled:,} labels")
+    with _opened_idx(images) as file:
+        count, *size = _sizes(images, file, dimensions=3)
+        if size != [SIDE, SIDE]:
+            raise DataError(
+                f"data.path: {images.name} contains images of {size[0]}x{size[1]}; MNIST's are {SIDE}x{SIDE}"
+            )
+        if count > most_images:
+            raise DataError(f"data.most_files: {images.name} contains {count:,} images, more than {most_images:,}")
+        with _opened_idx(labels) as other:
+            (labelled,) = _sizes(labels, other, dimensions=1)
+            if count != labelled:
+                raise DataError(
+                    f"data.path: {images.name} contains {count:,} images, but {labels.name} {labelled:,} labels"
+                )
+            digits = b"".join(_data(labels, other, count, head=8))
+        for piece in _data(images, file, count * PIXELS, head=16):
+            pixels.write(piece)
     if digits and max(digits) > 9:
         raise DataError(f"data.path: {labels.name} contains the label {max(digits)}; MNIST's are 0 to 9")
-    return Digits(split, pixels, digits)
+    return Digits(split, digits)
 
 
 def _find(folder: Path, stem: str) -> Path:
@@ -98,25 +113,41 @@ def _find(folder: Path, stem: str) -> Path:
     raise DataError(f"data.path: {folder} has no {stem} or {stem}.gz; mnist needs the four IDX files in one folder")
 
 
-def _read_idx(path: Path, *, dimensions: int) -> tuple[list[int], bytes]:
-    """The sizes and the data of an IDX file of unsigned bytes."""
-    data = _unpacked(path)
-    head = 4 + 4 * dimensions
-    if data[:4] != bytes([0, 0, _BYTES, dimensions]):
+def _sizes(path: Path, file: BinaryIO, *, dimensions: int) -> list[int]:
+    """The sizes in the header of an IDX file of unsigned bytes."""
+    header = file.read(4 + 4 * dimensions)
+    if header[:4] != bytes([0, 0, _BYTES, dimensions]):
         expected = f"an IDX file of unsigned bytes in {dimensions} dimension{'s' if dimensions > 1 else ''}"
-        start = f"it starts with {data[:4].hex(' ')}" if data else "it is empty"
+        start = f"it starts with {header[:4].hex(' ')}" if header else "it is empty"
         raise DataError(f"data.path: {path.name} is not {expected} ({start})")
-    sizes = [int.from_bytes(data[place : place + 4], "big") for place in range(4, head, 4)]
-    expected, actual = head + math.prod(sizes), len(data)
-    if actual != expected:
-        problem = "is truncated" if actual < expected else "is too long"
-        raise DataError(f"data.path: {path.name} {problem}: {actual:,} bytes, but its header says {expected:,}")
-    return sizes, data[head:]
+    if len(header) < 4 + 4 * dimensions:
+        raise DataError(f"data.path: {path.name} is truncated in its header")
+    return [int.from_bytes(header[place : place + 4], "big") for place in range(4, len(header), 4)]
 
 
-def _unpacked(path: Path) -> bytes:
+def _data(path: Path, file: BinaryIO, size: int, *, head: int) -> Iterator[bytes]:
+    """The bytes after the header, in pieces: as many as the header says, and an error if there are fewer or more."""
+    left = size
+    while left > 0 and (piece := file.read(min(left, PIECE_BYTES))):
+        left -= len(piece)
+        yield piece
+    if left:
+        actual, expected = head + size - left, head + size
+        raise DataError(f"data.path: {path.name} is truncated: {actual:,} bytes, but its header says {expected:,}")
+    if file.read(1):
+        raise DataError(f"data.path: {path.name} is too long: more than the {head + size:,} bytes its header says")
+
+
+@contextmanager
+def _opened_idx(path: Path) -> Iterator[BinaryIO]:
+    """An IDX file, unpacked while it is read; a fault of the compression is a `DataError`."""
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+        with open_regular(path) as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            with gzip.open(file, "rb") if packed else nullcontext(file) as content:
+                yield cast("BinaryIO", content)
     except (OSError, EOFError, zlib.error) as fault:
+        if isinstance(fault, OSError) and fault.errno in FULL:  # of the cache, into which the pixels are written
+            raise
         raise DataError(f"data.path: {path.name} is damaged ({fault}); copy it again") from None

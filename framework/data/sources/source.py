@@ -5,19 +5,22 @@ import gzip
 import hashlib
 import lzma
 import os
-import shutil
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from framework.config import DataConfig
 from framework.data.sources.mnist import PIXELS, read_digits
+from framework.data.sources.tar_members import Member, tar_members
+from framework.data.sources.zip_members import is_zip, zip_members
 from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError
+from framework.files import FULL, PIECE_BYTES, check_regular, open_regular, user_path
 
 DRAWN_FACES = 10_000  # number of drawn faces without data.limit
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -57,7 +60,11 @@ def locate(config: DataConfig) -> Path | None:
         raise DataError(
             f"data.path: data.source {config.source} needs a folder, .tar, .tar.gz or .zip, as in data.path=~/images"
         )
-    path = Path(config.path).expanduser().absolute()
+    try:
+        path = user_path(config.path).absolute()
+        check_regular(path)
+    except OSError as fault:
+        raise DataError(f"data.path: {config.path} cannot be read ({fault.strerror})") from None
     if not path.exists():
         raise DataError(f"data.path: {config.path} does not exist")
     return path
@@ -95,28 +102,37 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
         count = config.limit or DRAWN_FACES
         return Listing("drawn_faces", "", ((face_name(index), index) for index in range(count)))
     if config.source == "mnist":
-        return _mnist_listing(path, unpack_to)
+        return _mnist_listing(config, path, unpack_to)
     if path.is_dir():
-        names = sorted(_folder_names(path))
-        return Listing("folder", str(path), _checked(path, ((name, name) for name in names)))
-    if zipfile.is_zipfile(path):
-        return Listing("zip", str(path), _checked(path, _zip_items(path)))
-    if _opener(path) and unpack_to is not None:
-        unpacked = unpack_to / "source.tar"
-        return Listing("tar", str(unpacked), _checked(path, _unpacked_items(path, unpacked)))
-    return Listing("tar", str(path), _checked(path, _tar_items(path)))
+        names = sorted(_limited(config, _folder_names(path)))
+        kind, place, items = "folder", path, ((name, name) for name in names)
+    elif _is_zip(path):
+        kind, place, items = "zip", path, _zip_items(path)
+    elif _opener(path) and unpack_to is not None:
+        place = unpack_to / "source.tar"
+        kind, items = "tar", _unpacked_items(path, place, most_bytes=config.largest_file_bytes)
+    else:
+        kind, place, items = "tar", path, _tar_items(path)
+    return Listing(kind, str(place), _limited(config, _checked(path, items)))
 
 
-def _mnist_listing(path: Path, unpack_to: Path | None) -> Listing:
+def _mnist_listing(config: DataConfig, path: Path, unpack_to: Path | None) -> Listing:
     """The digits of both splits, written to one file."""
     if not path.is_dir():
         raise DataError(f"data.path: {path} is not a folder; mnist needs the folder of the four IDX files")
-    splits = read_digits(path)
-    target = path if unpack_to is None else unpack_to / "source.idx"
-    if unpack_to is not None:
-        target.write_bytes(b"".join(split.pixels for split in splits))
+    target = Path(os.devnull) if unpack_to is None else unpack_to / "source.idx"
+    with target.open("wb") as pixels:
+        splits = read_digits(path, pixels, most_images=config.most_files)
     names = (name for split in splits for name in split.names())
     return Listing("mnist", str(target), ((name, (k * PIXELS, PIXELS)) for k, name in enumerate(names)))
+
+
+def _limited(config: DataConfig, items: Iterator[Any]) -> Iterator[Any]:
+    """The same items; raises `DataError` if there are more than `data.most_files`."""
+    for number, item in enumerate(items, start=1):
+        if number > config.most_files:
+            raise DataError(f"data.most_files: {config.path} has more than {config.most_files:,} files; raise the key")
+        yield item
 
 
 def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -132,6 +148,8 @@ def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str
         kind = "is damaged" if damaged else "is neither a folder nor a .tar, .tar.gz or .zip"
         raise DataError(f"data.path: {path} {kind} ({fault})") from None
     except _DAMAGED as fault:
+        if isinstance(fault, OSError) and fault.errno in FULL:  # the cache, into which the archive is unpacked
+            raise
         raise DataError(f"data.path: {path} is damaged ({str(fault) or type(fault).__name__}); copy it again") from None
     if empty:
         raise DataError(f"data.path: {path} contains no files; it should be a folder or archive of images")
@@ -152,38 +170,65 @@ def _folder_names(path: Path) -> Iterator[str]:
         yield from (f"{folder}{os.sep}{file}"[start:] for file in files if _is_visible(file))
 
 
-def _zip_items(path: Path) -> Iterator[tuple[str, str]]:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if not member.is_dir():
-                yield member.filename, member.filename
+def _is_zip(path: Path) -> bool:
+    with open_regular(path) as file:
+        return is_zip(file)
+
+
+def _zip_items(path: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    with open_regular(path) as file:
+        for entry in zip_members(file):
+            yield entry.name, entry
 
 
 def _tar_items(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    places: dict[str, tuple[int, int]] = {}
-    with (_opener(path) or open)(path, "rb") as file, tarfile.open(fileobj=file, mode="r:") as archive:
-        for member in archive:
-            if member.isreg() and not member.issparse():
-                places[member.name] = member.offset_data, member.size
-            elif member.islnk() and member.linkname in places:
-                places[member.name] = places[member.linkname]
-            else:
-                continue
-            yield member.name, places[member.name]
-        file.seek(archive.offset)
-        if file.read(tarfile.BLOCKSIZE).strip(b"\0"):  # tarfile treats a damaged header as the end of the archive
-            raise tarfile.ReadError(f"unexpected end of data at byte {archive.offset:,}")
+    with _opened(path) as file:
+        for name, member in _linked(tar_members(file)):
+            yield name, (member.offset, member.size)
 
 
-def _unpacked_items(path: Path, target: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Unpacks a compressed tar file, which does not allow random access, and lists its items."""
-    with _opener(path)(path, "rb") as source, target.open("wb") as unpacked:
-        shutil.copyfileobj(source, unpacked, 1 << 20)
-    yield from _tar_items(target)
+def _unpacked_items(path: Path, target: Path, *, most_bytes: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Unpacks a compressed tar file, which does not allow random access, without members above `most_bytes`."""
+    places: dict[int, int] = {}  # offset in the archive -> offset in the target
+    with _opened(path) as file, target.open("wb") as unpacked:
+        for name, member in _linked(tar_members(file)):
+            if member.offset not in places:
+                places[member.offset] = unpacked.tell()
+                if member.size <= most_bytes:
+                    _copy(file, unpacked, member.size)
+                    unpacked.flush()  # a worker reads it while the next ones are unpacked
+            yield name, (places[member.offset], member.size)
+
+
+def _linked(members: Iterator[Member]) -> Iterator[tuple[str, Member]]:
+    """The name of each member with the member that has its content, which for a hard link is an earlier one."""
+    known: dict[str, Member] = {}
+    for member in members:
+        content = known.get(member.link) if member.link else member
+        if content is not None:
+            known[member.name] = content
+            yield member.name, content
+
+
+def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
+    while size > 0:
+        piece = source.read(min(size, PIECE_BYTES))
+        if not piece:
+            raise tarfile.ReadError("unexpected end of data")
+        target.write(piece)
+        size -= len(piece)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A tar file, unpacked while it is read."""
+    opener = _opener(path)
+    with open_regular(path) as file, opener(file, "rb") if opener else nullcontext(file) as content:
+        yield content
 
 
 def _opener(path: Path) -> Any:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.read(6)
     return next((opened for magic, opened in _COMPRESSED.items() if start.startswith(magic)), None)
 

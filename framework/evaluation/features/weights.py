@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from framework.errors import EvaluationError
+from framework.files import check_regular, read_file, user_path
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 FILE_BYTES = 95_628_359
@@ -33,13 +34,22 @@ def find_weights(configured: str | None) -> Path | None:
         EvaluationError: The configured file does not exist.
     """
     if configured is not None:
-        path = Path(configured).expanduser().resolve()
-        if not path.is_file():
+        path = _configured(configured)
+        if path is None:
             raise EvaluationError(
                 f"evaluation.weights: there is no file {configured} on this machine; {how_to_get_weights()}"
             )
         return path
     path = _hub_folder() / FILE
+    return path if path.is_file() else None
+
+
+def _configured(text: str) -> Path | None:
+    try:
+        path = user_path(text).resolve()
+        check_regular(path)
+    except OSError as fault:
+        raise EvaluationError(f"evaluation.weights: {text}: cannot be read ({fault.strerror})") from None
     return path if path.is_file() else None
 
 
@@ -63,7 +73,7 @@ def read_weights(path: str | Path, *, digest: str | None = None) -> tuple[dict[s
         EvaluationError: The file cannot be read, is damaged, holds another network, or has another sha256.
     """
     try:
-        data = Path(path).read_bytes()
+        data = read_file(path)
     except OSError as fault:
         raise EvaluationError(f"{path}: cannot be read ({fault.strerror or fault})") from None
     actual = hashlib.sha256(data).hexdigest()

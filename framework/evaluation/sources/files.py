@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, ImageOps
 from framework.config import DataConfig
 from framework.data.packing.decoding import RejectedError
 from framework.data.packing.reading import Reader
+from framework.data.packing.structure import structural_fault
 from framework.data.sources.source import list_source
 from framework.errors import DataError, EvaluationError
 
@@ -36,9 +38,10 @@ class ImageFiles:
                 source = DataConfig(source="folder", path=str(path))
                 listing = list_source(source, unpack_to=Path(unpacked))
                 items = dict(sorted(listing.items))  # must come first: listing unpacks a compressed archive
-                self._reader = Reader(listing.kind, listing.path)
+                self._reader = Reader(listing.kind, listing.path, most_bytes=source.largest_file_bytes)
             except DataError as fault:
                 raise EvaluationError(" ".join(str(fault).split()).removeprefix("data.path: ")) from None
+        weakref.finalize(self, self._reader.close)
         self._items = {name: item for name, item in items.items() if Path(name).suffix.lower() in suffixes}
         if not self._items:
             raise EvaluationError(f"{path}: holds no images")
@@ -51,7 +54,10 @@ class ImageFiles:
             EvaluationError: The file cannot be read.
         """
         try:
-            return self._reader.read(self._items[self.names[number]])
+            data = self._reader.read(self._items[self.names[number]])
+            if (fault := structural_fault(data)) is not None:
+                raise RejectedError(fault)
+            return data
         except RejectedError as fault:
             raise self._damaged(number, fault) from None
 

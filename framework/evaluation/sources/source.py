@@ -22,6 +22,7 @@ from framework.evaluation.sources.files import ImageFiles
 from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
 from framework.evaluation.sources.statistics_file import check_statistics, read_statistics
+from framework.files import check_regular, user_path
 from framework.metrics import Moments
 from framework.models.arithmetic.exact import kind_of
 
@@ -66,7 +67,11 @@ def find_source(location: str, *, samples: int, seed: int, mixed: bool = False) 
         EvaluationError: The location holds nothing usable, an image is damaged, or two images differ in size.
         CheckpointError: A run or checkpoint has no readable generator.
     """
-    path = Path(location).expanduser()
+    try:
+        path = user_path(location)
+        check_regular(path)
+    except OSError as fault:
+        raise EvaluationError(f"{location}: cannot be read ({fault.strerror})") from None
     if entry_of(location) or generator_folder(location) is not None or (path / "experiment.yaml").exists():
         return _generator_spec(location, samples=samples, seed=seed)
     if not path.exists():

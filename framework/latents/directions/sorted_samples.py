@@ -2,10 +2,10 @@
 
 import csv
 import io
-from pathlib import Path
 
 from framework.config.words import shown
 from framework.errors import LatentsError
+from framework.files import MOST_DOCUMENT_BYTES, read_file, user_path
 
 
 def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
@@ -18,7 +18,7 @@ def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
         LatentsError: The file cannot be read, a number is not on the sheet, or a pile has fewer than 2 samples.
     """
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+        text = read_file(user_path(path), most_bytes=MOST_DOCUMENT_BYTES).decode("utf-8-sig")
     except OSError as fault:
         raise LatentsError(f"latents.directions.sorted_samples: {path}: {fault.strerror}") from None
     except UnicodeDecodeError:

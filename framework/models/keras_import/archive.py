@@ -17,9 +17,9 @@ import h5py
 import numpy as np
 
 from framework.errors import CheckpointError
+from framework.files import MOST_FILE_BYTES, RefusedFileError, open_regular, user_path
 from framework.models.keras_import.guard import check_survived
 
-MOST_FILE_BYTES = 4 << 30
 MOST_JSON_BYTES = 16 << 20
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -113,15 +113,16 @@ def open_archive(path: str | Path, *, guarded: bool) -> Iterator[Archive]:
     Raises:
         CheckpointError: The file does not exist, is damaged, contains only weights, or has another format.
     """
-    path = Path(path).expanduser()
+    place = str(path)
+    with _damage(place):
+        path = user_path(path)
     place = str(path)
     if path.is_dir():
         raise CheckpointError(f"{place}: is a folder; it must be a file written by model.save, .h5 or .keras")
-    with _damage(place, missing="does not exist"):
+    with _damage(place, missing="does not exist"), open_regular(path) as file:
         if path.stat().st_size > MOST_FILE_BYTES:
             raise CheckpointError(f"{place}: is larger than {MOST_FILE_BYTES >> 30} GiB")
-        with path.open("rb") as file:
-            first = file.read(len(_HDF5))
+        first = file.read(len(_HDF5))
     if first == _HDF5:
         with _opened(place, path, guarded=guarded) as root:
             yield _of_hdf5(place, root)
@@ -194,7 +195,7 @@ def _damage(place: str, *, missing: str = "cannot be read") -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise CheckpointError(f"{place}: {missing}") from None
-    except PermissionError as fault:
+    except (PermissionError, RefusedFileError) as fault:
         raise CheckpointError(f"{place}: cannot be read ({fault.strerror})") from None
     except Exception as fault:  # h5py, zipfile, json and the decompressors raise many kinds for damaged files
         reason = " ".join(str(fault).split())[:160] or type(fault).__name__

@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from framework.checkpoint import LoadedGenerator
+from framework.config import DataConfig
 from framework.data.packing.decoding import RejectedError, decode
 from framework.errors import DataError
+from framework.files import read_file, user_path
 from framework.orchestration.context import RunContext
 
 
@@ -37,9 +38,9 @@ def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]
     photos: list[Photo] = []
     resolution, channels = generator.resolution, generator.channels
     for path in paths:
-        file = Path(path).expanduser()
         try:
-            data = file.read_bytes()
+            file = user_path(path)
+            data = read_file(file, most_bytes=DataConfig().largest_file_bytes)
             pixels = np.frombuffer(decode(data, resolution=resolution, channels=channels), np.uint8)
         except OSError as fault:
             raise DataError(f"{path}: cannot be read ({fault.strerror})") from None

@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from framework.checkpoint import LoadedGenerator
+from framework.files import is_file
 from framework.latents.projection.starts import SUFFIX, read_starts
 from framework.orchestration.studies.photos import read_photos
 from framework.runs import RunFolder
@@ -23,7 +23,7 @@ def starts_of(run: RunFolder, generator: LoadedGenerator) -> list[tuple[str, np.
     """
     starts: list[tuple[str, np.ndarray]] = []
     for name in run.experiment.latents.start:
-        if generator.encoder is not None and not name.endswith(SUFFIX) and Path(name).expanduser().is_file():
+        if generator.encoder is not None and not name.endswith(SUFFIX) and is_file(name):
             (photo,) = read_photos([name], generator)
             starts.append((photo.name, generator.encode(photo.pixels[None])[0]))
         else:
