@@ -7,8 +7,8 @@ from pathlib import Path
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds a lock file, after waiting for the process that holds it.
+def locked(path: Path) -> Iterator[bool]:
+    """Holds a lock file, after waiting for the process that holds it; yields whether it does.
 
     On file systems without locks it continues without one; an atomic rename still keeps the result complete.
     """
@@ -17,6 +17,6 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
-            yield
+            yield False
             return
-        yield
+        yield True
