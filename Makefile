@@ -1,12 +1,12 @@
 # The usual commands; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help install demo submit test test-quick test-slow test-browser test-prometheus test-disturbed check fix bench clean
+.PHONY: help install demo submit test test-quick test-slow test-browser test-prometheus test-disturbed test-chaos check fix bench clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOB ?= pipeline
-USUAL := not slow and not browser and not prometheus
+USUAL := not slow and not browser and not prometheus and not chaos
 SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --ignore tests/ray -n logical --maxprocesses 4 --dist loadfile
 INSTALLED := $(VENV)/.installed
 
@@ -49,6 +49,9 @@ test-prometheus: install ## test the metrics of a search with a real Prometheus 
 
 test-disturbed: install ## compare a search that is killed in many ways with an undisturbed one (tests/ray/test_disturbed.py)
 	@$(BIN)/python -m pytest -m slow -s tests/ray/test_disturbed.py
+
+test-chaos: install ## kill jobs at random moments, fill disks, damage files (about an hour on 2 cores; see tests/chaos)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m chaos tests/chaos
 
 check: install ## check lint, format, types and the layers of imports
 	@$(BIN)/ruff check framework jobs tests benchmarks

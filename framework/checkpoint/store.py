@@ -12,6 +12,7 @@ from framework.errors import CheckpointError, StorageError
 from framework.runs.documents import TrialBest, read_document
 from framework.runs.settings import differences
 from framework.storage import Folder
+from framework.storage.folder import storage_errors
 
 BEST = "best.json"
 
@@ -58,7 +59,8 @@ class CheckpointStore:
             self.folder.sweep()
             if name in _scores(self.folder):
                 self._write_scores({known: entry for known, entry in _scores(self.folder).items() if known != name})
-            with (self.folder / name).staged(last=MANIFEST) as place:
+            target = self.folder / name
+            with target.staged(last=MANIFEST) as place, storage_errors(target.location, "written"):
                 fill(place, parts=parts, info=info, generator=generator, encoder=encoder, header=header)
             self._prune(newest=name)
         return Checkpoint(self.folder / name)

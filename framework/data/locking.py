@@ -12,8 +12,8 @@ from framework.errors import StorageError
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Holds a lock file, after waiting for the process that holds it.
+def locked(path: Path) -> Iterator[bool]:
+    """Holds a lock file, after waiting for the process that holds it; yields whether it does.
 
     On file systems without locks it continues without one; an atomic rename still keeps the result complete.
 
@@ -34,9 +34,9 @@ def locked(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
-            yield
+            yield False
             return
-        yield
+        yield True
     finally:
         os.close(lock)
 

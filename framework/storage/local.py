@@ -88,12 +88,19 @@ class LocalFolder(Folder):
             _sync(path.parent)
 
     def append_text(self, name: str, text: str) -> None:
-        """Appends text with a single write, so that lines of several writers do not mix."""
-        path = self._at(name)
+        """Appends text with a single write, so that lines of several writers do not mix; all of it or nothing."""
+        path, data = self._at(name), text.encode("utf-8")
         with storage_errors(str(path), "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab", buffering=0) as file:
-                file.write(text.encode("utf-8"))
+                size = file.seek(0, os.SEEK_END)
+                written = file.write(data)
+                try:
+                    while written < len(data):  # a disk that is filling up takes a part, and tells why the next time
+                        written += file.write(data[written:])
+                except OSError:
+                    file.truncate(size)
+                    raise
 
     def list(self) -> Names:
         """Sorted names of the files and folders directly in this folder."""

@@ -13,6 +13,7 @@ from framework.config import Experiment
 from framework.images import grid, png_bytes
 from framework.metrics import cost
 from framework.runs import TrialFolder
+from framework.storage.folder import storage_errors
 from framework.telemetry.trackers import Trackers
 from framework.training import Report, Scored
 
@@ -54,6 +55,7 @@ class Telemetry:
         self._trial = trial
         self._before = trial.last_report()
         self._gauges = gauges
+        self._recorded_at: int | None = None
         self._best: float | None = None
         for row in trial.metrics():  # reports from before this training was resumed
             if "score" in row:
@@ -64,27 +66,34 @@ class Telemetry:
         self._writer: SummaryWriter | None = None
         self._trackers = Trackers(experiment, trial, parameters=self._parameters, folder=self._events, log=log)
 
-    def write(self, report: Report) -> None:
-        """Appends the report and its scores; its sample grid, if any, is written to samples/<images_seen>.png."""
-        row = dict(report.metrics)
-        if report.checkpoint is not None:
-            row["checkpoint"] = report.checkpoint
-        if report.warnings:
-            row["warnings"] = report.warnings
+    def record(self, report: Report) -> None:
+        """Appends the report's row; its sample grid, if any, is written to samples/<images_seen>.png.
+
+        `write` does the same unless it was done before. A training that saves a checkpoint calls this first: if it is
+        killed after that, it resumes behind the checkpoint and does not report it again.
+        """
+        row = self._row(report)
         images_seen, began_at = int(row["images_seen"]), int(row["life_began_at_images_seen"])
-        if self._writer is None:
+        if self._recorded_at is None:
             self._trial.forget_scores_past(began_at)
-        row["images_trained_twice"] = self._trained_twice(began_at)
         if images_seen > began_at or self._before.get("images_seen") != images_seen:
             self._trial.append_metrics(row)
+        if report.samples is not None:
+            self._trial.write_sample(images_seen, png_bytes(grid(report.samples, columns=_SAMPLE_COLUMNS)))
+        self._recorded_at = images_seen
+
+    def write(self, report: Report) -> None:
+        """Records the report, and writes its scores and TensorBoard's events."""
+        row = self._row(report)
+        images_seen = int(row["images_seen"])
+        if self._recorded_at != images_seen:
+            self.record(report)
         figures = numbers(row)
         self._gauges.set(figures)
         self._trackers.write(figures, images_seen=images_seen)
-        picture = None
-        if report.samples is not None:
-            picture = grid(report.samples, columns=_SAMPLE_COLUMNS)
-            self._trial.write_sample(images_seen, png_bytes(picture))
-        self._write_events(figures, picture, images_seen)
+        picture = None if report.samples is None else grid(report.samples, columns=_SAMPLE_COLUMNS)
+        with storage_errors(str(self._events), "written"):
+            self._write_events(figures, picture, images_seen)
         for scored in report.scores:
             self._write_score(scored)
         self._upload_events()
@@ -93,8 +102,19 @@ class Telemetry:
         """Flushes and closes TensorBoard's writer and the trackers."""
         self._trackers.close()
         if self._writer is not None:
-            self._writer.close()
+            with storage_errors(str(self._events), "written"):
+                self._writer.close()
             self._upload_events()
+
+    def _row(self, report: Report) -> dict[str, Any]:
+        """A report as a row of metrics.jsonl."""
+        row = dict(report.metrics)
+        if report.checkpoint is not None:
+            row["checkpoint"] = report.checkpoint
+        if report.warnings:
+            row["warnings"] = report.warnings
+        row["images_trained_twice"] = self._trained_twice(int(row["life_began_at_images_seen"]))
+        return row
 
     def _write_score(self, scored: Scored) -> None:
         """Writes a score at the images_seen of its checkpoint, even if the training has continued since."""
@@ -135,7 +155,10 @@ class Telemetry:
         if self._writer is None:
             from tensorboardX import SummaryWriter
 
-            self._writer = SummaryWriter(logdir=str(self._events), purge_step=images_seen, flush_secs=10)
+            # Its thread dies on a full disk. So its queue has no bound and is not emptied at exit: both would wait for
+            # the thread for ever.
+            self._writer = SummaryWriter(logdir=str(self._events), purge_step=images_seen, flush_secs=10, max_queue=0)
+            self._writer.file_writer.event_writer._event_queue.cancel_join_thread()  # pyright: ignore
         return self._writer
 
     def _upload_events(self) -> None:

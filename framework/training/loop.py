@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from framework.checkpoint import Checkpoint, CheckpointStore
+from framework.checkpoint.saved import name_at
 from framework.checkpoint.start import open_start
 from framework.config import Experiment
 from framework.data import PackedStore
@@ -40,6 +41,8 @@ class Trainer:
         store: Checkpoints; rank 0 alone writes.
         workers: This worker's place among those that share the training.
         report: Called with the same report on every rank.
+        record: Called on rank 0 before a checkpoint is written, with the report of this number of images seen, which
+            still lacks scores. What this records is not lost if the process is killed before `report` is called.
         log: Called with one-line messages for the user; rank 0 only.
         score: Called on rank 0, at `evaluation.every_images` and at the end, to start a score. The training continues
             for one interval at most; the score is part of the next report after it is ready.
@@ -59,11 +62,13 @@ class Trainer:
         workers: WorkerGroup,
         report: Callable[[Report], None],
         log: Callable[[str], None],
+        record: Callable[[Report], None] | None = None,
         score: Callable[[Checkpoint], ScoreHandle] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> None:
         self._experiment, self._images, self._workers = experiment, images, workers
         self._report = report
+        self._record = record if workers.rank == 0 else None
         self._log = log if workers.rank == 0 else _say_nothing
         self._device = torch.device(workers.device)
         self._family = family_of(experiment)
@@ -185,6 +190,8 @@ class Trainer:
         for warning in warnings:
             self._log(f"{state.images_seen:,} images seen: {warning}")
         if saved:
+            if self._record is not None:
+                self._record(Report(row, pictures, name_at(state.images_seen), warnings=warnings))
             self._kept.save(state, self._images)
         if last:
             self._kept.wait()

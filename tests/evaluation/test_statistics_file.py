@@ -1,6 +1,7 @@
 import dataclasses
 import pickle
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -130,6 +131,15 @@ def test_what_is_no_archive_is_one_line(theirs, kind, tmp_path, capsys):
         find_source(str(path), samples=9, seed=0)
     assert "\n" not in str(caught.value)
     assert capsys.readouterr().out == ""
+
+
+def test_a_header_that_is_not_python_is_one_line(theirs):
+    """numpy raises an error of its tokenizer."""
+    path = theirs()
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("mu.npy", b"\x93NUMPY\x01\x00\x20\x00" + b"[" * 32)
+    with pytest.raises(EvaluationError, match=r"theirs\.npz: is not a readable \.npz of statistics"):
+        read_statistics(path)
 
 
 def test_another_tap_says_both(theirs):

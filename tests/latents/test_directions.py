@@ -215,6 +215,19 @@ def test_a_damaged_or_missing_file_is_one_line(tmp_path):
             load_direction(folder, "smiling.safetensors")
 
 
+@pytest.mark.parametrize("name", ["in_weight", "in_bias", "out_weight", "out_bias"])
+@pytest.mark.parametrize("damage", [lambda array: array[..., :-1], lambda array: array * np.float32(np.nan)])
+def test_a_walk_whose_parts_do_not_fit_is_one_line(tmp_path, name, damage):
+    """It was read, and the job that moved latents along it ended with a traceback."""
+    folder = open_folder(tmp_path)
+    sides = {"in_weight": (3, SIZE), "in_bias": (3,), "out_weight": (SIZE, 3), "out_bias": (SIZE,)}
+    walk = Walk(**{each: np.ones(sides[each], np.float32) for each in sides})
+    damaged = dataclasses.replace(walk, **{name: damage(getattr(walk, name))})
+    save_direction(dataclasses.replace(direction(), forward=walk, backward=damaged), folder)
+    with pytest.raises(LatentsError, match=r"smiling\.safetensors: .*\(backward\.\w+ must be"):
+        load_direction(folder, "smiling.safetensors")
+
+
 def test_moved_latents_may_keep_their_length():
     latents = np.random.default_rng(0).normal(size=(20, 10)).astype(np.float32)
     free = Direction("a", "ganalyze", np.eye(10, dtype=np.float32)[0], 2.0, "")

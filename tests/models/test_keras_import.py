@@ -290,9 +290,24 @@ def training(document):
     layer(document, "BatchNormalization")["inbound_nodes"][0][0][3] = {"training": True}
 
 
+def no_nodes(document):
+    layer(document, "BatchNormalization")["inbound_nodes"] = 7
+
+
+def no_arguments(document):
+    layer(document, "BatchNormalization")["inbound_nodes"][0][0][3] = 1
+
+
+def no_name(document):
+    layer(document, "BatchNormalization")["inbound_nodes"][0][0][0] = []
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
+        (no_nodes, r"\(BatchNormalization\) has inputs that are not described as Keras does"),
+        (no_arguments, r"\(BatchNormalization\) has inputs that are not described as Keras does"),
+        (no_name, r"\(BatchNormalization\) has inputs that are not described as Keras does"),
         (two_inputs, "has 2 inputs; supported: models of one input and one output"),
         (branch, "feeds two layers; supported: a chain of layers"),
         (merge, r"\(Activation\) has 2 inputs; supported: a chain"),

@@ -1,6 +1,7 @@
 """What only a folder of this machine can promise."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -34,6 +35,21 @@ def test_the_home_folder_and_file_uris_are_paths(tmp_path, monkeypatch):
     assert open_folder("~/runs").parent.location == str(tmp_path)
     with pytest.raises(StorageError, match="no-such-user"):
         open_folder("~no-such-user/runs")
+
+
+def test_a_line_that_a_full_disk_takes_half_of_is_not_written(tmp_path):
+    """Half a line would make one with the next one, and both would be lost."""
+    folder = open_folder(tmp_path)
+    folder.append_text("rows", "one\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (7, limits[1]))
+    try:
+        with pytest.raises(StorageError, match="rows: cannot be written"):
+            folder.append_text("rows", "second\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    folder.append_text("rows", "three\n")
+    assert folder.read_text("rows") == "one\nthree\n"
 
 
 @pytest.mark.long

@@ -69,9 +69,10 @@ def prepare(
     folder = cache.absolute() / "data" / _folder_name(config)
     store = _found(folder)
     if store is None:
-        with locked(folder.with_name(f".{folder.name}.lock")):
+        with locked(folder.with_name(f".{folder.name}.lock")) as alone:
             store = _found(folder)  # another process may have packed it in the meantime
             if store is None:
+                _sweep(folder, younger=alone)
                 store = _packed(config, folder, progress=progress, processes=processes)
     attempted = len(store) + len(store.rejected)
     refuse_rejected(config, store.rejected, attempted=attempted, listed_in=folder / REJECTED)
@@ -116,7 +117,6 @@ def _found(folder: Path) -> PackedStore | None:
 
 def _packed(config: DataConfig, folder: Path, *, progress: Progress | None, processes: int | None) -> PackedStore:
     """Builds the store in a temporary folder and renames it, so that it is complete or absent."""
-    _sweep(folder)
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:12]}{_BUILDING}")
     building.mkdir(parents=True)
     refused = folder.with_name(f"{folder.name}.{REJECTED}")
@@ -139,8 +139,12 @@ def _packed(config: DataConfig, folder: Path, *, progress: Progress | None, proc
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
-    """Removes temporary folders that killed preparations of this store left at least two days ago."""
+def _sweep(folder: Path, *, younger: bool) -> None:
+    """Removes temporary folders that killed preparations of this store left.
+
+    Args:
+        younger: Also those of the last two days; without a lock they may be another process's.
+    """
     for left in folder.parent.glob(f".{folder.name}.*{_BUILDING}"):
-        if time.time() - left.stat().st_mtime > _STALE_S:
+        if younger or time.time() - left.stat().st_mtime > _STALE_S:
             shutil.rmtree(left, ignore_errors=True)

@@ -6,6 +6,7 @@ the two arrays that all tools read.
 
 import hashlib
 import io
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,7 +22,11 @@ from framework.storage import open_folder
 
 # Covariances are symmetric except for rounding, and some tools store them in float32.
 _SYMMETRIC_WITHIN = 1e-5
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, StorageError, MemoryError)
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, StorageError, MemoryError),
+    # An encrypted member, or one compressed in a way that zipfile does not know; a header that is not Python.
+    *(RuntimeError, TypeError, tokenize.TokenError),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +81,7 @@ def read_statistics(path: Path) -> Statistics:
         reason = " ".join(str(fault).split())[:200] or type(fault).__name__
         raise EvaluationError(f"{path}: is not a readable .npz of statistics ({reason})") from None
     if missing := [name for name in ("mu", "sigma") if name not in arrays]:
-        shown = ", ".join(sorted(held)[:8]) or "nothing"
+        shown = ascii(", ".join(sorted(held)[:8]))[1:-1][:300] or "nothing"
         raise EvaluationError(f"{path}: lacks {' and '.join(missing)}, which statistics need; it has {shown}")
     fault = _fault(arrays["mu"], arrays["sigma"])
     if fault is not None:

@@ -261,6 +261,12 @@ def _header(data: bytes, place: str) -> dict[str, str]:
 
 
 def _walk(tensors: Mapping[str, np.ndarray], sense: str) -> Walk | None:
+    """One of the two walks of a file; None for a linear direction. ValueError if its arrays do not fit together."""
     if f"{sense}.{_WALK[0]}" not in tensors:
         return None
-    return Walk(**{name: tensors[f"{sense}.{name}"] for name in _WALK})
+    arrays = {name: tensors[f"{sense}.{name}"] for name in _WALK}
+    size, hidden = tensors["vector"].size, arrays["in_bias"].size
+    for name, shape in zip(_WALK, ((hidden, size), (hidden,), (size, hidden), (size,)), strict=True):
+        if arrays[name].shape != shape or arrays[name].dtype != np.float32 or not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{sense}.{name} must be {list(shape)} finite float32 numbers")
+    return Walk(**arrays)

@@ -84,10 +84,14 @@ def _refuse_custom(described: Mapping[str, Any], what: str) -> None:
 
 def _sources(layer: Mapping[str, Any], what: str) -> Iterator[str]:
     nodes = layer.get("inbound_nodes") or []
+    if not isinstance(nodes, list):
+        raise RefusedError(f"{what} has inputs that are not described as Keras does")
     if len(nodes) > 1:
         raise RefusedError(f"{what} is used {len(nodes)} times; supported: a chain of layers")
     for node in nodes:
         for name, arguments in _tensors(node, what):
+            if not isinstance(name, str) or not isinstance(arguments, Mapping):
+                raise RefusedError(f"{what} has inputs that are not described as Keras does")
             settings = [f"{key}={value}" for key, value in arguments.items() if value not in (None, False)]
             if settings:
                 raise RefusedError(f"{what} is called with {settings[0]}, which is not supported")

@@ -43,7 +43,8 @@ def train_worker(work: TrialSpec) -> None:
             messages.clear()
 
     try:
-        outcome = _trainer_of(work, trial, workers, report, messages.append).run()
+        record = None if telemetry is None else telemetry.record
+        outcome = _trainer_of(work, trial, workers, report, record, messages.append).run()
         if workers.rank == 0 and outcome.state == "stopped":
             trial.write_state(state="interrupted")
     except LatentscapeError as fault:
@@ -62,6 +63,7 @@ def _trainer_of(
     trial: TrialFolder,
     workers: WorkerGroup,
     report: Callable[[Report], None],
+    record: Callable[[Report], None] | None,
     log: Callable[[str], None],
 ) -> Trainer:
     """The trainer of this worker's share, with the images and checkpoints opened."""
@@ -86,6 +88,7 @@ def _trainer_of(
         store=store,
         workers=workers,
         report=report,
+        record=record,
         score=None if work.scoring is None else score,
         should_stop=None if work.stop is None else work.stop.reader(),
         log=log,

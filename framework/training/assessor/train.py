@@ -12,8 +12,10 @@ import numpy as np
 
 from framework.config import AssessorConfig
 from framework.data import PackedStore
+from framework.data.locking import locked
 from framework.errors import CheckpointError
 from framework.models.assessor.assessor import Assessor
+from framework.storage.folder import TEMPORARY, storage_errors
 from framework.training.assessor.fit import finished, fit
 from framework.training.assessor.labels import Label, usable_labels
 
@@ -144,17 +146,19 @@ def _key(images: PackedStore, config: AssessorConfig) -> str:
 
 def _keep(folder: Path, trained: dict[str, Assessor], left_out: dict[str, str]) -> None:
     """Writes both assessors to a temporary folder and renames it, so that the pair appears atomically."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".tmp-") as temporary:
-        pair = Path(temporary) / "pair"
-        for part, assessor in trained.items():
-            assessor.save(pair / part)
-        (pair / LEFT_OUT).write_text(json.dumps(left_out, indent=1) + "\n")
-        try:
-            pair.rename(folder)
-        except OSError:
-            if not folder.exists():  # otherwise another process was faster with the same result
-                raise
+    with storage_errors(str(folder), "written"), locked(folder.parent / ".lock") as alone:
+        for left in folder.parent.glob(f"{TEMPORARY}*") if alone else ():  # of killed processes
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=TEMPORARY) as temporary:
+            pair = Path(temporary) / "pair"
+            for part, assessor in trained.items():
+                assessor.save(pair / part)
+            (pair / LEFT_OUT).write_text(json.dumps(left_out, indent=1) + "\n")
+            try:
+                pair.rename(folder)
+            except OSError:
+                if not folder.exists():  # otherwise another process was faster with the same result
+                    raise
 
 
 def _load(folder: Path) -> AssessorPair:
