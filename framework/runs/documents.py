@@ -5,21 +5,43 @@ Readers get the document as it is in the file.
 """
 
 import functools
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from framework.config.words import shown
 from framework.errors import StorageError
 from framework.storage import Folder
 from framework.storage.json_text import parse_json_lines
 
+
+def _like(pattern: str, allowed: str) -> AfterValidator:
+    """Refuses a text that does not match, with what is allowed in words."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must be {allowed}")
+        return text
+
+    return AfterValidator(check)
+
+
 Count = Annotated[int, Field(ge=0, lt=10**15)]
-Name = Annotated[str, Field(pattern=r"^[^/\x00]+$", max_length=255)]  # of a trial
-CheckpointName = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
-CheckpointPath = Annotated[str, Field(pattern=r"^trials/[^/\x00]+/checkpoints/[0-9]{12}$")]
+Name = Annotated[str, _like(r"[^/\x00]{1,255}", "the name of a trial")]
+CheckpointName = Annotated[str, _like("[0-9]{12}", "the name of a checkpoint, 12 digits")]
+CheckpointPath = Annotated[str, _like(r"trials/[^/\x00]+/checkpoints/[0-9]{12}", "trials/ID/checkpoints/NUMBER")]
 
 
 class Shape(BaseModel):

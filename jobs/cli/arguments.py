@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import sys
-from pathlib import Path
 from typing import Any, TextIO
 
 from framework.config import Experiment, load_experiment, parse_overrides, with_overrides
@@ -11,7 +10,6 @@ from framework.config.describe import KeyHelp, aligned, help_text
 from framework.config.secrets import login_fault
 from framework.errors import ConfigError
 from framework.runs import RunFolder
-from framework.runs.folder import EXPERIMENT
 from framework.search.space import check_space
 from framework.telemetry.trackers import check_trackers
 from jobs.cli.console import Console
@@ -83,11 +81,6 @@ class Arguments:
     def takes_config(self) -> bool:
         """Whether the first positional is a YAML file."""
         return self.positionals[0].endswith((".yaml", ".yml"))
-
-    @property
-    def takes_own_config(self) -> bool:
-        """Whether the first positional is a YAML file that the user wrote, not the one that each run has."""
-        return self.takes_config and Path(self.positionals[0]).resolve().name != EXPERIMENT
 
     def title(self, subject: str) -> str:
         """The name of this job in Ray's dashboard."""

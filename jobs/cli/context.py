@@ -128,13 +128,13 @@ def open_foreign(location: str, experiment: Experiment, console: Console) -> Non
 def allow_code(arguments: Arguments, experiment: Experiment | None = None) -> None:
     """The one place where a job allows code: what its user has named, each with a line that says so.
 
-    The folder of a run may have come from anybody, so the user must confirm the code that it names.
+    A run or a config may have come from anybody, so the user must confirm the code that it names.
 
     Raises:
-        ConfigError: A run names code, but the command does not.
+        ConfigError: A run or a config names code, but the command does not.
     """
     for key, entry in named_code(experiment).items() if experiment else ():
-        if key not in arguments.overrides and not arguments.takes_own_config:
+        if key not in arguments.overrides:
             raise ConfigError(f"{arguments.positionals[0]}: {code_fault(key, entry)}")
     for key, entry in _all_code(arguments, experiment):
         what = "Score" if key == "latents.directions.score" else "Generator"
