@@ -29,6 +29,7 @@ class Net(nn.Module):
 """
 DRAWN = "data: {source: drawn_faces, resolution: 32, limit: 100}\n"
 ENTRY = "mine_for_jobs:Net"
+OWN = ("foreign.yaml", f"model.entry={ENTRY}")
 
 
 @pytest.fixture
@@ -91,8 +92,8 @@ def test_help_says_that_code_is_run(called, name):
         (("plain.yaml", "model.entry=mine"), ("model.entry", "package.module:function", "mine")),
         (("plain.yaml", "model.entry=nowhere:f"), ("model.entry: nowhere:f", "module nowhere")),
         (("plain.yaml", "model.entry=mine_for_jobs:f"), ("mine_for_jobs", "function f")),
-        (("foreign.yaml", f"model.entry={ENTRY}", "data.resolution=64"), ("32x32", "3 channels", "data.resolution", 64)),
-        (("foreign.yaml", f"model.entry={ENTRY}", "data.channels=1"), ("data.resolution", 32, "data.channels", 1)),
+        ((*OWN, "data.resolution=64"), ("32x32", "3 channels", "data.resolution", 64)),
+        ((*OWN, "data.channels=1"), ("data.resolution", 32, "data.channels", 1)),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_written(called, arguments, facts):
@@ -119,7 +120,7 @@ def test_a_run_of_trainings_stays_one(called, tmp_path):
 
 
 def test_evaluate_tells_its_plan(called):
-    code, out, err = called("evaluate", "foreign.yaml", f"model.entry={ENTRY}", "--dry-run", "--json")
+    code, out, err = called("evaluate", *OWN, "--dry-run", "--json")
     assert code == 0, err
     assert json.loads(out) == {"checkpoints": 1, "passes": []}
     assert missing(err, ENTRY, 4, "32x32") == []
