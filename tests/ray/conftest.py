@@ -41,7 +41,13 @@ ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "ray" / "tiny.yaml"
 MARK = f"LATENTSCAPE_TESTS_{os.getpid()}"
 # Variables with a login, which a job and its Ray inherit, and which nothing may write anywhere.
-SECRETS = ("MLFLOW_TRACKING_PASSWORD", "AZURE_CLIENT_SECRET", "PGPASSWORD")
+SECRETS = (
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "MLFLOW_TRACKING_PASSWORD",
+    "AZURE_CLIENT_SECRET",
+    "PGPASSWORD",
+)
 RAY_SESSIONS = Path("/tmp/ray")  # where an embedded Ray leaves its logs
 SECONDS = 800.0  # for a job or a wait; a machine with other things to do takes its time
 
