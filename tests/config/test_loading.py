@@ -240,7 +240,10 @@ def test_text_survives_the_round_trip(path, labels):
 @given(
     rate=st.floats(min_value=1e-300, max_value=1.0, exclude_min=True),
     width=st.integers(4, 2048),
-    grid=st.lists(st.floats(allow_nan=False) | st.integers() | st.booleans() | texts, max_size=4),
+    grid=st.lists(
+        st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**18), 10**18) | st.booleans() | texts,
+        max_size=4,
+    ),
 )
 def test_numbers_survive_the_round_trip_bit_for_bit(rate, width, grid):
     changes = {"optimizer.generator_lr": rate, "model.width": width, "search.space": {"model.width": {"grid": grid}}}

@@ -229,7 +229,7 @@ def test_only_what_is_listed_is_published(called, tmp_path):
     about = {
         "protocol": {**score(1.0, 3000)["protocol"], "resize": f"{PRIVATE}/r"},
         "path": PRIVATE,
-        "detail": [PRIVATE],
+        "detail": {"x": PRIVATE},
     }
     digest = load_generator((run.folder / BEST).location).digest
     run.add_scores([{**score(1.0, 3000), **about, "checkpoint": BEST, "generator": digest}])

@@ -41,7 +41,7 @@ def run(tmp_path):
     config = {**experiment.model.model_dump(), **SHAPE}
     for images_seen in (100, 200):
         store.save({}, info={}, images_seen=images_seen, generator=(network.state_dict(), config))
-    run.write_best({"trial": "000-ab12", "checkpoint": "trials/000-ab12/checkpoints/000000000200"})
+    run.write_best({"trial": "000-ab12", "checkpoint": "trials/000-ab12/checkpoints/000000000200", "images_seen": 200})
     return run
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from framework.errors import StorageError
 from framework.report.compare_page.claims import CLAIMS, CLEARLY, HOLDS, HOLDS_NOT, MIXED, UNJUDGED, UNMEASURED
 from framework.report.compare_page.compared_run import read_compared_run
 from framework.report.compare_page.page import render_comparison
@@ -165,7 +166,8 @@ def test_unequal_training_size_and_unknown_data_are_said(families, beside, three
     (three["vae"] / "run.json").unlink()
     old, new = (three["vae"] / "trials/000/checkpoints" / name for name in ("000000600000", "000000900001"))
     old.rename(new)
-    change(families, three["vae"], "best.json", {"trial": "000", "checkpoint": f"trials/000/checkpoints/{new.name}"})
+    best = {"trial": "000", "checkpoint": f"trials/000/checkpoints/{new.name}", "images_seen": 900_001}
+    change(families, three["vae"], "best.json", best)
     told = warnings(beside(three["autoencoder"], three["vae"]))
     expected = (
         ["vae", "data"],
@@ -280,7 +282,7 @@ NAMES = ("interpolation", "projections", "arithmetic", "latent_map", "likelihood
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
-def test_damaged_files_end_no_page(families, beside, three, wrong):
+def test_damaged_artifacts_end_no_page(families, beside, three, wrong):
     keys = {
         "interpolation": ("paths", "assessor"),
         "projections": ("photos", "starts"),
@@ -294,12 +296,16 @@ def test_damaged_files_end_no_page(families, beside, three, wrong):
                 path = run / "artifacts" / f"{name}.json"
                 if path.exists():
                     change(families, run, f"artifacts/{name}.json", lambda each, key=key: each.update({key: wrong}))
-    for run in three.values():
-        change(
-            families, run, "scores.json", lambda each: each["scores"].extend([wrong, {"metric": "fid", "value": wrong}])
-        )
-        change(families, run, "run.json", {"data": wrong})
     assert beside(*three.values()).unbalanced == []
+
+
+@pytest.mark.parametrize("wrong", [None, [[]], "text", 3, True, [None, 3, "x", {}], 10**400])
+@pytest.mark.parametrize("name", ["scores.json", "run.json", "best.json"])
+def test_a_damaged_document_of_a_run_is_named(families, beside, three, name, wrong):
+    key = {"scores.json": "scores", "run.json": "data", "best.json": "checkpoint"}[name]
+    change(families, three["vae"], name, lambda each: each.update({key: wrong}))
+    with pytest.raises(StorageError, match=re.escape(f"{three['vae']}/{name}: ")):
+        beside(*three.values())
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from framework.errors import StorageError
 from framework.images import grid, png_bytes
 from framework.report import read_results
 from framework.report.charts.lineage import ancestry_of_best, copies, lineage
@@ -150,13 +151,17 @@ def test_lineage_is_drawn_and_told_where_there_is_one(many, population, page_of)
     assert 'id="lineage"' not in page_of(many).source
 
 
-def test_a_damaged_lineage_line_is_left_out(population, tmp_path):
+def test_a_damaged_lineage_line_is_named(population):
     run = RunFolder.open(population)
     trial = next(trial for trial in run.trials() if trial.folder.exists("lineage.jsonl"))
     before = trial.folder.read_text("lineage.jsonl")
     count = sum(len(trial.lineage) for trial in read_results(run).trials)
     try:
-        trial.folder.write_text("lineage.jsonl", before + '[]\n{"images_seen": null}\n{"images_seen": 5, "from_tr')
+        for line in ("[]", '{"images_seen": null}'):
+            trial.folder.write_text("lineage.jsonl", f"{before}{line}\n")
+            with pytest.raises(StorageError, match=rf"lineage\.jsonl, line {before.count(chr(10)) + 1}: "):
+                read_results(run)
+        trial.folder.write_text("lineage.jsonl", before + '{"images_seen": 5, "from_tr')  # of a job that was killed
         assert sum(len(trial.lineage) for trial in read_results(run).trials) == count
     finally:
         trial.folder.write_text("lineage.jsonl", before)

@@ -111,14 +111,14 @@ def test_text_from_files_stays_text(make_run, page_of, tmp_path):
         with (trial / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(report) + "\n")
     about = json.loads((run / "run.json").read_text())
-    about |= {"command": ["python", EVIL], "machine": {EVIL: EVIL}, "versions": {EVIL: [EVIL]}}
+    about |= {"command": ["python", EVIL], "machine": {EVIL: EVIL}, "versions": {EVIL: EVIL}}
     about |= {"warnings": [EVIL, {"text": EVIL, "command": EVIL}], "notes": [EVIL], "started": EVIL, "ended": EVIL}
-    about["data"] = {"path_name": EVIL, "images": EVIL}
+    about["data"] = {"path_name": EVIL, "source": EVIL, "labels": [EVIL]}
     about["assessors"] = {"finder": {"accuracy": {EVIL: {"metric": EVIL, "value": 1, "n": 2}}}}
     (run / "run.json").write_text(json.dumps(about))
     score = {"metric": EVIL, "value": 3.0, "protocol": {EVIL: EVIL, "features": EVIL}, "checkpoint": EVIL}
     (run / "scores.json").write_text(json.dumps({"scores": [score]}))
-    best = {"trial": rows[0]["trial"], "checkpoint": EVIL, "images_seen": 1, "score": score}
+    best = json.loads((run / "best.json").read_text()) | {"trial": rows[0]["trial"], "score": score}
     (run / "best.json").write_text(json.dumps(best))
     arithmetic = {"expression": EVIL, "measured": [{"attribute": EVIL, "share": 0.5, "random_share": 0.1}]}
     (run / "artifacts" / "arithmetic.json").write_text(json.dumps(arithmetic))

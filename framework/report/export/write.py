@@ -27,7 +27,7 @@ from framework.report.export.portable import (
     portable_warnings,
 )
 from framework.runs import RunFolder, TrialFolder
-from framework.runs.documents import TrialBest, read_document
+from framework.runs.documents import TrialBest, read_document, reading
 from framework.runs.folder import EXPERIMENT, SCORES
 from framework.runs.trial import plain
 from framework.storage import Folder
@@ -69,12 +69,14 @@ def read_export(run: RunFolder, checkpoint: str) -> Export:
 
 def export_files(export: Export) -> dict[str, bytes]:
     """Name -> content of each file of the repository."""
+    with reading(export.checkpoint):
+        text = card(export)
     generator = export.generator
     assert generator.network is not None
     config = {**portable_config(generator.config), "weights_file": HUB_WEIGHTS}
     encoder = None if generator.encoder is None else generator.encoder.state_dict()
     return {
-        CARD: card(export).encode(),
+        CARD: text.encode(),
         **generator_files(generator.network.state_dict(), config, encoder, weights_file=HUB_WEIGHTS),
         SCORES: json_bytes({"scores": export.scores}),
         EXPERIMENT: to_yaml(export.experiment).encode(),
