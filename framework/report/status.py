@@ -9,6 +9,7 @@ from pyarrow import fs
 from framework.metrics import cost
 from framework.report.read.json_values import finite
 from framework.runs import RunFolder, TrialFolder
+from framework.runs.documents import reading
 from framework.runs.lease import holder
 from framework.runs.trial import ENDED, METRICS, PARAMS, STATE
 
@@ -115,6 +116,10 @@ class StatusReader:
         Raises:
             StorageError: The run cannot be read.
         """
+        with reading(self._run.folder.location):
+            return self._read_run(now)
+
+    def _read_run(self, now: float) -> RunStatus:
         job, folders = holder(self._run.folder), self._run.trials()
         working = job is not None and job.alive
         stamps = self._stamps(

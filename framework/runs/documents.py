@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, ValidationError, model_validator
 
 from framework.config.words import shown
-from framework.errors import StorageError
+from framework.errors import LatentscapeError, StorageError
 from framework.storage import Folder
 from framework.storage.json_text import parse_json_lines
 
@@ -20,6 +20,8 @@ Count = Annotated[int, Field(ge=0, lt=10**15)]
 Name = Annotated[str, Field(pattern=r"^[^/\x00]+$", max_length=255)]  # of a trial
 CheckpointName = Annotated[str, Field(pattern=r"^[0-9]{12}$")]
 CheckpointPath = Annotated[str, Field(pattern=r"^trials/[^/\x00]+/checkpoints/[0-9]{12}$")]
+
+_OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class Shape(BaseModel):
@@ -300,18 +302,26 @@ def _first(fault: ValidationError) -> str:
 
 @contextmanager
 def reading(place: str) -> Iterator[None]:
-    """Turns an exception that only a damaged file can cause into one line.
+    """Turns what a damaged document causes in a block that only reads and shows a run into one line.
 
-    The shapes above refuse nearly everything. This is for what they leave open, such as the inside of a protocol.
+    The shapes above refuse nearly everything by its file and key. This is for what they leave open, such as the inside
+    of a protocol or of an artifact.
 
     Args:
-        place: What is read in this block.
+        place: The run.
 
     Raises:
-        StorageError: Anything in the block was of another type or value than expected.
+        StorageError: Something in the block was of another type or value than expected.
     """
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as fault:
+    except LatentscapeError:
+        raise
+    except Exception as fault:
+        # jinja2 is slow to import, so its exception is recognised by its module.
+        if not isinstance(fault, _OF_DAMAGE) and type(fault).__module__ != "jinja2.exceptions":
+            raise
         reason = " ".join(str(fault).split())[:200]
-        raise StorageError(f"{place}: is damaged ({type(fault).__name__}: {reason})") from fault
+        raise StorageError(
+            f"{place}: cannot be shown, because one of its documents is damaged ({type(fault).__name__}: {reason})"
+        ) from fault

@@ -112,8 +112,16 @@ class RunFolder:
             raise StorageError(f"{trial.folder.location}/{PARAMS}: {fault.faults[0]}") from None
 
     def trials(self) -> list[TrialFolder]:
-        """All trials with a folder, sorted by name."""
-        return [self.trial(name) for name in (self.folder / "trials").list()]
+        """All trials with a folder, sorted by name.
+
+        Raises:
+            StorageError: The name of a folder is not Unicode, so that no document can name it.
+        """
+        names = (self.folder / "trials").list()
+        for name in names:
+            if not name.isascii() and name.encode(errors="replace").decode() != name:
+                raise StorageError(f"{self.folder.location}/trials: has a name that is not Unicode, {name!r}")
+        return [self.trial(name) for name in names]
 
     def best(self) -> dict[str, Any] | None:
         """`trial`, `checkpoint` (path within the run), `images_seen`, `score`; None before the first score."""

@@ -1,6 +1,7 @@
 import dataclasses
 import pickle
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -107,6 +108,15 @@ def test_what_is_no_mean_and_covariance_is_one_line(theirs, arrays, words, capsy
 
 def test_a_pickle_beside_is_never_run(theirs, capsys):
     read_statistics(theirs(more=np.array([Trap()], object)))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_member_that_is_no_array_is_one_line(tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("mu.npy", pickle.dumps(Trap()))
+        archive.writestr("sigma.npy", b"hello")
+    with pytest.raises(EvaluationError, match=r"is not a readable \.npz of statistics \(mu is not an array\)"):
+        read_statistics(tmp_path / "x.npz")
     assert capsys.readouterr().out == ""
 
 

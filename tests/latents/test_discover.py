@@ -183,6 +183,9 @@ def test_what_a_method_lacks_is_one_line(tools):
         ("number,pile\n1,low\n101,high\n", "line 3: number must be from 1 to 100, not '101'"),
         ("number,pile\nx,low\n", "line 2: number must be from 1 to 100, not 'x'"),
         ("number,pile\n1,low\n2,low\n1,high\n3,high\n", "number 1 is in both piles"),
+        ("number,pile\n²,low\n", "line 2: number must be from 1 to 100, not '²'"),
+        ("number,pile\n" + "9" * 5_000 + ",low\n", "line 2: number must be from 1 to 100, not '9999"),
+        ("number,pile\n1," + "x" * 200_000 + "\n", r"is not a CSV table \(field larger than field limit"),
     ],
 )
 def test_a_labels_file_that_is_none_names_its_line(tmp_path, text, said):

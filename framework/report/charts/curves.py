@@ -3,9 +3,10 @@
 import json
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from framework.report.charts.line_chart import Chart, Line, Point, draw
-from framework.report.read.json_values import finite
+from framework.report.read.json_values import as_list, finite
 from framework.report.read.run import Results
 from framework.report.read.trials import Trial
 from framework.report.text import format as words
@@ -129,21 +130,30 @@ def _fits(results: Results) -> list[Chart]:
         if score.get("checkpoint") != results.best.get("checkpoint") or not {"slope", "counts"} <= detail.keys():
             continue
         metric, trial = str(score["metric"]), str(results.best["trial"])
-        points = [
-            (_FIT_UNIT / count, value) for count, value in zip(detail["counts"], detail["distances"], strict=True)
-        ]
+        points = _fitted_points(detail)
+        value, slope, explained = (finite(each) for each in (score["value"], detail["slope"], detail.get("r_squared")))
+        if not points or value is None or slope is None or explained is None:
+            continue
         last = max(x for x, _ in points)
-        line = [(0.0, score["value"]), (last, score["value"] + detail["slope"] * last / _FIT_UNIT)]
+        line = [(0.0, value), (last, value + slope * last / _FIT_UNIT)]
         dots = [dot for x, y in points for dot in ((x, y), (x, math.nan))]  # NaN keeps the dots unconnected
         name = words.metric_name(metric)
         charts.append(
             draw(f"fit-{len(charts)}", [Line(trial, "c-rest", line, "line"), Line(trial, "c0", dots, "measured")],
                  title=f"{name}: extrapolation", size=(560, 240), against="100,000 / samples", log_from=math.inf,
-                 references=[(score["value"], f"{name} {words.score(score['value'])}")],
+                 references=[(value, f"{name} {words.score(value)}")],
                  caption=f"over 100,000 / samples; 0 stands for infinitely many samples; the line explains "
-                 f"{words.number(100 * detail['r_squared'], 3)}% of the variance")
+                 f"{words.number(100 * explained, 3)}% of the variance")
         )  # fmt: skip
     return [chart for chart in charts if chart]
+
+
+def _fitted_points(detail: dict[str, Any]) -> list[Point]:
+    """(100,000 / samples, distance) of each measurement that a line was fitted to; [] if one of them is malformed."""
+    counts, distances = as_list(detail["counts"]), as_list(detail.get("distances"))
+    pairs = [(finite(count), finite(distance)) for count, distance in zip(counts, distances, strict=False)]
+    points = [(_FIT_UNIT / count, value) for count, value in pairs if count and value is not None]
+    return points if len(points) == len(counts) == len(distances) else []
 
 
 def _score(results: Results, pairs: list[tuple[Trial, Key]], *, name: str, size: tuple[int, int]) -> Chart | None:

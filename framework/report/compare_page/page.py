@@ -12,6 +12,7 @@ from framework.report.compare_page.metric_rows import Missing
 from framework.report.read.pictures import Picture, picture
 from framework.report.shared.score_table import Column
 from framework.report.shared.templates import environment, files_of
+from framework.runs.documents import reading
 from framework.storage import Folder
 
 _STYLES, _SCRIPTS = ("report.css", "latent.css", "families.css"), ("zoom.js",)
@@ -44,7 +45,9 @@ def write_comparison(folder: Folder, name: str, runs: Sequence[ComparedRun], col
     Raises:
         StorageError: The file cannot be written.
     """
-    folder.write_text(name, render_comparison(runs, columns))
+    with reading(", ".join(run.name for run in runs)):
+        page = render_comparison(runs, columns)
+    folder.write_text(name, page)
     return (folder / name).location
 
 

@@ -19,7 +19,7 @@ from framework.images import grid, png_bytes
 from framework.report.export.bundle import SAMPLE_COLUMNS, SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
 from framework.report.export.model_card import card
 from framework.runs import RunFolder, TrialFolder
-from framework.runs.documents import TrialBest, read_document
+from framework.runs.documents import TrialBest, read_document, reading
 from framework.runs.folder import EXPERIMENT, SCORES
 from framework.runs.trial import plain
 from framework.storage import Folder
@@ -71,12 +71,14 @@ def portable(experiment: Experiment) -> Experiment:
 
 def export_files(export: Export) -> dict[str, bytes]:
     """Name -> content of each file of the repository."""
+    with reading(export.checkpoint):
+        text = card(export)
     generator = export.generator
     assert generator.network is not None
     config = {**generator.config, "weights_file": HUB_WEIGHTS}
     encoder = None if generator.encoder is None else generator.encoder.state_dict()
     return {
-        CARD: card(export).encode(),
+        CARD: text.encode(),
         **generator_files(generator.network.state_dict(), config, encoder, weights_file=HUB_WEIGHTS),
         SCORES: json_bytes({"scores": export.scores}),
         EXPERIMENT: to_yaml(export.experiment).encode(),

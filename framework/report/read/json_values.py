@@ -29,6 +29,16 @@ def as_dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def as_interval(value: Any) -> list[float]:
+    """The two ends of an interval, or an empty list.
+
+    >>> as_interval([1, 2.5]), as_interval([1]), as_interval(["a", 2])
+    ([1.0, 2.5], [], [])
+    """
+    ends = [number for end in as_list(value) if (number := finite(end)) is not None]
+    return ends if len(ends) == 2 == len(as_list(value)) else []
+
+
 def as_text(value: Any) -> str:
     """The value if it is text, else an empty text."""
     return value if isinstance(value, str) else ""

@@ -14,6 +14,7 @@ from framework.report.shared import sections
 from framework.report.shared.templates import environment, files_of
 from framework.report.text import format as words
 from framework.runs import RunFolder
+from framework.runs.documents import reading
 
 _STYLES = ("report.css", "compare.css", "latent.css")
 # report.js comes first, because the others use what it defines.
@@ -29,7 +30,9 @@ def write_report(run: RunFolder) -> str:
     Raises:
         StorageError: The folder cannot be read or written.
     """
-    run.folder.write_text("report.html", render(read_results(run)))
+    with reading(run.folder.location):
+        page = render(read_results(run))
+    run.folder.write_text("report.html", page)
     return (run.folder / "report.html").location
 
 

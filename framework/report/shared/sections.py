@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from framework.report.read.json_values import as_dict, as_list, finite
+from framework.report.read.json_values import as_dict, as_interval, as_list, finite
 from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
 from framework.report.text import format as words
@@ -129,8 +129,8 @@ def arithmetic(results: Results) -> dict[str, Any]:
             "share": finite(row.get("share")),
             "random": finite(row.get("random_share")),
             "repeats": row.get("repeats"),
-            "interval": as_list(row.get("interval")),
-            "random_interval": as_list(row.get("random_interval")),
+            "interval": as_interval(row.get("interval")),
+            "random_interval": as_interval(row.get("random_interval")),
         }
         for row in as_list(document.get("measured"))
         if isinstance(row, dict)
