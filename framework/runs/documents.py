@@ -45,6 +45,8 @@ CheckpointPath = Annotated[str, _like(r"trials/[^/\x00]+/checkpoints/[0-9]{12}",
 
 _OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
+_OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
 
 class Shape(BaseModel):
     """The keys of a document that readers use, with their types."""

@@ -111,6 +111,15 @@ def test_a_pickle_beside_is_never_run(theirs, capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_member_that_is_no_array_is_one_line(tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("mu.npy", pickle.dumps(Trap()))
+        archive.writestr("sigma.npy", b"hello")
+    with pytest.raises(EvaluationError, match=r"is not a readable \.npz of statistics \(mu is not an array\)"):
+        read_statistics(tmp_path / "x.npz")
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("kind", ["empty", "text", "pickle", "npy", "truncated", "flipped"])
 def test_what_is_no_archive_is_one_line(theirs, kind, tmp_path, capsys):
     path = theirs()

@@ -184,6 +184,9 @@ def test_what_a_method_lacks_is_one_line(tools):
         ("number,pile\n1,low\n101,high\n", ["line 3", "number", "1 to 100", "'101'"]),
         ("number,pile\nx,low\n", ["line 2", "number", "1 to 100", "'x'"]),
         ("number,pile\n1,low\n2,low\n1,high\n3,high\n", ["number 1"]),
+        ("number,pile\n²,low\n", ["line 2", "number", "1 to 100", "'²'"]),
+        ("number,pile\n" + "9" * 5_000 + ",low\n", ["line 2", "number", "1 to 100"]),
+        ("number,pile\n1," + "x" * 200_000 + "\n", ["CSV", "field"]),
     ],
 )
 def test_a_labels_file_that_is_none_names_its_line(tmp_path, text, facts):

@@ -238,7 +238,8 @@ def load_direction(folder: Folder, file: str) -> Direction:
             **walks,
         )
     except StorageError as fault:
-        raise LatentsError(f"{fault}; it cannot be read as a direction") from None
+        reason = str(fault).removeprefix(f"{place}: ")
+        raise LatentsError(f"{place}: cannot be read as a direction ({reason})") from None
     except (KeyError, ValueError, TypeError, OverflowError, AttributeError, safetensors.SafetensorError) as fault:
         raise LatentsError(f"{place}: cannot be read as a direction ({fault})") from None
     vector = direction.vector
