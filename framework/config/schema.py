@@ -16,7 +16,7 @@ GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one G
 MOST_IMAGES = 10**12 - 1  # the name of a checkpoint has 12 digits
 MOST_SAMPLES = 10**8
 MOST_TRIALS = 10_000  # of a search, over all grid values
-MOST_BATCH = 2**20
+MOST_BATCH = 2**26
 MOST_SEED = 10**18
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off

@@ -229,7 +229,7 @@ class AttributeEffect(Shape):
     """The effect of a direction on one attribute."""
 
     slope: float
-    interval: tuple[float, float]
+    interval: Annotated[list[float], Field(min_length=2, max_length=2)]
     right_share: float
     random_rank: float
     random_99th: float

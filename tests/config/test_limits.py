@@ -114,7 +114,7 @@ def test_the_trials_of_all_grid_values_together_are_bounded():
 
 
 def test_the_largest_allowed_values_are_written_and_read_again(tmp_path):
-    values = {"seed": 10**18, "training.total_images": 10**12 - 1, "training.batch_size": 2**20}
+    values = {"seed": 10**18, "training.total_images": 10**12 - 1, "training.batch_size": 2**26}
     experiment = with_overrides(Experiment(), {**values, "name": "largest"})
     (tmp_path / "largest.yaml").write_text(to_yaml(experiment))
     assert load_experiment(tmp_path / "largest.yaml") == experiment

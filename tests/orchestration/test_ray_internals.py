@@ -13,6 +13,8 @@ from framework.orchestration.cluster.ray_internals import (
     OF_CONNECTING,
     OF_TRAINING,
     RENDEZVOUS,
+    SENT_BY_TUNE,
+    keep_keys_from_trials,
     lacking,
     listen_where_ray_does,
     trainer_class,
@@ -20,7 +22,7 @@ from framework.orchestration.cluster.ray_internals import (
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from tests.conftest import missing
 
-ALL = (*OF_CONNECTING, *OF_TRAINING, RENDEZVOUS)
+ALL = (*OF_CONNECTING, *OF_TRAINING, RENDEZVOUS, SENT_BY_TUNE)
 
 
 @pytest.fixture
@@ -92,3 +94,11 @@ def test_connecting_does_without(hide):
     gpus = local_gpus()
     assert gpus.found >= gpus.usable  # as PyTorch counts them
     assert embedded_environment(None) == {}
+
+
+def test_tune_sends_no_key_to_its_trials(monkeypatch):
+    names = SENT_BY_TUNE.get()
+    monkeypatch.setattr("ray.tune.execution.class_cache.ENV_VARS_TO_PROPAGATE", set(names) | {"AWS_SECRET_ACCESS_KEY"})
+    keep_keys_from_trials()
+    assert not [name for name in SENT_BY_TUNE.get() if name.startswith("AWS_")]
+    assert "RAY_CHDIR_TO_TRIAL_DIR" in SENT_BY_TUNE.get()

@@ -90,6 +90,11 @@ RENDEZVOUS = Internal(
     "get_address_and_port",
     "PyTorch's rendezvous of a trial's workers listens on every interface, not only where Ray listens",
 )
+SENT_BY_TUNE = Internal(
+    "ray.tune.execution.class_cache",
+    "ENV_VARS_TO_PROPAGATE",
+    "Tune sends the AWS keys of this job's environment to its trials, and Ray writes them to its logs",
+)
 OF_TRAINING = (_BACKEND_SETUP, _DATASETS, _CONTROLLER, _POLICY, _DECISION, _SHUTDOWN, _CALLBACKS, _RUN)
 
 
@@ -177,6 +182,16 @@ def listen_where_ray_does() -> bool:
         return False
     setattr(importlib.import_module(RENDEZVOUS.module), RENDEZVOUS.name, open_rendezvous)
     return True
+
+
+def keep_keys_from_trials() -> None:
+    """Makes Tune send no key to its trials, because Ray writes what is sent to logs that everyone can read.
+
+    The set has the names of variables that Tune sends by itself. Nodes have their own access (docs/cluster.md, Keys).
+    """
+    names: set[str] | None = SENT_BY_TUNE.get()
+    if names is not None:
+        names.difference_update([name for name in names if name.startswith("AWS_")])
 
 
 def open_rendezvous() -> tuple[str, int]:

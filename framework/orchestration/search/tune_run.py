@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from framework.orchestration.cluster.ray_internals import keep_keys_from_trials
 from framework.orchestration.search.interruption import interruptible
 from framework.orchestration.search.trial_progress import TrialProgress
 from framework.orchestration.search.trial_scoring import trial_scoring
@@ -104,6 +105,7 @@ class SearchRun:
                 **ray_storage(run),
             ),
         )
+        keep_keys_from_trials()
         with interruptible(context, lambda: list(under_way)):
             tuner.fit()
 
