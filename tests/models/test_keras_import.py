@@ -218,6 +218,7 @@ REFUSED = {
         with_settings("Dense", dtype="mixed_float16"),
         r"\(Dense\) computes in mixed_float16; supported: float32",
     ),
+    "no policy": (with_settings("Dense", dtype={"config": 7}), r"\(Dense\) computes in 7; supported: float32"),
     "softmax": (with_settings("Conv2D", activation="softmax"), "has activation=softmax; supported: linear, relu,"),
     "own function": (with_settings("Dense", activation={"config": "mine"}), "has activation=mine; supported:"),
     "lora": (with_settings("Dense", lora_rank=4), "has lora_rank=4, which is not supported"),

@@ -59,7 +59,8 @@ class Archive:
     def count(self, group: str) -> int:
         """Number of members of a group."""
         member = self._member(group)
-        return len(member) if isinstance(member, h5py.Group) else 0
+        with _damage(self.place):
+            return len(member) if isinstance(member, h5py.Group) else 0
 
     def array(self, name: str, shape: tuple[int, ...], *, what: str) -> np.ndarray:
         """Reads an array as float32.

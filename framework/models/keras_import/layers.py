@@ -66,7 +66,8 @@ def layers_from(kind: str, config: Config, shape: plain.Shape) -> list[plain.Lay
             raise RefusedError(f"has {key}={_shortened(value)}, which is not supported")
     _require(config, "data_format", None, "channels_last")
     dtype = config.get("dtype", "float32")
-    dtype = dtype.get("config", {}).get("name") if isinstance(dtype, dict) else dtype
+    policy = dtype.get("config") if isinstance(dtype, dict) else {"name": dtype}  # Keras 3 describes a policy
+    dtype = policy.get("name") if isinstance(policy, dict) else policy
     if dtype not in (None, "float32"):
         raise RefusedError(f"computes in {_shortened(dtype)}; supported: float32")
     try:
