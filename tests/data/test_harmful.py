@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import lzma
 import os
 import resource
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -123,6 +125,23 @@ def test_headers_that_tarfile_would_follow_for_long(tmp_path, pack):
     path.write_bytes(pax(path="0.jpg") * 3000 + digits + member("x", FILES["0.jpg"]) + pax(**SPARSE) + FIRST + END)
     store = pack(path)
     assert (store.names, len(store.rejected)) == (["0.jpg"], 0)
+
+
+def test_a_tar_file_in_several_streams_of_xz(tar_of, tmp_path, pack):
+    """As `xz a b` and `cat a.xz b.xz` write them, with padding between."""
+    data = tar_of(FILES).read_bytes()
+    streams = [lzma.compress(data[:1000]), bytes(8), lzma.compress(data[1000:1001]), lzma.compress(data[1001:])]
+    (tmp_path / "x.tar.xz").write_bytes(b"".join(streams))
+    assert pack(tmp_path / "x.tar.xz").digest == pack(tar_of(FILES)).digest
+
+
+def test_a_dictionary_of_a_gigabyte_is_refused(tar_of, tmp_path, pack):
+    packed = bytearray(lzma.compress(tar_of(FILES).read_bytes()))
+    assert packed[14:16] == b"\x21\x01"  # the header of the first block: LZMA2 with one byte of settings
+    packed[16] = 36  # a dictionary of 1 GiB
+    packed[20:24] = struct.pack("<L", zlib.crc32(bytes(packed[12:20])))
+    (tmp_path / "x.tar.xz").write_bytes(packed)
+    refused(pack, tmp_path / "x.tar.xz", r"is damaged .*[Mm]emory")
 
 
 def entry(name: bytes = b"x.png", *, size=4, packed=4, offset=0, version=20, flags=0, method=0, extra=b"") -> bytes:

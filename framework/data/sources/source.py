@@ -17,13 +17,14 @@ from typing import Any, BinaryIO
 from framework.config import DataConfig
 from framework.data.sources.mnist import PIXELS, read_digits
 from framework.data.sources.tar_members import Member, tar_members
+from framework.data.sources.xz import XzReader
 from framework.data.sources.zip_members import is_zip, zip_members
 from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError
 from framework.files import FULL, PIECE_BYTES, check_regular, open_regular, user_path
 
 DRAWN_FACES = 10_000  # number of drawn faces without data.limit
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": XzReader}
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 _NOT_IMAGES = {"Thumbs.db", "desktop.ini"}
 
@@ -223,7 +224,7 @@ def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """A tar file, unpacked while it is read."""
     opener = _opener(path)
-    with open_regular(path) as file, opener(file, "rb") if opener else nullcontext(file) as content:
+    with open_regular(path) as file, opener(file) if opener else nullcontext(file) as content:
         yield content
 
 
