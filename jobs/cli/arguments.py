@@ -118,14 +118,11 @@ class Arguments:
 
 
 def parse(job: Job, argv: list[str], console: Console) -> Arguments:
-    """Parses the words after the job's name. --help is printed here and ends the process.
+    """Parses the words after the job's name.
 
     Raises:
         ConfigError: A switch is unknown, or the number of positional arguments is wrong.
     """
-    if "--help" in argv or "-h" in argv:
-        print(_help(job))
-        sys.exit(0)
     unknown = [word for word in argv if word.startswith("-") and word not in SWITCHES]
     if unknown:
         switches = ", ".join(SWITCHES[:4])
@@ -157,7 +154,13 @@ def parse(job: Job, argv: list[str], console: Console) -> Arguments:
     )
 
 
-def _help(job: Job) -> str:
+def wants_help(argv: list[str]) -> bool:
+    """Whether the words after the job's name ask for --help, whatever else they say."""
+    return "--help" in argv or "-h" in argv
+
+
+def help_of(job: Job) -> str:
+    """The text of --help."""
     custom_generator = _CUSTOM_GENERATOR if "model.entry" in job.sections else ""
     own_keys = f"{aligned(list(job.own))}\n\n" if job.own else ""
     return (

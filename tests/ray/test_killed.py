@@ -4,6 +4,7 @@ That the training which is disturbed here is the undisturbed one in the end, tes
 """
 
 import os
+import signal
 import subprocess
 
 import psutil
@@ -23,6 +24,24 @@ def test_a_training_goes_on_after_a_worker_was_lost_and_where_it_was_interrupted
     assert disturbed["said"].count("resumes from checkpoint") == 1  # after the loss
     assert disturbed["said"].splitlines()[-1].startswith("Interrupted. Resume with: python -m jobs.train ")
     assert disturbed["began_again_at"] == disturbed["interrupted_at"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_ray_starts_waits_for_it(jobs, run, number):
+    """Its first process is there, and the job is not connected yet; that nothing is left, the last test here shows."""
+    process = jobs.start("interpolate", run.folder.location, "latents.walks.steps=3")
+
+    def is_starting():
+        assert process.poll() is None, process.communicate()[1]
+        return any("gcs_server" in child.name() for child in psutil.Process(process.pid).children())
+
+    wait_until(is_starting, what="Ray's first process")
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1].startswith("Interrupted. Resume with: python -m jobs.interpolate ")
+    assert "Traceback" not in err
+    assert "Ray: started" not in err
 
 
 @pytest.mark.slow

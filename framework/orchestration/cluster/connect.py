@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from framework.orchestration.cluster.ray_internals import (
     lacking,
     token_headers,
 )
+from framework.orchestration.cluster.signals import signals_held
 
 _TOKEN = Path(os.environ.get("RAY_AUTH_TOKEN_PATH", "~/.ray/auth_token")).expanduser()
 _WATCH_SECONDS = 5.0
@@ -100,11 +100,11 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
     if not verbose:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
-    with _our_signal_handlers():
-        embedded = _start(title, verbose=verbose, code=code)
-    for line in lacking(OF_CONNECTING):
-        say(line)
     try:
+        with signals_held():
+            embedded = _start(title, verbose=verbose, code=code)
+        for line in lacking(OF_CONNECTING):
+            say(line)
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
         if cluster.unused:
@@ -115,7 +115,8 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
         reason = str(fault).strip().splitlines()[0][:200]
         raise ClusterLostError(f"lost the Ray cluster ({reason}); everything saved so far is kept") from fault
     finally:
-        ray.shutdown()
+        with signals_held():
+            ray.shutdown()
 
 
 @contextlib.contextmanager
@@ -135,18 +136,6 @@ def _watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-
-
-@contextlib.contextmanager
-def _our_signal_handlers() -> Iterator[None]:
-    """Restores the process's signal handlers after Ray has started: Ray's own SIGTERM handler aborts the process."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in kept.items():
-                signal.signal(number, handler)
 
 
 def planned_cluster() -> Cluster:
