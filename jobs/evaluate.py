@@ -11,7 +11,7 @@ from framework.orchestration.scoring.evaluate_pair import evaluate_pair
 from framework.report.shared.score_table import Row, columns
 from jobs.cli.context import codes, open_context, say_code
 from jobs.cli.forecast_scores import forecast_pair, forecast_run
-from jobs.cli.job import SCORE_KEYS, Arguments, Console, Job, run_job
+from jobs.cli.job import SCORE_KEYS, Arguments, Console, Job, run_job, with_plan
 from jobs.cli.tables import comparison_table, score_lines
 
 TAKES = "CHECKPOINT_OR_RUN | CONFIG | A B"
@@ -19,12 +19,17 @@ SECTIONS = ("data.path", "model.entry", *SCORE_KEYS, "evaluation.checkpoints", "
 JOB = Job("evaluate", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints the passes over the images that the scores need."""
+    say_code(arguments.positionals, arguments.console)
+    return forecast_pair(arguments) if len(arguments.positionals) == 2 else forecast_run(arguments)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Computes scores and prints them with their protocol; those of a run are added to its scores.json."""
     console, places = arguments.console, arguments.positionals
     say_code(places, console)
-    if arguments.dry_run:
-        return forecast_pair(arguments) if len(places) == 2 else forecast_run(arguments)
     if len(places) == 2:
         experiment = arguments.settings()
         title = arguments.title(" ".join(PurePath(place).name for place in places))

@@ -19,6 +19,8 @@ from framework.runs import RunFolder
 from framework.runs.folder import run_place
 from jobs.cli.job import Arguments, Console
 
+Check = Callable[[RunFolder, CheckpointRef], object]
+
 
 @contextlib.contextmanager
 def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunContext]:
@@ -37,7 +39,7 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
 
 @contextlib.contextmanager
 def open_context(
-    arguments: Arguments, *, check: Callable[[RunFolder, CheckpointRef], object] | None = None, assessed: bool = True
+    arguments: Arguments, *, check: Check | None = None, assessed: bool = True
 ) -> Iterator[tuple[RunContext, CheckpointRef]]:
     """The context for a job with a CHECKPOINT_OR_RUN argument: its run, with the overrides applied to its settings.
 
@@ -48,13 +50,8 @@ def open_context(
         check: Raises an error for a request that can be refused before images are prepared and Ray is started.
         assessed: Whether the job needs assessors.
     """
-    run, target = find_context(arguments)
+    run, target, own = checked_target(arguments, check)
     experiment, console = run.experiment, arguments.console
-    own = _own_score(arguments, experiment)
-    if target.entry is not None:
-        open_foreign(target.location, experiment, console)
-    if check is not None:
-        check(run, target)
     images = prepare_images(experiment, console)
     begins = arguments.takes_config
     with begin_run(experiment, images, arguments.command, console) if begins else contextlib.nullcontext(run) as run:
@@ -69,6 +66,21 @@ def open_context(
             yield RunContext(run, images, assessors, cluster, console), target
         if begins:
             end_run(run)
+
+
+def checked_target(arguments: Arguments, check: Check | None) -> tuple[RunFolder, CheckpointRef, list[str]]:
+    """The run and the generator that the arguments name, checked, and the entries of the user's code besides it.
+
+    Raises:
+        LatentscapeError: As `find_context`, and whatever `check` raises.
+    """
+    run, target = find_context(arguments)
+    own = _own_score(arguments, run.experiment)
+    if target.entry is not None:
+        open_foreign(target.location, run.experiment, arguments.console)
+    if check is not None:
+        check(run, target)
+    return run, target, own
 
 
 def find_context(arguments: Arguments) -> tuple[RunFolder, CheckpointRef]:

@@ -10,7 +10,14 @@ from framework.models import build_encoder, build_generator
 from framework.runs import RunFolder
 from jobs.cli.job import run_job
 
-SMALL = {"data.source": "mnist", "data.resolution": 28, "data.channels": 1, "model.width": 4, "model.latent_size": 3}
+SMALL = {
+    "data.source": "drawn_faces",
+    "data.limit": 100,
+    "data.resolution": 28,
+    "data.channels": 1,
+    "model.width": 4,
+    "model.latent_size": 3,
+}
 LABELLED = {"digest": "mnist", "labels": ["digit"]}
 
 
@@ -57,7 +64,13 @@ def assert_mistake(result, *said):
 
 def test_one_run_and_two_are_taken(called, begun):
     vae, plain = begun("vae"), begun("plain", family="autoencoder")
-    assert called(vae) == (0, "trials/a/checkpoints/000000000064: would encode up to 5,000 images")
+    code, said = called(vae)
+    assert code == 0
+    # Each image's code, and 5,000 points each of four kinds.
+    assert (
+        "Step 2: map of trials/a/checkpoints/000000000064: at most 25,000 through the generator, 25,000 through the "
+        "assessors or features, 5,000 through the encoder"
+    ) in said
     assert called(vae, plain, "latents.maps.images=64")[0] == 0
 
 

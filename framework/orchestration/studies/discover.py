@@ -20,12 +20,14 @@ from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction
 from framework.latents.directions.discover import DiscoveryModels, discover, settings_of
 from framework.latents.directions.edits import edits_for
+from framework.latents.directions.requirements import check_discovery
 from framework.latents.directions.sheet import make_sheet
 from framework.latents.networks import Score
 from framework.latents.protocols import Scores
 from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import TaskPool
+from framework.orchestration.studies.ahead import Ahead, Step
 from framework.orchestration.studies.models import StudyModels, models_for, on_host, pool_for
 from framework.runs.machine import versions
 from framework.storage import Folder
@@ -49,16 +51,10 @@ def discover_directions(context: RunContext, target: CheckpointRef) -> list[str]
         _ask_for_piles(context, target)
         return []
     labels = labels_of(context.assessors.finder if context.assessors else None)
-    made_of = {"data": context.images.digest, "latentscape": versions().get("latentscape")}
-    if context.assessors is not None:
-        made_of["assessor"] = context.assessors.finder.digest
-    files, missing = [], []
-    for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
-        if _is_found(context.run.directions, expected, part, models, made_of):
-            context.progress.say(f"Direction: {expected}{SUFFIX} exists already")
-            files.append(f"{expected}{SUFFIX}")
-        else:
-            missing.append(part)
+    made_of = _made_of(context)
+    files, missing = found_and_missing(context, target)
+    for file in files:
+        context.progress.say(f"Direction: {file} exists already")
     if not missing:
         return files
     pool = pool_for(context, models)
@@ -76,6 +72,54 @@ def discover_directions(context: RunContext, target: CheckpointRef) -> list[str]
             save_direction(direction, context.run.directions)
             files.append(f"{direction.name}{SUFFIX}")
     return files
+
+
+def discovery_ahead(ahead: Ahead) -> list[Step]:
+    """The steps of `discover_directions`."""
+    settings, generator, context = ahead.settings.directions, ahead.generator, ahead.context
+    check_discovery(
+        ahead.settings,
+        None if context is None else labels_of(context.assessors.finder if context.assessors else None),
+        assessed=ahead.assessed,
+        network=generator.network,
+        latent_size=generator.latent_size,
+        channels=generator.channels,
+    )
+    if settings.method == "compass" and settings.sorted_samples is None:
+        sheet = ahead.settings.arithmetic.sheet_samples
+        return [Step("numbered samples to sort", generated=sheet, drawn=sheet)]
+    found, missing = ([], []) if ahead.context is None else found_and_missing(ahead.context, ahead.target)
+    parts = len(missing) if ahead.context is not None else 1
+    samples, judged = settings.samples, 0
+    if settings.method in ("difference", "interfacegan"):
+        samples, judged = (0, 0) if settings.sorted_samples is not None else (samples, samples)
+    elif settings.method == "ganalyze":
+        samples, judged = 2 * samples * parts, 2 * samples * parts
+    elif settings.method == "steerable":
+        edits = len(edits_for(settings.edits, channels=ahead.generator.channels))
+        samples = 2 * samples * (parts if ahead.context is not None else edits)
+    elif settings.method in ("sefa", "compass"):
+        samples = 0
+    steps = [Step(f"{settings.method}: directions", generated=samples, judged=judged)] if parts else []
+    return [*(Step(f"direction {file}", exists=True) for file in found), *steps]
+
+
+def found_and_missing(context: RunContext, target: CheckpointRef) -> tuple[list[str], list[LatentsConfig]]:
+    """The files that exist with these settings, and the settings of the parts that have to be computed."""
+    settings, models, made_of = context.experiment.latents, models_for(context, target), _made_of(context)
+    labels = labels_of(context.assessors.finder if context.assessors else None)
+    files, missing = [], []
+    for part, expected in _parts(settings, labels, channels=load_generator(target.location).channels):
+        if _is_found(context.run.directions, expected, part, models, made_of):
+            files.append(f"{expected}{SUFFIX}")
+        else:
+            missing.append(part)
+    return files, missing
+
+
+def _made_of(context: RunContext) -> dict[str, Any]:
+    made_of = {"data": context.images.digest, "latentscape": versions().get("latentscape")}
+    return made_of if context.assessors is None else {**made_of, "assessor": context.assessors.finder.digest}
 
 
 def file_stem(name: str, method: str) -> str:
