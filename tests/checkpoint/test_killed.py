@@ -26,7 +26,7 @@ while True:
     weights = {str(part): torch.full((50_000,), float(step)) for part in range(6)}
     parts = {"a": weights, "b": weights}
     checkpoint = store.save(parts, info={"step": step}, images_seen=step, generator=(weights, {}))
-    store.record_score(checkpoint, {"value": 1 / step}, 1 / step)
+    store.record_score(checkpoint, {"metric": "fid", "value": 1 / step, "protocol": {}}, 1 / step)
 """
 
 

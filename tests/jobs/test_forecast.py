@@ -64,6 +64,7 @@ CASES = {
 }
 
 
+@pytest.mark.timeout(300)  # six trainings, one after the other
 def test_memory_is_what_a_worker_takes_within_half():
     command = [sys.executable, "-c", MEASURE, json.dumps(list(CASES.values()))]
     grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

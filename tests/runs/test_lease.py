@@ -118,11 +118,12 @@ def test_storage_that_fails_for_a_while_does_not_end_the_holder(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     with lease(open_folder(run), COMMAND, on_lost=never, heartbeat_seconds=0.1):
-        (run / "lease.json").rename(tmp_path / "kept")
-        (run / "lease.json").mkdir()
+        (tmp_path / "kept").hardlink_to(run / "lease.json")
+        (tmp_path / "away").mkdir()
+        (tmp_path / "link").symlink_to(tmp_path / "away")
+        (tmp_path / "link").replace(run / "lease.json")  # at once: a moment without the file would end the holder
         time.sleep(0.4)
-        (run / "lease.json").rmdir()
-        (tmp_path / "kept").rename(run / "lease.json")
+        (tmp_path / "kept").replace(run / "lease.json")
         before = renewed(run)
         while renewed(run) == before:
             time.sleep(0.01)
