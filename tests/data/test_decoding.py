@@ -328,7 +328,8 @@ def test_a_picture_is_the_same_in_strips(data, resolution, channels, monkeypatch
     assert (pixels(data, resolution=resolution, channels=channels) == whole).all()
 
 
-@pytest.mark.parametrize("mode", ["L", pytest.param("RGB", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_a_larger_jpeg_than_the_bound_is_taken_at_a_part_of_its_size(mode):
     side = 9600  # 92 million pixels
     image = quarters(16).convert(mode).resize((side, side), Image.Resampling.NEAREST)
