@@ -1,10 +1,10 @@
 """The state of a run's trials, read from its folder repeatedly, also while a job works on it."""
 
 import dataclasses
+import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
-
-from pyarrow import fs
 
 from framework.config.secrets import without_logins
 from framework.metrics import cost
@@ -13,6 +13,7 @@ from framework.runs import RunFolder, TrialFolder
 from framework.runs.documents import reading
 from framework.runs.lease import holder
 from framework.runs.trial import ENDED, METRICS, PARAMS, STATE
+from framework.storage import Folder
 
 SILENT = "silent"  # the state is `running`, but no job works on the run, or the trial has not reported for too long
 OPEN = ("running", SILENT, "waiting", "interrupted", "pending")
@@ -146,18 +147,15 @@ class StatusReader:
         )
 
     def _stamps(self, names: list[str]) -> dict[str, Stamps]:
-        files, root = (self._run.folder / "trials").arrow()
-        paths = [f"{root}/{name}/{file}" for name in names for file in _FILES]
-        # A local look at a file is cheap. Behind a URI it is a request, whereas a listing needs one per 1,000 files.
-        selection: Any = (
-            paths if self._run.folder.is_local else fs.FileSelector(root, recursive=True, allow_not_found=True)
-        )
-        found = {
-            info.path: (info.size or 0, info.mtime.timestamp())
-            for info in files.get_file_info(selection)
-            if info.is_file
+        folder = self._run.folder / "trials"
+        found = None if folder.is_local else _listed(folder)
+        return {
+            name: tuple(
+                _stamp(Path(folder.location, name, file)) if found is None else found.get(f"{name}/{file}")
+                for file in _FILES
+            )
+            for name in names
         }
-        return {name: tuple(found.get(f"{root}/{name}/{file}") for file in _FILES) for name in names}
 
     def _read(self, folder: TrialFolder, stamps: Stamps, *, now: float) -> TrialStatus:
         known = self._known.get(folder.id)
@@ -182,6 +180,26 @@ class StatusReader:
             state=SILENT if silent and trial.state == "running" else trial.state,
             report_age_seconds=max(0.0, round(now - reported[1], 1)) if reported else None,
         )
+
+
+def _stamp(file: Path) -> tuple[int, float] | None:
+    try:
+        status = file.stat()
+    except (OSError, ValueError):
+        return None
+    return (status.st_size, status.st_mtime) if stat.S_ISREG(status.st_mode) else None
+
+
+def _listed(folder: Folder) -> dict[str, tuple[int, float]]:
+    """Relative path -> stamp of every file behind a URI, where looking at each file is a request of its own."""
+    from pyarrow import fs  # imported here, because it is slow to import
+
+    files, root = folder.arrow()
+    return {
+        info.path.removeprefix(f"{root}/"): (info.size or 0, info.mtime.timestamp())
+        for info in files.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+        if info.is_file
+    }
 
 
 def _newest(stamps: Stamps) -> float | None:

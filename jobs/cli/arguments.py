@@ -119,14 +119,11 @@ class Arguments:
 
 
 def parse(job: Job, argv: list[str], console: Console) -> Arguments:
-    """Parses the words after the job's name. --help is printed here and ends the process.
+    """Parses the words after the job's name.
 
     Raises:
         ConfigError: A switch is unknown, or the number of positional arguments is wrong.
     """
-    if "--help" in argv or "-h" in argv:
-        print(_help(job))
-        sys.exit(0)
     _refuse_logins(argv)
     unknown = [word for word in argv if word.startswith("-") and word not in SWITCHES]
     if unknown:
@@ -172,7 +169,13 @@ def _refuse_logins(argv: list[str]) -> None:
             raise ConfigError(f"{setting[0].rstrip('=') if setting else f'argument {number}'}: {fault}")
 
 
-def _help(job: Job) -> str:
+def wants_help(argv: list[str]) -> bool:
+    """Whether the words after the job's name ask for --help, whatever else they say."""
+    return "--help" in argv or "-h" in argv
+
+
+def help_of(job: Job) -> str:
+    """The text of --help."""
     custom_generator = _CUSTOM_GENERATOR if "model.entry" in job.sections else ""
     own_keys = f"{aligned(list(job.own))}\n\n" if job.own else ""
     return (

@@ -35,7 +35,7 @@ class Console:
         self._drawn = False
         self._drawn_at = 0.0
         self._lock = threading.RLock()  # a signal handler may print on the thread that it interrupts
-        self._interrupted = False
+        self.interrupted = False  # whether an interrupt was raised; it may have been lost since
         self._said_once: set[str] = set()
         self._first: Callable[[int], None] | None = None
 
@@ -54,7 +54,7 @@ class Console:
         if first is not None:
             first(number)
             return
-        self._interrupted = True
+        self.interrupted = True
         raise KeyboardInterrupt
 
     @contextlib.contextmanager
@@ -69,7 +69,7 @@ class Console:
     def end(self, text: str) -> None:
         """Prints the reason and ends the process as SIGTERM does; may be called on any thread."""
         self.say(text)
-        self._interrupted = True
+        self.interrupted = True
         os.kill(os.getpid(), signal.SIGTERM)
 
     def say(self, text: str) -> None:
@@ -103,7 +103,7 @@ class Console:
         return show
 
     def _show(self, text: str, share: float | None = None) -> None:
-        if self._interrupted:
+        if self.interrupted:
             raise KeyboardInterrupt
         now = time.monotonic()
         with self._lock:

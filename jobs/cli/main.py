@@ -9,6 +9,7 @@ import shutil
 import sys
 import textwrap
 
+from jobs.cli import process
 from jobs.cli.console import one_line
 from jobs.cli.job_files import job_names, job_source
 
@@ -30,16 +31,24 @@ def main() -> None:
         complete()
     words = sys.argv[1:]
     if not words or words[0] in ("--help", "-h"):
-        print(f"{_USAGE}{_listing()}\n{_MORE}", end="")
+        _print(f"{_USAGE}{_listing()}\n{_MORE}")
         return
     if words[0] == "--version":
-        print(f"latentscape {_version()}")
+        _print(f"latentscape {_version()}\n")
         return
     module = words[0].replace("-", "_")
     if module not in job_names():
         _refuse(words[0])
     # exec keeps the process: sys.path, sys.argv, signals and the exit status are exactly those of `python -m`.
-    os.execv(sys.executable, [sys.executable, "-m", f"jobs.{module}", *words[1:]])  # noqa: S606
+    process.replace_process(sys.executable, "-m", f"jobs.{module}", *words[1:])
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, end="", flush=True)
+    except OSError as fault:
+        print(f"error: {fault.filename or 'stdout'}: {fault.strerror}", file=sys.stderr)
+        sys.exit(2)
 
 
 def _listing() -> str:

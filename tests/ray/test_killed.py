@@ -5,6 +5,7 @@ That the training which is disturbed here is the undisturbed one in the end, tes
 
 import ipaddress
 import os
+import signal
 import subprocess
 
 import psutil
@@ -25,6 +26,24 @@ def test_an_embedded_ray_and_its_training_listen_on_loopback_alone(disturbed, wh
 def test_a_training_goes_on_after_a_worker_was_lost_and_where_it_was_interrupted(disturbed):
     first, after_the_loss = disturbed["lives"]
     assert first == 0 < after_the_loss < disturbed["interrupted_at"] == disturbed["began_again_at"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_ray_starts_waits_for_it(jobs, run, number):
+    """Its first process is there, and the job is not connected yet; that nothing is left, the last test here shows."""
+    process = jobs.start("interpolate", run.folder.location, "latents.walks.steps=3")
+
+    def is_starting():
+        assert process.poll() is None, process.communicate()[1]
+        return any("gcs_server" in child.name() for child in psutil.Process(process.pid).children())
+
+    wait_until(is_starting, what="Ray's first process")
+    process.send_signal(number)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1].startswith("Interrupted. Resume with: python -m jobs.interpolate ")
+    assert "Traceback" not in err
+    assert "Ray: started" not in err
 
 
 @pytest.mark.slow

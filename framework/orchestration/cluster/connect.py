@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from framework.orchestration.cluster.ray_internals import (
     keep_on_loopback,
     lacking,
 )
+from framework.orchestration.cluster.signals import signals_held
 
 _WATCH_SECONDS = 5.0
 _EMBEDDED_OBJECT_STORE_BYTES = 512 * 2**20  # moments and latents are small; pixels are never sent
@@ -99,11 +99,11 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
     if not verbose:
         for name in ("ray", "ray.tune", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
-    with _our_signal_handlers():
-        embedded = _start(title, verbose=verbose, say=say, code=code)
-    for line in lacking(OF_CONNECTING):
-        say(line)
     try:
+        with signals_held():
+            embedded = _start(title, verbose=verbose, say=say, code=code)
+        for line in lacking(OF_CONNECTING):
+            say(line)
         cluster = _describe(embedded=embedded)
         say(_line(cluster))
         if cluster.unused:
@@ -114,7 +114,8 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
         reason = str(fault).strip().splitlines()[0][:200]
         raise ClusterLostError(f"lost the Ray cluster ({reason}); everything saved so far is kept") from fault
     finally:
-        ray.shutdown()
+        with signals_held():
+            ray.shutdown()
 
 
 @contextlib.contextmanager
@@ -134,18 +135,6 @@ def _watched(address: str, say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-
-
-@contextlib.contextmanager
-def _our_signal_handlers() -> Iterator[None]:
-    """Restores the process's signal handlers after Ray has started: Ray's own SIGTERM handler aborts the process."""
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in kept.items():
-                signal.signal(number, handler)
 
 
 def planned_cluster() -> Cluster:

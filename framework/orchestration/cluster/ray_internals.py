@@ -8,7 +8,7 @@ import contextlib
 import functools
 import importlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,13 @@ ACCELERATORS = Internal(
     "get_accelerator_manager_for_resource",
     "GPUs are counted as PyTorch counts them",
 )
+SIGTERM_HANDLER = Internal(
+    "ray._private.utils",
+    "set_sigterm_handler",
+    "SIGTERM while Ray starts ends the job with the exit status of Ray's own handler",
+)
 WORKER = Internal("ray._private.worker", "global_worker", "the address of Ray's dashboard is not shown")
-OF_CONNECTING = (ON_LOOPBACK, STARTED_HERE, USE_TOKEN, TOKEN_HEADERS, ACCELERATORS, WORKER)
+OF_CONNECTING = (ON_LOOPBACK, STARTED_HERE, USE_TOKEN, TOKEN_HEADERS, ACCELERATORS, SIGTERM_HANDLER, WORKER)
 
 _TRAIN = "ray.train.v2"
 _STOCK_TRAINER = (
@@ -115,6 +120,21 @@ def keep_on_loopback() -> bool:
         return False
     setattr(importlib.import_module(ON_LOOPBACK.module), ON_LOOPBACK.name, False)
     return True
+
+
+@contextlib.contextmanager
+def without_sigterm_handler() -> Iterator[None]:
+    """In this block Ray does not install its own handler of SIGTERM, which ends the process."""
+    install = SIGTERM_HANDLER.get()
+    if install is None:
+        yield
+        return
+    module = importlib.import_module(SIGTERM_HANDLER.module)
+    setattr(module, SIGTERM_HANDLER.name, lambda _: None)
+    try:
+        yield
+    finally:
+        setattr(module, SIGTERM_HANDLER.name, install)
 
 
 def address_started_here() -> str | None:
