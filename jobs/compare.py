@@ -14,15 +14,25 @@ from framework.report.shared.score_table import Column, Row, columns, read_row
 from framework.runs import RunFolder
 from framework.storage import Folder, is_uri, open_folder
 from jobs.cli.console import obeys, print_lines
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import Arguments, Job, run_job, shown, with_plan
 from jobs.cli.tables import comparison_table
 
 OWN = (KeyHelp("output", "", "", "a file", "the .html page to write, which compares the runs in detail"),)
 JOB = Job("compare", __doc__, "CHECKPOINT_OR_RUN CHECKPOINT_OR_RUN ...", (), positionals=(1, 1000), own=OWN)
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints the table and where the page would be."""
+    return _compare(arguments, write=False)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Reads the scores of each run's best checkpoint, or of the named ones, from scores.json; computes nothing."""
+    return _compare(arguments, write=True)
+
+
+def _compare(arguments: Arguments, *, write: bool) -> dict[str, Any]:
     page = _page_place(arguments.own["output"])
     targets = [find_target(place) for place in arguments.positionals]
     rows = [
@@ -34,7 +44,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
         raise ConfigError(f"{', '.join(arguments.positionals)}: no scores yet; python -m jobs.evaluate computes them")
     document = _document(rows, score_columns)
     if page is not None:
-        document |= {"page": _write_page(*page, arguments, targets, rows, score_columns)}
+        document |= {"page": _write_page(*page, arguments, targets, rows, score_columns, write=write)}
     if not arguments.json and score_columns:
         out = arguments.stdout
         width = shutil.get_terminal_size().columns if obeys(out) else None
@@ -79,12 +89,14 @@ def _write_page(
     targets: list[CheckpointRef],
     rows: list[Row],
     score_columns: list[Column],
+    *,
+    write: bool,
 ) -> str:
     compared = _compared_runs(arguments.positionals, targets, rows)
     location = (folder / name).location
-    if not arguments.dry_run:
+    if write:
         write_comparison(folder, name, compared, score_columns)
-    arguments.console.say(f"{'Would write' if arguments.dry_run else 'Written'}: {shown(location)}")
+    arguments.console.say(f"{'Written' if write else 'Would write'}: {shown(location)}")
     return location
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from framework.checkpoint.reference import CheckpointRef
 from framework.latents.directions.sorted_samples import read_piles
-from framework.orchestration.studies.discover import check_names, discover_directions
+from framework.orchestration.studies.discover import check_names, discover_directions, discovery_ahead
 from framework.runs import RunFolder
 from jobs.cli.context import open_context
-from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
+from jobs.cli.forecast_studies import forecast_study
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown, with_plan
 
 SECTIONS = (
     *STUDY_KEYS,
@@ -19,6 +20,12 @@ SECTIONS = (
 JOB = Job("discover", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints what would be found, and what has been found already."""
+    return forecast_study(arguments, discovery_ahead, check=_check)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Finds the directions and writes one file for each."""
     with open_context(arguments, check=_check) as (context, target):

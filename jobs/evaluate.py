@@ -14,7 +14,7 @@ from framework.report.shared.score_table import Row, columns
 from framework.runs.folder import run_place
 from jobs.cli.context import allow_code, code_files, open_context
 from jobs.cli.forecast_scores import forecast_pair, forecast_run
-from jobs.cli.job import SCORE_KEYS, Arguments, Console, Job, run_job
+from jobs.cli.job import SCORE_KEYS, Arguments, Console, Job, run_job, with_plan
 from jobs.cli.tables import comparison_table, score_lines
 
 TAKES = "CHECKPOINT_OR_RUN | CONFIG | A B"
@@ -22,15 +22,20 @@ SECTIONS = ("data.path", "model.entry", *SCORE_KEYS, "evaluation.checkpoints", "
 JOB = Job("evaluate", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints the passes over the images that the scores need."""
+    if len(arguments.positionals) == 1:
+        return forecast_run(arguments)
+    _check_pair(arguments)
+    return forecast_pair(arguments)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Computes scores and prints them with their protocol; those of a run are added to its scores.json."""
     console, places = arguments.console, arguments.positionals
     if len(places) == 2:
-        allow_code(arguments)
-        run_place(arguments.settings())  # refuses storage that cannot be opened
-    if arguments.dry_run:
-        return forecast_pair(arguments) if len(places) == 2 else forecast_run(arguments)
-    if len(places) == 2:
+        _check_pair(arguments)
         experiment = arguments.settings()
         title = arguments.title(" ".join(PurePath(place).name for place in places))
         with connect(title, verbose=arguments.verbose, say=console.say, code=code_files(arguments)) as cluster:
@@ -44,6 +49,11 @@ def body(arguments: Arguments) -> dict[str, Any]:
             scores = evaluate(context, [target])
     console.say(score_lines(scores))
     return {"scores": scores}
+
+
+def _check_pair(arguments: Arguments) -> None:
+    allow_code(arguments)
+    run_place(arguments.settings())  # refuses storage that cannot be opened
 
 
 def _every_checkpoint(context: RunContext, place: str, console: Console) -> dict[str, Any]:

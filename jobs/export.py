@@ -7,13 +7,23 @@ from framework.errors import CheckpointError
 from framework.report.export.write import export_files, read_export, refuse_occupied, write_export
 from framework.runs import RunFolder
 from framework.storage import open_folder
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import Arguments, Job, run_job, shown, with_plan
 
 JOB = Job("export", __doc__, "CHECKPOINT_OR_RUN DIR", (), positionals=(2, 2))
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints the files that would be written."""
+    return _export(arguments, write=False)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Writes the generator of a checkpoint, or of a run's or trial's best one, to DIR, which must be empty or new."""
+    return _export(arguments, write=True)
+
+
+def _export(arguments: Arguments, *, write: bool) -> dict[str, Any]:
     source, folder = arguments.positionals[0], open_folder(arguments.positionals[1])
     refuse_occupied(folder)
     target = find_target(source)
@@ -23,8 +33,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
     files = export_files(export)
     sizes = ", ".join(f"{name} ({len(data):,} bytes)" for name, data in files.items())
     arguments.console.say(f"Generator: {target.checkpoint}; scores: {len(export.scores)}")
-    arguments.console.say(f"{'Would write' if arguments.dry_run else 'Files'}: {sizes}")
-    if not arguments.dry_run:
+    arguments.console.say(f"{'Files' if write else 'Would write'}: {sizes}")
+    if write:
         write_export(files, folder)
         arguments.console.say(f"Exported: {shown(folder.location)}")
     return {

@@ -16,7 +16,7 @@ from framework.models.keras_import import (
     read_model,
 )
 from framework.storage import open_folder
-from jobs.cli.job import Arguments, Console, Job, run_job, shown
+from jobs.cli.job import Arguments, Console, Job, run_job, shown, with_plan
 
 RANGES = get_args(RangeName)
 OWN = (
@@ -27,8 +27,18 @@ OWN = (
 JOB = Job("import_keras", __doc__, "FILE output=DIR", ("data", "evaluation", "assessor", "latents"), own=OWN)
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Reads FILE and prints what it contains."""
+    return _import(arguments, write=False)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Reads FILE, prints what it contains, and writes the run."""
+    return _import(arguments, write=True)
+
+
+def _import(arguments: Arguments, *, write: bool) -> dict[str, Any]:
     own, console = arguments.own, arguments.console
     if not own["output"]:
         raise ConfigError("output: missing; name the folder of the run to create, output=DIR")
@@ -49,7 +59,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     about = {"from": "keras", "files": files, "range": generator.range}
     experiment = imported_experiment(target, arguments.overrides, generator=generator, discriminator=discriminator)
     already_imported = is_imported(target, experiment, about)
-    if not already_imported and not arguments.dry_run:
+    if write and not already_imported:
         write_imported(
             target,
             experiment,
@@ -58,7 +68,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
             about=about,
             command=arguments.command,
         )
-    outcome = "Already imported" if already_imported else "Would write" if arguments.dry_run else "Imported"
+    outcome = "Already imported" if already_imported else "Imported" if write else "Would write"
     console.say(f"{outcome}: {shown(target.location)}")
     model = {**generator.model, **(discriminator.model if discriminator else {})}
     return {"run": target.location, "imported": about, "model": model}

@@ -4,11 +4,12 @@ from typing import Any
 
 from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.orchestration.cluster.nodes import check_storage_everywhere
-from framework.orchestration.studies.latent_map import DOCUMENT, PICTURE, latent_map
+from framework.orchestration.studies.latent_map import DOCUMENT, PICTURE, latent_map, maps_ahead
 from framework.orchestration.studies.map_subject import check_maps
 from framework.runs import RunFolder
-from jobs.cli.context import find_context, open_context
-from jobs.cli.job import WORKER_KEYS, Arguments, Console, Job, run_job, shown
+from jobs.cli.context import Check, open_context
+from jobs.cli.forecast_studies import forecast_study
+from jobs.cli.job import WORKER_KEYS, Arguments, Console, Job, run_job, shown, with_plan
 from jobs.cli.tables import aligned
 
 TAKES = "CHECKPOINT_OR_RUN [CHECKPOINT_OR_RUN]"
@@ -16,19 +17,18 @@ SECTIONS = ("data.path", *WORKER_KEYS, "assessor", "latents.maps", "latents.seed
 JOB = Job("latent_map", __doc__, TAKES, SECTIONS, positionals=(1, 2))
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints what would be encoded, decoded and judged."""
+    others, check = _others(arguments)
+    document = forecast_study(arguments, lambda ahead: maps_ahead(ahead, [ahead.target, *others]), check=check)
+    return document | {"checkpoints": [document["checkpoint"], *(each.checkpoint for each in others)]}
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Computes the maps and their measurements, writes them to the first run's artifacts/, and prints them."""
     console = arguments.console
-    others = [find_target(place) for place in arguments.positionals[1:]]
-
-    def check(run: RunFolder, target: CheckpointRef) -> None:
-        check_maps(run, [target, *others])
-
-    if arguments.dry_run:
-        run, target = find_context(arguments)
-        check(run, target)
-        console.say(f"{target.checkpoint}: would encode up to {run.experiment.latents.maps.images:,} images")
-        return {"checkpoints": [each.checkpoint for each in (target, *others)]}
+    others, check = _others(arguments)
     with open_context(arguments, check=check) as (context, target):
         for other in others:
             check_storage_everywhere(RunFolder.open(other.run), context.cluster, console.say)
@@ -36,6 +36,12 @@ def body(arguments: Arguments) -> dict[str, Any]:
     say_figures(document, console)
     console.say(f"Written: {shown(context.run.artifacts.location)}/{PICTURE} and {DOCUMENT}")
     return document
+
+
+def _others(arguments: Arguments) -> tuple[list[CheckpointRef], Check]:
+    """The checkpoints besides the first one, and the check of all."""
+    others = [find_target(place) for place in arguments.positionals[1:]]
+    return others, lambda run, target: check_maps(run, [target, *others])
 
 
 def say_figures(document: dict[str, Any], console: Console) -> None:

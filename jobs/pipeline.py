@@ -6,23 +6,37 @@ from framework.checkpoint.reference import best_target
 from framework.orchestration.context import end_run
 from framework.orchestration.scoring.evaluate import evaluate
 from framework.orchestration.search.run import search
-from framework.orchestration.studies.arithmetic import arithmetic
-from framework.orchestration.studies.interpolate import interpolate
+from framework.orchestration.studies.arithmetic import arithmetic, arithmetic_of
+from framework.orchestration.studies.interpolate import interpolate, walks_of
+from framework.orchestration.studies.starts import check_new_starts
 from framework.report import write_report
+from framework.runs import RunFolder
+from framework.runs.folder import run_place
 from jobs.cli.context import begin_context
 from jobs.cli.forecast import forecast
-from jobs.cli.job import SCORE_KEYS, TRAINING_SECTIONS, Arguments, Job, run_job, shown
+from jobs.cli.forecast_studies import say_steps
+from jobs.cli.job import SCORE_KEYS, TRAINING_SECTIONS, Arguments, Job, run_job, shown, with_plan
 from jobs.cli.tables import leaderboard_table, score_lines
 
 LATENTS = ("latents.groups", "latents.seed", "latents.start", "latents.walks", "latents.arithmetic")
 JOB = Job("pipeline", __doc__, "CONFIG", ("search", *LATENTS, *SCORE_KEYS, *TRAINING_SECTIONS))
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints what would be packed, trained and drawn."""
+    experiment, console = arguments.experiment_to_train(), arguments.console
+    document = forecast(experiment, console)
+    check_new_starts(RunFolder(run_place(experiment), experiment))
+    assessed = document["assessors"]
+    walks = walks_of(experiment.latents, measured=True, assessed=assessed)
+    steps = [*walks, *arithmetic_of(experiment.latents, assessed=assessed)]
+    return document | {"studies": say_steps(steps, experiment, console)}
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Runs every step in order; a step that is already done is not repeated."""
     experiment, console = arguments.experiment_to_train(), arguments.console
-    if arguments.dry_run:
-        return forecast(experiment, console)
     with begin_context(arguments, experiment) as context:
         run = context.run
         rows = search(context)

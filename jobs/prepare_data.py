@@ -4,16 +4,20 @@ from typing import Any
 
 from framework.orchestration.context import about_images, prepare_images
 from jobs.cli.forecast import forecast
-from jobs.cli.job import Arguments, Job, run_job, shown
+from jobs.cli.job import Arguments, Job, run_job, shown, with_plan
 
 JOB = Job("prepare_data", __doc__, "CONFIG", ("data", "storage"))
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints what would be packed."""
+    return forecast(arguments.experiment(), arguments.console, trials=0)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Packs the images and prints where the packed file is."""
     experiment = arguments.experiment()
-    if arguments.dry_run:
-        return forecast(experiment, arguments.console, trials=0)
     images = prepare_images(experiment, arguments.console)
     arguments.console.say(f"Packed images: {shown(str(images.path))}")
     return {**about_images(images), "store": str(images.path)}

@@ -4,24 +4,36 @@ from typing import Any
 
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
-from framework.orchestration.studies.photos import held_out_photos, read_photos
-from framework.orchestration.studies.project import FOUND_BACK_LEVELS, features_of, project_photos
+from framework.orchestration.studies.ahead import Ahead, Step
+from framework.orchestration.studies.photos import Photo, held_out_photos, read_photos
+from framework.orchestration.studies.project import FOUND_BACK_LEVELS, features_of, project_photos, projection_ahead
 from framework.runs import RunFolder
-from jobs.cli.context import open_context
-from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
+from jobs.cli.context import Check, open_context
+from jobs.cli.forecast_studies import forecast_study
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown, with_plan
 
 SECTIONS = (*STUDY_KEYS, "latents.projection", "latents.arithmetic.candidates", "evaluation.weights")
 JOB = Job("project", __doc__, "CHECKPOINT_OR_RUN [PHOTO…]", SECTIONS, (1, 65))
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints what would be projected."""
+    photos: list[Photo] = []
+
+    def steps(ahead: Ahead) -> list[Step]:
+        features_of(ahead.run.experiment, assessed=ahead.assessed)
+        if not photos and ahead.context is not None:
+            held_out_photos(ahead.context)
+        return projection_ahead(ahead, len(photos))
+
+    return forecast_study(arguments, steps, check=_reading(arguments, photos))
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Projects each photograph and prints how close the generator came to it."""
-    photos = []
-
-    def check(run: RunFolder, target: CheckpointRef) -> None:
-        features_of(run.experiment, assessed=True)  # assumes an assessor: before its training, nobody knows
-        photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
-
+    photos: list[Photo] = []
+    check = _reading(arguments, photos)
     with open_context(arguments, check=check) as (context, target):
         document = project_photos(context, target, photos or held_out_photos(context))
         samples = f"{context.experiment.latents.arithmetic.candidates:,}"
@@ -39,6 +51,16 @@ def body(arguments: Arguments) -> dict[str, Any]:
         )
         arguments.console.say(f"Projected: {shown(context.run.artifacts.location)}/projected.png")
     return document
+
+
+def _reading(arguments: Arguments, photos: list[Photo]) -> Check:
+    """A check that reads the photographs into the list."""
+
+    def check(run: RunFolder, target: CheckpointRef) -> None:
+        features_of(run.experiment, assessed=True)  # assumes an assessor: before its training, nobody knows
+        photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
+
+    return check
 
 
 if __name__ == "__main__":

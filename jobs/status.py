@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from framework.report.status import RunStatus, StatusReader
 from framework.runs import RunFolder
 from jobs.cli.console import obeys, print_lines
-from jobs.cli.job import Arguments, Job, run_job
+from jobs.cli.job import Arguments, Job, run_job, with_plan
 from jobs.cli.status_table import status_lines
 
 JOB = Job("status", __doc__, "RUN", ())
@@ -16,15 +16,25 @@ _REFRESH_SECONDS = 2.0
 _POLL_SECONDS = 0.25  # how often the window's size is checked, so that a resized window is redrawn quickly
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints the table once."""
+    return _show(arguments, live=False)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Shows the table live on a terminal while a job works on the run, else prints it once. Needs no Ray."""
+    return _show(arguments, live=True)
+
+
+def _show(arguments: Arguments, *, live: bool) -> dict[str, Any]:
     reader = StatusReader(RunFolder.open(arguments.positionals[0]))
     status, out = reader.read(now=time.time()), arguments.stdout
     if not arguments.json:
-        live = obeys(out)
-        if live and not arguments.dry_run:
+        terminal = obeys(out)
+        if terminal and live:
             status = _progress(reader, status, out)
-        print_lines("\n".join(status_lines(status, width=_size().columns - 1 if live else None)), out)
+        print_lines("\n".join(status_lines(status, width=_size().columns - 1 if terminal else None)), out)
     return status.document()
 
 

@@ -4,15 +4,23 @@ from typing import Any
 
 from framework.latents.directions.direction import name_of
 from framework.latents.steering.move import table_of
-from framework.orchestration.studies.steer import check_steering, steer
+from framework.orchestration.studies.chosen import check_steering
+from framework.orchestration.studies.steer import steer, steering_ahead
 from jobs.cli.context import open_context
-from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown
+from jobs.cli.forecast_studies import forecast_study
+from jobs.cli.job import STUDY_KEYS, Arguments, Job, run_job, shown, with_plan
 from jobs.cli.tables import aligned
 
 SECTIONS = (*STUDY_KEYS, "latents.steering", "latents.start")
 JOB = Job("steer", __doc__, "CHECKPOINT_OR_RUN | CONFIG", SECTIONS)
 
 
+def plan(arguments: Arguments) -> dict[str, Any]:
+    """Prints what would be drawn and measured."""
+    return forecast_study(arguments, steering_ahead, check=check_steering)
+
+
+@with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Draws strips and films, measures the directions, and prints a table."""
     with open_context(arguments, check=check_steering) as (context, target):

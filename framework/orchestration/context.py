@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from framework.config import AssessorConfig, Experiment
+from framework.config import AssessorConfig, EvaluationConfig, Experiment
 from framework.data import PackedStore, open_store, prepare
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
@@ -94,15 +94,19 @@ class RunContext:
 
     def trial_features(self) -> FeatureSpec:
         """The features that trials are scored with: those that `search.metric` implies, else `evaluation.features`."""
-        kinds = {"fid": "inception", "inception_score": "inception", "assessor_frechet_distance": "assessor"}
-        settings, metric = self.experiment.evaluation, self.experiment.search.metric
-        trial_settings = settings.model_copy(update={"features": kinds.get(metric, settings.features)})
-        return resolve_features(trial_settings, assessor_folder=self.measurer)
+        return resolve_features(trial_settings(self.experiment), assessor_folder=self.measurer)
 
     @property
     def measurer(self) -> Path | None:
         """The folder of the measurer; None if there are no assessors."""
         return self.assessors.folder / "measurer" if self.assessors is not None else None
+
+
+def trial_settings(experiment: Experiment) -> EvaluationConfig:
+    """The evaluation settings that trials are scored with."""
+    kinds = {"fid": "inception", "inception_score": "inception", "assessor_frechet_distance": "assessor"}
+    settings, metric = experiment.evaluation, experiment.search.metric
+    return settings.model_copy(update={"features": kinds.get(metric, settings.features)})
 
 
 def say_wait(resources: TaskResources, cluster: Cluster, progress: Progress) -> None:
@@ -181,7 +185,7 @@ def train_assessors(
             elsewhere=_on_gpus(experiment, images, progress, cluster),
         )
     except DataError as fault:
-        if "assessor" in (experiment.evaluation.features, experiment.search.metric.partition("_")[0]):
+        if needs_assessors(experiment):
             raise
         progress.say(f"Assessor: none ({fault})")
         return None
@@ -193,6 +197,11 @@ def train_assessors(
     if pair.left_out:
         progress.say(f"Assessor: left out {'; '.join(f'{label} ({why})' for label, why in pair.left_out.items())}")
     return pair
+
+
+def needs_assessors(experiment: Experiment) -> bool:
+    """Whether a job cannot go on if the images have no labels to learn from."""
+    return "assessor" in (experiment.evaluation.features, experiment.search.metric.partition("_")[0])
 
 
 def _on_gpus(

@@ -59,7 +59,7 @@ class RunFolder:
         """
         run = cls(run_place(experiment), experiment)
         before = run.about
-        run._refuse_other_settings(experiment, data or {}, before)
+        run.refuse_other_settings(data or {})
         run.folder.write_text(EXPERIMENT, to_yaml(experiment))
         run.note(
             command=list(command),
@@ -165,15 +165,23 @@ class RunFolder:
                 known.append(score)
         self.folder.write_json(SCORES, {"scores": known})
 
-    def _refuse_other_settings(self, experiment: Experiment, data: dict[str, Any], before: dict[str, Any]) -> None:
+    def refuse_other_settings(self, data: dict[str, Any]) -> None:
+        """Refuses to resume the run with other settings or images than its checkpoints have; writes nothing.
+
+        Args:
+            data: Facts about the images; without a `digest`, the images are not compared.
+
+        Raises:
+            CheckpointError: Its checkpoints were made with other settings or images.
+        """
         if not self.folder.exists(EXPERIMENT) or not any(trial.checkpoints.list() for trial in self.trials()):
             return
         saved = {**RunFolder.open(self.folder.location).experiment.learned()}
-        current = {**experiment.learned()}
-        old, new = (before.get("data") or {}).get("digest"), data.get("digest")
+        current = {**self.experiment.learned()}
+        old, new = (self.about.get("data") or {}).get("digest"), data.get("digest")
         if old and new:
             saved["data"], current["data"] = old, new
-        searched = set(experiment.search.space)  # each trial has its own values
+        searched = set(self.experiment.search.space)  # each trial has its own values
         changed = [line for key, line in differences(saved, current).items() if key not in searched]
         if changed:
             raise CheckpointError(

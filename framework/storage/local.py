@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from framework.errors import StorageError
 from framework.files import MOST_FILE_BYTES, read_file, user_path
 from framework.storage.folder import TEMPORARY, Folder, Names, checked, storage_errors, temporary_name
 
@@ -174,6 +175,25 @@ class LocalFolder(Folder):
     def _entries(self) -> Sequence[Path]:
         with storage_errors(self.location, "listed"):
             return list(self._path.iterdir()) if self._path.is_dir() else []
+
+
+def check_room(folder: Path, size: int, *, what: str) -> None:
+    """Checks that a folder, which need not exist yet, can be written and has so many bytes free; writes nothing.
+
+    Raises:
+        StorageError: It has less room, or its nearest existing parent is no folder or cannot be written.
+    """
+    place = next(each for each in (folder, *folder.parents) if each.exists())
+    with storage_errors(str(folder), "written"):
+        if not place.is_dir():
+            raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    free = shutil.disk_usage(place).free
+    if free < size:
+        raise StorageError(
+            f"{folder}: {what} need about {size / 2**20:,.0f} MiB, but {free / 2**20:,.0f} MiB are free there"
+        )
 
 
 def _sync(path: Path) -> None:

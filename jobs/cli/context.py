@@ -21,6 +21,8 @@ from framework.runs.folder import run_place
 from jobs.cli.forecast import refuse_oversized
 from jobs.cli.job import Arguments, Console
 
+Check = Callable[[RunFolder, CheckpointRef], object]
+
 
 @contextlib.contextmanager
 def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunContext]:
@@ -39,7 +41,7 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
 
 @contextlib.contextmanager
 def open_context(
-    arguments: Arguments, *, check: Callable[[RunFolder, CheckpointRef], object] | None = None, assessed: bool = True
+    arguments: Arguments, *, check: Check | None = None, assessed: bool = True
 ) -> Iterator[tuple[RunContext, CheckpointRef]]:
     """The context for a job with a CHECKPOINT_OR_RUN argument: its run, with the overrides applied to its settings.
 
@@ -50,12 +52,8 @@ def open_context(
         check: Raises an error for a request that can be refused before images are prepared and Ray is started.
         assessed: Whether the job needs assessors.
     """
-    run, target = find_context(arguments)
+    run, target = checked_target(arguments, check)
     experiment, console = run.experiment, arguments.console
-    if target.entry is not None:
-        open_foreign(target.location, experiment, console)
-    if check is not None:
-        check(run, target)
     images = prepare_images(experiment, console)
     begins = arguments.takes_config
     with begin_run(experiment, images, arguments.command, console) if begins else contextlib.nullcontext(run) as run:
@@ -70,6 +68,20 @@ def open_context(
             yield RunContext(run, images, assessors, cluster, console), target
         if begins:
             end_run(run)
+
+
+def checked_target(arguments: Arguments, check: Check | None) -> tuple[RunFolder, CheckpointRef]:
+    """The run and the generator that the arguments name, checked.
+
+    Raises:
+        LatentscapeError: As `find_context`, and whatever `check` raises.
+    """
+    run, target = find_context(arguments)
+    if target.entry is not None:
+        open_foreign(target.location, run.experiment, arguments.console)
+    if check is not None:
+        check(run, target)
+    return run, target
 
 
 def find_context(arguments: Arguments) -> tuple[RunFolder, CheckpointRef]:

@@ -13,8 +13,10 @@ from framework.models import build_companion, build_generator, count_parameters
 from framework.orchestration.cluster.connect import Cluster, planned_cluster
 from framework.orchestration.search.run import trial_experiment
 from framework.orchestration.trial.resources import ResourcePlan, plan, search_plan
+from framework.runs import RunFolder
 from framework.runs.folder import run_place
 from framework.search.space import settings
+from jobs.cli.forecast_data import check_features, forecast_assessors, forecast_images
 from jobs.cli.job import Console
 
 _ADAM_COPIES = 4  # weights, gradients and Adam's two moments
@@ -29,13 +31,15 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     Args:
         trials: Number of trials: 1 for a single training, 0 if nothing is trained, None for the search's own number.
     """
-    run_place(experiment)  # refuses storage that would vanish or cannot be opened
-    source = survey(experiment.data)
-    console.say(f"Images: {source.images:,} files in {source.what}, to be packed at {experiment.data.resolution} px")
+    place = run_place(experiment)
+    images = forecast_images(experiment, console)
     console.say(f"Results: {experiment.storage.path}/{experiment.name}")
-    document: dict[str, Any] = {"images": source.images}
+    document: dict[str, Any] = {"images": survey(experiment.data).images if images is None else len(images.names)}
     if trials == 0:
         return document
+    _, labelled = forecast_assessors(experiment, images, console)
+    check_features(experiment, labelled=labelled)
+    RunFolder(place, experiment).refuse_other_settings({} if images is None else {"digest": images.digest})
     experiments = [experiment]
     if trials != 1:
         experiments = [trial_experiment(experiment, setting) for setting in settings(experiment)]
@@ -62,6 +66,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         f"plus {_PROCESS_MIB:,} MiB for Python, PyTorch and Ray"
     )
     return document | {
+        "assessors": labelled,
         "trials": len(experiments),
         "concurrent": resources.concurrent,
         "workers": resources.workers,

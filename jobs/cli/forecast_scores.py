@@ -4,7 +4,7 @@ from typing import Any
 
 from framework.checkpoint.reference import every_target
 from framework.config import EvaluationConfig, Experiment
-from framework.data import find_prepared
+from framework.data import find_prepared, survey
 from framework.errors import EvaluationError
 from framework.evaluation import resolve_features
 from framework.evaluation.cost import PROCESS_BYTES, PassCost, plan_pair, plan_run
@@ -13,28 +13,29 @@ from framework.orchestration.cluster.connect import planned_cluster
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
 from framework.orchestration.scoring.evaluate_pair import pair_requests
 from framework.runs import cache_folder
-from framework.training import find_assessors
-from jobs.cli.context import find_context, open_foreign
+from jobs.cli.context import checked_target
+from jobs.cli.forecast_data import forecast_assessors
 from jobs.cli.job import Arguments, Console
 
 
 def forecast_run(arguments: Arguments) -> dict[str, Any]:
     """Prints the plan for a checkpoint, or for all checkpoints of a run."""
     place, console = arguments.positionals[0], arguments.console
-    run, target = find_context(arguments)
+    run, target = checked_target(arguments, None)
     settings, cache = run.experiment.evaluation, cache_folder(run.experiment.storage)
     targets = [target]
-    if target.entry is not None:
-        open_foreign(target.location, run.experiment, console)
-    elif settings.checkpoints == "all":
+    if target.entry is None and settings.checkpoints == "all":
         targets = every_target(place)
     console.say(f"Checkpoints: {len(targets)}")
     images = find_prepared(run.experiment.data, cache=cache)
     if images is None:
+        survey(run.experiment.data)
         console.say("Images are not packed yet.")
         if not run.about:  # a run that does not exist yet has no counts of its images either
             return {"checkpoints": len(targets), "passes": []}
-    assessors = None if images is None else find_assessors(images, run.experiment.assessor, cache=cache)
+    assessors, labelled = forecast_assessors(run.experiment, images, console)
+    if not labelled:
+        resolve_features(settings, assessor_folder=None)
     measurer = None if assessors is None else assessors.folder / "measurer"
     if measurer is None and not _has_inception(settings):
         console.say("The attribute classifier (assessor) is not trained yet; its features are needed for these scores.")

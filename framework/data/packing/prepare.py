@@ -13,8 +13,8 @@ from framework.config import DataConfig
 from framework.data.locking import locked
 from framework.data.packing.building import build
 from framework.data.packing.rejection import refuse_rejected
-from framework.data.sources.labels import read_table
-from framework.data.sources.source import fingerprint, list_source, locate, source_name
+from framework.data.sources.labels import check_csv, csv_labels, read_table
+from framework.data.sources.source import DRAWN_FACES, fingerprint, list_source, locate, source_name
 from framework.data.store import FORMAT, REJECTED, PackedStore, open_store
 from framework.data.synthetic_faces import DRAWING
 from framework.errors import DataError
@@ -34,20 +34,28 @@ class Survey:
     Attributes:
         images: Maximum number of images.
         what: The name of the source.
+        packed_bytes: Size of the packed images.
     """
 
     images: int
     what: str
+    packed_bytes: int
 
 
 def survey(config: DataConfig) -> Survey:
-    """Counts the files of a source, without writing anything or opening an image.
+    """Counts the files of a source and checks its labels, without writing anything or opening an image.
 
     Raises:
-        DataError: The source is missing, empty or damaged.
+        DataError: The source is missing, empty or damaged, or its labels do not match.
     """
-    count = sum(1 for _ in list_source(config, unpack_to=None).items)
-    return Survey(min(count, config.limit or count), source_name(config))
+    if config.labels:
+        check_csv(config.labels)
+        csv_labels(config.labels, [name for name, _ in list_source(config, unpack_to=None).items])
+    count = config.limit or DRAWN_FACES  # of drawn faces, which need no listing
+    if config.source != "drawn_faces":
+        listed = sum(1 for _ in list_source(config, unpack_to=None).items)
+        count = min(listed, config.limit or listed)
+    return Survey(count, source_name(config), count * config.resolution**2 * config.channels)
 
 
 def prepare(

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from framework.config import LatentsConfig, flat_latents
 from framework.errors import LatentsError
-from framework.latents.attributes.expression import format_expression, parse_expression
-from framework.latents.attributes.groups import Labels, known_names, resolve_group
+from framework.latents.attributes.expression import format_expression
+from framework.latents.attributes.groups import Labels
 from framework.latents.attributes.shares import combine
 from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import Direction, unit
@@ -23,9 +23,9 @@ from framework.latents.directions.edits import EDITS, edits_for
 from framework.latents.directions.methods.ganalyze import ganalyze
 from framework.latents.directions.methods.ganspace import ganspace
 from framework.latents.directions.methods.interfacegan import boundary_normal, conditional, difference_normal, surest
-from framework.latents.directions.methods.layers import early_activations
 from framework.latents.directions.methods.sefa import first_weight, sefa
 from framework.latents.directions.methods.steerability import steer_linear, steer_nonlinear
+from framework.latents.directions.requirements import early_layer, groups_of_expression, needs_assessor, needs_module
 from framework.latents.directions.sorted_samples import read_piles
 from framework.latents.networks import Generate, Score
 from framework.latents.protocols import Scores
@@ -75,9 +75,7 @@ def _by_sides(models: DiscoveryModels, config: LatentsConfig, labels: Labels) ->
     if config.directions.method == "difference" and config.directions.name is not None:
         return _by_expression(models, config, labels)
     if models.assess is None:
-        raise LatentsError(
-            f"latents.directions.method: {config.directions.method} needs an assessor, but the data has no labels"
-        )
+        raise needs_assessor(config)
     targets, fixed = (
         attributes_of(labels, config.directions.attributes),
         attributes_of(labels, config.directions.fixed, key="fixed"),
@@ -110,20 +108,18 @@ def _by_piles(models: DiscoveryModels, config: LatentsConfig, labels: Labels) ->
 
 def _by_expression(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     """The expression as a direction: the signed sum of the group means, by numbers or by the finder."""
-    known = known_names(config, labels)
-    terms = parse_expression(config.arithmetic.expression, known=known)
+    terms, groups = groups_of_expression(config, labels, assessed=models.assess is not None)
     latents = models.sample(config.directions.samples, 0)
     scores = models.assess(latents) if models.assess is not None else None
     means = {}
-    for name in dict.fromkeys(term.group for term in terms):
-        group = resolve_group(name, config, labels)
+    for name, group in groups.items():
         if group.numbers is not None:
             chosen = models.sample(max(group.numbers), 0)[[number - 1 for number in group.numbers]]
-        elif scores is not None and group.condition is not None:
+        else:
+            assert scores is not None
+            assert group.condition is not None
             order = np.argsort(-group.condition.probability(scores), kind="stable")
             chosen = latents[order[: config.directions.per_class]]
-        else:
-            raise LatentsError(f"latents.arithmetic.expression: {name} needs numbers in latents.groups, or an assessor")
         means[name] = chosen.mean(axis=0, dtype=np.float64)
     assert config.directions.name is not None
     text = {"expression": format_expression(terms)}
@@ -146,7 +142,7 @@ def _compass(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> 
 
 def _ganalyze(models: DiscoveryModels, config: LatentsConfig, labels: Labels) -> list[Direction]:
     if models.score is None:
-        raise LatentsError("latents.directions.method: ganalyze needs an assessor, but the data has no labels")
+        raise needs_assessor(config)
     generate, latents = _differentiable(models, config), models.sample(config.directions.samples, 0)
     directions = []
     custom = Attribute(score_name(config), "") if config.directions.score is not None else None
@@ -178,9 +174,7 @@ def score_name(config: LatentsConfig) -> str:
 
 def _sefa(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
     if models.network is None:
-        raise LatentsError(
-            "latents.directions.method: sefa needs the first layer, but this generator is not a PyTorch module"
-        )
+        raise needs_module(config)
     parts = sefa(first_weight(models.network, models.latent_size), count=config.directions.components)
     return [
         _direction(models, config, f"sefa_{number}", vector, 1.0, settings={"share": float(share)})
@@ -190,9 +184,7 @@ def _sefa(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Dir
 
 def _ganspace(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:
     if models.network is None:
-        raise LatentsError(
-            "latents.directions.method: ganspace needs an early layer, but this generator is not a PyTorch module"
-        )
+        raise needs_module(config)
     parts = ganspace(
         _Activations(models, models.network, config.directions.samples), count=config.directions.components
     )
@@ -211,16 +203,8 @@ class _Activations:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, self._samples, _PART):
             latents = self._models.sample(min(_PART, self._samples - start), start)
-            kept: list[Tensor] = []
-            for part in torch.from_numpy(latents).chunk(-(-len(latents) // 256)):
-                activations = early_activations(self._network, part)
-                if activations is None:
-                    raise LatentsError(
-                        "latents.directions.method: ganspace needs the input of the layer after the first one, dense "
-                        "or a convolution, but this generator has no such layer"
-                    )
-                kept.append(activations.cpu())
-            yield latents, torch.cat(kept).float().numpy()
+            parts = torch.from_numpy(latents).chunk(-(-len(latents) // 256))
+            yield latents, torch.cat([early_layer(self._network, part).cpu() for part in parts]).float().numpy()
 
 
 def _steerable(models: DiscoveryModels, config: LatentsConfig, _: Labels) -> list[Direction]:

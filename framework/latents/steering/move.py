@@ -15,7 +15,7 @@ from framework.latents.protocols import AssessorLike, GeneratorLike
 from framework.latents.steering.effects import Effect, Slopes, latent_slopes
 from framework.latents.steering.reach import nearest_amounts, reach_of
 
-_FILM_FRAMES = 49  # from one end to the other in 2 seconds; 96 there and back, of which a GIF shows every third
+FILM_FRAMES = 49  # from one end to the other in 2 seconds; 96 there and back, of which a GIF shows every third
 
 _DATA_SHARES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # multiples of the largest strength
 Distances = Callable[[np.ndarray], np.ndarray]
@@ -178,7 +178,7 @@ def draw_film(
     generator: GeneratorLike, direction: Direction, latents: np.ndarray, strengths: Sequence[float]
 ) -> np.ndarray:
     """Draws frames [s,H,W,3] from the smallest strength to the largest and back, all latents side by side."""
-    way = np.linspace(min(strengths), max(strengths), _FILM_FRAMES)
+    way = np.linspace(min(strengths), max(strengths), FILM_FRAMES)
     moved = np.concatenate([direction.moved(latents, float(strength)) for strength in way])
     shown, name = np.split(generator.images(moved), len(way)), title_of(direction)
     frames = [

@@ -20,12 +20,14 @@ from framework.latents.directions.attributes import Attribute, attributes_of
 from framework.latents.directions.direction import SUFFIX, Direction, load_direction, save_direction, stem_of
 from framework.latents.directions.discover import DiscoveryModels, discover, settings_of
 from framework.latents.directions.edits import edits_for
+from framework.latents.directions.requirements import check_discovery
 from framework.latents.directions.sheet import make_sheet
 from framework.latents.networks import Score
 from framework.latents.protocols import Scores
 from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import TaskPool
+from framework.orchestration.studies.ahead import Ahead, Step
 from framework.orchestration.studies.models import StudyModels, models_for, on_host, pool_for
 from framework.runs.machine import versions
 from framework.storage import Folder
@@ -50,17 +52,10 @@ def discover_directions(context: RunContext, target: CheckpointRef) -> list[str]
         return []
     labels = labels_of(context.assessors.finder if context.assessors else None)
     check_names([attribute.name for attribute in attributes_of(labels, settings.directions.attributes)], settings)
-    made_of = {"data": context.images.digest, "latentscape": versions().get("latentscape")}
-    if context.assessors is not None:
-        made_of["assessor"] = context.assessors.finder.digest
-    files, missing = [], []
-    for part, expected in work_parts(settings, labels, channels=load_generator(target.location).channels):
-        file = None if expected is None else f"{stem_of(expected)}{SUFFIX}"
-        if file is not None and _is_found(context.run.directions, file, part, models, made_of):
-            context.progress.say(f"Direction: {file} exists already")
-            files.append(file)
-        else:
-            missing.append(part)
+    made_of = _made_of(context)
+    files, missing = found_and_missing(context, target)
+    for file in files:
+        context.progress.say(f"Direction: {file} exists already")
     if not missing:
         return files
     pool = pool_for(context, models)
@@ -90,6 +85,55 @@ def check_names(attributes: Sequence[str], settings: LatentsConfig) -> None:
     for attribute in attributes:
         stem_of(attribute)
         stem_of(file_stem("_".join([attribute, *without]), settings.directions.method))
+
+
+def discovery_ahead(ahead: Ahead) -> list[Step]:
+    """The steps of `discover_directions`."""
+    settings, generator, context = ahead.settings.directions, ahead.generator, ahead.context
+    check_discovery(
+        ahead.settings,
+        None if context is None else labels_of(context.assessors.finder if context.assessors else None),
+        assessed=ahead.assessed,
+        network=generator.network,
+        latent_size=generator.latent_size,
+        channels=generator.channels,
+    )
+    if settings.method == "compass" and settings.sorted_samples is None:
+        sheet = ahead.settings.arithmetic.sheet_samples
+        return [Step("numbered samples to sort", generated=sheet, drawn=sheet)]
+    found, missing = ([], []) if ahead.context is None else found_and_missing(ahead.context, ahead.target)
+    parts = len(missing) if ahead.context is not None else 1
+    samples, judged = settings.samples, 0
+    if settings.method in ("difference", "interfacegan"):
+        samples, judged = (0, 0) if settings.sorted_samples is not None else (samples, samples)
+    elif settings.method == "ganalyze":
+        samples, judged = 2 * samples * parts, 2 * samples * parts
+    elif settings.method == "steerable":
+        edits = len(edits_for(settings.edits, channels=ahead.generator.channels))
+        samples = 2 * samples * (parts if ahead.context is not None else edits)
+    elif settings.method in ("sefa", "compass"):
+        samples = 0
+    steps = [Step(f"{settings.method}: directions", generated=samples, judged=judged)] if parts else []
+    return [*(Step(f"direction {file}", exists=True) for file in found), *steps]
+
+
+def found_and_missing(context: RunContext, target: CheckpointRef) -> tuple[list[str], list[LatentsConfig]]:
+    """The files that exist with these settings, and the settings of the parts that have to be computed."""
+    settings, models, made_of = context.experiment.latents, models_for(context, target), _made_of(context)
+    labels = labels_of(context.assessors.finder if context.assessors else None)
+    files, missing = [], []
+    for part, expected in work_parts(settings, labels, channels=load_generator(target.location).channels):
+        file = None if expected is None else f"{stem_of(expected)}{SUFFIX}"
+        if file is not None and _is_found(context.run.directions, file, part, models, made_of):
+            files.append(file)
+        else:
+            missing.append(part)
+    return files, missing
+
+
+def _made_of(context: RunContext) -> dict[str, Any]:
+    made_of = {"data": context.images.digest, "latentscape": versions().get("latentscape")}
+    return made_of if context.assessors is None else {**made_of, "assessor": context.assessors.finder.digest}
 
 
 def file_stem(name: str, method: str) -> str:

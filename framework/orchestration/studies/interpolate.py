@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from framework.checkpoint import load_generator
+from framework.checkpoint import LoadedGenerator, load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.config import LatentsConfig
 from framework.latents.artifacts import (
@@ -16,13 +16,17 @@ from framework.latents.artifacts import (
     write_loop,
     write_samples,
 )
-from framework.latents.walks.smoothness import PathMeter
+from framework.latents.walks.interpolate import LEG_FRAMES
+from framework.latents.walks.smoothness import PATH_STEPS, PathMeter
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.context import RunContext
+from framework.orchestration.studies.ahead import Ahead, Step
 from framework.orchestration.studies.models import StudyModels, made_of, models_for, pool_for
 from framework.orchestration.studies.starts import digests_of, starts_of
 from framework.runs.documents import read_object
 from framework.storage import open_folder
+
+_GRID_SAMPLES = 9
 
 
 def interpolate(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
@@ -37,10 +41,7 @@ def interpolate(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
     settings, generator = context.experiment.latents, load_generator(target.location)
     starts = starts_of(context.run, generator)
     models = models_for(context, target)
-    about = made_of(context, target, generator) | {
-        "assessor": context.assessors.measurer.digest if context.assessors else None,
-        "starts": digests_of(starts),
-    }
+    about = about_walks(context, target, generator, starts)
     if context.made("interpolation.json", about) is None:
         pool = pool_for(context, models)
         arguments = (models, context.run.artifacts.location, settings)
@@ -50,6 +51,41 @@ def interpolate(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
         # The document comes last: if it exists, the other files do too.
         list(pool.map(_draw_walks, [(*arguments, starts, about)], name=f"interpolate {target.checkpoint}"))
     return read_object(context.run.artifacts, "interpolation.json")
+
+
+def interpolation_ahead(ahead: Ahead) -> list[Step]:
+    """The steps of `interpolate`."""
+    starts, context = starts_of(ahead.run, ahead.generator), ahead.context
+    exists = context is not None and (
+        context.made("interpolation.json", about_walks(context, ahead.target, ahead.generator, starts)) is not None
+    )
+    measured = ahead.generator.network is not None
+    return walks_of(ahead.settings, measured=measured, assessed=ahead.assessed, exists=exists)
+
+
+def walks_of(settings: LatentsConfig, *, measured: bool, assessed: bool, exists: bool = False) -> list[Step]:
+    """The steps of `interpolate` by its settings.
+
+    Args:
+        measured: Whether the lengths of walks are measured, which needs a network.
+    """
+    walks = settings.walks
+    drawn = _GRID_SAMPLES + walks.corner_steps**2 + walks.loop_samples * LEG_FRAMES + 2 * walks.steps
+    points = 2 * (1 + walks.pairs) * PATH_STEPS + 2 * (1 + 2 * walks.pairs) if measured else 0
+    return [
+        Step("samples, corners, film and walks", generated=drawn, drawn=drawn, exists=exists),
+        Step("lengths of the walks", generated=points, judged=points if assessed else 0, exists=exists),
+    ]
+
+
+def about_walks(
+    context: RunContext, target: CheckpointRef, generator: LoadedGenerator, starts: Sequence[tuple[str, np.ndarray]]
+) -> dict[str, Any]:
+    """Everything that the walks depend on; stored with them."""
+    return made_of(context, target, generator) | {
+        "assessor": context.assessors.measurer.digest if context.assessors else None,
+        "starts": digests_of(starts),
+    }
 
 
 def _draw(write: Callable[..., list[str]], models: StudyModels, artifacts: str, settings: LatentsConfig) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.data import PackedStore, open_store
 from framework.images import png_bytes
@@ -17,6 +18,7 @@ from framework.metrics.latent_space import aggregate_kl, hole_share, knn_purity
 from framework.models.arithmetic.blocks import SHARD_IMAGES
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import TaskPool, parts_of
+from framework.orchestration.studies.ahead import Ahead, Step
 from framework.orchestration.studies.map_subject import Shown, about_target, images_shown, protocol_of, title_of
 from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 from framework.runs.documents import read_object
@@ -39,8 +41,7 @@ def latent_map(context: RunContext, targets: Sequence[CheckpointRef]) -> dict[st
     """
     settings, artifacts = context.experiment.latents, context.run.artifacts
     shown = images_shown(context)
-    protocol = protocol_of(context, shown)
-    about = {"protocol": protocol, "of": [about_target(target) for target in targets]}
+    about = about_maps(context, targets, shown)
     known = context.made(DOCUMENT, about)
     if known is not None:
         return known
@@ -55,6 +56,27 @@ def latent_map(context: RunContext, targets: Sequence[CheckpointRef]) -> dict[st
     unsure = {"hole_share_of_images": hole_share(images, sure_from=settings.maps.confidence)}
     artifacts.write_json(DOCUMENT, {**about, **unsure, "maps": figures})
     return read_object(artifacts, DOCUMENT)
+
+
+def about_maps(context: RunContext, targets: Sequence[CheckpointRef], shown: Shown) -> dict[str, Any]:
+    """Everything that the maps depend on; stored with them."""
+    return {"protocol": protocol_of(context, shown), "of": [about_target(target) for target in targets]}
+
+
+def maps_ahead(ahead: Ahead, targets: Sequence[CheckpointRef]) -> list[Step]:
+    """The steps of `latent_map` for one checkpoint or two."""
+    settings, context = ahead.settings.maps, ahead.context
+    images, exists = settings.images, False
+    if context is not None:
+        shown = images_shown(context)
+        images, exists = len(shown.indices), context.made(DOCUMENT, about_maps(context, targets, shown)) is not None
+    decoded = images + 4 * settings.samples
+    steps = [Step("classifier on the images", judged=images, exists=exists)]
+    for target in targets:
+        flat = settings.steps**2 if load_generator(target.location).latent_size == 2 else 0
+        steps.append(Step(f"map of {target.checkpoint}", generated=decoded + flat, judged=decoded, encoded=images,
+                          drawn=flat, exists=exists))  # fmt: skip
+    return steps
 
 
 class _Work:

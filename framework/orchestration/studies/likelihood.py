@@ -14,6 +14,7 @@ from framework.errors import EvaluationError
 from framework.evaluation.likelihood import LikelihoodBounds, check_likelihood, image_nats
 from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
 from framework.orchestration.context import RunContext
+from framework.orchestration.studies.ahead import Ahead, Step
 from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 
 DOCUMENT = "likelihood.json"
@@ -26,11 +27,8 @@ def likelihood(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
         EvaluationError: The checkpoint is not a VAE, or no image is held out.
     """
     experiment, images = context.run.trained_by(target.checkpoint), str(context.images.path)
-    generator, count = load_generator(target.location), len(context.images.held_out_indices)
-    check_likelihood(generator)
-    if not count:
-        raise EvaluationError("data.held_out: no image is held out, but a likelihood needs images not used in training")
-    about = _about(context, target, experiment, generator=generator.digest)
+    count = len(context.images.held_out_indices)
+    about = about_likelihood(context, target)
     known = context.made(DOCUMENT, about)
     if known is not None:
         return known
@@ -41,6 +39,17 @@ def likelihood(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
     document = {**about, **_means(nats, draws=experiment.evaluation.importance_samples)}
     context.run.artifacts.write_json(DOCUMENT, document)
     return document
+
+
+def likelihood_ahead(ahead: Ahead) -> list[Step]:
+    """The steps of `likelihood`."""
+    draws, context = ahead.run.experiment.evaluation.importance_samples, ahead.context
+    images, exists = int((ahead.run.about.get("data") or {}).get("held_out", 0)), False
+    if context is not None:
+        images = len(context.images.held_out_indices)
+        exists = context.made(DOCUMENT, about_likelihood(context, ahead.target)) is not None
+    what = f"{images:,} held-out images, {draws:,} latent codes per image"
+    return [Step(what, generated=images * (draws + 1), encoded=images, exists=exists)]
 
 
 def _shard(models: StudyModels, images: str, experiment: Experiment, start: int, stop: int) -> LikelihoodBounds:
@@ -56,13 +65,22 @@ def _shard(models: StudyModels, images: str, experiment: Experiment, start: int,
     )
 
 
-def _about(context: RunContext, target: CheckpointRef, experiment: Experiment, *, generator: str) -> dict[str, Any]:
-    """Everything that the figures depend on; stored with them."""
-    images, objective = context.images, experiment.objective
+def about_likelihood(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
+    """Everything that the figures depend on; stored with them.
+
+    Raises:
+        EvaluationError: The checkpoint is not a VAE, or no image is held out.
+    """
+    generator, images = load_generator(target.location), context.images
+    check_likelihood(generator)
+    if not len(images.held_out_indices):
+        raise EvaluationError("data.held_out: no image is held out, but a likelihood needs images not used in training")
+    experiment = context.run.trained_by(target.checkpoint)
+    objective = experiment.objective
     binarises = objective.likelihood == "bernoulli"
     return {
         "checkpoint": target.checkpoint,
-        "generator": generator,
+        "generator": generator.digest,
         "protocol": {
             "images": {"count": len(images.held_out_indices), "split": "held_out", "digest": images.digest},
             "likelihood": objective.likelihood,

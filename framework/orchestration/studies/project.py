@@ -22,6 +22,7 @@ from framework.latents.networks import Features
 from framework.latents.projection.project import Projected, project
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import task_device
+from framework.orchestration.studies.ahead import Ahead, Step
 from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 from framework.orchestration.studies.photos import Photo
 
@@ -74,6 +75,19 @@ def project_photos(context: RunContext, target: CheckpointRef, photos: Sequence[
     artifacts.write_bytes(PICTURE, png_bytes(_picture(generator.images, photos, projected[: len(photos)])))
     artifacts.write_json(DOCUMENT, document)
     return document
+
+
+def projection_ahead(ahead: Ahead, photos: int) -> list[Step]:
+    """The steps of `project_photos` for so many photographs; 0 for held-out images."""
+    settings, candidates = ahead.settings.projection, ahead.settings.arithmetic.candidates
+    count = photos or settings.held_out
+    each = 2 * candidates + settings.starts * (settings.steps + 1)
+    judged = 0 if settings.features == "pixels" else settings.starts * (settings.steps + 1)
+    return [
+        Step(f"{count} photographs", generated=count * each, judged=count * judged, drawn=3 * count),
+        Step(f"{settings.controls} generated images, as a control", generated=settings.controls * (each + 1),
+             judged=settings.controls * judged),
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

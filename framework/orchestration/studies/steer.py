@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,17 @@ from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.config import LatentsConfig
 from framework.data.store import open_store
-from framework.errors import LatentsError
 from framework.images import from_pixels, png_bytes
 from framework.latents.attributes.groups import labels_of
 from framework.latents.directions.attributes import Attribute, attributes_of
-from framework.latents.directions.direction import SUFFIX, Direction, load_direction, name_of, save_direction
+from framework.latents.directions.direction import SUFFIX, Direction, save_direction
 from framework.latents.directions.edits import Edit
 from framework.latents.films import gif_bytes, mp4_bytes
 from framework.latents.steering.effects import Effect, random_directions
 from framework.latents.steering.move import (
+    FILM_FRAMES,
     Moved,
+    data_strengths,
     distances_along,
     draw_film,
     draw_strip,
@@ -35,6 +36,8 @@ from framework.latents.steering.reach import spread_of
 from framework.models.arithmetic.blocks import SHARD_IMAGES, shards
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import TaskPool
+from framework.orchestration.studies.ahead import Ahead, Step
+from framework.orchestration.studies.chosen import chosen_directions
 from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 from framework.orchestration.studies.starts import starts_of
 from framework.runs import RunFolder
@@ -84,23 +87,17 @@ def steer(context: RunContext, target: CheckpointRef) -> dict[str, dict[str, Any
     starts = starts_of(context.run, load_generator(target.location))
     _draw_all(context, models, directions, starts)
     artifacts = context.run.artifacts
-    effects = read_document(artifacts, EFFECTS, Effects) if artifacts.exists(EFFECTS) else {}
+    effects = known_effects(context.run)
     if models.measurer is None or context.assessors is None:
         context.progress.say("Effects: not measured; there is no assessor, because the data has no labels")
         return effects
     attributes = attributes_of(labels_of(context.assessors.measurer), None)
     measure = _Measure(models, attributes, settings.steering.strengths)
-    about = {
-        "generator": models.generator,
-        "assessor": context.assessors.measurer.digest,
-        "data": context.images.digest,
-        "strengths": list(settings.steering.strengths),
-        "random_directions": settings.steering.random_directions,
-    }
+    about = _about(context, models)
     pool = pool_for(context, models, str(context.images.path))
     for file, direction in directions.items():
-        basis = about | {"direction_digest": direction.digest, "latents": settings.steering.effect_samples}
-        if all(effects.get(file, {}).get(key) == value for key, value in basis.items()):
+        basis = about | _about_direction(context, direction)
+        if is_measured(context, models, file, direction):
             continue
         chance = _chance(context, pool, measure, direction, about)
         effect = _effect(context, pool, measure, direction, chance, file=file)
@@ -113,62 +110,60 @@ def steer(context: RunContext, target: CheckpointRef) -> dict[str, dict[str, Any
     return {file: effects[file] for file in directions}
 
 
-def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
-    """The files that `latents.steering.directions` selects, by file name, path or attribute; all files if it is empty.
-
-    Raises:
-        LatentsError: The run has no directions, or none with that name.
-
-    >>> chosen_files(["directions/smiling-ganalyze.safetensors", "smiling"],
-    ...              ["hat-difference.safetensors", "smiling-ganalyze.safetensors"])
-    ['smiling-ganalyze.safetensors']
-    """
-    if not files:
-        raise LatentsError(
-            "latents.steering.directions: the run has no directions yet; python -m jobs.discover finds some"
-        )
-    if not names:
-        return list(files)
-    chosen: list[str] = []
-    for name in names:
-        stem = name.rpartition("/")[2].removesuffix(SUFFIX)
-        matching = [file for file in files if name in (name_of(file), name_of(file).rpartition("-")[0])]
-        matching = matching or [file for file in files if stem in (file.removesuffix(SUFFIX), file.rpartition("-")[0])]
-        if not matching:
-            known = ", ".join(map(name_of, files))
-            raise LatentsError(f"latents.steering.directions: there is no direction {name}; the run has {known}")
-        chosen += matching
-    return list(dict.fromkeys(chosen))
+def steering_ahead(ahead: Ahead) -> list[Step]:
+    """The steps of `steer`."""
+    settings, context = ahead.settings.steering, ahead.context
+    directions, starts = chosen_directions(ahead.run, ahead.target), starts_of(ahead.run, ahead.generator)
+    rows, moved = len(starts) or settings.strip_samples, sum(strength != 0 for strength in settings.strengths)
+    drawn = len(directions) * rows * (len(settings.strengths) + FILM_FRAMES)
+    steps = [Step(f"strips and films of {len(directions)} directions", generated=drawn, drawn=drawn)]
+    if not ahead.assessed:
+        return steps
+    models = None if context is None else models_for(context, ahead.target)
+    far = _FAR_LATENTS * len(data_strengths(settings.strengths))
+    effect = settings.effect_samples * (1 + moved) + far
+    lengths = {(float(f"{each.natural_step:.3g}"), each.keeps_length) for each in directions.values()}
+    chance = len(lengths) * settings.random_directions * _RANDOM_LATENTS * moved
+    measured = {
+        file: context is not None and models is not None and is_measured(context, models, file, direction)
+        for file, direction in directions.items()
+    }
+    if not all(measured.values()):
+        steps.append(Step("random directions to compare with", generated=chance, judged=chance + _REAL_IMAGES))
+    return steps + [
+        Step(f"effect of {file}", generated=effect, judged=effect, exists=exists) for file, exists in measured.items()
+    ]
 
 
-def chosen_directions(
-    run: RunFolder, target: CheckpointRef, *, say: Callable[[str], None] | None = None
-) -> dict[str, Direction]:
-    """File -> direction for those that `latents.steering.directions` selects, each checked against the generator.
-
-    Raises:
-        LatentsError: A direction is missing, is damaged, or has latents of another size.
-    """
-    folder, generator = run.directions, load_generator(target.location)
-    files = [name for name in folder.list() if name.endswith(SUFFIX)] if folder.exists() else []
-    directions = {}
-    for file in chosen_files(run.experiment.latents.steering.directions, files):
-        direction = load_direction(folder, file)
-        warning = direction.check(latent_size=generator.latent_size, generator=generator.digest, place=file)
-        if warning is not None and say is not None:
-            say(f"Warning: {warning}")
-        directions[file] = direction
-    return directions
+def known_effects(run: RunFolder) -> dict[str, dict[str, Any]]:
+    """The content of effects.json; empty if there is none."""
+    return read_document(run.artifacts, EFFECTS, Effects) if run.artifacts.exists(EFFECTS) else {}
 
 
-def check_steering(run: RunFolder, target: CheckpointRef) -> None:
-    """Checks directions and starts before anything is computed.
+def is_measured(context: RunContext, models: StudyModels, file: str, direction: Direction) -> bool:
+    """Whether the effect of a direction has been measured with these settings."""
+    known, basis = known_effects(context.run).get(file, {}), _about(context, models)
+    return all(known.get(key) == value for key, value in (basis | _about_direction(context, direction)).items())
 
-    Raises:
-        LatentsError: A direction or an entry of `latents.start` is missing, is damaged, or has latents of another size.
-    """
-    chosen_directions(run, target)
-    starts_of(run, load_generator(target.location))
+
+def _about(context: RunContext, models: StudyModels) -> dict[str, Any]:
+    """What all effects of a job depend on."""
+    assert context.assessors is not None
+    settings = context.experiment.latents.steering
+    return {
+        "generator": models.generator,
+        "assessor": context.assessors.measurer.digest,
+        "data": context.images.digest,
+        "strengths": list(settings.strengths),
+        "random_directions": settings.random_directions,
+    }
+
+
+def _about_direction(context: RunContext, direction: Direction) -> dict[str, Any]:
+    return {
+        "direction_digest": direction.digest,
+        "latents": context.experiment.latents.steering.effect_samples,
+    }
 
 
 def _draw_all(

@@ -1,0 +1,68 @@
+"""The directions that a job is to steer along."""
+
+from collections.abc import Callable, Sequence
+
+from framework.checkpoint import load_generator
+from framework.checkpoint.reference import CheckpointRef
+from framework.errors import LatentsError
+from framework.latents.directions.direction import SUFFIX, Direction, load_direction, name_of
+from framework.orchestration.studies.starts import starts_of
+from framework.runs import RunFolder
+
+
+def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
+    """The files that `latents.steering.directions` selects, by file name, path or attribute; all files if it is empty.
+
+    Raises:
+        LatentsError: The run has no directions, or none with that name.
+
+    >>> chosen_files(["directions/smiling-ganalyze.safetensors", "smiling"],
+    ...              ["hat-difference.safetensors", "smiling-ganalyze.safetensors"])
+    ['smiling-ganalyze.safetensors']
+    """
+    if not files:
+        raise LatentsError(
+            "latents.steering.directions: the run has no directions yet; python -m jobs.discover finds some"
+        )
+    if not names:
+        return list(files)
+    chosen: list[str] = []
+    for name in names:
+        stem = name.rpartition("/")[2].removesuffix(SUFFIX)
+        matching = [file for file in files if name in (name_of(file), name_of(file).rpartition("-")[0])]
+        matching = matching or [file for file in files if stem in (file.removesuffix(SUFFIX), file.rpartition("-")[0])]
+        if not matching:
+            known = ", ".join(map(name_of, files))
+            raise LatentsError(f"latents.steering.directions: there is no direction {name}; the run has {known}")
+        chosen += matching
+    return list(dict.fromkeys(chosen))
+
+
+def chosen_directions(
+    run: RunFolder, target: CheckpointRef, *, say: Callable[[str], None] | None = None
+) -> dict[str, Direction]:
+    """File -> direction for those that `latents.steering.directions` selects, each checked against the generator.
+
+    Raises:
+        LatentsError: A direction is missing, is damaged, or has latents of another size.
+    """
+    folder, generator = run.directions, load_generator(target.location)
+    files = [name for name in folder.list() if name.endswith(SUFFIX)] if folder.exists() else []
+    directions = {}
+    for file in chosen_files(run.experiment.latents.steering.directions, files):
+        direction = load_direction(folder, file)
+        warning = direction.check(latent_size=generator.latent_size, generator=generator.digest, place=file)
+        if warning is not None and say is not None:
+            say(f"Warning: {warning}")
+        directions[file] = direction
+    return directions
+
+
+def check_steering(run: RunFolder, target: CheckpointRef) -> None:
+    """Checks directions and starts before anything is computed.
+
+    Raises:
+        LatentsError: A direction or an entry of `latents.start` is missing, is damaged, or has latents of another size.
+    """
+    chosen_directions(run, target)
+    starts_of(run, load_generator(target.location))

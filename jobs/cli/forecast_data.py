@@ -1,0 +1,84 @@
+"""What --dry-run says of the images and the assessors, and checks of them."""
+
+from framework.config import Experiment
+from framework.data import PackedStore, find_prepared, survey
+from framework.errors import DataError
+from framework.evaluation import resolve_features
+from framework.evaluation.features.weights import find_weights
+from framework.orchestration.context import needs_assessors, trial_settings
+from framework.runs import cache_folder
+from framework.storage.local import check_room
+from framework.training import AssessorPair, find_assessors
+from framework.training.assessor.labels import usable_labels
+from framework.training.assessor.train import split
+from jobs.cli.job import Console
+
+
+def forecast_images(experiment: Experiment, console: Console) -> PackedStore | None:
+    """Prints the line about the images; gives them if they are packed.
+
+    Raises:
+        DataError: They cannot be packed.
+        StorageError: There is no room for them.
+    """
+    cache = cache_folder(experiment.storage)
+    images = find_prepared(experiment.data, cache=cache)
+    if images is not None:
+        console.say(
+            f"Images: {len(images.names):,} of {images.resolution}x{images.resolution} ({images.source}), packed "
+            f"already; {len(images.training_indices):,} for training, {len(images.held_out_indices):,} held out"
+        )
+        return images
+    source = survey(experiment.data)
+    check_room(cache, source.packed_bytes, what="the packed images")
+    console.say(
+        f"Images: {source.images:,} files in {source.what}, to be packed at {experiment.data.resolution} px "
+        f"({source.packed_bytes / 2**20:,.1f} MiB in the cache)"
+    )
+    return None
+
+
+def forecast_assessors(
+    experiment: Experiment, images: PackedStore | None, console: Console
+) -> tuple[AssessorPair | None, bool]:
+    """Prints the line about the assessors; gives them if they are trained, and whether there are or will be any.
+
+    Raises:
+        DataError: There are none, and a score needs them.
+        ConfigError: `assessor.attributes` names a label that the data does not have.
+    """
+    if images is None:
+        labelled = bool(experiment.data.labels) or experiment.data.source != "folder"
+        console.say(f"Assessor: {'to be trained' if labelled else 'none, because the images have no labels'}")
+        return None, labelled
+    pair = find_assessors(images, experiment.assessor, cache=cache_folder(experiment.storage))
+    if pair is not None:
+        console.say("Assessor: trained already")
+        return pair, True
+    try:
+        labels, _ = usable_labels(images, experiment.assessor, halves=split(images, seed=experiment.assessor.seed)[0])
+    except DataError as fault:
+        if needs_assessors(experiment):
+            raise
+        console.say(f"Assessor: none ({fault})")
+        return None, False
+    console.say(
+        f"Assessor: two to be trained, each on {experiment.assessor.images:,} images, for "
+        f"{', '.join(label.spec.name for label in labels)}"
+    )
+    return None, True
+
+
+def check_features(experiment: Experiment, *, labelled: bool) -> None:
+    """Checks the features of scores as far as they are known before the assessors are trained.
+
+    Raises:
+        EvaluationError: The weights are missing or damaged, or there are neither weights nor labels.
+    """
+    settings = trial_settings(experiment)
+    if (
+        settings.features == "inception"
+        or not labelled
+        or (settings.features == "auto" and find_weights(settings.weights) is not None)
+    ):
+        resolve_features(settings, assessor_folder=None)
