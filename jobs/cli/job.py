@@ -97,6 +97,7 @@ def _run(job: Job, body: Body, words: list[str], console: Console, command: str)
         with gate_shut(), contextlib.redirect_stdout(sys.stderr), _warnings_said(console):
             document = body(arguments)
         console.clear()
+        process.let_finish()
         if arguments.json and document is not None:
             print(json.dumps(document, indent=2, allow_nan=False))
         sys.stdout.flush()

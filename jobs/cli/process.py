@@ -69,10 +69,20 @@ def end_with(code: int) -> None:
     _End.code, _End.line = code, ""
 
 
+def let_finish() -> None:
+    """The work is done and its result is about to be printed: a signal no longer stops that, but a second one does."""
+    _End.line = ""
+    handle_signals(_wait_once)
+
+
 def replace_process(*command: str) -> None:
     """Replaces this process by a command that calls `begin`; a signal waits until then."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     os.execv(command[0], command)  # noqa: S606
+
+
+def _wait_once(_: int, __: FrameType | None = None) -> None:
+    handle_signals(_end_at_once)
 
 
 def _end_at_once(_: int, __: FrameType | None = None) -> None:

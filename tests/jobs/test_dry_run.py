@@ -179,7 +179,8 @@ def test_a_run_that_is_not_begun_stays_so(dry, name):
 
 @pytest.mark.parametrize("name", ["discover", "interpolate", "arithmetic", "evaluate"])
 def test_a_generator_of_ones_own_is_opened_and_leaves_nothing(dry, name):
-    code, document, err = dry(name, "foreign.yaml", "latents.directions.method=steerable")
+    entry = "model.entry=mine_for_dry_runs:Net"
+    code, document, err = dry(name, "foreign.yaml", entry, "latents.directions.method=steerable")
     assert (code, document is None) == (0, False), err
     assert "Generator: runs your code, mine_for_dry_runs:Net" in err
 
@@ -259,6 +260,6 @@ def test_what_the_job_would_find_out_late_is_told_at_once(dry, name, arguments, 
 
 
 def test_a_disk_that_is_too_small_is_told(dry):
-    code, _, err = dry("prepare_data", "new.yaml", "data.limit=1000000000000", "data.resolution=256")
+    code, _, err = dry("prepare_data", "new.yaml", "data.limit=1000000000", "data.resolution=256")
     assert code == 2
     assert "the packed images need about" in err
