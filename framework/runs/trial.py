@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+from framework.errors import StorageError
 from framework.runs.documents import LineageLine, Params, Row, ScoreLine, State, read_document, read_lines
 from framework.storage import Folder
 
@@ -65,6 +66,11 @@ class TrialFolder:
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Adds a row to metrics.jsonl; numbers that are not finite become null."""
         self.folder.append_text(METRICS, json.dumps(plain(row), ensure_ascii=False) + "\n")
+
+    def check_metrics(self) -> None:
+        """Raises a StorageError if metrics.jsonl is gone, as its rows cannot be written again."""
+        if not self.folder.exists(METRICS):
+            raise StorageError(f"{(self.folder / METRICS).location}: was deleted while the training was writing to it")
 
     def scores(self) -> list[dict[str, Any]]:
         """Scores in the order of their arrival: `images_seen`, `checkpoint`, `score`, and its cost."""

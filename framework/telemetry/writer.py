@@ -71,11 +71,16 @@ class Telemetry:
 
         `write` does the same unless it was done before. A training that saves a checkpoint calls this first: if it is
         killed after that, it resumes behind the checkpoint and does not report it again.
+
+        Raises:
+            StorageError: The folder cannot be written, or somebody has deleted its earlier rows.
         """
         row = self._row(report)
         images_seen, began_at = int(row["images_seen"]), int(row["life_began_at_images_seen"])
         if self._recorded_at is None:
             self._trial.forget_scores_past(began_at)
+        else:
+            self._trial.check_metrics()
         if images_seen > began_at or self._before.get("images_seen") != images_seen:
             self._trial.append_metrics(row)
         if report.samples is not None:

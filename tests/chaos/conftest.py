@@ -6,6 +6,9 @@ Everything random is drawn from LATENTSCAPE_CHAOS_SEED. A failure names the seed
 import fcntl
 import hashlib
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 
 from framework.storage.folder import TEMPORARY
+from tests.chaos.small_disk import SmallDisk
 
 HERE = Path(__file__).parent
 SEED = int(os.environ.get("LATENTSCAPE_CHAOS_SEED", "21"))
@@ -61,3 +65,22 @@ def _is_held(path: Path) -> bool:
         except OSError:
             return True
     return False
+
+
+@pytest.fixture(scope="module")
+def temporary() -> Iterator[Path]:
+    """For every job's temporary files and Ray's sessions."""
+    folder = Path(f"/tmp/ls-chaos-{os.getpid()}")
+    folder.mkdir(exist_ok=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory, temporary) -> Iterator[SmallDisk]:
+    """A disk that can be full or read-only."""
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        pytest.skip("a disk of its own wants the right to mount one (root)")
+    made = SmallDisk(tmp_path_factory.mktemp("disk"), temporary)
+    yield made
+    made.end()

@@ -16,6 +16,7 @@ import psutil
 
 from tests.ray.conftest import MARK, ROOT, Cluster, our_processes
 
+BEFORE = "Interrupted before the job began."
 STARTS = 3  # of a job that ended before its moment came
 WAIT_SECONDS = 1200.0
 # Ray's own processes and ours that only serve others; what is left computes.
@@ -113,7 +114,7 @@ class Job:
         assert code == 0, (self.kills, code, self.said)
 
     def _do(self, way: str, moment: float) -> None:
-        self._wait(moment, spoken=way in (JOB_INTERRUPTED, JOB_TERMINATED))
+        self._wait(moment)
         if way in OF_THE_JOB:
             self._end_by(OF_THE_JOB[way])
         elif way == NODE_KILLED:
@@ -128,14 +129,14 @@ class Job:
         if self.process.poll() is not None:
             self.start()
 
-    def _wait(self, moment: float, *, spoken: bool) -> None:
-        """Until the job has come so far; a signal waits for its first line, before which Python itself answers."""
+    def _wait(self, moment: float) -> None:
+        """Until the job has come so far."""
         began = 0.0 if self.progress is None else self.progress()
 
         def come() -> float:
             return time.monotonic() - self._started if self.progress is None else self.progress() - began
 
-        self._until(lambda: come() >= moment and (not spoken or bool(self.said)))
+        self._until(lambda: come() >= moment)
         if self.progress is not None:
             time.sleep(self.rng.uniform(0.0, 0.5))
 
@@ -183,7 +184,9 @@ class Job:
         else:
             assert code == 130, (code, said)
             # Tune logs a traceback of its own when a driver is killed, so only the end is ours.
-            assert said.splitlines()[-1].startswith(f"Interrupted. Resume with: python -m jobs.{self.name} "), said
+            assert said.splitlines()[-1].startswith(
+                (f"Interrupted. Resume with: python -m jobs.{self.name} ", BEFORE)
+            ), said
             assert "Traceback" not in "".join(said.splitlines()[-5:]), said
 
     def _kill_one(self, way: str) -> str:

@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,21 +56,36 @@ class SmallDisk:
 
     def fill(self, folder: Path) -> None:
         """A copy of a folder, in the place of all that was there."""
+        self.read_only(False)
         self.leave(ROOMY)
         for path in self.inside.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(folder, self.inside, dirs_exist_ok=True)
         (self.inside / ".ballast").write_bytes(bytes(PAGE))  # a tmpfs of size 0 would have no limit
 
-    def run(self, name: str, *arguments: str) -> Ended:
+    def read_only(self, value: bool) -> None:
+        """Makes it read-only or writable again. That fails while a file is open for writing: then again."""
+        word, end = "ro" if value else "rw", time.monotonic() + 60.0
+        while self._enter("mount", "-o", f"remount,{word}", str(self.place), check=False).returncode:
+            assert time.monotonic() < end, "files are always open for writing"
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen:
         """A job, as a process of its own."""
         self._temporary.mkdir(exist_ok=True)
         own = {"TMPDIR": str(self._temporary), "RAY_TMPDIR": str(self._temporary / "ray"), MARK: "1"}
         unwanted = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS", "LATENTSCAPE_CACHE")
         environment = {key: value for key, value in os.environ.items() if key not in unwanted} | own
-        ended = self._enter(sys.executable, "-m", f"jobs.{name}", *arguments, env=environment, check=False)
-        return Ended(ended.returncode, ended.stderr)
+        command = self._inside(sys.executable, "-m", f"jobs.{name}", *arguments)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
-    def _enter(self, *command: str, check: bool = True, **more) -> subprocess.CompletedProcess:
-        enter = ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", f"--wd={ROOT}", "--", *command]
-        return subprocess.run(enter, capture_output=True, text=True, check=check, **more)
+    def run(self, name: str, *arguments: str) -> Ended:
+        """A job from its start to its end."""
+        process = self.start(name, *arguments)
+        _, err = process.communicate()
+        return Ended(process.returncode, err)
+
+    def _inside(self, *command: str) -> list[str]:
+        return ["nsenter", f"--mount=/proc/{self._holder.pid}/ns/mnt", f"--wd={ROOT}", "--", *command]
+
+    def _enter(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
+        return subprocess.run(self._inside(*command), capture_output=True, text=True, check=check)

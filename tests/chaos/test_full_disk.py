@@ -5,17 +5,14 @@ the same job fail at a certain file.
 """
 
 import json
-import os
 import shutil
-import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.conftest import digests, left_over
-from tests.chaos.small_disk import PAGE, ROOMY, SmallDisk, pages
+from tests.chaos.small_disk import PAGE, ROOMY, pages
 from tests.chaos.test_jobs import LATENTS, contents
 from tests.ray.conftest import TINY
 
@@ -61,23 +58,6 @@ def stages(place: Path) -> list[Stage]:
         Stage("report", (run,), (FIRST,)),
         Stage("export", (run, str(place / "given")), (FIRST, "given/model.safetensors")),
     ]
-
-
-@pytest.fixture(scope="module")
-def temporary() -> Iterator[Path]:
-    folder = Path(f"/tmp/ls-chaos-{os.getpid()}")
-    folder.mkdir(exist_ok=True)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory, temporary) -> Iterator[SmallDisk]:
-    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
-        pytest.skip("a disk of its own wants the right to mount one (root)")
-    made = SmallDisk(tmp_path_factory.mktemp("disk"), temporary)
-    yield made
-    made.end()
 
 
 @pytest.fixture(scope="module")

@@ -64,15 +64,6 @@ _CLOCK = NOT_LEARNED | {"created", "cost_seconds", "measured_seconds", "wall_hou
 
 
 @pytest.fixture(scope="module")
-def temporary() -> Iterator[Path]:
-    """For every job's temporary files and Ray's sessions."""
-    folder = Path(f"/tmp/ls-chaos-{os.getpid()}")
-    folder.mkdir()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
 def nodes(tmp_path_factory) -> Iterator[Cluster]:
     """Two nodes of a core each."""
     made = Cluster(tmp_path_factory.mktemp("cluster") / "log")

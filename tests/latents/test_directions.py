@@ -21,8 +21,8 @@ from framework.latents.directions.methods.ganspace import ganspace
 from framework.latents.directions.methods.interfacegan import boundary_normal, conditional, difference_normal, surest
 from framework.latents.directions.methods.sefa import first_weight, sefa
 from framework.models import sample_latents
+from framework.orchestration.studies.chosen import chosen_files
 from framework.orchestration.studies.discover import check_names, work_parts
-from framework.orchestration.studies.steer import chosen_files
 from framework.storage import open_folder
 from tests.conftest import missing
 

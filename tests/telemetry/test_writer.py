@@ -58,3 +58,12 @@ def test_a_disk_that_fills_up_under_tensorboard_does_not_hold_the_training_up(tm
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [row["images_seen"] for row in trial.metrics()] == [1, 2, 3, 4]
+
+
+def test_rows_that_are_deleted_under_a_training_end_it(tmp_path):
+    """It wrote the rest into a new file, and the run looked whole."""
+    writer, _ = telemetry(tmp_path)
+    writer.record(report(8))
+    (tmp_path / "metrics.jsonl").unlink()
+    with pytest.raises(StorageError, match="metrics.jsonl"):
+        writer.record(report(16))

@@ -19,6 +19,7 @@ from framework.orchestration.cluster.ray_internals import (
     GCS_PORT,
     OF_CONNECTING,
     address_started_here,
+    call_before_processes_end,
     dashboard_url,
     keep_on_loopback,
     lacking,
@@ -97,8 +98,9 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
     from ray.exceptions import AuthenticationError, LocalRayletDiedError, NodeDiedError, RpcError
 
     if not verbose:
-        for name in ("ray", "ray.tune", "ray.train", "ray.data"):
+        for name in ("ray", "ray.train", "ray.data"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a trial that fails is told in a line of ours
     try:
         with signals_held():
             embedded = _start(title, verbose=verbose, say=say, code=code)
@@ -114,7 +116,8 @@ def connect(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequ
         reason = str(fault).strip().splitlines()[0][:200]
         raise ClusterLostError(f"lost the Ray cluster ({reason}); everything saved so far is kept") from fault
     finally:
-        with signals_held():
+        with signals_held() as hold_again:
+            call_before_processes_end(hold_again)
             ray.shutdown()
 
 

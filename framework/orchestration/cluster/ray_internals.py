@@ -74,7 +74,11 @@ SIGTERM_HANDLER = Internal(
     "set_sigterm_handler",
     "SIGTERM while Ray starts ends the job with the exit status of Ray's own handler",
 )
-WORKER = Internal("ray._private.worker", "global_worker", "the address of Ray's dashboard is not shown")
+WORKER = Internal(
+    "ray._private.worker",
+    "global_worker",
+    "the address of Ray's dashboard is not shown; SIGTERM while Ray shuts down ends the job with another exit status",
+)
 OF_CONNECTING = (ON_LOOPBACK, STARTED_HERE, USE_TOKEN, TOKEN_HEADERS, ACCELERATORS, SIGTERM_HANDLER, WORKER)
 
 _TRAIN = "ray.train.v2"
@@ -135,6 +139,23 @@ def without_sigterm_handler() -> Iterator[None]:
         yield
     finally:
         setattr(module, SIGTERM_HANDLER.name, install)
+
+
+def call_before_processes_end(action: Callable[[], None]) -> None:
+    """Has `ray.shutdown` call `action` before it ends Ray's processes, which takes a second or more.
+
+    Just before, Ray's C++ part gives up its signal handlers, and this process's handler of SIGTERM with them.
+    """
+    node = getattr(WORKER.get(), "node", None)
+    end = getattr(node, "kill_all_processes", None)
+    if end is None:
+        return
+
+    def end_after_action(*values: Any, **named: Any) -> None:
+        action()
+        end(*values, **named)
+
+    node.kill_all_processes = end_after_action  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def address_started_here() -> str | None:

@@ -31,11 +31,11 @@ class TrialProgress:
         if "images_seen" not in figures:
             return
         for text in figures.get("log", ()):
-            self._progress.say(f"trial {trial}: {text}")
+            self.say(trial, text)
         for score in figures.get("scores", ()):
             value, metric = float(score["value"]), score["metric"]
             self._best = value if self._best is None else min(self._best, value, key=lambda each: cost(metric, each))
-            self._progress.say(f"trial {trial}: {metric} {value:.4g} at {score['images_seen']:,} images")
+            self.say(trial, f"{metric} {value:.4g} at {score['images_seen']:,} images")
         best = f", best score {self._best:.4g}" if self._best is not None else ""
         rate = figures.get("images_per_second")
         to_go = self._total - figures["images_seen"]  # may be negative: the last batch can exceed the total
@@ -46,6 +46,10 @@ class TrialProgress:
             + (f", {rate:,.0f} images/s{left}" if rate else "")
             + best
         )
+
+    def say(self, trial: str, text: str) -> None:
+        """Shows a line about a trial."""
+        self._progress.say(f"trial {trial}: {text}")
 
 
 def _minutes(seconds: float) -> str:

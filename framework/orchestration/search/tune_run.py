@@ -1,9 +1,11 @@
 """Runs trials under Ray Tune; used by every strategy of a search."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from framework.errors import LatentscapeError
 from framework.orchestration.cluster.ray_internals import keep_keys_from_trials
 from framework.orchestration.search.interruption import interruptible
 from framework.orchestration.search.trial_progress import TrialProgress
@@ -107,7 +109,7 @@ class SearchRun:
         )
         keep_keys_from_trials()
         with interruptible(context, lambda: list(under_way)):
-            tuner.fit()
+            _fit(tuner)
 
 
 def template_of(context: "RunContext", plan: ResourcePlan) -> TrialSpec:
@@ -150,10 +152,14 @@ class _Results(tune.Callback):
             folder.write_state(state="stopped")
         self._close(record)
 
+    def on_trial_recover(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
+        self._show.say(trial.config["trial"], f"its driver was lost and starts again: {_reason(trial)}")
+
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:  # noqa: ARG002
-        folder = self._run.trial(trial.config["trial"])
+        folder, reason = self._run.trial(trial.config["trial"]), _reason(trial)
+        self._show.say(trial.config["trial"], f"its driver was lost: {reason}")
         if folder.state.get("state") not in ENDED:
-            folder.write_state(state="failed", error=f"its driver was lost: {last_line(trial.get_error())}")
+            folder.write_state(state="failed", error=f"its driver was lost: {reason}")
         self._close(self._registry[trial.config["trial"]])
 
     def _close(self, record: TrialRecord) -> None:
@@ -161,3 +167,22 @@ class _Results(tune.Callback):
         self._under_way.discard(record.trial)
         self._show.ended += record.ended
         update_results(self._run)
+
+
+def _fit(tuner: tune.Tuner) -> None:
+    """Runs the trials. Tune makes a TuneError of an error in our callbacks; ours is raised instead."""
+    try:
+        tuner.fit()
+    except tune.TuneError as fault:
+        cause: BaseException | None = fault
+        while cause is not None:
+            if isinstance(cause, LatentscapeError):
+                raise cause from None
+            cause = cause.__context__
+        raise
+
+
+def _reason(trial: Any) -> str:
+    """Why Tune lost the driver of a trial, from Tune's own record, which is on this machine."""
+    record = Path(trial.error_file or "")
+    return last_line(record.read_text(errors="replace") if record.is_file() else "")

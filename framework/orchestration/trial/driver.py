@@ -12,7 +12,7 @@ from pyarrow import fs
 from ray import tune
 from ray.util.queue import Queue as RayQueue
 
-from framework.errors import LatentscapeError
+from framework.errors import LatentscapeError, StorageError
 from framework.orchestration.cluster.ray_internals import OF_TRAINING, lacking, trainer_class
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from framework.orchestration.trial.spec import TrialSpec
@@ -142,8 +142,11 @@ def ray_records(run: RunFolder) -> Iterator[None]:
     records.delete()
     try:
         yield
-    finally:
-        records.delete()
+    except BaseException:
+        with contextlib.suppress(StorageError):  # what failed first is told
+            records.delete()
+        raise
+    records.delete()
 
 
 def ray_storage(run: RunFolder) -> dict[str, Any]:
