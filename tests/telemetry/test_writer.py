@@ -65,5 +65,5 @@ def test_rows_that_are_deleted_under_a_training_end_it(tmp_path):
     writer, _ = telemetry(tmp_path)
     writer.record(report(8))
     (tmp_path / "metrics.jsonl").unlink()
-    with pytest.raises(StorageError, match="metrics.jsonl"):
+    with pytest.raises(StorageError, match=r"metrics\.jsonl"):
         writer.record(report(16))
