@@ -1,6 +1,7 @@
 """The decoding process: it reads items as lines of JSON, writes pictures to a file, and answers with lines of JSON."""
 
 import hashlib
+import io
 import json
 import os
 import resource
@@ -14,7 +15,7 @@ from framework.data.packing.reading import Reader
 from framework.data.sources.mnist import framed
 from framework.files import FULL
 
-_MOST_MEMORY_BYTES = 2 << 30  # of one process; no picture of an ordinary format needs half of it
+_MOST_MEMORY_BYTES = 1000 << 20  # of one process; a picture that needs more is rejected
 Result = tuple[int, str, str | None]  # slot, sha256 of the content, reason of a rejection
 
 
@@ -73,11 +74,11 @@ class Work:
     def _read(self, item: Any) -> tuple[bytes, str]:
         if self._reader is None:  # opened late, since a compressed source is unpacked only before its first item
             self._reader = Reader(self._kind, self._path, most_bytes=self._most_bytes)
-        data = self._reader.read(item)
-        content = hashlib.sha256(data).hexdigest()
+        file = io.BytesIO(self._reader.read(item))  # holds the only reference to the bytes, so that `decode` frees them
+        content = hashlib.sha256(file.getbuffer()).hexdigest()
         if self._kind == "mnist":
-            return framed(data, self._resolution), content
-        return decode(data, resolution=self._resolution, channels=self._channels), content
+            return framed(file.getvalue(), self._resolution), content
+        return decode(file, resolution=self._resolution, channels=self._channels), content
 
     def _drawn(self, index: int) -> tuple[bytes, str]:
         from framework.data.synthetic_faces import DRAWING, draw_face  # imported here for a fast start
