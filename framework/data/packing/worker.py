@@ -6,16 +6,18 @@ import json
 import os
 import resource
 import signal
+import struct
 import sys
 import warnings
 from typing import Any
 
-from framework.data.packing.decoding import RejectedError, decode
+from framework.data.packing.decoding import RejectedError, decode, decode_whole
 from framework.data.packing.reading import Reader
 from framework.data.sources.mnist import framed
 from framework.files import FULL
 
 _MOST_MEMORY_BYTES = 1000 << 20  # of one process; a picture that needs more is rejected
+WHOLE_HEAD = struct.Struct("<2L")  # width and height
 Result = tuple[int, str, str | None]  # slot, sha256 of the content, reason of a rejection
 
 
@@ -27,7 +29,8 @@ class Work:
         path: The source's path; empty for drawn_faces.
         output: The existing file of raw pictures, in consecutive slots.
         start: Offset of the first slot in bytes.
-        resolution: Width and height of the pictures in pixels.
+        resolution: Width and height of the pictures in pixels; 0 for pictures of their own size, one at a time, with
+            `WHOLE_HEAD` before the pixels.
         channels: 1 for grey pictures, 3 for colour.
         seed: The seed of drawn faces.
         most_bytes: A larger file is rejected.
@@ -78,6 +81,9 @@ class Work:
         content = hashlib.sha256(file.getbuffer()).hexdigest()
         if self._kind == "mnist":
             return framed(file.getvalue(), self._resolution), content
+        if not self._resolution:
+            size, pixels = decode_whole(file)
+            return WHOLE_HEAD.pack(*size) + pixels, content
         return decode(file, resolution=self._resolution, channels=self._channels), content
 
     def _drawn(self, index: int) -> tuple[bytes, str]:
