@@ -18,7 +18,7 @@ from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.context import RunContext, begin_run, end_run, prepare_images, train_assessors
 from framework.runs import RunFolder
 from framework.runs.folder import run_place
-from jobs.cli.forecast import refuse_oversized
+from jobs.cli.forecast import refuse_oversized, refuse_samples
 from jobs.cli.job import Arguments, Console
 
 
@@ -26,13 +26,14 @@ from jobs.cli.job import Arguments, Console
 def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunContext]:
     """The context for a job with a CONFIG argument: creates or resumes its run, and locks the run for this block."""
     console = arguments.console
+    refuse_oversized(experiment)
+    refuse_samples(experiment)
     images = prepare_images(experiment, console)
     with (
         begin_run(experiment, images, arguments.command, console) as run,
         connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say) as cluster,
     ):
         check_storage_everywhere(run, cluster, console.say)
-        refuse_oversized(experiment, cluster)
         assessors = train_assessors(run, images, console, cluster)
         yield RunContext(run, images, assessors, cluster, console)
 
@@ -54,6 +55,7 @@ def open_context(
     experiment, console = run.experiment, arguments.console
     if target.entry is not None:
         open_foreign(target.location, experiment, console)
+    refuse_samples(experiment)
     if check is not None:
         check(run, target)
     images = prepare_images(experiment, console)
