@@ -15,6 +15,7 @@ from framework.files import read_file
 from framework.latents.directions.direction import load_direction
 from framework.latents.directions.sorted_samples import read_piles
 from framework.latents.projection.starts import read_starts
+from framework.models.assessor.assessor import DESCRIPTION, Assessor
 from framework.models.keras_import.archive import open_archive
 from framework.orchestration.studies.photos import read_photos
 from framework.runs import cache_folder
@@ -36,6 +37,9 @@ def read_keras(path: Path) -> None:
 READERS = {
     "CONFIG": load_experiment,
     "a document of a run": lambda path: open_folder(path.parent).read_json(path.name),
+    "a log of a run": lambda path: open_folder(path.parent).append_text(path.name, "line\n"),
+    "a folder to copy": lambda path: open_folder(path.parent / "copy").upload(path.parent),
+    "an assessor": lambda path: Assessor.load(path.rename(path.with_name(DESCRIPTION)).parent),
     "weights of a run": lambda path: open_folder(path.parent).read_bytes(path.name),
     "a direction": lambda path: load_direction(open_folder(path.parent), path.name),
     "a projection": lambda path: read_starts(open_folder(path.parent), ["x"], latent_size=8),
