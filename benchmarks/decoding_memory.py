@@ -27,6 +27,8 @@ from PIL import Image
 
 MIB = 1 << 20
 SIDE = 9459  # its square is just below the bound on pixels
+SQUARE = (SIDE, SIDE)
+BOUND = (7416, 7416)  # just below that of WebP and AVIF
 _CHILD = """
 import json, resource, sys, time
 from pathlib import Path
@@ -112,7 +114,7 @@ def mnist(path: Path, size: int) -> Path:
     return path
 
 
-def picture(path: Path, mode: str, kind: str, size: tuple[int, int] = (SIDE, SIDE), **options: object) -> Path:
+def picture(path: Path, mode: str, kind: str, size: tuple[int, int] = SQUARE, **options: object) -> Path:
     """A folder with one picture of one colour."""
     path.mkdir()
     if mode in ("I;16", "F"):
@@ -222,8 +224,20 @@ CASES: dict[str, Callable[[Path], Path]] = {
     "JPEG, 108 megapixels": lambda p: picture(p, "RGB", "JPEG", **JPEG108),
     "JPEG, 108 megapixels, progressive": lambda p: picture(p, "RGB", "JPEG", **JPEG108, **SCANS),
     "GIF at the bound": lambda p: picture(p, "P", "GIF"),
-    "WebP at the bound": lambda p: picture(p, "RGB", "WEBP", lossless=True, quality=0, method=0),
-    "JPEG 2000, 16 megapixels": lambda p: picture(p, "RGB", "JPEG2000", (4000, 4000)),
+    "GIF of two frames": lambda p: picture(p, "P", "GIF", save_all=True, append_images=[Image.new("P", SQUARE, 2)]),
+    "APNG of two frames": lambda p: picture(
+        p, "RGBA", "PNG", compress_level=1, save_all=True, append_images=[Image.new("RGBA", SQUARE)]
+    ),
+    "TIFF, RGBA, raw": lambda p: picture(p, "RGBA", "TIFF"),
+    "TIFF, RGBA, packed in one strip": lambda p: picture(
+        p, "RGBA", "TIFF", compression="tiff_adobe_deflate", strip_size=1 << 30
+    ),
+    "JPEG, CMYK, progressive": lambda p: picture(p, "CMYK", "JPEG", **SCANS),
+    "WebP at its bound": lambda p: picture(p, "RGBA", "WEBP", BOUND, lossless=True, quality=0, method=0),
+    "WebP above its bound": lambda p: picture(p, "RGBA", "WEBP", lossless=True, quality=0, method=0),
+    "AVIF at its bound": lambda p: picture(p, "RGBA", "AVIF", BOUND, speed=10, quality=100, subsampling="4:4:4"),
+    "JPEG 2000 at its bound": lambda p: picture(p, "RGBA", "JPEG2000", (6000, 6000)),
+    "JPEG 2000, half of 89 megapixels": lambda p: picture(p, "RGBA", "JPEG2000"),
     "PNG, a text of 500 MB": lambda p: zip_of(p, png_pieces(text_chunk(500 * MIB))),
     "PNG, 40,000,000 empty chunks": lambda p: zip_of(p, png_pieces(chunk(b"vpAg", b"") * 10_000 for _ in range(4000))),
     "JPEG, 500 MB of metadata": lambda p: zip_of(p, jpeg_segments(500 * MIB)),

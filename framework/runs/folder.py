@@ -14,6 +14,7 @@ from framework.runs.machine import machine, versions
 from framework.runs.settings import differences
 from framework.runs.trial import PARAMS, TrialFolder, plain
 from framework.storage import Folder, is_uri, open_folder
+from framework.storage.folder import storage_errors
 
 EXPERIMENT = "experiment.yaml"
 RUN = "run.json"
@@ -195,9 +196,10 @@ def run_place(experiment: Experiment) -> Folder:
 
     Raises:
         ConfigError: storage.path is relative within a submitted job.
+        StorageError: There is a file in its place.
     """
     refuse_vanishing_storage(experiment.storage)
-    return open_folder(experiment.storage.path) / experiment.name
+    return _checked(open_folder(experiment.storage.path)) / experiment.name
 
 
 def cache_folder(storage: StorageConfig) -> Path:
@@ -212,7 +214,19 @@ def cache_folder(storage: StorageConfig) -> Path:
     if not chosen:
         elsewhere = _is_elsewhere(storage.path)
         chosen = "~/.cache/latentscape" if elsewhere else (open_folder(storage.path) / ".cache").location
-    return Path(open_folder(chosen).location)
+    return Path(_checked(open_folder(chosen)).location)
+
+
+def _checked(folder: Folder) -> Folder:
+    """The same folder, unless something that is no folder is in its place or above it: a StorageError."""
+    if folder.is_local:
+        path = Path(folder.location)
+        with storage_errors(folder.location, "reached"):
+            place = next(place for place in (path, *path.parents) if place.exists())
+            is_folder = place.is_dir()
+        if not is_folder:
+            raise StorageError(f"{place}: is not a folder, which storage.path and storage.cache_path must be")
+    return folder
 
 
 def refuse_vanishing_storage(storage: StorageConfig) -> None:

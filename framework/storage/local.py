@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from framework.errors import StorageError
-from framework.files import MOST_FILE_BYTES, read_file, user_path
+from framework.files import MOST_FILE_BYTES, check_regular, read_file, user_path
 from framework.storage.folder import TEMPORARY, Folder, Names, checked, storage_errors, temporary_name
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ class LocalFolder(Folder):
         path, data = self._at(name), text.encode("utf-8")
         with storage_errors(str(path), "written"):
             path.parent.mkdir(parents=True, exist_ok=True)
+            check_regular(path)
             with path.open("ab", buffering=0) as file:
                 size = file.seek(0, os.SEEK_END)
                 written = file.write(data)
@@ -164,7 +165,7 @@ class LocalFolder(Folder):
     def upload(self, source: Path, *, last: str | None = None) -> None:
         """Replaces this folder by a copy of another local folder."""
         with self.staged(last=last) as temporary, storage_errors(str(source), "copied", shutil.Error):
-            shutil.copytree(source, temporary, dirs_exist_ok=True)
+            shutil.copytree(source, temporary, dirs_exist_ok=True, copy_function=_copy_regular)
 
     def __reduce__(self) -> tuple[type["LocalFolder"], tuple[Path]]:
         return LocalFolder, (self._path,)
@@ -194,6 +195,11 @@ def check_room(folder: Path, size: int, *, what: str) -> None:
         raise StorageError(
             f"{folder}: {what} need about {size / 2**20:,.0f} MiB, but {free / 2**20:,.0f} MiB are free there"
         )
+
+
+def _copy_regular(source: str, target: str) -> None:
+    check_regular(source)
+    shutil.copy2(source, target)
 
 
 def _sync(path: Path) -> None:

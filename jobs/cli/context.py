@@ -13,12 +13,12 @@ from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config import Experiment, with_overrides
 from framework.config.code import allow, code_fault, entry_of, named_code
 from framework.errors import CheckpointError, ConfigError
-from framework.orchestration.cluster.connect import connect
+from framework.orchestration.cluster.connect import connect, is_cluster_elsewhere, planned_cluster
 from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.context import RunContext, begin_run, end_run, prepare_images, train_assessors
 from framework.runs import RunFolder
 from framework.runs.folder import run_place
-from jobs.cli.forecast import refuse_oversized
+from jobs.cli.forecast import refuse_oversized, refuse_samples
 from jobs.cli.job import Arguments, Console
 
 Check = Callable[[RunFolder, CheckpointRef], object]
@@ -28,6 +28,9 @@ Check = Callable[[RunFolder, CheckpointRef], object]
 def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunContext]:
     """The context for a job with a CONFIG argument: creates or resumes its run, and locks the run for this block."""
     console = arguments.console
+    refuse_samples(experiment)
+    if not is_cluster_elsewhere():
+        refuse_oversized(experiment, planned_cluster())  # before hours of packing
     images = prepare_images(experiment, console)
     with (
         begin_run(experiment, images, arguments.command, console) as run,
@@ -79,6 +82,7 @@ def checked_target(arguments: Arguments, check: Check | None) -> tuple[RunFolder
     run, target = find_context(arguments)
     if target.entry is not None:
         open_foreign(target.location, run.experiment, arguments.console)
+    refuse_samples(run.experiment)
     if check is not None:
         check(run, target)
     return run, target

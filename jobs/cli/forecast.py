@@ -10,7 +10,7 @@ from framework.config import Experiment
 from framework.data import survey
 from framework.errors import ConfigError
 from framework.models import build_companion, build_generator, count_parameters
-from framework.orchestration.cluster.connect import Cluster, planned_cluster
+from framework.orchestration.cluster.connect import Cluster, is_cluster_elsewhere, planned_cluster
 from framework.orchestration.search.run import trial_experiment
 from framework.orchestration.trial.resources import ResourcePlan, plan, search_plan
 from framework.runs import RunFolder
@@ -85,11 +85,32 @@ def refuse_oversized(experiment: Experiment, cluster: Cluster) -> None:
     _refuse_memory(memory, most=_memory_of(cluster, resources))
 
 
+def refuse_samples(experiment: Experiment) -> None:
+    """Raises a ConfigError if the latents of a study alone, as float32, need more memory than this machine has."""
+    latents, size = experiment.latents, 4 * experiment.model.latent_size
+    counts = {
+        "arithmetic.candidates": latents.arithmetic.candidates,
+        "directions.samples": latents.directions.samples,
+        "steering.effect_samples": latents.steering.effect_samples,
+        "maps.samples": latents.maps.samples,
+    }
+    for key, count in counts.items():
+        if count * size > machine_bytes():
+            raise ConfigError(
+                f"latents.{key}: {count:,} latents of {experiment.model.latent_size:,} numbers need "
+                f"{count * size / 2**20:,.0f} MiB, but this machine has {machine_bytes() / 2**20:,.0f} MiB; lower it"
+            )
+
+
+def machine_bytes() -> int:
+    """The memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def _memory_of(cluster: Cluster, resources: ResourcePlan) -> int:
     """The memory that a worker can have at most: that of this machine, if it trains on the CPUs of this machine."""
-    if cluster.embedded and "RAY_ADDRESS" not in os.environ and not resources.gpus_per_worker:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return _MOST_BYTES
+    ours = cluster.embedded and not resources.gpus_per_worker and not is_cluster_elsewhere()
+    return machine_bytes() if ours else _MOST_BYTES
 
 
 def _refuse_memory(needed: int, *, most: int) -> None:

@@ -358,3 +358,52 @@ def test_a_jpeg_that_is_too_large_at_any_part_of_its_size(data, reason):
     """Only of a JPEG of several scans libjpeg holds all coefficients in memory."""
     with pytest.raises(RejectedError, match=reason):
         decode(data, resolution=32, channels=3)
+
+
+def webp_of_size(width: int, height: int) -> bytes:
+    """A WebP whose header has another size."""
+    data = saved(quarters(), "WEBP", lossless=True)
+    at = data.index(b"VP8L") + 9
+    return data[:at] + struct.pack("<L", (width - 1) | (height - 1) << 14) + data[at + 4 :]
+
+
+def avif_of_size(width: int, height: int) -> bytes:
+    """An AVIF whose header has another size."""
+    data = saved(quarters(), "AVIF")
+    at = data.index(b"ispe") + 8
+    return data[:at] + struct.pack(">2L", width, height) + data[at + 8 :]
+
+
+@pytest.mark.parametrize(("of_size", "kind"), [(webp_of_size, "WEBP"), (avif_of_size, "AVIF")])
+def test_formats_that_need_much_memory_have_a_lower_bound(of_size, kind):
+    with pytest.raises(RejectedError, match=f"too large: 8000x6876 pixels; {kind} may have 55,000,000"):
+        decode(of_size(8000, 6876), resolution=32, channels=3)
+    with pytest.raises(RejectedError, match=r"damaged|truncated"):  # within the bound
+        decode(of_size(100, 100)[:-9], resolution=32, channels=3)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_a_large_jpeg_2000_is_taken_at_half_its_size(mode, monkeypatch):
+    data = saved(quarters(128).convert(mode), "JPEG2000")
+    whole = pixels(data, resolution=32)
+    monkeypatch.setattr(decoding, "_MOST_JPEG2000_PIXELS", 100)
+    assert near(corners(pixels(data, resolution=32)), corners(whole), 6)
+    with pytest.raises(RejectedError, match="damaged or too large for a single resolution"):
+        decode(saved(quarters(128), "JPEG2000", num_resolutions=1), resolution=32, channels=3)
+
+
+def test_a_large_jpeg_of_four_colours_is_taken_at_a_part_of_its_size(monkeypatch):
+    data = saved(quarters(256).convert("CMYK"), "JPEG", quality=95)
+    whole = pixels(data, resolution=32)
+    monkeypatch.setattr(decoding, "_MOST_CMYK_PIXELS", 100)
+    smaller = pixels(data, resolution=32)
+    assert (smaller != whole).any()
+    assert near(corners(smaller), corners(whole), 6)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
+def test_a_stream_gives_the_same_and_is_freed(kind):
+    data = saved(quarters(), kind)
+    stream = io.BytesIO(data)
+    assert decode(stream, resolution=32, channels=3) == decode(data, resolution=32, channels=3)
+    assert stream.closed

@@ -18,8 +18,12 @@ from tests.conftest import missing
 
 
 def png(image):
+    return saved(Image.fromarray(image))
+
+
+def saved(image):
     stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "png")
+    image.save(stream, "png")
     return stream.getvalue()
 
 
@@ -230,3 +234,20 @@ def test_another_collection_in_its_place_is_noticed(tmp_path, colours):
     (tmp_path / "2.png").unlink()
     with pytest.raises(EvaluationError, match="holds 2 images, but 3 when the score began"):
         open_source(spec)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (saved(Image.new("1", (5000, 5000))), "too large: 5000x5000 pixels"),
+        (saved(Image.new("I;16", (20, 20))), "colours in mode I;16"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "not an image"),
+    ],
+)
+def test_an_image_that_is_not_taken_is_named_from_its_header(tmp_path, data, reason):
+    """Pillow passes an EPS file to Ghostscript, whatever its name is."""
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(data)
+    with pytest.raises(EvaluationError, match=rf"a\.png is not a readable image .{reason}") as caught:
+        find_source(str(tmp_path), samples=9, seed=0)
+    assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from framework.config import load_experiment
+from framework.config import Experiment, StorageConfig, load_experiment
 from framework.errors import LatentscapeError
 from framework.evaluation.features.weights import find_weights, read_weights
 from framework.evaluation.sources.source import find_source
@@ -15,8 +15,11 @@ from framework.files import read_file
 from framework.latents.directions.direction import load_direction
 from framework.latents.directions.sorted_samples import read_piles
 from framework.latents.projection.starts import read_starts
+from framework.models.assessor.assessor import DESCRIPTION, Assessor
 from framework.models.keras_import.archive import open_archive
 from framework.orchestration.studies.photos import read_photos
+from framework.runs import cache_folder
+from framework.runs.folder import run_place
 from framework.storage import open_folder
 
 
@@ -34,7 +37,11 @@ def read_keras(path: Path) -> None:
 READERS = {
     "CONFIG": load_experiment,
     "a document of a run": lambda path: open_folder(path.parent).read_json(path.name),
+    "a log of a run": lambda path: open_folder(path.parent).append_text(path.name, "line\n"),
+    "a folder to copy": lambda path: open_folder(path.parent / "copy").upload(path.parent),
+    "an assessor": lambda path: Assessor.load(path.rename(path.with_name(DESCRIPTION)).parent),
     "weights of a run": lambda path: open_folder(path.parent).read_bytes(path.name),
+    "a direction": lambda path: load_direction(open_folder(path.parent), path.name),
     "a projection": lambda path: read_starts(open_folder(path.parent), ["x"], latent_size=8),
     "a photograph": lambda path: read_photos([str(path)], OfGrey32()),
     "sorted samples": lambda path: read_piles(str(path), samples=9),
@@ -61,13 +68,6 @@ def test_a_special_file_is_one_line_and_is_not_opened(what, kind, tmp_path):
     with pytest.raises(LatentscapeError, match=f"is {kind}, not a file") as caught:
         READERS[what](special(tmp_path / "x.safetensors", kind))
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("kind", ["a named pipe", "a device"])
-def test_a_direction_that_is_no_file(kind, tmp_path):
-    special(tmp_path / "x.safetensors", kind)
-    with pytest.raises(LatentscapeError, match=r"x\.safetensors"):
-        load_direction(open_folder(tmp_path), "x.safetensors")
 
 
 LIMITS = {"CONFIG": 64 << 20, "a document of a run": 64 << 20, "sorted samples": 64 << 20, "a photograph": 512 << 20}
@@ -114,3 +114,14 @@ def test_a_place_that_cannot_be_one(location, message):
     with pytest.raises(LatentscapeError, match=message) as caught:
         open_folder(location)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a device"])
+@pytest.mark.parametrize("key", ["path", "cache_path"])
+def test_a_file_in_the_place_of_the_storage(key, kind, tmp_path):
+    """Before anything is packed, and also when a job only plans."""
+    place = special(tmp_path / "x", kind)
+    for path in (place, place / "below"):
+        storage = StorageConfig(**{"path": str(tmp_path), key: str(path)})
+        with pytest.raises(LatentscapeError, match=f"{place}: is not a folder"):
+            run_place(Experiment(storage=storage)), cache_folder(storage)

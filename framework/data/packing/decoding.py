@@ -4,7 +4,8 @@ import io
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from PIL import Image, UnidentifiedImageError
+from PIL import AvifImagePlugin, Image, UnidentifiedImageError
+from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from framework.data.packing.structure import has_several_scans, structural_fault
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_PIXELS = 89_478_485  # Pillow's limit, 256 MiB of RGB
+MAX_WHOLE_PIXELS = 1 << 24  # of a picture that is not made smaller; scores hold up to 128 of them
 MAX_JPEG_PIXELS = 4 * MAX_PIXELS  # a larger JPEG than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8 of its size
+# Pillow holds four copies of a WebP and up to five of an AVIF picture while it decodes it, and cannot decode parts.
+MOST_PIXELS_OF = {"WEBP": 55_000_000, "AVIF": 55_000_000}
+_MOST_JPEG2000_PIXELS = 36_000_000  # holds 24 bytes per pixel; a larger one is decoded at 1/2 of its size
+_MOST_CMYK_PIXELS = 44_000_000  # of a JPEG that is decoded at its size
 _MOST_COEFFICIENT_BYTES = 768 << 20
 _STRIP_PIXELS = 1 << 22  # of a larger picture, this many are converted at a time
 # Only raster formats, because Pillow would pass an EPS file to Ghostscript.
@@ -29,62 +35,101 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_SIDEWAYS = {_TURNS[value] for value in (5, 6, 7, 8)}
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size if at least this multiple of the requested side remains. On 5,000
 # files of UTKFace the mean difference from the full decode is then 0.24 grey levels at 32 px and 0.43 at 64 px. A
 # margin of 1.5 would give 0.82 at 32 px, with one file in five above 1.
 _DRAFT_MARGIN = {64: 1.5}
 _DRAFT_MARGIN_ELSE = 2.0
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # there is a decoding process for each core, and each thread needs memory
 
 
 class RejectedError(Exception):
     """A file without a usable picture; the message is the reason."""
 
 
-def decode(data: bytes, *, resolution: int, channels: int) -> bytes:
+def decode(data: bytes | io.BytesIO, *, resolution: int, channels: int) -> bytes:
     """Decodes a file to the centre square as uint8 bytes [resolution, resolution, channels].
 
     The picture is rotated by its EXIF orientation, put on white where it is transparent, and resized with antialiasing
     (Lanczos). Pictures down to half the resolution are enlarged; smaller ones are rejected.
 
+    Args:
+        data: The file. A stream is closed, so that its bytes are freed, before the picture is converted.
+        resolution: Width and height of the result in pixels.
+        channels: 1 for grey, 3 for colour.
+
     Raises:
         RejectedError: The file is empty, truncated, not an image or too small, has more than `MAX_PIXELS` (a JPEG,
-            `MAX_JPEG_PIXELS`), or needs too much memory.
+            `MAX_JPEG_PIXELS`; other formats, `MOST_PIXELS_OF`), or needs too much memory.
     """
     try:
-        return _decoded(data, resolution=resolution, channels=channels)
+        return _decoded(data if isinstance(data, io.BytesIO) else io.BytesIO(data), resolution, channels)
     except MemoryError:
         raise RejectedError("needs too much memory") from None
 
 
-def _decoded(data: bytes, *, resolution: int, channels: int) -> bytes:
-    if not data:
-        raise RejectedError("empty file")
-    if (fault := structural_fault(data)) is not None:
-        raise RejectedError(f"refused: {fault}")
-    picture = _opened(data)
+def decode_whole(data: bytes | io.BytesIO) -> tuple[tuple[int, int], bytes]:
+    """Decodes a file to its (width, height) and uint8 bytes [height, width, 3], upright, on white where transparent.
+
+    Raises:
+        RejectedError: As `decode`; or it has more than 8 bits per channel or more than `MAX_WHOLE_PIXELS`.
+    """
+    try:
+        file = data if isinstance(data, io.BytesIO) else io.BytesIO(data)
+        picture = _opened(file)
+        _refuse_for_whole(picture)
+        _load(picture)
+        _refuse_for_whole(picture)
+        turn = _turn(picture)
+        file.close()
+        whole = _converted(picture, "RGB")
+        upright = whole if turn is None else whole.transpose(turn)
+        return upright.size, upright.tobytes()
+    except MemoryError:
+        raise RejectedError("needs too much memory") from None
+
+
+def size_of_whole(data: bytes) -> tuple[int, int]:
+    """The (width, height) that `decode_whole` gives, from the header alone; raises RejectedError as it does."""
+    picture = _opened(io.BytesIO(data))
+    _refuse_for_whole(picture)
+    return (picture.height, picture.width) if _turn(picture) in _SIDEWAYS else picture.size
+
+
+def _decoded(file: io.BytesIO, resolution: int, channels: int) -> bytes:
+    picture = _opened(file)
     huge = picture.format == "JPEG" and _pixels(picture) > MAX_PIXELS
     if huge:
-        _refuse_huge_jpeg(picture, data)
+        _refuse_huge_jpeg(picture, file)
     _refuse_by_size(picture, most_pixels=MAX_JPEG_PIXELS if huge else MAX_PIXELS, resolution=resolution)
     mode = "L" if channels == 1 else "RGB"
-    if picture.format == "JPEG" and (huge or picture.mode in {"L", "RGB"}):
+    if picture.format == "JPEG" and (picture.mode in {"L", "RGB"} or _pixels(picture) > _MOST_CMYK_PIXELS):
         side = int(_DRAFT_MARGIN.get(resolution, _DRAFT_MARGIN_ELSE) * resolution)
         if min(picture.size) >= 2 * side or mode != picture.mode:
             picture.draft(mode, (side, side))
+    if isinstance(picture, Jpeg2KImageFile) and _pixels(picture) > _MOST_JPEG2000_PIXELS:
+        picture.reduce = 1
+        _load(picture, otherwise="too large for a single resolution")
     _load(picture)
     _refuse_by_size(picture, most_pixels=MAX_PIXELS, resolution=0)  # an icon's picture may differ from its header
     turn = _turn(picture)  # after loading, because Pillow rotates TIFF files while it loads them
+    file.close()
     wide = picture.mode.startswith(("I", "F"))  # is grey; the small square becomes coloured more cheaply
     square = _square(_converted(picture, "L" if wide else mode), resolution)
     square = square.convert(mode) if wide else square
     return (square if turn is None else square.transpose(turn)).tobytes()
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(file: io.BytesIO) -> Image.Image:
+    if not file.getbuffer():
+        raise RejectedError("empty file")
+    if (fault := structural_fault(file.getvalue())) is not None:  # the value is the stream's own bytes, not a copy
+        raise RejectedError(f"refused: {fault}")
     try:
-        if data.startswith(b"\xff\xd8\xff"):
-            return JpegImageFile(io.BytesIO(data))  # skips the format search; of several pictures it reads the first
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        if file.getbuffer()[:3] == b"\xff\xd8\xff":
+            return JpegImageFile(file)  # skips the format search; of several pictures it reads the first
+        return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
         raise RejectedError("not an image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -99,12 +144,12 @@ def _pixels(picture: Image.Image) -> int:
     return picture.width * picture.height
 
 
-def _refuse_huge_jpeg(picture: Image.Image, data: bytes) -> None:
+def _refuse_huge_jpeg(picture: Image.Image, file: io.BytesIO) -> None:
     """For several scans libjpeg holds all coefficients, of 2 bytes each; for one scan it needs little memory."""
     layers = [(across, down) for _, across, down, _ in getattr(picture, "layer", ())]
     most = max((across * down for across, down in layers), default=1)
     coefficients = _pixels(picture) * sum(across * down for across, down in layers) // max(most, 1)
-    if 2 * coefficients > _MOST_COEFFICIENT_BYTES and has_several_scans(data):
+    if 2 * coefficients > _MOST_COEFFICIENT_BYTES and has_several_scans(file.getvalue()):
         raise RejectedError(f"decompression bomb: {picture.width}x{picture.height} pixels in several scans")
 
 
@@ -112,11 +157,22 @@ def _refuse_by_size(picture: Image.Image, *, most_pixels: int, resolution: int) 
     width, height = picture.size
     if width * height > most_pixels:
         raise RejectedError(f"decompression bomb: {width}x{height} pixels")
+    if width * height > (most := MOST_PIXELS_OF.get(picture.format or "", most_pixels)):
+        raise RejectedError(f"too large: {width}x{height} pixels; {picture.format} may have {most:,}")
     if min(width, height) * 2 < resolution:
         raise RejectedError(f"too small: {width}x{height} pixels")
 
 
-def _load(picture: Image.Image) -> None:
+def _refuse_for_whole(picture: Image.Image) -> None:
+    if picture.mode.startswith(("I", "F")):
+        raise RejectedError(f"colours in mode {picture.mode}; python -m jobs.prepare_data converts them")
+    if _pixels(picture) > MAX_WHOLE_PIXELS:
+        width, height = picture.size
+        raise RejectedError(f"too large: {width}x{height} pixels; python -m jobs.prepare_data makes it smaller")
+
+
+def _load(picture: Image.Image, *, otherwise: str = "") -> None:
+    """Reads the pixels. A fault that Pillow does not name is damage, or `otherwise`."""
     try:
         picture.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -125,7 +181,8 @@ def _load(picture: Image.Image) -> None:
         raise
     except Exception as fault:
         text = _line(fault)
-        raise RejectedError("truncated" if "truncated" in text.lower() else f"damaged: {text}") from None
+        damaged = f"damaged or {otherwise}" if otherwise else "damaged"
+        raise RejectedError("truncated" if "truncated" in text.lower() else f"{damaged}: {text}") from None
 
 
 def _converted(picture: Image.Image, mode: str) -> Image.Image:

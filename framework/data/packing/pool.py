@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -54,9 +54,11 @@ class Pool:
 
     Args:
         processes: Number of processes.
+        files: Descriptors of open files that the processes inherit, as /dev/fd/NUMBER.
     """
 
-    def __init__(self, processes: int) -> None:
+    def __init__(self, processes: int, *, files: Sequence[int] = ()) -> None:
+        self._files = files
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in __exit__
         self._workers = [self._start() for _ in range(processes)]
         self._chunk: _Chunk = []
@@ -121,6 +123,7 @@ class Pool:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
+            pass_fds=self._files,
             env={**_SMALL, **os.environ, "PYTHONPATH": path},
         )
 

@@ -23,7 +23,7 @@ class Reader:
     """
 
     def __init__(self, kind: str, path: str, *, most_bytes: int) -> None:
-        self._path, self._most_bytes = path, most_bytes
+        self.kind, self.path, self.most_bytes = kind, path, most_bytes
         self._file = None if kind == "folder" else open_regular(path)
         readers = {"folder": self._from_folder, "zip": self._from_zip, "tar": self._from_tar, "mnist": self._from_tar}
         self.read = readers[kind]
@@ -33,9 +33,13 @@ class Reader:
         if self._file is not None:
             self._file.close()
 
+    def fileno(self) -> int | None:
+        """The descriptor of the open archive; None for a folder."""
+        return None if self._file is None else self._file.fileno()
+
     def _from_folder(self, name: str) -> bytes:
         try:
-            return read_file(Path(self._path, name), most_bytes=self._most_bytes)
+            return read_file(Path(self.path, name), most_bytes=self.most_bytes)
         except RefusedFileError as fault:
             raise RejectedError(str(fault.strerror)) from None
         except OSError as fault:
@@ -64,5 +68,5 @@ class Reader:
             raise RejectedError(f"damaged in the archive: {' '.join(str(fault).split())}") from None
 
     def _refuse_size(self, size: int) -> None:
-        if size > self._most_bytes:
-            raise RejectedError(f"too large: more than {self._most_bytes:,} bytes")
+        if size > self.most_bytes:
+            raise RejectedError(f"too large: more than {self.most_bytes:,} bytes")

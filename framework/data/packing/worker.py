@@ -1,20 +1,23 @@
 """The decoding process: it reads items as lines of JSON, writes pictures to a file, and answers with lines of JSON."""
 
 import hashlib
+import io
 import json
 import os
 import resource
 import signal
+import struct
 import sys
 import warnings
 from typing import Any
 
-from framework.data.packing.decoding import RejectedError, decode
+from framework.data.packing.decoding import RejectedError, decode, decode_whole
 from framework.data.packing.reading import Reader
 from framework.data.sources.mnist import framed
 from framework.files import FULL
 
-_MOST_MEMORY_BYTES = 2 << 30  # of one process; no picture of an ordinary format needs half of it
+_MOST_MEMORY_BYTES = 1000 << 20  # of one process; a picture that needs more is rejected
+WHOLE_HEAD = struct.Struct("<2L")  # width and height
 Result = tuple[int, str, str | None]  # slot, sha256 of the content, reason of a rejection
 
 
@@ -26,7 +29,8 @@ class Work:
         path: The source's path; empty for drawn_faces.
         output: The existing file of raw pictures, in consecutive slots.
         start: Offset of the first slot in bytes.
-        resolution: Width and height of the pictures in pixels.
+        resolution: Width and height of the pictures in pixels; 0 for pictures of their own size, one at a time, with
+            `WHOLE_HEAD` before the pixels.
         channels: 1 for grey pictures, 3 for colour.
         seed: The seed of drawn faces.
         most_bytes: A larger file is rejected.
@@ -73,11 +77,14 @@ class Work:
     def _read(self, item: Any) -> tuple[bytes, str]:
         if self._reader is None:  # opened late, since a compressed source is unpacked only before its first item
             self._reader = Reader(self._kind, self._path, most_bytes=self._most_bytes)
-        data = self._reader.read(item)
-        content = hashlib.sha256(data).hexdigest()
+        file = io.BytesIO(self._reader.read(item))  # holds the only reference to the bytes, so that `decode` frees them
+        content = hashlib.sha256(file.getbuffer()).hexdigest()
         if self._kind == "mnist":
-            return framed(data, self._resolution), content
-        return decode(data, resolution=self._resolution, channels=self._channels), content
+            return framed(file.getvalue(), self._resolution), content
+        if not self._resolution:
+            size, pixels = decode_whole(file)
+            return WHOLE_HEAD.pack(*size) + pixels, content
+        return decode(file, resolution=self._resolution, channels=self._channels), content
 
     def _drawn(self, index: int) -> tuple[bytes, str]:
         from framework.data.synthetic_faces import DRAWING, draw_face  # imported here for a fast start

@@ -1,22 +1,18 @@
 """The images of a folder, .zip, .tar or .tar.gz, read by number in any order, without filtering or cropping."""
 
-import io
 import tempfile
 import weakref
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from framework.config import DataConfig
-from framework.data.packing.decoding import RejectedError
+from framework.data.packing.decoding import RejectedError, size_of_whole
 from framework.data.packing.reading import Reader
-from framework.data.packing.structure import structural_fault
+from framework.data.packing.single import SingleDecoder
 from framework.data.sources.source import list_source
 from framework.errors import DataError, EvaluationError
-
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: values that swap width and height
-_UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, RejectedError)
 
 
 class ImageFiles:
@@ -41,7 +37,8 @@ class ImageFiles:
                 self._reader = Reader(listing.kind, listing.path, most_bytes=source.largest_file_bytes)
             except DataError as fault:
                 raise EvaluationError(" ".join(str(fault).split()).removeprefix("data.path: ")) from None
-        weakref.finalize(self, self._reader.close)
+        self._decoder = SingleDecoder(self._reader)
+        weakref.finalize(self, _close, self._decoder, self._reader)
         self._items = {name: item for name, item in items.items() if Path(name).suffix.lower() in suffixes}
         if not self._items:
             raise EvaluationError(f"{path}: holds no images")
@@ -54,42 +51,35 @@ class ImageFiles:
             EvaluationError: The file cannot be read.
         """
         try:
-            data = self._reader.read(self._items[self.names[number]])
-            if (fault := structural_fault(data)) is not None:
-                raise RejectedError(fault)
-            return data
+            return self._reader.read(self._items[self.names[number]])
         except RejectedError as fault:
             raise self._damaged(number, fault) from None
 
     def size(self, data: bytes, *, number: int) -> tuple[int, int]:
         """(width, height) of an image after rotation by its EXIF orientation, from its header."""
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                turned = image.getexif().get(_ORIENTATION) in _TURNED
-                return (image.height, image.width) if turned else image.size
-        except _UNREADABLE as fault:
+            return size_of_whole(data)
+        except RejectedError as fault:
             raise self._damaged(number, fault) from None
 
     def image(self, number: int) -> np.ndarray:
         """The image with this number: uint8 [h,w,3], upright, transparent parts on white.
 
         Raises:
-            EvaluationError: The image is damaged, or has more than 8 bits per channel.
+            EvaluationError: The image is damaged or too large, or has more than 8 bits per channel.
         """
         try:
-            with Image.open(io.BytesIO(self.read(number))) as image:
-                if image.mode.startswith(("I", "F")):
-                    raise ValueError(f"colours in mode {image.mode}; python -m jobs.prepare_data converts them")
-                upright = ImageOps.exif_transpose(image)
-                if upright.has_transparency_data:
-                    upright = upright.convert("RGBA")
-                    upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-                return np.asarray(upright.convert("RGB"))
-        except _UNREADABLE as fault:
+            pixels, _ = self._decoder.decode(self._items[self.names[number]])
+            return pixels
+        except RejectedError as fault:
             raise self._damaged(number, fault) from None
+        except DataError as fault:
+            raise EvaluationError(f"{self.path}: {str(fault).removeprefix('data.path: ')}") from None
 
-    def _damaged(self, number: int, fault: BaseException) -> EvaluationError:
-        message = " ".join(str(fault).split())[:200]
-        # If Pillow does not know the format, its message contains the BytesIO object, which does not help.
-        reason = "unknown image format" if "BytesIO" in message else message or type(fault).__name__
-        return EvaluationError(f"{self.path}: {self.names[number]} is not a readable image ({reason})")
+    def _damaged(self, number: int, fault: RejectedError) -> EvaluationError:
+        return EvaluationError(f"{self.path}: {self.names[number]} is not a readable image ({fault})")
+
+
+def _close(decoder: SingleDecoder, reader: Reader) -> None:
+    decoder.close()
+    reader.close()

@@ -214,11 +214,10 @@ def load_direction(folder: Folder, file: str) -> Direction:
         LatentsError: The file does not exist, is damaged, or has a newer format.
     """
     place = f"{folder.location}/{file}"
+    if not folder.exists(file):
+        raise LatentsError(f"{place}: does not exist")
     try:
         data = folder.read_bytes(file)
-    except (StorageError, FileNotFoundError):
-        raise LatentsError(f"{place}: does not exist") from None
-    try:
         about = parse_json(_header(data, place)["direction"], place=place)
         tensors = safetensors.numpy.load(data)
         if about["format"] > FORMAT:

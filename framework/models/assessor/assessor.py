@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from framework.errors import CheckpointError, LatentsError
+from framework.files import MOST_DOCUMENT_BYTES, read_file
 from framework.images import to_model_range
 from framework.models.arithmetic.blocks import blocks_of, on_device
 from framework.models.arithmetic.exact import exact
@@ -139,8 +140,8 @@ class Assessor:
             CheckpointError: A file is missing, damaged or was changed.
         """
         try:
-            document = json.loads((folder / DESCRIPTION).read_text())
-            tensors = safetensors.torch.load((folder / WEIGHTS).read_bytes())
+            document = json.loads(read_file(folder / DESCRIPTION, most_bytes=MOST_DOCUMENT_BYTES))
+            tensors = safetensors.torch.load(read_file(folder / WEIGHTS))
             attributes = [AttributeSpec(**a) for a in document["attributes"]]
             size = {name: document[name] for name in ("resolution", "channels", "width")}
             network = AssessorNetwork(outputs=sum(a.outputs for a in attributes), **size)

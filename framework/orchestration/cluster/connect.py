@@ -147,6 +147,11 @@ def planned_cluster() -> Cluster:
     return Cluster(True, "this machine", None, ((cores, float(gpus.usable)),), unused=gpus.line)
 
 
+def is_cluster_elsewhere() -> bool:
+    """Whether `connect` would attach to a cluster that runs already, which may have other machines."""
+    return bool(os.environ.get("RAY_ADDRESS") or _living(address_started_here()))
+
+
 def _start(title: str, *, verbose: bool, say: Callable[[str], None], code: Sequence[Path]) -> bool:
     """Connects to a cluster or starts one; returns whether it is embedded."""
     import ray

@@ -1,5 +1,6 @@
 """Photographs in the format of a generator's images: the user's files, or held-out images."""
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ import numpy as np
 
 from framework.checkpoint import LoadedGenerator
 from framework.config import DataConfig
-from framework.data.packing.decoding import RejectedError, decode
+from framework.data.packing.decoding import RejectedError
+from framework.data.packing.reading import Reader
+from framework.data.packing.single import SingleDecoder
 from framework.errors import DataError
-from framework.files import read_file, user_path
+from framework.files import user_path
 from framework.orchestration.context import RunContext
 
 
@@ -36,20 +39,23 @@ def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]
         DataError: A file cannot be read or is not an image, or two have the same name.
     """
     photos: list[Photo] = []
-    resolution, channels = generator.resolution, generator.channels
-    for path in paths:
-        try:
-            file = user_path(path)
-            data = read_file(file, most_bytes=DataConfig().largest_file_bytes)
-            pixels = np.frombuffer(decode(data, resolution=resolution, channels=channels), np.uint8)
-        except OSError as fault:
-            raise DataError(f"{path}: cannot be read ({fault.strerror})") from None
-        except RejectedError as fault:
-            raise DataError(f"{path}: {fault}") from None
-        name = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in file.stem)
-        if name in {photo.name for photo in photos}:
-            raise DataError(f"{path}: another photograph has the same name {name}; their latents need different files")
-        photos.append(Photo(name, pixels.reshape(resolution, resolution, channels), hashlib.sha256(data).hexdigest()))
+    folder = Reader("folder", "", most_bytes=DataConfig().largest_file_bytes)  # of absolute paths
+    decoder = SingleDecoder(folder, resolution=generator.resolution, channels=generator.channels)
+    with contextlib.closing(decoder):
+        for path in paths:
+            try:
+                file = user_path(path)
+                pixels, sha256 = decoder.decode(str(file.absolute()))
+            except OSError as fault:
+                raise DataError(f"{path}: cannot be read ({fault.strerror})") from None
+            except RejectedError as fault:
+                raise DataError(f"{path}: {fault}") from None
+            name = "".join(letter if letter.isalnum() or letter in "_-" else "_" for letter in file.stem)
+            if name in {photo.name for photo in photos}:
+                raise DataError(
+                    f"{path}: another photograph has the same name {name}; their latents need different files"
+                )
+            photos.append(Photo(name, pixels, sha256))
     return photos
 
 

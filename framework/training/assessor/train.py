@@ -14,6 +14,7 @@ from framework.config import AssessorConfig
 from framework.data import PackedStore
 from framework.data.locking import locked
 from framework.errors import CheckpointError
+from framework.files import MOST_DOCUMENT_BYTES, read_file
 from framework.models.assessor.assessor import Assessor
 from framework.storage.folder import TEMPORARY, storage_errors
 from framework.training.assessor.fit import finished, fit
@@ -164,7 +165,7 @@ def _keep(folder: Path, trained: dict[str, Assessor], left_out: dict[str, str]) 
 def _load(folder: Path) -> AssessorPair:
     """Reads a pair written by `_keep`; raises `CheckpointError` if it is damaged."""
     try:
-        left_out = json.loads((folder / LEFT_OUT).read_text())
+        left_out = json.loads(read_file(folder / LEFT_OUT, most_bytes=MOST_DOCUMENT_BYTES))
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder}: cannot be read as a pair of assessors ({error})") from error
     return AssessorPair(*(Assessor.load(folder / part) for part in PARTS), left_out=left_out, folder=folder)
