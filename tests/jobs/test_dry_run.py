@@ -227,7 +227,7 @@ MISSING = [
         "gone",
     ),
     ("interpolate", ("runs/gone",), "runs/gone: does not exist"),
-    ("prepare_data", ("new.yaml", "storage.path=photo.png/x"), "photo.png/x"),
+    ("prepare_data", ("new.yaml", "storage.path=photo.png/x"), "photo.png"),
 ]
 
 
