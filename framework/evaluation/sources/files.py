@@ -13,7 +13,7 @@ from framework.data.packing.decoding import RejectedError
 from framework.data.packing.reading import Reader
 from framework.data.packing.structure import structural_fault
 from framework.data.sources.source import list_source
-from framework.errors import DataError, EvaluationError
+from framework.errors import DataError, EvaluationError, reason_of
 
 _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF: values that swap width and height
 _UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, RejectedError)
@@ -89,7 +89,7 @@ class ImageFiles:
             raise self._damaged(number, fault) from None
 
     def _damaged(self, number: int, fault: BaseException) -> EvaluationError:
-        message = " ".join(str(fault).split())[:200]
+        message = reason_of(fault)
         # If Pillow does not know the format, its message contains the BytesIO object, which does not help.
-        reason = "unknown image format" if "BytesIO" in message else message or type(fault).__name__
+        reason = "unknown image format" if "BytesIO" in message else message
         return EvaluationError(f"{self.path}: {self.names[number]} is not a readable image ({reason})")
