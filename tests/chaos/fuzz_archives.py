@@ -363,4 +363,4 @@ def read(path: Path) -> None:
     assert set(path.parent.iterdir()) == before
 
 
-FUZZER = Fuzzer("archive", make, damage, read)
+FUZZER = Fuzzer("archive", make, damage, read, share=2.5)

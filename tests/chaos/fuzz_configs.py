@@ -121,4 +121,4 @@ def _words(draw: random.Random, text: str) -> list[str]:
     return [f"{draw.choice(keys)}={draw.choice(VALUES)}" for _ in range(draw.choice((1, 2, 3)))]
 
 
-FUZZER = Fuzzer("config", make, damage, read)
+FUZZER = Fuzzer("config", make, damage, read, share=1.0)

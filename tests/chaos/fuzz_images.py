@@ -342,4 +342,4 @@ def _form(path: Path) -> tuple[int, int]:
     return _FORMS[size % len(_FORMS)]
 
 
-FUZZER = Fuzzer("image", make, damage, read, guarded, share=1.5)
+FUZZER = Fuzzer("image", make, damage, read, guarded, share=2.5)

@@ -112,4 +112,4 @@ def _use(model) -> None:
     assert imported.model
 
 
-FUZZER = Fuzzer("keras", make, damage, read, guarded, share=0.3)  # each takes longer than others
+FUZZER = Fuzzer("keras", make, damage, read, guarded, share=1.0)

@@ -111,4 +111,4 @@ def _do(name: str, run: Path, out: Path) -> None:
     json.dumps(document, allow_nan=False).encode()
 
 
-FUZZER = Fuzzer("run", make, damage, read, share=0.3)  # each takes longer than others
+FUZZER = Fuzzer("run", make, damage, read, share=1.5)

@@ -82,4 +82,4 @@ def read(path: Path) -> None:
     assert moments.scatter.shape == (len(moments.mean),) * 2
 
 
-FUZZER = Fuzzer("statistics", make, damage, read)
+FUZZER = Fuzzer("statistics", make, damage, read, share=0.75)
