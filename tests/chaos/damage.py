@@ -1,8 +1,10 @@
 """Damage for files of any kind: bytes, JSON, arrays, and what lies at a path instead of a file."""
 
+import functools
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -138,6 +140,16 @@ def another_text(data: bytes, rng: np.random.Generator) -> bytes:
     texts = (b"", b"\xef\xbb\xbf" + data, data.decode(errors="replace").encode("utf-16"), b"\0" * 50, b"null", b"[]")
     texts += (b"3", b'"x"', b"NaN", b"[" * DEEP, b'{"a":' * DEEP, b"{}", rng.bytes(200), b"\n" * 10)
     return texts[int(rng.integers(len(texts)))]
+
+
+@functools.cache
+def zeros(mebibytes: int) -> bytes:
+    """As many zeros, deflated."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packer.compress(bytes(1 << 20))
+    packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return block * mebibytes + packer.flush()
 
 
 def read_zip(path: Path) -> dict[str, bytes]:

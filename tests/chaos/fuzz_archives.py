@@ -21,7 +21,7 @@ from PIL import Image
 
 from framework.config import DataConfig
 from framework.data import prepare, survey
-from tests.chaos.damage import damaged_bytes, placed_strangely
+from tests.chaos.damage import damaged_bytes, placed_strangely, zeros
 from tests.chaos.fuzzing import Fuzzer
 
 NAMES = ("25_0_1_2017.jpg", "a/3_1_0_2017.png", "x/y/99_1_4_2017.jpg", "readme.txt")
@@ -132,16 +132,6 @@ def _idx(sizes: tuple[int, ...], data: bytes) -> bytes:
 
 def _size(rng: np.random.Generator) -> int:
     return _SIZES[int(rng.integers(len(_SIZES)))]
-
-
-@functools.cache
-def _zeros(mebibytes: int) -> bytes:
-    """As many zeros, deflated."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packer.compress(bytes(1 << 20))
-    packer.flush(zlib.Z_FULL_FLUSH)
-    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
-    return block * mebibytes + packer.flush()
 
 
 def _content(data: bytes, rng: np.random.Generator) -> bytes:
@@ -317,7 +307,7 @@ def _zip_changed(source: Path, rng: np.random.Generator) -> tuple[bytes, str]:
         values = [_size(rng) % 2**64 for _ in range(3)]
         wide = (("size", 2**32 - 1), ("packed", 2**32 - 1), ("offset", 2**32 - 1))[: int(rng.integers(4))]
         zip64 = struct.pack("<2H3Q", 1, int(rng.choice([24, 8, 0, 60_000])), *values)
-        zeros = _zeros(int(rng.choice([1, 20, 200])))
+        packed = zeros(int(rng.choice([1, 20, 200])))
         other, what = (
             (replace(near, name=odd), "named oddly"),
             (replace(near, listed=((key, number),)), f"{key} {number}"),
@@ -329,7 +319,7 @@ def _zip_changed(source: Path, rng: np.random.Generator) -> tuple[bytes, str]:
             (replace(near, extra=zip64, listed=wide), f"zip64 {values}"),
             (replace(near, extra=rng.bytes(int(rng.integers(40)))), "another extra field"),
             (_entry(name, _content(data, rng)), "of other content"),
-            (_Entry(name, zeros, int(rng.choice([1, 2**20, 2**31])), 0), f"{len(zeros)} bytes of zeros"),
+            (_Entry(name, packed, int(rng.choice([1, 2**20, 2**31])), 0), f"{len(packed)} bytes of zeros"),
             (replace(entries[0], listed=(("offset", int(rng.integers(200))),)), "overlapping"),
             (_entry(name, data), "twice"),
         )[int(rng.integers(13))]

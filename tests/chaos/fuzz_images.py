@@ -14,7 +14,7 @@ from PIL import Image
 from framework.config import DataConfig
 from framework.data import prepare
 from framework.data.packing.worker import Work
-from tests.chaos.damage import damaged_bytes, placed_strangely
+from tests.chaos.damage import damaged_bytes, placed_strangely, zeros
 from tests.chaos.fuzzing import Fuzzer
 
 WIDTH, HEIGHT = 70, 61
@@ -207,10 +207,21 @@ def _chunks_changed(data: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
         ([chunks[0], new, *chunks[1:]], f"a further {new[0]!r}"),
         ([*chunks[:number], new, *chunks[number:]], f"{new[0]!r} before {kind!r}"),
         ([(b"IHDR", header), *chunks[1:]], f"the header {header.hex()}"),
+        (_large(rng), "large"),
         ([chunks[0], *[(b"tEXt", b"a\0b")] * 3000, *chunks[1:]], "3000 texts"),
     )
     changed, what = ways[int(rng.integers(len(ways)))]
     return PNG + b"".join(_chunk(*each) for each in changed), what
+
+
+def _large(rng: np.random.Generator) -> list[tuple[bytes, bytes]]:
+    """As many pixels as are allowed, or some more, of any kind, in a file of some hundred kilobytes."""
+    depth, colour = ((8, 0), (16, 0), (8, 2), (16, 2), (8, 3), (1, 3), (8, 4), (16, 4), (8, 6), (16, 6))[
+        int(rng.integers(10))
+    ]
+    header = struct.pack(">IIBBBBB", int(rng.integers(8000, 9700)), 9300, depth, colour, 0, 0, int(rng.integers(2)))
+    chunks = [(b"IHDR", header), (b"PLTE", bytes(768)), (b"tRNS", bytes(6)), (b"IDAT", b"\x78\x01" + zeros(700))]
+    return [chunk for chunk in chunks if rng.random() < 0.9 or chunk[0] == b"IHDR"]
 
 
 def _segments_changed(data: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
