@@ -1,5 +1,7 @@
 """The errors that users see: each is one line that names the place, the value and what is allowed."""
 
+_MOST_REASON_CHARACTERS = 200
+
 
 class LatentscapeError(Exception):
     """An error that the user can solve. Jobs print it as one line per fault and exit with status 2."""
@@ -54,3 +56,12 @@ class LeaseError(LatentscapeError):
 
 class ClusterLostError(LatentscapeError):
     """The connection to the Ray cluster was lost during a job. Jobs exit with status 1; the same command resumes."""
+
+
+def reason_of(fault: BaseException) -> str:
+    r"""What an error of another library says, in one line of at most 200 characters: it may quote a damaged file.
+
+    >>> reason_of(ValueError("a\n  b" + "x" * 1000))[:5], reason_of(EOFError())
+    ('a bxx', 'EOFError')
+    """
+    return " ".join(str(fault).split())[:_MOST_REASON_CHARACTERS] or type(fault).__name__

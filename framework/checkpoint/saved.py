@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 
 from framework.config import ModelConfig
 from framework.config.words import shown
-from framework.errors import CheckpointError, StorageError
+from framework.errors import CheckpointError, StorageError, reason_of
 from framework.runs.documents import Manifest, Shape, TrainingInfo, checked_document, read_object
 from framework.storage import Folder
 from framework.storage.json_text import parse_json
@@ -159,7 +159,7 @@ def parse_tensors(data: bytes, *, place: str) -> dict[str, torch.Tensor]:
     try:
         return load(data)
     except SafetensorError as fault:
-        raise CheckpointError(f"{place}: is not a safetensors file ({fault})") from None
+        raise CheckpointError(f"{place}: is not a safetensors file ({reason_of(fault)})") from None
 
 
 def json_bytes(value: Any) -> bytes:

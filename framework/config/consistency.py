@@ -92,9 +92,10 @@ def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
     model, start = experiment.model, experiment.training.start_from
     for dotted, value in named_code(experiment).items():
         if not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
-            yield f"{dotted}: must be package.module:function, not {value!r}"
+            yield f"{dotted}: must be package.module:function, not {shown(value)}"
     if start is not None and entry_of(start) is not None:
-        yield f"training.start_from: {start} is Python code, which has no weights; must be a run, checkpoint or export"
+        what = f"{shown(start)} is Python code, which has no weights"
+        yield f"training.start_from: {what}; must be a run, checkpoint or export"
     if (model.architecture == "keras") != (model.layers is not None):
         yield "model.architecture: keras needs model.layers and no other has them; jobs.import_keras writes both"
 

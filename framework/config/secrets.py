@@ -3,8 +3,10 @@
 import re
 from urllib.parse import unquote
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_SHOWN_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+")
+# Each starts only where a word does, since trying every letter of a long word would be quadratic.
+_SCHEME = re.compile(r"(?<![A-Za-z0-9+.-])[0-9+.-]*([A-Za-z][A-Za-z0-9+.-]*)://")
+_SHOWN_URI = re.compile(rf"{_SCHEME.pattern}[^\s'\"<>]+")
+_AUTHORITY = re.compile(r"[^/?#\\]*")
 _PORT = re.compile(r"(\[.*\]|[^:]*)(:\d*)?")
 # A name before @ is no secret in these; elsewhere it may be a token or the id of a key.
 _USER_IS_A_NAME = re.compile(r"abfss?|hdfs|viewfs|(postgresql|mysql|mariadb|mssql|oracle)(\+\w+)?")
@@ -30,9 +32,14 @@ def login_fault(text: str) -> str | None:
     >>> login_fault("abfss://faces@account.dfs.core.windows.net/runs"), login_fault("s3://bucket/a@b?region=eu")
     (None, None)
     """
+    last_at, secret_option = text.rfind("@"), None
     for found in _SCHEME.finditer(text):
-        scheme, rest = found[1].lower(), text[found.end() :]
-        if _has_login(scheme, rest) or _has_secret_option(rest):
+        scheme, start = found[1].lower(), found.end()
+        if secret_option is None:  # the options of further URIs are among those of the first
+            secret_option = _has_secret_option(text[start:])
+        authority = _AUTHORITY.match(text, start)
+        assert authority is not None
+        if secret_option or _has_login(scheme, authority[0], at_later=last_at >= authority.end()):
             variables = _VARIABLES.get(scheme.partition("+")[0], "the environment variables that its client reads")
             return f"the URI ({scheme}) contains a login; remove it and set {variables} instead"
     return None
@@ -47,10 +54,9 @@ def without_logins(text: str) -> str:
     return _SHOWN_URI.sub(lambda uri: f"{uri[0].partition('://')[0]}://…" if login_fault(uri[0]) else uri[0], text)
 
 
-def _has_login(scheme: str, rest: str) -> bool:
-    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+def _has_login(scheme: str, authority: str, *, at_later: bool) -> bool:
     if "@" not in authority:  # an unescaped / in a password ends the authority before the @
-        return "@" in rest and _PORT.fullmatch(authority) is None
+        return at_later and _PORT.fullmatch(authority) is None
     user, _, password = unquote(authority.rpartition("@")[0]).partition(":")
     if password:
         return True

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from framework.errors import DataError
+from framework.errors import DataError, reason_of
 from framework.files import check_regular, read_file
 
 FORMAT = 1  # of the folder; a store of another format is packed again
@@ -104,7 +104,9 @@ def open_store(path: Path) -> PackedStore:
     except FileNotFoundError:
         raise DataError(f"{path}: no packed images here; run prepare_data") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as fault:
-        raise DataError(f"{path}: damaged packed images ({fault}); delete the folder and prepare them again") from None
+        raise DataError(
+            f"{path}: damaged packed images ({reason_of(fault)}); delete the folder and prepare them again"
+        ) from None
     counts = {len(images), len(store.names), len(store.hashes), len(store.held_out), *map(len, store.labels.values())}
     if len(counts) != 1 or images.ndim != 4 or images.dtype != np.uint8:
         raise DataError(f"{path}: damaged packed images (counts differ); delete the folder and prepare them again")

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 
 from framework.config import RENAMED, Experiment, known_keys, with_overrides
 from framework.config.schema import MOST_TRIALS
+from framework.config.words import shown
 from framework.errors import ConfigError
 
 MUTABLE = ("optimizer.generator_lr", "optimizer.discriminator_lr")
@@ -101,12 +102,12 @@ def _faults(experiment: Experiment, key: str, spec: dict[str, Any]) -> Iterator[
         yield f"{where}: cannot be searched; allowed are {', '.join(name.rstrip('.') for name in _SEARCHABLE)}"
         return
     if len(spec) != 1 or next(iter(spec)) not in _DISTRIBUTIONS:
-        yield f"{where}: must be one of {', '.join(_DISTRIBUTIONS)}, not {json.dumps(spec, default=str)}"
+        yield f"{where}: must be one of {', '.join(_DISTRIBUTIONS)}, not {shown(spec)}"
         return
     name, arguments = next(iter(spec.items()))
     fault = _shape_fault(name, arguments)
     if fault:
-        yield f"{where}.{name}: {fault}, not {arguments!r}"
+        yield f"{where}.{name}: {fault}, not {shown(arguments)}"
         return
     ends = arguments if name in ("choice", "grid") else [arguments[0], arguments[1] - (name == "randint")]
     for value in ends:

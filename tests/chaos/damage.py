@@ -1,12 +1,18 @@
 """Damage for files of any kind: bytes, JSON, arrays, and what lies at a path instead of a file."""
 
+import functools
 import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 DEEP = 100_000
+_DEEPEST = 50  # of the places that are drawn; a value that was put in may be deeper
 # Written as text, for `json.dumps` would recurse; the marks stand for it.
 _DEEP_LIST, _DEEP_OBJECT, _HUGE = "\0deep list", "\0deep object", "\0huge number"
 _TEXTS = {
@@ -47,24 +53,20 @@ def _flipped(data: bytes, rng: np.random.Generator) -> bytes:
 
 def strange_value(rng: np.random.Generator) -> Any:
     """A JSON value of any type; `json_text` writes those that stand for more."""
-    values = [None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, 1e308, -1e308, 1e-320, 0.5, float("nan"), float("inf")]
-    values += [
-        -float("inf"),
-        "",
-        "a",
-        "x" * 5000,
-        "\0",
-        "\ud800",
-        "../../x",
-        "1",
-        [],
-        {},
-        [[]],
-        [1, "a", None],
-        {"": 0},
-    ]
+    values: list[Any] = [None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, 10**30, 10**400]
+    values += [1e308, -1e308, 1e-320, 0.5, 1.5, float("nan"), float("inf"), -float("inf")]
+    values += ["", "a", "x" * 5000, "x" * 100_000, "\0", "\ud800", "\x1b]0;x\x07", "../../x", "1", "²"]
+    values += ["trials/x/checkpoints/y", [], {}, [[]], [None, None], ["trials"], [1, "a", None], {"": 0}, {"a": 1}]
+    values += [_nested(depth, opened) for depth in (70, 300, 900) for opened in (list, dict)]
     values += [_DEEP_LIST, _DEEP_OBJECT, _HUGE]
     return values[int(rng.integers(len(values)))]
+
+
+def _nested(depth: int, kind: type) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value] if kind is list else {"a": value}
+    return value
 
 
 def damaged_json(document: Any, rng: np.random.Generator) -> tuple[str, str]:
@@ -74,7 +76,11 @@ def damaged_json(document: Any, rng: np.random.Generator) -> tuple[str, str]:
         places = _places(document)
         if not places:
             return json_text(strange_value(rng)), "another document"
-        holder, key = places[int(rng.integers(len(places)))]
+        # Shallow places are drawn as often as deep ones, which are far more.
+        depths = sorted({depth for depth, _, _ in places})
+        chosen = depths[int(rng.integers(len(depths)))]
+        places = [place for place in places if place[0] == chosen]
+        _, holder, key = places[int(rng.integers(len(places)))]
         way = int(rng.integers(4))
         if way == 0:
             del holder[key]
@@ -97,11 +103,13 @@ def json_text(document: Any) -> str:
     return text
 
 
-def _places(document: Any) -> list[tuple[Any, Any]]:
-    """Each (list or object, index or key) in a document."""
+def _places(document: Any, depth: int = 0) -> list[tuple[int, Any, Any]]:
+    """Each (depth, list or object, index or key) in a document."""
+    if depth > _DEEPEST:
+        return []
     here = list(document.items()) if isinstance(document, dict) else []
     here = list(enumerate(document)) if isinstance(document, list) else here
-    return [place for key, value in here for place in [(document, key), *_places(value)]]
+    return [place for key, value in here for place in [(depth, document, key), *_places(value, depth + 1)]]
 
 
 def damaged_array(array: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str]:
@@ -127,20 +135,46 @@ def _one_changed(array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return changed.astype(array.dtype) if array.dtype.kind == "f" else changed
 
 
+def another_text(data: bytes, rng: np.random.Generator) -> bytes:
+    """What a file of text should not be: another encoding, another document, or none."""
+    texts = (b"", b"\xef\xbb\xbf" + data, data.decode(errors="replace").encode("utf-16"), b"\0" * 50, b"null", b"[]")
+    texts += (b"3", b'"x"', b"NaN", b"[" * DEEP, b'{"a":' * DEEP, b"{}", rng.bytes(200), b"\n" * 10)
+    return texts[int(rng.integers(len(texts)))]
+
+
+@functools.cache
+def zeros(mebibytes: int) -> bytes:
+    """As many zeros, deflated."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packer.compress(bytes(1 << 20))
+    packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return block * mebibytes + packer.flush()
+
+
+def read_zip(path: Path) -> dict[str, bytes]:
+    """The members of a good file."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write_zip(path: Path, members: Mapping[str, bytes], packing: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
 def placed_strangely(source: Path, target: Path, rng: np.random.Generator) -> str:
-    """Puts something else at a path than a file: links and folders."""
-    way = int(rng.integers(5))
-    if way == 0:
-        target.symlink_to(target)
-        return "a link to itself"
-    if way == 1:
-        target.symlink_to(target.with_name("nothing"))
-        return "a link to nothing"
-    if way == 2:
-        target.mkdir()
-        return "a folder"
-    if way == 3:
-        target.write_bytes(b"")
-        return "an empty file"
-    target.symlink_to(source.absolute())
-    return "a link to the good file"
+    """Puts something else at a path than a file: links, folders, a pipe or a device."""
+    ways = (
+        (lambda: target.symlink_to(target), "a link to itself"),
+        (lambda: target.symlink_to(target.with_name("nothing")), "a link to nothing"),
+        (target.mkdir, "a folder"),
+        (lambda: target.write_bytes(b""), "an empty file"),
+        (lambda: target.symlink_to(source.absolute()), "a link to the good file"),
+        (lambda: os.mkfifo(target), "a pipe"),
+        (lambda: target.symlink_to("/dev/zero"), "a link to a device"),
+    )
+    place, what = ways[int(rng.integers(len(ways)))]
+    place()
+    return what

@@ -1,29 +1,21 @@
-"""Damages configs and overrides; each is read and checked, and only our own errors may come.
+"""Damaged configs, overrides of other programs, and words of a command line."""
 
-python tests/chaos/fuzz_configs.py [--cases 2000] [--seed 1]      ends with 1 if any other exception came
-"""
-
-import argparse
-import contextlib
-import io
+import pickle
 import random
-import sys
-import time
-import traceback
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from framework.config import Experiment, experiment_from_text, known_keys, to_yaml, with_overrides
-from framework.errors import LatentscapeError
 from framework.search.space import check_space, settings
 from jobs import train
 from jobs.cli.arguments import parse
 from jobs.cli.console import Console
+from tests.chaos.conftest import HERE
+from tests.chaos.fuzzing import Fuzzer
 
-CONFIGS = Path(__file__).parents[2] / "configs"
-SLOWEST_SECONDS = 30.0
+CONFIGS = HERE.parents[1] / "configs"
 VALUES = (
     *("null", "true", "0", "-1", "1.5", "1e400", ".nan", ".inf", "-.inf", "1" + "0" * 30, "9" * 5_000),
     *("0x" + "f" * 5_000, "0b" + "1" * 5_000, "1_000", "1:30", "2024-01-31", "!!binary aGVsbG8=", "!!python/name:os"),
@@ -34,30 +26,24 @@ VALUES = (
 )
 
 
-def failures(*, cases: int, seed: int) -> Iterator[str]:
-    """Runs the cases, and yields one text for each that ended otherwise than well or with an error of ours."""
-    draw = random.Random(seed)
-    texts = [path.read_text(encoding="utf-8") for path in sorted(CONFIGS.glob("*.yaml"))] + [to_yaml(Experiment())]
-    for number in range(cases):
-        way = draw.choice((_damaged_text, _damaged_text, _nested, _overrides, _words))
-        case = way(draw, draw.choice(texts))
-        began = time.perf_counter()
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):
-                _read(case)
-            fault = ""
-        except LatentscapeError as refused:
-            fault = "the message has no words" if not str(refused).strip() else ""
-        except BaseException:
-            fault = traceback.format_exc()
-        seconds = time.perf_counter() - began
-        fault = fault or (f"took {seconds:.0f} s" if seconds > SLOWEST_SECONDS else "")
-        if fault:
-            yield f"case {number} of seed {seed}: {way.__name__}, {str(case)[:300]!r}\n{fault}"
+def make(folder: Path) -> None:
+    texts = {path.name: path.read_text(encoding="utf-8") for path in CONFIGS.glob("*.yaml")}
+    for name, text in {**texts, "defaults": to_yaml(Experiment())}.items():
+        (folder / name).write_bytes(pickle.dumps(text))
 
 
-def _read(case: str | list[str] | dict[str, Any]) -> None:
-    """Reads a text, words of a command line, or overrides; what is read must be written and read again the same."""
+def damage(source: Path, target: Path, rng: np.random.Generator) -> str:
+    """Writes a text, words or overrides as a pickle, since they may have values of any type."""
+    draw = random.Random(rng.bytes(8))
+    way = draw.choice((_damaged_text, _damaged_text, _nested, _overrides, _words))
+    case = way(draw, pickle.loads(source.read_bytes()))
+    target.write_bytes(pickle.dumps(case))
+    return f"{source.name}, {way.__name__[1:]}"
+
+
+def read(path: Path) -> None:
+    """As a job does; what is read must be written and read again the same."""
+    case = pickle.loads(path.read_bytes())
     if isinstance(case, str):
         experiment = experiment_from_text(case, source="c.yaml")
     elif isinstance(case, list):
@@ -135,20 +121,4 @@ def _words(draw: random.Random, text: str) -> list[str]:
     return [f"{draw.choice(keys)}={draw.choice(VALUES)}" for _ in range(draw.choice((1, 2, 3)))]
 
 
-def main() -> int:
-    """Draws the cases and prints what failed."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", type=int, default=2_000)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    began, counted = time.monotonic(), Counter()
-    for fault in failures(cases=arguments.cases, seed=arguments.seed):
-        counted[fault.strip().splitlines()[-1]] += 1
-        print(fault, flush=True)
-    seconds = time.monotonic() - began
-    print(f"{arguments.cases} cases of seed {arguments.seed}: {counted.total()} failures, {seconds:.0f} s")
-    return 1 if counted else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+FUZZER = Fuzzer("config", make, damage, read, share=1.0)

@@ -85,4 +85,4 @@ def read(path: Path) -> None:
     assert len(direction.digest) == 64
 
 
-FUZZER = Fuzzer("direction", make, damage, read)
+FUZZER = Fuzzer("direction", make, damage, read, share=0.75)

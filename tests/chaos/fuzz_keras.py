@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import zipfile
 from pathlib import Path
 
 import h5py
@@ -11,7 +10,7 @@ import numpy as np
 from framework.errors import ConfigError
 from framework.models.keras_import import import_generator, read_model
 from tests.chaos.conftest import HERE
-from tests.chaos.damage import damaged_array, damaged_bytes, damaged_json, placed_strangely
+from tests.chaos.damage import damaged_array, damaged_bytes, damaged_json, placed_strangely, read_zip, write_zip
 from tests.chaos.fuzzing import Fuzzer
 
 GOLDEN = HERE.parent / "golden" / "keras"
@@ -48,8 +47,7 @@ def _config(file: h5py.File, rng: np.random.Generator) -> str:
 
 
 def _archive(source: Path, target: Path, rng: np.random.Generator) -> str:
-    with zipfile.ZipFile(source) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = read_zip(source)
     name = str(rng.choice(sorted(members)))
     if rng.random() < 0.15:
         del members[name]
@@ -66,9 +64,7 @@ def _archive(source: Path, target: Path, rng: np.random.Generator) -> str:
             what = _member(file, rng)
         members[name] = weights.read_bytes()
         weights.unlink()
-    with zipfile.ZipFile(target, "w") as archive:
-        for each, content in members.items():
-            archive.writestr(each, content)
+    write_zip(target, members)
     return f"{name} {what}"
 
 
@@ -116,4 +112,4 @@ def _use(model) -> None:
     assert imported.model
 
 
-FUZZER = Fuzzer("keras", make, damage, read, guarded, share=0.3)  # each takes longer than others
+FUZZER = Fuzzer("keras", make, damage, read, guarded, share=1.0)

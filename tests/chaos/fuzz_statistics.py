@@ -9,7 +9,7 @@ import numpy as np
 
 from framework.evaluation.sources.statistics_file import read_statistics, save_statistics
 from framework.metrics import Moments
-from tests.chaos.damage import damaged_array, damaged_bytes, placed_strangely
+from tests.chaos.damage import damaged_array, damaged_bytes, placed_strangely, write_zip
 from tests.chaos.fuzzing import Fuzzer
 
 _HEADERS = (
@@ -49,9 +49,7 @@ def damage(source: Path, target: Path, rng: np.random.Generator) -> str:
         members[f"{name}.npy"] = _npy(array)
     else:
         members, what = _member(members, f"{name}.npy", rng)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for each, content in members.items():
-            archive.writestr(each, content)
+    write_zip(target, members, zipfile.ZIP_DEFLATED)
     return f"{source.name}: {name} {what}"
 
 
@@ -84,4 +82,4 @@ def read(path: Path) -> None:
     assert moments.scatter.shape == (len(moments.mean),) * 2
 
 
-FUZZER = Fuzzer("statistics", make, damage, read)
+FUZZER = Fuzzer("statistics", make, damage, read, share=0.75)

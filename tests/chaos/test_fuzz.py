@@ -8,7 +8,15 @@ import os
 
 import pytest
 
-from tests.chaos import fuzz_directions, fuzz_keras, fuzz_statistics
+from tests.chaos import (
+    fuzz_archives,
+    fuzz_configs,
+    fuzz_directions,
+    fuzz_images,
+    fuzz_keras,
+    fuzz_runs,
+    fuzz_statistics,
+)
 from tests.chaos.conftest import SEED
 from tests.chaos.fuzzing import fuzz
 
@@ -18,9 +26,13 @@ NAME, _, NUMBER = os.environ.get("LATENTSCAPE_CHAOS_ONLY", "").partition(":")
 FUZZERS = {
     fuzzer.name: fuzzer
     for fuzzer in (
+        fuzz_archives.FUZZER,
+        fuzz_configs.FUZZER,
         fuzz_directions.FUZZER,
+        fuzz_images.FUZZER,
         fuzz_statistics.FUZZER,
         fuzz_keras.FUZZER,
+        fuzz_runs.FUZZER,
     )
 }
 

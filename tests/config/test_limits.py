@@ -74,6 +74,24 @@ def test_a_key_of_any_length_is_compared_with_no_other():
     assert len(str(raised.value)) < 200
 
 
+LONG = "x" * 50_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"model: {{entry: {LONG}}}",
+        f"training: {{start_from: entry:{LONG}:go}}",
+        f"search: {{space: {{model.width: {{{LONG}: [1]}}}}}}",
+        f"search: {{space: {{model.width: {{uniform: [1, {LONG}]}}}}}}",
+    ],
+)
+def test_a_value_of_any_length_is_shortened_in_the_message(text):
+    with pytest.raises(ConfigError) as raised:
+        check_space(experiment_from_text(text, source="c.yaml"))
+    assert max(map(len, raised.value.faults)) < 1000
+
+
 def test_of_very_many_faults_the_first_are_told():
     lines = fault("\n".join(f"trainin{number}: 1" for number in range(2_000))).splitlines()
     assert (len(lines), lines[-1]) == (101, "… and 1,900 more faults")

@@ -87,3 +87,11 @@ def test_a_folder_with_a_login_is_not_opened():
 
 def test_a_login_is_left_out_of_what_is_shown():
     assert without_logins("no answer from 'https://alice:S3cret@m/x', retry") == "no answer from 'https://…', retry"
+
+
+@pytest.mark.parametrize("text", ["x" * 1_000_000, "9" * 1_000_000, "a://" * 250_000, "a://b?c" * 100_000])
+def test_long_texts_are_searched_once(text):
+    """What looks at each letter of the rest of a text takes hours."""
+    assert login_fault(text) is None
+    assert without_logins(text) == text
+    assert login_fault(text + "s3://KEY:S3cret@bucket") is not None

@@ -1,6 +1,7 @@
 """Directions of known answers: a linear toy generator with known factors, and the file they are kept in."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -226,6 +227,14 @@ def test_a_walk_whose_parts_do_not_fit_is_one_line(tmp_path, name, damage):
     save_direction(dataclasses.replace(direction(), forward=walk, backward=damaged), folder)
     with pytest.raises(LatentsError, match=r"smiling\.safetensors: .*\(backward\.\w+ must be"):
         load_direction(folder, "smiling.safetensors")
+
+
+def test_a_message_quotes_little_of_a_damaged_file(tmp_path):
+    header = json.dumps({"vector": "x" * 100_000}).encode()
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(LatentsError) as raised:
+        load_direction(open_folder(tmp_path), "a.safetensors")
+    assert len(str(raised.value)) < 500
 
 
 def test_moved_latents_may_keep_their_length():

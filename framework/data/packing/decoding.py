@@ -1,4 +1,4 @@
-"""Decodes a file to a square picture. Imports only Pillow, so that a worker starts fast."""
+"""Decodes a file to a square picture. Of other libraries it imports only Pillow, so that a worker starts fast."""
 
 import io
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from framework.data.packing.structure import has_several_scans, structural_fault
+from framework.errors import reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,7 +138,7 @@ def _opened(file: io.BytesIO) -> Image.Image:
     except MemoryError:
         raise
     except Exception as fault:
-        raise RejectedError(f"damaged header: {_line(fault)}") from None
+        raise RejectedError(f"damaged header: {reason_of(fault)}") from None
 
 
 def _pixels(picture: Image.Image) -> int:
@@ -180,7 +181,7 @@ def _load(picture: Image.Image, *, otherwise: str = "") -> None:
     except MemoryError:
         raise
     except Exception as fault:
-        text = _line(fault)
+        text = reason_of(fault)
         damaged = f"damaged or {otherwise}" if otherwise else "damaged"
         raise RejectedError("truncated" if "truncated" in text.lower() else f"{damaged}: {text}") from None
 
@@ -198,7 +199,7 @@ def _converted(picture: Image.Image, mode: str) -> Image.Image:
             result.paste(_strip_converted(strip, mode, top), (0, row))
         return result
     except (ValueError, OSError) as fault:
-        raise RejectedError(f"colours in mode {picture.mode} cannot be converted: {_line(fault)}") from None
+        raise RejectedError(f"colours in mode {picture.mode} cannot be converted: {reason_of(fault)}") from None
 
 
 def _strips(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
@@ -258,7 +259,3 @@ def _turn(picture: Image.Image) -> Image.Transpose | None:
         return _TURNS.get(picture.getexif().get(_EXIF_ORIENTATION, 1))
     except Exception:  # Pillow raises struct.error, SyntaxError, KeyError and more; the picture itself may be fine
         return None
-
-
-def _line(fault: Exception) -> str:
-    return " ".join((str(fault) or type(fault).__name__).split())[:120]

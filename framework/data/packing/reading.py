@@ -9,6 +9,7 @@ from typing import Any
 
 from framework.data.packing.decoding import RejectedError
 from framework.data.sources.zip_members import Entry, read_member
+from framework.errors import reason_of
 from framework.files import RefusedFileError, open_regular, read_file
 
 
@@ -65,7 +66,7 @@ class Reader:
             return read_member(self._file, entry)
         # RuntimeError means an encrypted entry, and its subclass an unknown compression.
         except (zipfile.BadZipFile, zlib.error, LZMAError, EOFError, RuntimeError, OSError, ValueError) as fault:
-            raise RejectedError(f"damaged in the archive: {' '.join(str(fault).split())}") from None
+            raise RejectedError(f"damaged in the archive: {reason_of(fault)}") from None
 
     def _refuse_size(self, size: int) -> None:
         if size > self.most_bytes:

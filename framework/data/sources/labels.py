@@ -11,7 +11,7 @@ import numpy as np
 
 from framework.data.labels import Labels
 from framework.data.sources.mnist import digit_of
-from framework.errors import DataError
+from framework.errors import DataError, reason_of
 from framework.files import MOST_DOCUMENT_BYTES, read_file, user_path
 
 RACES = ["white", "black", "asian", "indian", "other"]
@@ -108,7 +108,7 @@ def _table(path: str | Path) -> tuple[list[str], list[list[str]]]:
         file = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig", newline="")
         lines = [(number, row) for number, row in enumerate(csv.reader(file), start=1) if any(row)]
     except (UnicodeDecodeError, csv.Error) as fault:
-        raise DataError(f"data.labels: {path} cannot be read as CSV ({fault})") from None
+        raise DataError(f"data.labels: {path} cannot be read as CSV ({reason_of(fault)})") from None
     if len(lines) < 2 or len(lines[0][1]) < 2:
         raise DataError(f"data.labels: {path} needs a header (file, then one column per label) and one row per image")
     header = [cell.strip() for cell in lines[0][1]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from framework.errors import DataError
+from framework.errors import DataError, reason_of
 from framework.files import FULL, PIECE_BYTES, open_regular
 
 SIDE = 28
@@ -150,4 +150,4 @@ def _opened_idx(path: Path) -> Iterator[BinaryIO]:
     except (OSError, EOFError, zlib.error) as fault:
         if isinstance(fault, OSError) and fault.errno in FULL:  # of the cache, into which the pixels are written
             raise
-        raise DataError(f"data.path: {path.name} is damaged ({fault}); copy it again") from None
+        raise DataError(f"data.path: {path.name} is damaged ({reason_of(fault)}); copy it again") from None

@@ -20,7 +20,7 @@ from framework.data.sources.tar_members import Member, tar_members
 from framework.data.sources.xz import XzReader
 from framework.data.sources.zip_members import is_zip, zip_members
 from framework.data.synthetic_faces.labels import face_name
-from framework.errors import DataError
+from framework.errors import DataError, reason_of
 from framework.files import FULL, PIECE_BYTES, check_regular, open_regular, user_path
 
 DRAWN_FACES = 10_000  # number of drawn faces without data.limit
@@ -147,11 +147,11 @@ def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str
     except tarfile.ReadError as fault:
         damaged = _named_as_archive(path) or not empty
         kind = "is damaged" if damaged else "is neither a folder nor a .tar, .tar.gz or .zip"
-        raise DataError(f"data.path: {path} {kind} ({fault})") from None
+        raise DataError(f"data.path: {path} {kind} ({reason_of(fault)})") from None
     except _DAMAGED as fault:
         if isinstance(fault, OSError) and fault.errno in FULL:  # the cache, into which the archive is unpacked
             raise
-        raise DataError(f"data.path: {path} is damaged ({str(fault) or type(fault).__name__}); copy it again") from None
+        raise DataError(f"data.path: {path} is damaged ({reason_of(fault)}); copy it again") from None
     if empty:
         raise DataError(f"data.path: {path} contains no files; it should be a folder or archive of images")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from framework.config import EvaluationConfig
-from framework.errors import EvaluationError
+from framework.errors import EvaluationError, reason_of
 from framework.evaluation.features.extractor import FeatureSpec, load_assessor
 from framework.evaluation.features.inception import Inception
 from framework.evaluation.features.resizing import resize
@@ -52,7 +52,9 @@ def _inception_spec(path: Path, config: EvaluationConfig) -> FeatureSpec:
         network = Inception(weights, tap=2048, logits=True)
         walked = dict(network.walk(resize(noise, how="tensorflow2015", device=network.device)))
     except (KeyError, RuntimeError) as fault:
-        raise EvaluationError(f"{path}: its weights do not fit the Inception of 2015-12-05 ({fault})") from None
+        raise EvaluationError(
+            f"{path}: its weights do not fit the Inception of 2015-12-05 ({reason_of(fault)})"
+        ) from None
     finite = [tap for tap, values in walked.items() if values.shape[1] == tap and bool(values.isfinite().all())]
     if not finite:
         raise EvaluationError(f"{path}: its weights give no finite features at any tap")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from framework.errors import EvaluationError, StorageError
+from framework.errors import EvaluationError, StorageError, reason_of
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.inception import TAPS
 from framework.metrics import Moments
@@ -78,8 +78,7 @@ def read_statistics(path: Path) -> Statistics:
         data = open_folder(path.parent).read_bytes(path.name)
         arrays, held = _arrays(data)
     except _UNREADABLE as fault:
-        reason = " ".join(str(fault).split())[:200] or type(fault).__name__
-        raise EvaluationError(f"{path}: is not a readable .npz of statistics ({reason})") from None
+        raise EvaluationError(f"{path}: is not a readable .npz of statistics ({reason_of(fault)})") from None
     if missing := [name for name in ("mu", "sigma") if name not in arrays]:
         shown = ascii(", ".join(sorted(held)[:8]))[1:-1][:300] or "nothing"
         raise EvaluationError(f"{path}: lacks {' and '.join(missing)}, which statistics need; it has {shown}")

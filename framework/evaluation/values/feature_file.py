@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from framework.errors import EvaluationError
+from framework.errors import EvaluationError, reason_of
 from framework.evaluation.sources.shards import shards
 from framework.storage.folder import storage_errors
 
@@ -97,7 +97,7 @@ class FeatureFile:
         try:
             rows = self._mapped(self.path)
         except _DAMAGED as fault:
-            raise EvaluationError(f"{self.path}: holds no readable features ({fault}); delete it") from None
+            raise EvaluationError(f"{self.path}: holds no readable features ({reason_of(fault)}); delete it") from None
         damaged = self._damaged(rows)
         if damaged:
             raise EvaluationError(f"{self.path}: is damaged from image {damaged[0][0]} on; delete it")

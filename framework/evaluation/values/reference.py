@@ -10,7 +10,7 @@ import safetensors
 import safetensors.numpy
 
 from framework.data.locking import locked
-from framework.errors import EvaluationError, StorageError
+from framework.errors import EvaluationError, StorageError, reason_of
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.inception import CLASSES
 from framework.evaluation.protocols.protocol import ImageSetSpec
@@ -107,7 +107,7 @@ def load_moments(path: Path) -> Moments:
         arrays = safetensors.numpy.load(open_folder(path.parent).read_bytes(path.name))
         return Moments(int(arrays["count"][0]), arrays["mean"], arrays["scatter"])
     except (StorageError, KeyError, ValueError, safetensors.SafetensorError) as fault:
-        raise EvaluationError(f"{path}: holds no readable moments ({fault}); delete it") from None
+        raise EvaluationError(f"{path}: holds no readable moments ({reason_of(fault)}); delete it") from None
 
 
 def _key(features: FeatureSpec, side: ImageSetSpec) -> str:

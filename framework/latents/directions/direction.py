@@ -21,7 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from framework.errors import LatentsError, StorageError
+from framework.errors import LatentsError, StorageError, reason_of
 from framework.storage import Folder
 from framework.storage.json_text import parse_json
 
@@ -240,7 +240,7 @@ def load_direction(folder: Folder, file: str) -> Direction:
         reason = str(fault).removeprefix(f"{place}: ")
         raise LatentsError(f"{place}: cannot be read as a direction ({reason})") from None
     except (KeyError, ValueError, TypeError, OverflowError, AttributeError, safetensors.SafetensorError) as fault:
-        raise LatentsError(f"{place}: cannot be read as a direction ({fault})") from None
+        raise LatentsError(f"{place}: cannot be read as a direction ({reason_of(fault)})") from None
     vector = direction.vector
     if vector.ndim != 1 or not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
         raise LatentsError(f"{place}: the vector is not a finite vector of length 1")

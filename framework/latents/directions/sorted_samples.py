@@ -4,7 +4,7 @@ import csv
 import io
 
 from framework.config.words import shown
-from framework.errors import LatentsError
+from framework.errors import LatentsError, reason_of
 from framework.files import MOST_DOCUMENT_BYTES, read_file, user_path
 
 
@@ -26,7 +26,9 @@ def read_piles(path: str, *, samples: int) -> dict[str, list[int]]:
     try:
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
     except csv.Error as fault:
-        raise LatentsError(f"latents.directions.sorted_samples: {path}: is not a CSV table ({fault})") from None
+        raise LatentsError(
+            f"latents.directions.sorted_samples: {path}: is not a CSV table ({reason_of(fault)})"
+        ) from None
     if not rows or not {"number", "pile"} <= rows[0].keys():
         raise LatentsError(f"latents.directions.sorted_samples: {path}: needs the columns number and pile")
     piles: dict[str, list[int]] = {"low": [], "high": []}

@@ -6,7 +6,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from framework.errors import LatentsError
+from framework.errors import LatentsError, reason_of
 from framework.storage import Folder
 
 SUFFIX = ".safetensors"
@@ -44,7 +44,7 @@ def _read(data: bytes, place: str) -> np.ndarray:
         with np.errstate(over="ignore"):  # an overflow becomes infinite, which is checked below
             latent = safetensors.numpy.load(data)[_TENSOR].astype(np.float32)
     except (KeyError, ValueError, TypeError, safetensors.SafetensorError) as fault:
-        raise LatentsError(f"{place}: cannot be read as a latent ({fault})") from None
+        raise LatentsError(f"{place}: cannot be read as a latent ({reason_of(fault)})") from None
     if latent.ndim != 1 or not np.isfinite(latent).all():
         raise LatentsError(f"{place}: the latent must be one row of finite numbers")
     return latent

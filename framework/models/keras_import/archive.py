@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from framework.errors import CheckpointError
+from framework.errors import CheckpointError, reason_of
 from framework.files import MOST_FILE_BYTES, RefusedFileError, open_regular, user_path
 from framework.models.keras_import.guard import check_survived
 
@@ -199,5 +199,4 @@ def _damage(place: str, *, missing: str = "cannot be read") -> Iterator[None]:
     except (PermissionError, RefusedFileError) as fault:
         raise CheckpointError(f"{place}: cannot be read ({fault.strerror})") from None
     except Exception as fault:  # h5py, zipfile, json and the decompressors raise many kinds for damaged files
-        reason = " ".join(str(fault).split())[:160] or type(fault).__name__
-        raise CheckpointError(f"{place}: is damaged ({reason})") from None
+        raise CheckpointError(f"{place}: is damaged ({reason_of(fault)})") from None

@@ -13,7 +13,7 @@ from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import function_of
 from framework.checkpoint.reference import CheckpointRef
 from framework.config import LatentsConfig
-from framework.errors import LatentsError
+from framework.errors import LatentsError, reason_of
 from framework.images import png_bytes
 from framework.latents.attributes.groups import Labels, labels_of
 from framework.latents.directions.attributes import Attribute, attributes_of
@@ -248,9 +248,7 @@ def checked_score(score: Callable[[torch.Tensor], Any], where: str) -> Score:
         try:
             scores = score(images)
         except Exception as fault:  # the user's function may raise anything
-            raise LatentsError(
-                f"{where}: raised {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"
-            ) from None
+            raise LatentsError(f"{where}: raised {type(fault).__name__}: {reason_of(fault)}") from None
         if not isinstance(scores, torch.Tensor) or scores.shape != images.shape[:1]:
             what = list(scores.shape) if isinstance(scores, torch.Tensor) else type(scores).__name__
             raise LatentsError(f"{where}: must return a tensor of shape [n], not {what}")
