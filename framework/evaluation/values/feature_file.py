@@ -3,6 +3,7 @@
 import os
 import zlib
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -47,7 +48,8 @@ class FeatureFile:
 
     def missing(self) -> list[tuple[int, int]]:
         """(start, stop) of each missing shard."""
-        return self._damaged(self._mapped(self._part))
+        with storage_errors(str(self._part), "read"):
+            return self._damaged(self._part)
 
     def write(self, start: int, features: np.ndarray) -> None:
         """Writes the features of one shard.
@@ -95,10 +97,9 @@ class FeatureFile:
             EvaluationError: The file is missing, damaged or truncated, or has another shape.
         """
         try:
-            rows = self._mapped(self.path)
+            rows, damaged = self._mapped(self.path), self._damaged(self.path)
         except _DAMAGED as fault:
             raise EvaluationError(f"{self.path}: holds no readable features ({reason_of(fault)}); delete it") from None
-        damaged = self._damaged(rows)
         if damaged:
             raise EvaluationError(f"{self.path}: is damaged from image {damaged[0][0]} on; delete it")
         return rows
@@ -117,12 +118,20 @@ class FeatureFile:
             raise ValueError(f"it has {list(rows.shape)} {rows.dtype}")
         return rows
 
-    def _damaged(self, rows: np.ndarray) -> list[tuple[int, int]]:
-        """Shards without a line in `.sums`, and shards whose bytes do not match their last line."""
+    def _damaged(self, path: Path) -> list[tuple[int, int]]:
+        """Shards without a line in `.sums`, and shards whose bytes do not match their last line.
+
+        They are read, not mapped: where a disk in memory is full, touching a part that was never written is a crash.
+        """
         lines = self._sums.read_text(errors="replace").splitlines() if self._sums.exists() else []
         sums = dict(line.rsplit(" ", 1) for line in lines if " " in line)
-        return [
-            (start, stop)
-            for start, stop in shards(self.count)
-            if sums.get(f"{start} {stop}") != str(zlib.crc32(rows[start:stop].tobytes()))
-        ]
+        with path.open("rb") as file:
+            return [
+                (start, stop)
+                for start, stop in shards(self.count)
+                if (known := sums.get(f"{start} {stop}")) is None or known != self._sum(file, start, stop)
+            ]
+
+    def _sum(self, file: BinaryIO, start: int, stop: int) -> str:
+        file.seek((start - self.count) * self.size * 4, os.SEEK_END)
+        return str(zlib.crc32(file.read((stop - start) * self.size * 4)))
