@@ -3,6 +3,7 @@
 from typing import Any
 
 from framework.checkpoint.reference import CheckpointRef
+from framework.latents.directions.requirements import check_samples
 from framework.latents.directions.sorted_samples import read_piles
 from framework.orchestration.studies.discover import check_names, discover_directions, discovery_ahead
 from framework.runs import RunFolder
@@ -39,6 +40,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
 def _check(run: RunFolder, _: CheckpointRef) -> None:
     latents = run.experiment.latents
     check_names(latents.directions.attributes or [], latents)
+    check_samples(latents)
     sorted_samples = latents.directions.sorted_samples
     if sorted_samples is not None and latents.directions.method in ("compass", "difference"):
         read_piles(sorted_samples, samples=latents.arithmetic.sheet_samples)

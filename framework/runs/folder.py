@@ -79,13 +79,18 @@ class RunFolder:
 
         Raises:
             CheckpointError: There is no run at this location, or its experiment.yaml is a link to somewhere else.
+            ConfigError: Its experiment.yaml is damaged, or of a newer version; each line names the file.
         """
         folder = open_folder(location)
         if not folder.exists(EXPERIMENT):
             raise CheckpointError(f"{folder.location}: is not a run (it has no {EXPERIMENT})")
         _refuse_link_out(folder)
         text, source = folder.read_text(EXPERIMENT), f"{folder.location}/{EXPERIMENT}"
-        experiment = experiment_from_text(text, source=source)
+        try:
+            experiment = experiment_from_text(text, source=source)
+        except ConfigError as fault:
+            lines = (line if line.startswith(source) else f"{source}: {line}" for line in fault.faults)
+            raise ConfigError(*lines) from None
         moved = {"storage.path": folder.parent.location, "name": folder.name}
         try:
             return cls(folder, with_overrides(experiment, moved))

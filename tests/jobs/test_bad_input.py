@@ -310,7 +310,7 @@ def test_a_login_that_an_old_run_recorded_is_not_shown(called, tmp_path):
     for name in ("status", "report", "evaluate"):
         code, _, err, _ = called(name, "run")
         assert (code, "S3cretPw" in err) == (2, False)
-        assert err.startswith("error: telemetry.mlflow: the URI (https) contains a login")
+        assert "run/experiment.yaml: telemetry.mlflow: the URI (https) contains a login" in err
 
 
 def test_names_and_errors_are_shown_not_obeyed(called, config, tmp_path):

@@ -226,6 +226,7 @@ MISSING = [
         ("runs/gan", "latents.directions.method=compass", "latents.directions.sorted_samples=gone.csv"),
         "gone",
     ),
+    ("discover", ("runs/gan", "latents.directions.samples=512"), "latents.directions.samples"),
     ("interpolate", ("runs/gone",), "runs/gone: does not exist"),
     ("prepare_data", ("new.yaml", "storage.path=photo.png/x"), "photo.png"),
 ]

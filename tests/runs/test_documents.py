@@ -8,7 +8,8 @@ import safetensors.numpy
 
 from framework.checkpoint.reference import find_target
 from framework.checkpoint.saved import Checkpoint
-from framework.errors import LatentscapeError, LatentsError, StorageError
+from framework.config import Experiment, with_overrides
+from framework.errors import ConfigError, LatentscapeError, LatentsError, StorageError
 from framework.latents.directions.direction import Direction, load_direction, save_direction
 from framework.runs import RunFolder
 from framework.runs.documents import read_lines, reading
@@ -190,3 +191,15 @@ def test_a_direction_with_a_deep_header_is_one_line(tmp_path):
     (tmp_path / "up.safetensors").write_bytes(data)
     with pytest.raises(LatentsError, match=r"cannot be read as a direction \(is nested more than 64 levels deep\)"):
         load_direction(open_folder(tmp_path), "up.safetensors")
+
+
+def test_a_fault_of_a_runs_settings_names_their_file(tmp_path):
+    """Also one that a newer version has written: the key alone could have been one of the command."""
+    RunFolder.create(with_overrides(Experiment(), {"storage.path": str(tmp_path), "name": "a"}), ["python"], data={})
+    file = tmp_path / "a" / "experiment.yaml"
+    file.write_text(file.read_text().replace("  width:", "  wide: 3\n  width: -1 #"))
+    with pytest.raises(ConfigError) as refused:
+        RunFolder.open(tmp_path / "a")
+    faults = refused.value.faults
+    assert all(fault.startswith(f"{file}: ") for fault in faults)
+    assert len([fault for fault in faults if ": model.wi" in fault]) == 2

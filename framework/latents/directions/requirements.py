@@ -40,6 +40,7 @@ def check_discovery(
         if labels is not None:
             groups_of_expression(config, labels, assessed=assessed)
     elif method in ("difference", "interfacegan") or (method == "ganalyze" and config.directions.score is None):
+        check_samples(config)
         if not assessed:
             raise needs_assessor(config)
         if labels is not None:
@@ -55,6 +56,23 @@ def check_discovery(
         early_layer(network, torch.from_numpy(sample_latents(2, latent_size, seed=config.seed)))
     if method == "steerable":
         edits_for(config.directions.edits, channels=channels)
+
+
+def check_samples(config: LatentsConfig) -> None:
+    """Checks that there are enough latents for both sides of a method that takes the surest ones.
+
+    Raises:
+        LatentsError: `latents.directions.samples` is too small.
+    """
+    directions = config.directions
+    by_sides = directions.method in ("difference", "interfacegan")
+    if by_sides and directions.sorted_samples is None and directions.name is None:
+        least = 2 * directions.per_class
+        if directions.samples < least:
+            raise LatentsError(
+                f"latents.directions.samples: must be at least {least:,}, twice latents.directions.per_class, for "
+                f"{directions.method}, not {directions.samples:,}"
+            )
 
 
 def needs_assessor(config: LatentsConfig) -> LatentsError:
