@@ -103,7 +103,7 @@ class ForeignModule(LoadedGenerator):
 
     def _filling(self) -> Tensor:
         """Random latents, because a foreign network may fail on zeros."""
-        return torch.from_numpy(self.sample_latents(BLOCK_IMAGES, 0)).to(self.device)
+        return torch.from_numpy(sample_latents(BLOCK_IMAGES, self.latent_size, seed=0)).to(self.device)
 
 
 class ForeignObject(ForeignModule):

@@ -1,5 +1,6 @@
 """A generator that is ready to make images; the image of a latent always has the same bytes."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,10 +50,18 @@ class LoadedGenerator:
         self.images_seen: int = config.get("images_seen", 0)
         self.digest = digest
         self.source = source
+        self.truncation = 1.0
+
+    def truncated(self, scale: float) -> "LoadedGenerator":
+        """The same generator, whose samples are scaled: ψ of Karras et al. 2019, where the mean latent is 0."""
+        other = copy.copy(self)
+        other.truncation = scale
+        return other
 
     def sample_latents(self, n: int, seed: int, *, start: int = 0) -> np.ndarray:
-        """Standard normal latents [n, z] float32; latent k of a seed does not depend on `n` or `start`."""
-        return sample_latents(n, self.latent_size, seed=seed, start=start)
+        """Standard normal latents [n, z] float32 times `truncation`; latent k does not depend on `n` or `start`."""
+        latents = sample_latents(n, self.latent_size, seed=seed, start=start)
+        return latents if self.truncation == 1.0 else latents * np.float32(self.truncation)
 
     @torch.no_grad()
     def images(self, latents: np.ndarray | Tensor) -> np.ndarray:

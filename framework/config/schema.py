@@ -297,6 +297,7 @@ class LatentsConfig(Section):
         {}, "name: [numbers on the sheet, from 1] or {attribute: glasses, at: low}"
     )
     seed: int = key(0, "seed of the samples' latents", ge=0, le=MOST_SEED)
+    truncation: float = key(1.0, "ψ, the scale of sampled latents; below 1 typical, less varied images", ge=0.0, le=4.0)
     start: list[str] = key([], "where studies start: names in RUN/projections, or photographs")
     walks: WalksConfig = WalksConfig()
     arithmetic: ArithmeticConfig = ArithmeticConfig()

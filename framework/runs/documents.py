@@ -254,6 +254,12 @@ class RandomSlopes(Shape):
     slopes: dict[str, dict[str, list[float]]]
 
 
+class Generated(Shape):
+    """generated.json: what images of jobs.generate depend on."""
+
+    count: Count
+
+
 class Lease(Shape):
     """lease.json."""
 

@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,11 @@ class Folder(ABC):
     @abstractmethod
     def write_bytes(self, name: str, data: bytes) -> None:
         """Writes a file atomically, and creates missing folders."""
+
+    def write_many(self, files: Mapping[str, bytes]) -> None:
+        """Writes files, each atomically; name -> content."""
+        for name, data in files.items():
+            self.write_bytes(name, data)
 
     @abstractmethod
     def append_text(self, name: str, text: str) -> None:

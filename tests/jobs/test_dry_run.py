@@ -49,7 +49,7 @@ ON_A_RUN = {
     "train": (), "search": (), "pipeline": (), "prepare_data": (), "train_assessor": (), "evaluate": (),
     "interpolate": (), "arithmetic": (), "discover": ("latents.directions.method=sefa",), "steer": (),
     "project": ("photo.png",), "latent_map": (), "likelihood": (), "compare": ("output=page.html",),
-    "export": ("given",), "report": (), "status": (),
+    "export": ("given",), "report": (), "status": (), "generate": ("output=given",),
 }  # fmt: skip
 REFUSED = {  # what the job itself refuses too
     ("evaluate", "unlabelled"): "the weights are missing",

@@ -109,3 +109,11 @@ def test_a_staged_folder_appears_whole_or_not_at_all(location):
         assert not folder.exists()
     assert folder.files() == ["deep/x", "manifest.json"]
     assert open_folder(location).list() == ["staged"]
+
+
+def test_many_files_at_once(location):
+    folder = open_folder(location)
+    files = {f"many/{number}.png": bytes([number]) * number for number in range(40)}
+    folder.write_many(files)
+    assert folder.files() == sorted(files)
+    assert {name: folder.read_bytes(name) for name in files} == files

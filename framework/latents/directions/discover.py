@@ -288,4 +288,5 @@ def _direction(
 def settings_of(config: LatentsConfig) -> dict[str, Any]:
     """The settings on which `latents.directions.method` depends, as a direction's file stores them."""
     recorded = flat_latents(config)
-    return {name: recorded[name] for name in ("seed", *_SETTINGS[config.directions.method])}
+    names = ("seed", "truncation", *_SETTINGS[config.directions.method])  # truncation is recorded unless it is 1
+    return {name: recorded[name] for name in names if name in recorded}

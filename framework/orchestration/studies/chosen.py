@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from framework.checkpoint import load_generator
+from framework.checkpoint import LoadedGenerator, load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.errors import LatentsError
 from framework.latents.directions.direction import SUFFIX, Direction, load_direction, name_of
@@ -36,6 +36,24 @@ def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
             raise LatentsError(f"latents.steering.directions: there is no direction {name}; the run has {known}")
         chosen += matching
     return list(dict.fromkeys(chosen))
+
+
+def named_direction(run: RunFolder, name: str, generator: LoadedGenerator, *, say: Callable[[str], None]) -> Direction:
+    """The one direction of a run with this name, checked against the generator.
+
+    Raises:
+        LatentsError: There is none or there are several, it is damaged, or it has latents of another size.
+    """
+    folder = run.directions
+    files = [file for file in folder.list() if file.endswith(SUFFIX)] if folder.exists() else []
+    found = chosen_files([name], files)
+    if len(found) > 1:
+        raise LatentsError(f"direction: {name} is several, {', '.join(map(name_of, found))}; name one of them")
+    direction = load_direction(folder, found[0])
+    warning = direction.check(latent_size=generator.latent_size, generator=generator.digest, place=found[0])
+    if warning is not None:
+        say(f"Warning: {warning}")
+    return direction
 
 
 def chosen_directions(

@@ -32,16 +32,18 @@ class StudyModels:
         checkpoint: Location of the generator.
         finder: Folder of the assessor that finds directions; None without labels.
         measurer: Folder of the assessor that measures effects; None without labels.
+        truncation: Scale of the latents that are sampled.
     """
 
     checkpoint: str
     generator: str
     finder: str | None
     measurer: str | None
+    truncation: float = 1.0
 
     def open_generator(self) -> LoadedGenerator:
         """Loads the generator; cached per process."""
-        return loaded_generator(self.checkpoint, self.generator)
+        return loaded_generator(self.checkpoint, self.generator).truncated(self.truncation)
 
     def open_finder(self) -> Assessor:
         """Loads the finder; cached per process. The run must have labels."""
@@ -67,11 +69,11 @@ def on_host(compute: Callable[[Tensor], Tensor], device: torch.device) -> Callab
 
 def models_for(context: RunContext, target: CheckpointRef) -> StudyModels:
     """The locations of a checkpoint's generator and of the assessors of its run."""
-    digest = load_generator(target.location).digest
+    digest, truncation = load_generator(target.location).digest, context.experiment.latents.truncation
     if context.assessors is None:
-        return StudyModels(target.location, digest, None, None)
+        return StudyModels(target.location, digest, None, None, truncation)
     folder = context.assessors.folder
-    return StudyModels(target.location, digest, str(folder / "finder"), str(folder / "measurer"))
+    return StudyModels(target.location, digest, str(folder / "finder"), str(folder / "measurer"), truncation)
 
 
 def pool_for(context: RunContext, models: StudyModels, *more: str) -> TaskPool:

@@ -149,8 +149,8 @@ def is_measured(context: RunContext, models: StudyModels, file: str, direction: 
 def _about(context: RunContext, models: StudyModels) -> dict[str, Any]:
     """What all effects of a job depend on."""
     assert context.assessors is not None
-    settings = context.experiment.latents.steering
-    return {
+    settings, truncation = context.experiment.latents.steering, context.experiment.latents.truncation
+    return ({} if truncation == 1.0 else {"truncation": truncation}) | {
         "generator": models.generator,
         "assessor": context.assessors.measurer.digest,
         "data": context.images.digest,
