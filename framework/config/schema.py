@@ -37,7 +37,7 @@ class DataConfig(Section):
     limit: int | None = key(
         None, "size of a random sample; of drawn_faces the number (10,000)", unit="images", ge=64, le=10**9
     )
-    labels: str | None = key(None, "CSV with more labels; its first column is the file name")
+    labels: str | None = key(None, "CSV or JSON of labels, also one within data.path; or folders")
     held_out: float = key(
         0.1, "kept out of training; mnist uses its test split", unit="share of images", ge=0.0, le=0.5
     )
