@@ -6,7 +6,7 @@ every key is found in one place. The line of help of each key has to fit into 11
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from framework.config.metrics import MetricName
 from framework.config.section import Section, key
@@ -23,6 +23,10 @@ Resolution = Literal[28, 32, 64, 128, 256]
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
 # fmt: on
 SearchMetric = Literal["auto", MetricName, "assessor_frechet_distance"]
+
+
+# YAML reads True and 3, the names of classes, as a truth value and a number.
+GroupText = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, bool | int) else value)]
 
 
 class DataConfig(Section):
@@ -293,7 +297,7 @@ class MapsConfig(Section):
 class LatentsConfig(Section):
     """Studies of the latent space: what all of them share, and a section for each."""
 
-    groups: dict[str, list[int] | dict[str, str]] = key(
+    groups: dict[str, list[int] | dict[str, GroupText]] = key(
         {}, "name: [numbers on the sheet, from 1] or {attribute: glasses, at: low}"
     )
     seed: int = key(0, "seed of the samples' latents", ge=0, le=MOST_SEED)
