@@ -218,6 +218,7 @@ def test_rows_that_disagree_are_unknown(tmp_path):
         (["x/a.jpg", "b.jpg"], ["deep/x/a.jpg", "x/a.jpg", "b.jpg"], [-1, 0, 1]),
         (["Zoë.jpg", unicodedata.normalize("NFC", "Ángel.jpg")], [unicodedata.normalize("NFD", "Ángel.jpg")], [1]),
         (["2", "1"], ["1.jpg", "2.jpg"], [1, 0]),
+        (["x/" * 9_000 + "a.jpg"], ["y/" * 9_000 + "a.jpg"], [0]),
     ],
 )
 def test_names_are_matched_by_the_longest_end(rows, images, found, tmp_path):
@@ -242,6 +243,10 @@ def test_names_are_matched_by_the_longest_end(rows, images, found, tmp_path):
         ("[" * 100_000, "JSON"),
         ("file,x\na\0.jpg,1\n", "cannot be read as CSV"),
         (b"\xff\xfe\x00\x80", "needs a header"),
+        (",".join(map(str, range(20_000))) + "\n" + "1," * 20_000, "too many"),
+        ("".join(json.dumps({f"a{k}": 1}) + "\n" for k in range(10_001)), "too many"),
+        ("".join(json.dumps({f"a{k % 9_000}": k}) + "\n" for k in range(20_000)), "too many"),
+        ('{"a": ' + "[" * 900 + "]" * 900 + "}", "none of the known forms|JSON|names none"),
     ],
 )
 def test_what_is_no_table_is_named(content, message, tmp_path):

@@ -7,6 +7,8 @@ from typing import Any
 from framework.errors import DataError, reason_of
 
 FILE_COLUMN = "file"
+MOST_COLUMNS = 10_000
+_MOST_CELLS = 50_000_000  # CelebA has 8 million
 _LEVELS = 4  # of nested objects whose keys become columns a.b.c
 _MOST_PARTS = 64  # of a list of numbers that becomes columns
 
@@ -21,16 +23,17 @@ def json_rows(text: str, where: str) -> tuple[list[str], list[list[str]]]:
         DataError: The text is no JSON, or JSON of none of these forms.
     """
     try:
-        records = list(_records(_parsed(text)))
+        flat = [dict(_flat("", record)) for record in _records(_parsed(text))]
     except (ValueError, RecursionError) as fault:
         raise DataError(f"{where} cannot be read as JSON ({reason_of(fault)})") from None
-    flat = [dict(_flat("", record)) for record in records]
     columns = list(dict.fromkeys(name for record in flat for name in record))
     if len(columns) < 2:
         raise DataError(
             f"{where} has none of the known forms: {{file: {{label: value}}}}, a list or lines of objects with a file "
             'and labels, or {"labels": [[file, class], …]}'
         )
+    if len(columns) > MOST_COLUMNS or len(columns) * len(flat) > _MOST_CELLS:
+        raise DataError(f"{where} has {len(flat):,} rows of {len(columns):,} values, which are too many")
     return columns, [[record.get(name, "") for name in columns] for record in flat]
 
 

@@ -11,6 +11,7 @@ _ENDING = re.compile(
     r"\.(?:jpe?g|jfif|png|webp|bmp|gif|tiff?|avif|heic|heif|jp2|tga|ppm|pgm|pcx|ico|npy)$", re.IGNORECASE
 )
 _SEVERAL = -2
+_MOST_STEPS = 16  # of an end; whole paths may be longer
 Steps = tuple[str, ...]
 
 
@@ -101,7 +102,7 @@ def _fold(step: str) -> str:
 
 def _by_longest_end(rows: list[Steps], images: list[Steps]) -> tuple[np.ndarray, np.ndarray]:
     """The row of each image, or -1, and whether it has none because several share its longest known end."""
-    depth = min(max(map(len, rows), default=0), max(map(len, images), default=0))
+    depth = min(max(map(len, rows), default=0), max(map(len, images), default=0), _MOST_STEPS)
     # The whole path first, then shorter and shorter ends; slice [-0:] is the whole.
     levels = [0, *range(depth, 0, -1)]
     row_ends = {k: _places(rows, k) for k in levels}

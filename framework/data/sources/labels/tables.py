@@ -3,16 +3,19 @@
 import codecs
 import csv
 import io
+import itertools
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from framework.data.sources.labels.json_tables import json_rows
+from framework.data.sources.labels.json_tables import MOST_COLUMNS, json_rows
 from framework.errors import DataError, reason_of
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars", " ": "spaces"}
 _SNIFFED_LINES = 200
+_SNIFFED_CHARACTERS = 1_000_000
+_MOST_ROWS = 5_000_000
 _SEP_LINE = re.compile(r'^"?sep=(.)"?\s*$', re.IGNORECASE)
 _MOST_SHARED_CHARACTERS = 16  # of a cell; equal short cells are one object, which keeps 40 columns of CelebA small
 _FOREIGN = {
@@ -84,9 +87,11 @@ def _csv_table(text: str, where: str, names_image: Callable[[str], bool]) -> Tab
     text, separator, passed = _without_first_lines(text)
     separator = separator or _separator(text)
     try:
-        lines = _lines(text, separator)
+        lines = list(itertools.islice(_lines(text, separator), _MOST_ROWS + 1))
     except csv.Error as fault:
         raise DataError(f"{where} cannot be read as CSV ({reason_of(fault)})") from None
+    if len(lines) > _MOST_ROWS or (lines and len(lines[0][1]) > MOST_COLUMNS):
+        raise DataError(f"{where} has more than {_MOST_ROWS:,} rows or {MOST_COLUMNS:,} columns, which are too many")
     notes = [] if separator == "," else [f"its columns are separated by {_SEPARATORS.get(separator, repr(separator))}"]
     if lines and len(lines[0][1]) == 1 and lines[0][1][0].isdigit() and len(lines) > 1:
         del lines[0]  # CelebA's files begin with the number of rows
@@ -127,15 +132,15 @@ def _without_first_lines(text: str) -> tuple[str, str | None, int]:
 
 def _separator(text: str) -> str:
     """The separator for which most lines have as many cells as the first one."""
-    sample = text.split("\n", _SNIFFED_LINES)[:_SNIFFED_LINES]
+    sample = text[:_SNIFFED_CHARACTERS].splitlines()[:_SNIFFED_LINES]
     if len(sample) > 1 and sample[0].strip().isdigit():
         sample = sample[1:]
     best, best_share = ",", 0.0
     for separator in _SEPARATORS:
         try:
             widths = Counter(len(row) for _, row in _lines("\n".join(sample), separator))
-            first = len(_lines(sample[0], separator)[0][1])
-        except (csv.Error, IndexError):
+            first = len(next(_lines(sample[0], separator))[1])
+        except (csv.Error, IndexError, StopIteration):
             continue
         fits = widths[first] if first > 1 else 0
         if separator == " ":
@@ -146,12 +151,13 @@ def _separator(text: str) -> str:
     return best
 
 
-def _lines(text: str, separator: str) -> list[tuple[int, list[str]]]:
+def _lines(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """(number, cells) of each line that is not empty."""
     if separator == " ":
-        return [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        yield from ((number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip())
+        return
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    return [(number, [cell.strip() for cell in row]) for number, row in enumerate(reader, 1) if any(row)]
+    yield from ((number, [cell.strip() for cell in row]) for number, row in enumerate(reader, 1) if any(row))
 
 
 def _shared(rows: list[list[str]]) -> list[list[str]]:
