@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from framework.data.sources.labels import described_labels, label_document
 from framework.orchestration.context import about_images, prepare_images
 from jobs.cli.forecast import forecast
 from jobs.cli.job import Arguments, Job, run_job, shown, with_plan
@@ -18,9 +19,10 @@ def plan(arguments: Arguments) -> dict[str, Any]:
 def body(arguments: Arguments) -> dict[str, Any]:
     """Packs the images and prints where the packed file is."""
     experiment = arguments.experiment()
-    images = prepare_images(experiment, arguments.console)
+    images = prepare_images(experiment, arguments.console, every_label=True)
     arguments.console.say(f"Packed images: {shown(str(images.path))}")
-    return {**about_images(images), "store": str(images.path)}
+    labels, report = described_labels(images)
+    return {**about_images(images), "store": str(images.path), **label_document(labels, report)}
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
 
 def _no_labels(experiment: Experiment) -> DataError:
-    return DataError(f"{experiment.name}: the images have no labels to learn from; name a CSV in data.labels")
+    return DataError(f"{experiment.name}: the images have no labels to learn from; see data.labels")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,10 @@ def experiment_from_text(
     return _validated(_overlaid(document, overrides), [*faults, *more])
 
 
+_QUOTES = "\"'"
+_SUM_OF_QUOTED = re.compile(r"""("[^"]*"|'[^']*')\s*[-+−–]""")
+
+
 def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     """A changed copy: `with_overrides(experiment, {"optimizer.generator_lr": 1e-4})`.
 
@@ -104,8 +109,9 @@ def parse_overrides(arguments: list[str], *, say: Say | None = None) -> dict[str
         if not (key and equals):
             raise ConfigError(f"{argument}: must be key=value")
         # In YAML `- a + b` is a list, `2024` a number and `@x` an error. If the key holds text, they are text.
-        as_typed = new_name(key) in text_keys and value not in ("", "~", "null") and value[0] not in "\"'"
-        parsed[key] = value if as_typed else parse_yaml(value, source=key)
+        # So is `"a b" - c`, which begins like a quoted text and is none.
+        as_typed = value not in ("", "~", "null") and (value[0] not in _QUOTES or _SUM_OF_QUOTED.match(value))
+        parsed[key] = value if as_typed and new_name(key) in text_keys else parse_yaml(value, source=key)
     renamed, faults = rename_overrides(parsed, say)
     if faults:
         raise ConfigError(*faults)

@@ -6,7 +6,7 @@ every key is found in one place. The line of help of each key has to fit into 11
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from framework.config.metrics import MetricName
 from framework.config.section import Section, key
@@ -25,6 +25,10 @@ EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", 
 SearchMetric = Literal["auto", MetricName, "assessor_frechet_distance"]
 
 
+# YAML reads True and 3, the names of classes, as a truth value and a number.
+GroupText = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, bool | int) else value)]
+
+
 class DataConfig(Section):
     """Where the images come from and how they are prepared."""
 
@@ -37,7 +41,7 @@ class DataConfig(Section):
     limit: int | None = key(
         None, "size of a random sample; of drawn_faces the number (10,000)", unit="images", ge=64, le=10**9
     )
-    labels: str | None = key(None, "CSV with more labels; its first column is the file name")
+    labels: str | None = key(None, "CSV or JSON of labels, also one within data.path; or folders")
     held_out: float = key(
         0.1, "kept out of training; mnist uses its test split", unit="share of images", ge=0.0, le=0.5
     )
@@ -293,7 +297,7 @@ class MapsConfig(Section):
 class LatentsConfig(Section):
     """Studies of the latent space: what all of them share, and a section for each."""
 
-    groups: dict[str, list[int] | dict[str, str]] = key(
+    groups: dict[str, list[int] | dict[str, GroupText]] = key(
         {}, "name: [numbers on the sheet, from 1] or {attribute: glasses, at: low}"
     )
     seed: int = key(0, "seed of the samples' latents", ge=0, le=MOST_SEED)

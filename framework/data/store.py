@@ -29,7 +29,9 @@ class PackedStore:
         labels: Label -> float32 [n], NaN where unknown.
         label_classes: Class label -> names of its classes; value k means classes[k]. Other labels are absent.
         rejected: (name, reason) of each rejected file.
-        labels_matched: Number of images with a row in the CSV of `data.labels`; None without a CSV.
+        labels_matched: Number of images with a row in the file of `data.labels`; None without a file.
+        labels_report: What happened when the labels were read, a `LabelReport` as JSON; None in a store that an earlier
+            version packed.
     """
 
     path: Path
@@ -42,6 +44,7 @@ class PackedStore:
     label_classes: dict[str, list[str]]
     rejected: list[tuple[str, str]]
     labels_matched: int | None
+    labels_report: dict[str, Any] | None = None
 
     @property
     def resolution(self) -> int:
@@ -125,6 +128,7 @@ def _from_manifest(path: Path, manifest: dict[str, Any], images: np.ndarray) -> 
         label_classes=manifest["label_classes"],
         rejected=[(name, reason) for name, reason in manifest["rejected"]],
         labels_matched=manifest["labels_matched"],
+        labels_report=manifest.get("labels_report"),
     )
 
 

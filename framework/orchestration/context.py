@@ -9,6 +9,8 @@ from typing import Any
 
 from framework.config import AssessorConfig, EvaluationConfig, Experiment
 from framework.data import PackedStore, open_store, prepare
+from framework.data.packing.prepare import offered
+from framework.data.sources.labels import LabelReport, described_labels, label_lines, note_lines, offer_lines
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
 from framework.models.assessor.assessor import Assessor
@@ -115,8 +117,13 @@ def say_wait(resources: TaskResources, cluster: Cluster, progress: Progress) -> 
         progress.say("Waiting for a node with a GPU; evaluation.gpus_per_worker=0 computes on CPUs instead.")
 
 
-def prepare_images(experiment: Experiment, progress: Progress) -> PackedStore:
+def prepare_images(experiment: Experiment, progress: Progress, *, every_label: bool = False) -> PackedStore:
     """The packed images of an experiment: packed on the first call, opened from the cache later.
+
+    Prints how many there are and which labels they have.
+
+    Args:
+        every_label: Print the table of labels also if the images were packed before.
 
     Raises:
         ConfigError: storage.path would vanish with this submitted job.
@@ -124,12 +131,28 @@ def prepare_images(experiment: Experiment, progress: Progress) -> PackedStore:
     """
     run_place(experiment)
     cache = cache_folder(experiment.storage)
-    images = prepare(experiment.data, cache=cache, progress=progress.counter("images prepared"))
+    packed = False
+
+    def begins(report: LabelReport | None) -> None:
+        nonlocal packed
+        packed = True
+        for line in note_lines(report) if report is not None else ():
+            progress.say(line)
+
+    images = prepare(experiment.data, cache=cache, progress=progress.counter("images prepared"), begins=begins)
     rejected = f", {len(images.rejected)} rejected" if images.rejected else ""
     progress.say(
         f"Images: {len(images.names):,} of {images.resolution}x{images.resolution} ({images.source}), "
         f"{len(images.training_indices):,} for training, {len(images.held_out_indices):,} held out{rejected}"
     )
+    labels, report = described_labels(images)
+    for line in label_lines(labels, report, every_label=every_label or packed):
+        progress.say(line)
+    for line in note_lines(report) if not (packed and experiment.data.labels) and (every_label or packed) else ():
+        progress.say(line)
+    if not experiment.data.labels:
+        for line in offer_lines(offered(name for name, _ in images.rejected)):
+            progress.say(line)
     return images
 
 

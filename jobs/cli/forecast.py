@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from framework.config import Experiment
-from framework.data import survey
 from framework.errors import ConfigError
 from framework.models import build_companion, build_generator, count_parameters
 from framework.orchestration.cluster.connect import Cluster, is_cluster_elsewhere, planned_cluster
@@ -32,9 +31,8 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         trials: Number of trials: 1 for a single training, 0 if nothing is trained, None for the search's own number.
     """
     place = run_place(experiment)
-    images = forecast_images(experiment, console)
+    images, document = forecast_images(experiment, console)
     console.say(f"Results: {experiment.storage.path}/{experiment.name}")
-    document: dict[str, Any] = {"images": survey(experiment.data).images if images is None else len(images.names)}
     if trials == 0:
         return document
     _, labelled = forecast_assessors(experiment, images, console)

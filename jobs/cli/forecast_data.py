@@ -1,7 +1,18 @@
 """What --dry-run says of the images and the assessors, and checks of them."""
 
+from typing import Any
+
 from framework.config import Experiment
 from framework.data import PackedStore, find_prepared, survey
+from framework.data.labels import Labels
+from framework.data.sources.labels import (
+    LabelReport,
+    described_labels,
+    label_document,
+    label_lines,
+    note_lines,
+    offer_lines,
+)
 from framework.errors import DataError
 from framework.evaluation import resolve_features
 from framework.evaluation.features.weights import find_weights
@@ -14,8 +25,8 @@ from framework.training.assessor.train import split
 from jobs.cli.job import Console
 
 
-def forecast_images(experiment: Experiment, console: Console) -> PackedStore | None:
-    """Prints the line about the images; gives them if they are packed.
+def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedStore | None, dict[str, Any]]:
+    """Prints the lines about the images and their labels; gives the images if they are packed, and a JSON document.
 
     Raises:
         DataError: They cannot be packed.
@@ -28,14 +39,24 @@ def forecast_images(experiment: Experiment, console: Console) -> PackedStore | N
             f"Images: {len(images.names):,} of {images.resolution}x{images.resolution} ({images.source}), packed "
             f"already; {len(images.training_indices):,} for training, {len(images.held_out_indices):,} held out"
         )
-        return images
+        labels, report = described_labels(images)
+        _say_labels(labels, report, console)
+        return images, {"images": len(images.names), **label_document(labels, report)}
     source = survey(experiment.data)
     check_room(cache, source.packed_bytes, what="the packed images")
     console.say(
         f"Images: {source.images:,} files in {source.what}, to be packed at {experiment.data.resolution} px "
         f"({source.packed_bytes / 2**20:,.1f} MiB in the cache)"
     )
-    return None
+    _say_labels(source.labels, source.report, console)
+    for line in [] if experiment.data.labels else offer_lines(source.offered):
+        console.say(line)
+    return None, {"images": source.images, **label_document(source.labels, source.report)}
+
+
+def _say_labels(labels: Labels, report: LabelReport, console: Console) -> None:
+    for line in (*label_lines(labels, report), *note_lines(report)):
+        console.say(line)
 
 
 def forecast_assessors(

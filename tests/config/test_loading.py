@@ -196,6 +196,7 @@ def test_the_command_line_is_yaml_and_text_is_text():
     arguments = [
         *("optimizer.generator_lr=2e-4", "model.width=64", "data.horizontal_flip=true", "data.limit=null"),
         *("data.path=on", "name=2024", "latents.expression=- a + b", "data.labels=a=b #c", 'evaluation.weights="x y"'),
+        """model.entry="a b" - 'c'""",
         *("objective.augmentations=[color, cutout]", "search.space={seed: {grid: [1, 2]}}", "data.path=", "seed = 3"),
     ]
     assert parse_overrides(arguments) == {
@@ -207,6 +208,7 @@ def test_the_command_line_is_yaml_and_text_is_text():
         "name": "2024",
         "latents.arithmetic.expression": "- a + b",
         "data.labels": "a=b #c",
+        "model.entry": """"a b" - 'c'""",
         "evaluation.weights": "x y",
         "objective.augmentations": ["color", "cutout"],
         "search.space": {"seed": {"grid": [1, 2]}},

@@ -141,6 +141,25 @@ def test_labels_for_other_images(called, config, tmp_path):
 
 
 @pytest.mark.long
+def test_the_table_of_labels_is_told_before_and_after_packing(called, config, tmp_path):
+    for number in range(6):
+        (tmp_path / "faces" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (number * 40, 9, 9)).save(tmp_path / "faces" / "ab"[number % 2] / f"{number}.png")
+    (tmp_path / "tags.csv").write_text("file;hat;text\n" + "".join(f"{k}.PNG;{k % 3 - 1};{k}x\n" for k in range(4)))
+    text = "data: {source: folder, path: faces, resolution: 32, labels: tags.csv, held_out: 0.0}"
+    expected = [{"label": "hat", "kind": "binary", "images": 2, "counts": {"no": 1, "yes": 1}}]
+    for more in (["--dry-run"], [], ["--dry-run"], []):
+        code, out, err, _ = called("prepare_data", config(text), "--json", *more)
+        document = json.loads(out)
+        assert (code, document["label_table"][:1]) == (0, expected), err
+        report = document["labels_report"]
+        assert (report["rows"], report["rows_without_image"], report["images_without_row"]) == (4, 0, 2)
+        assert missing(err, "hat", "unknown", "Warning: 2 of 6 images") == []
+    document = json.loads(called("prepare_data", config(text), "data.labels=folders", "--json")[1])
+    assert document["label_table"] == [{"label": "folder", "kind": "class", "images": 6, "counts": {"a": 3, "b": 3}}]
+
+
+@pytest.mark.long
 def test_labels_too_few_to_learn_are_named(called, config):
     text = "data: {source: drawn_faces, resolution: 32, limit: 180}\nassessor: {images: 256, width: 8}\n"
     code, out, err, _ = called("train_assessor", config(text), "assessor.attributes=[glasses, hat]", "--json")

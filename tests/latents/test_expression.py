@@ -18,6 +18,12 @@ def test_what_is_written_is_read_back(terms):
     assert parse_expression(format_expression(terms).replace(" ", "").replace("-", "−")) == terms
 
 
+@given(st.from_regex(r"[^\"]{1,12}|[^']{1,12}", fullmatch=True))
+def test_any_name_can_be_quoted(name):
+    terms = [SignedGroup("-", name), SignedGroup("+", "b")]
+    assert parse_expression(format_expression(terms)) == terms
+
+
 @pytest.mark.parametrize(
     ("text", "terms"),
     [
@@ -27,6 +33,7 @@ def test_what_is_written_is_read_back(terms):
         (" + a\n-b ", ["+a", "-b"]),
         ("a+a+a", ["+a", "+a", "+a"]),
         ("5_o_clock_shadow-Ärmel", ["+5_o_clock_shadow", "-Ärmel"]),
+        ('"Hispanic/Latino" - \'more than 70\' + "20-29"', ["+Hispanic/Latino", "-more than 70", "+20-29"]),
     ],
 )
 def test_expressions(text, terms):

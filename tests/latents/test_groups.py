@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from framework.config import Experiment, parse_overrides, with_overrides
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.latents.attributes.groups import (
@@ -11,6 +12,7 @@ from framework.latents.attributes.groups import (
     labels_of,
     resolve_group,
 )
+from framework.latents.directions.attributes import attributes_of
 from tests.conftest import missing
 
 LABELS = {"glasses": None, "female": None, "age_group": ("child", "young", "old"), "hat": ("none", "cap")}
@@ -60,7 +62,7 @@ def test_unknown_groups_say_what_is_known(name, groups, labels, facts):
         ("x", {"x": {"attribute": "glasses", "at": "hi"}}, ["latents.groups.x: glasses", "high, low", "'hi'"]),
         ("x", {"x": {"attribute": "age_group", "at": "high"}}, ["age_group", "child, young, old", "'high'"]),
         ("age_group", {}, ["age_group", "child, young, old"]),
-        ("none", {}, ["hat and beard", "latents.groups.none={attribute: hat, at: none}"]),
+        ("none", {}, ["hat and beard", '"hat=none"']),
     ],
 )
 def test_groups_said_wrongly_are_another_fault(name, groups, facts):
@@ -93,3 +95,34 @@ def test_labels_of_an_assessor(make_judges):
     assert names[:2] == ["glasses", "mine"]
     assert names.count("glasses") == 1
     assert {"no_glasses", "old", "no_female"} <= set(names)
+
+
+TWICE = {"race": ("Asian", "other"), "hair": ("other", "red"), "red": None}
+
+
+def test_a_class_of_two_labels_has_the_name_of_both():
+    names = ["Asian", "race=other", "hair=other", "hair=red", "red", "no_red"]
+    assert known_names(LatentsConfig(), TWICE) == names
+    assert [attribute.name for attribute in attributes_of(TWICE, None)] == names[:-1]
+    assert resolve_group("hair=other", LatentsConfig(), TWICE).condition == Condition("hair", "other", 0)
+    assert resolve_group("race=Asian", LatentsConfig(), TWICE).condition == Condition("race", "Asian", 0)
+    with pytest.raises(LatentsError) as caught:
+        resolve_group("other", LatentsConfig(), TWICE)
+    assert missing(str(caught.value), "race", "hair", '"race=other"') == []
+
+
+@pytest.mark.parametrize(
+    ("written", "condition"),
+    [
+        ("{attribute: glasses, at: True}", Condition("glasses", "high")),
+        ("{attribute: glasses, at: false}", Condition("glasses", "low")),
+        ("{attribute: glasses, at: Yes}", Condition("glasses", "high")),
+        ("{attribute: glasses, at: 0}", Condition("glasses", "low")),
+        ("{attribute: emotion, at: 3}", Condition("emotion", "3", 1)),
+        ("{attribute: old, at: True}", Condition("old", "True", 1)),  # packed by an earlier version
+    ],
+)
+def test_values_that_yaml_reads_as_no_text(written, condition):
+    labels = {"glasses": None, "emotion": ("0", "3"), "old": ("False", "True")}
+    config = with_overrides(Experiment(), parse_overrides([f"latents.groups={{it: {written}}}"])).latents
+    assert resolve_group("it", config, labels).condition == condition

@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from framework.config import DataConfig
-from framework.data.labels import Labels
+from framework.data.packing.labelling import label_entries, without_label_file
 from framework.data.packing.pool import Pool, usable_cores
 from framework.data.packing.rejection import refuse_rejected, write_rejected
-from framework.data.sources.labels import check_csv, csv_labels, mnist_labels, utkface_labels
 from framework.data.sources.mnist import is_test_name
 from framework.data.sources.source import Listing, list_source, locate, source_name
 from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out
-from framework.data.synthetic_faces.labels import drawn_labels
 from framework.errors import DataError
 
 _FEW_IMAGES = 96  # fewer images are decoded faster than further processes start
@@ -54,8 +52,6 @@ def build(
     Args:
         refused_list: File for the list of rejected files, written if there are too many.
     """
-    if config.labels:
-        check_csv(config.labels)
     output = folder / IMAGES
     output.touch()
     with Pool(_processes(config, processes)) as pool:  # the processes start while the source is listed
@@ -80,7 +76,6 @@ def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[s
     held_out = _held_out(config, names, hashes)
     if all(held_out):
         raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves no image for training")
-    labels, matched = _labels(config, names)
     return {
         "format": FORMAT,
         "source": source_name(config),
@@ -88,12 +83,10 @@ def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[s
         "resolution": config.resolution,
         "channels": config.channels,
         "images": len(names),
-        "labels_matched": matched,
-        "label_classes": labels.classes,
         "names": names,
         "hashes": hashes,
         "held_out": [int(mark) for mark in held_out],
-        "labels": {name: _or_null(values) for name, values in labels.values.items()},
+        **label_entries(config, names),
     }
 
 
@@ -157,14 +150,15 @@ def _sampled(config: DataConfig, listing: Listing) -> Iterator[tuple[str, Any]]:
     The order is by a hash of each file's name without folders, so that a folder and an archive of the same files give
     the same sample.
     """
+    found = without_label_file(config, listing)
     if config.limit is None or listing.kind == "drawn_faces":
-        return listing.items
+        return found
 
     def order(item: tuple[str, Any]) -> tuple[bytes, str]:
         text = f"{config.seed} {item[0].rpartition('/')[2]}".encode("utf-8", "surrogatepass")
         return hashlib.sha256(text).digest(), item[0]
 
-    return iter(sorted(dict(listing.items).items(), key=order))
+    return iter(sorted(dict(found).items(), key=order))
 
 
 def _close_gaps(output: Path, decoded: _Decoded, *, side: int, channels: int) -> list[int]:
@@ -196,22 +190,6 @@ def _close_gaps(output: Path, decoded: _Decoded, *, side: int, channels: int) ->
     return sorted(places, key=places.__getitem__)
 
 
-def _labels(config: DataConfig, names: list[str]) -> tuple[Labels, int | None]:
-    """The source's labels, overridden by those of the CSV, and the number of images with a row in the CSV."""
-    labels = Labels({}, {})
-    if config.source == "utkface":
-        labels = utkface_labels(names)
-    elif config.source == "mnist":
-        labels = mnist_labels(names)
-    elif config.source == "drawn_faces":
-        labels = drawn_labels(config.seed, names)
-    if not config.labels:
-        return labels, None
-    more, matched = csv_labels(config.labels, names)
-    classes = {name: found for name, found in labels.classes.items() if name not in more.values}
-    return Labels({**labels.values, **more.values}, {**classes, **more.classes}), matched
-
-
 def _write_synced(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
@@ -222,7 +200,3 @@ def _write_synced(path: Path, data: bytes) -> None:
 def _sync(path: Path) -> None:
     with path.open("rb") as file:
         os.fsync(file.fileno())
-
-
-def _or_null(values: np.ndarray) -> list[float | None]:
-    return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN

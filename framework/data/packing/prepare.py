@@ -1,19 +1,22 @@
 """Packs a source into a store once; later the store is found by its settings and a fingerprint of the source."""
 
 import hashlib
+import itertools
 import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from framework.config import DataConfig
+from framework.data.labels import Labels
 from framework.data.locking import locked
 from framework.data.packing.building import build
+from framework.data.packing.labelling import with_labels, without_label_file, write_labels
 from framework.data.packing.rejection import refuse_rejected
-from framework.data.sources.labels import check_csv, csv_labels, read_table
+from framework.data.sources.labels import OFFERED, LabelReport, read_labels, read_outside
 from framework.data.sources.source import DRAWN_FACES, fingerprint, list_source, locate, source_name
 from framework.data.store import FORMAT, REJECTED, PackedStore, open_store
 from framework.data.synthetic_faces import DRAWING
@@ -35,11 +38,17 @@ class Survey:
         images: Maximum number of images.
         what: The name of the source.
         packed_bytes: Size of the packed images.
+        labels: Those of all files, by their names.
+        report: What happened when the labels were read.
+        offered: Files in it that probably hold labels.
     """
 
     images: int
     what: str
     packed_bytes: int
+    labels: Labels
+    report: LabelReport
+    offered: list[str]
 
 
 def survey(config: DataConfig) -> Survey:
@@ -48,18 +57,31 @@ def survey(config: DataConfig) -> Survey:
     Raises:
         DataError: The source is missing, empty or damaged, or its labels do not match.
     """
-    if config.labels:
-        check_csv(config.labels)
-        csv_labels(config.labels, [name for name, _ in list_source(config, unpack_to=None).items])
-    count = config.limit or DRAWN_FACES  # of drawn faces, which need no listing
-    if config.source != "drawn_faces":
-        listed = sum(1 for _ in list_source(config, unpack_to=None).items)
-        count = min(listed, config.limit or listed)
-    return Survey(count, source_name(config), count * config.resolution**2 * config.channels)
+    items = without_label_file(config, list_source(config, unpack_to=None))
+    if config.source == "drawn_faces" and not config.labels:  # as many as wanted, all with the same labels
+        count = config.limit or DRAWN_FACES
+        names = [name for name, _ in itertools.islice(items, min(count, DRAWN_FACES))]
+    else:
+        names = [name for name, _ in items]
+        count = min(len(names), config.limit or len(names))
+    labels, report = read_labels(config, names)
+    packed_bytes = count * config.resolution**2 * config.channels
+    return Survey(count, source_name(config), packed_bytes, labels, report, offered(names))
+
+
+def offered(names: Iterable[str]) -> list[str]:
+    """Files at the top of a source, or one folder below, that probably hold labels of its images."""
+    steps = ((name, name.replace("\\", "/").split("/")) for name in names)
+    return [name for name, path in steps if len(path) <= 2 and path[-1] in OFFERED]
 
 
 def prepare(
-    config: DataConfig, *, cache: Path, progress: Progress | None = None, processes: int | None = None
+    config: DataConfig,
+    *,
+    cache: Path,
+    progress: Progress | None = None,
+    processes: int | None = None,
+    begins: Callable[[LabelReport | None], None] | None = None,
 ) -> PackedStore:
     """Packs a source's images, or opens the store of the same source and settings.
 
@@ -70,6 +92,7 @@ def prepare(
         cache: The store is created in its `data` folder.
         progress: Called with the numbers of decoded and of expected images.
         processes: Number of decoding processes; None for one per core.
+        begins: Called before decoding, if that is necessary, with what happened when `data.labels` was read.
 
     Raises:
         DataError: The source is missing, empty or damaged, its labels do not match, or too many files are rejected.
@@ -81,7 +104,12 @@ def prepare(
             store = _found(folder)  # another process may have packed it in the meantime
             if store is None:
                 _sweep(folder, younger=alone)
+                report = survey(config).report if config.labels else None  # a mistake in it costs no decoding
+                if begins is not None:
+                    begins(report)
                 store = _packed(config, folder, progress=progress, processes=processes)
+    if store.labels_report is None and (store := with_labels(store, config)).labels_report is not None:
+        write_labels(store)
     attempted = len(store) + len(store.rejected)
     refuse_rejected(config, store.rejected, attempted=attempted, listed_in=folder / REJECTED)
     if progress is not None:
@@ -95,7 +123,8 @@ def find_prepared(config: DataConfig, *, cache: Path) -> PackedStore | None:
     Raises:
         DataError: The source is missing.
     """
-    return _found(cache.absolute() / "data" / _folder_name(config))
+    store = _found(cache.absolute() / "data" / _folder_name(config))
+    return None if store is None else with_labels(store, config)
 
 
 def _folder_name(config: DataConfig) -> str:
@@ -104,8 +133,8 @@ def _folder_name(config: DataConfig) -> str:
     for name in _LATER_KEYS:
         if settings[name] == DataConfig.model_fields[name].default:
             del settings[name]
-    if config.labels and (table := read_table(config.labels)) is not None:
-        settings["labels"] = hashlib.sha256(table).hexdigest()
+    if (file := read_outside(config)) is not None:  # what lies within the source is in its fingerprint
+        settings["labels"] = hashlib.sha256(file.data).hexdigest()
     drawing = DRAWING if config.source == "drawn_faces" else None
     about = json.dumps([FORMAT, drawing, settings, fingerprint(config)], sort_keys=True)
     key = hashlib.sha256(about.encode()).hexdigest()[:16]

@@ -18,10 +18,10 @@ from framework.config import DataConfig
 from framework.data.sources.mnist import PIXELS, read_digits
 from framework.data.sources.tar_members import Member, tar_members
 from framework.data.sources.xz import XzReader
-from framework.data.sources.zip_members import is_zip, zip_members
+from framework.data.sources.zip_members import Entry, is_zip, read_member, zip_members
 from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError, reason_of
-from framework.files import FULL, PIECE_BYTES, check_regular, open_regular, user_path
+from framework.files import FULL, PIECE_BYTES, check_regular, open_regular, read_file, refuse_size, user_path
 
 DRAWN_FACES = 10_000  # number of drawn faces without data.limit
 _COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": XzReader}
@@ -115,6 +115,45 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
     else:
         kind, place, items = "tar", path, _tar_items(path)
     return Listing(kind, str(place), _limited(config, _checked(path, items)))
+
+
+def read_named(config: DataConfig, name: str, *, most_bytes: int) -> tuple[str, bytes] | None:
+    """The name and content of a file of a source, by its name or by the end of its path if only one file has that.
+
+    Args:
+        most_bytes: A larger file is refused.
+
+    Returns:
+        None if there is no such file, or there are several.
+
+    Raises:
+        DataError: The source cannot be listed, or the file in it cannot be read.
+    """
+    path = locate(config)
+    if path is None or config.source == "mnist":
+        return None
+    end = f"/{name.replace(os.sep, '/').removeprefix('./')}"
+    found = [item for item in list_source(config, unpack_to=None).items if f"/{_slashed(item[0])}".endswith(end)]
+    found = [item for item in found if f"/{_slashed(item[0])}" == end] or found
+    if len(found) != 1:
+        return None
+    member, item = found[0]
+    try:
+        if path.is_dir():
+            return member, read_file(path / member, most_bytes=most_bytes)
+        with _opened(path) as file:
+            size = item.size if isinstance(item, Entry) else item[1]
+            refuse_size(size, most_bytes, member)
+            if isinstance(item, Entry):
+                return member, read_member(file, item)
+            file.seek(item[0])
+            return member, file.read(size)
+    except (*_DAMAGED, RuntimeError, ValueError) as fault:
+        raise DataError(f"data.labels: {member} in {path} cannot be read ({reason_of(fault)})") from None
+
+
+def _slashed(name: str) -> str:
+    return name.replace("\\", "/").removeprefix("./")
 
 
 def _mnist_listing(config: DataConfig, path: Path, unpack_to: Path | None) -> Listing:

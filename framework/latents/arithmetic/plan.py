@@ -1,5 +1,7 @@
 """Chooses the expression to run, and explains what the requested one still needs."""
 
+import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -97,8 +99,12 @@ def _what_is_missing(config: LatentsConfig, missing: Iterable[str], known: list[
 
 def _command(config: LatentsConfig, missing: Iterable[str], target: str) -> str:
     parts = {name: _as_yaml(group) for name, group in config.groups.items()} | dict.fromkeys(missing, "[…]")
-    override = f"latents.groups={{{', '.join(f'{name}: {part}' for name, part in parts.items())}}}"
+    override = f"latents.groups={{{', '.join(f'{_yaml_key(name)}: {part}' for name, part in parts.items())}}}"
     return f"python -m jobs.arithmetic {target} {shlex.quote(override)}"
+
+
+def _yaml_key(name: str) -> str:
+    return name if re.fullmatch(r"\w+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _as_yaml(group: list[int] | dict[str, str]) -> str:

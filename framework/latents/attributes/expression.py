@@ -7,7 +7,8 @@ from typing import Literal, NamedTuple
 from framework.errors import LatentsError
 
 Sign = Literal["+", "-"]
-_PIECE = re.compile(r"\s*(?:(?P<plus>\+)|(?P<minus>[-−–])|(?P<name>\w+)|(?P<other>\S))")
+_PIECE = re.compile(r"""\s*(?:(?P<plus>\+)|(?P<minus>[-−–])|(?P<name>\w+|"[^"]+"|'[^']+')|(?P<other>\S))""")
+_QUOTES = "\"'"
 
 
 class SignedGroup(NamedTuple):
@@ -22,10 +23,11 @@ def parse_expression(
 ) -> list[SignedGroup]:
     """Parses an expression into its terms, in order.
 
-    A name consists of letters, digits and underscores; the minus may be a hyphen, an en dash or a minus sign.
+    A name consists of letters, digits and underscores, or stands in quotes; the minus may be a hyphen, an en dash or a
+    minus sign.
 
-    >>> parse_expression("glasses − no_glasses + smiling")[1]
-    SignedGroup(sign='-', group='no_glasses')
+    >>> parse_expression("glasses − no_glasses + smiling")[1], parse_expression("'20-29' + smiling")[0]
+    (SignedGroup(sign='-', group='no_glasses'), SignedGroup(sign='+', group='20-29'))
 
     Args:
         text: Names separated by + or -; the first name may have a sign too.
@@ -41,7 +43,7 @@ def parse_expression(
     for piece in _PIECE.finditer(text):
         token, place = piece.group(piece.lastgroup or 0), piece.start(piece.lastgroup or 0) + 1
         if piece["name"] and sign:
-            terms.append(SignedGroup(sign, token))
+            terms.append(SignedGroup(sign, token if token[0] not in _QUOTES else token[1:-1]))
             sign = None
         elif (piece["plus"] or piece["minus"]) and (sign is None or not (terms or explicit)):
             sign, explicit = "+" if piece["plus"] else "-", True
@@ -59,10 +61,21 @@ def format_expression(terms: Sequence[SignedGroup]) -> str:
     >>> format_expression(parse_expression("-a+b"))
     '- a + b'
     """
-    text = " ".join(f"{term.sign} {term.group}" for term in terms)
+    text = " ".join(f"{term.sign} {quoted(term.group)}" for term in terms)
     return text.removeprefix("+ ")
 
 
+def quoted(name: str) -> str:
+    """The name of a group as it stands in an expression: in quotes unless it has only letters, digits and underscores.
+
+    >>> quoted("no_glasses"), quoted("Hispanic/Latino")
+    ('no_glasses', '"Hispanic/Latino"')
+    """
+    if re.fullmatch(r"\w+", name):
+        return name
+    return f"'{name}'" if '"' in name else f'"{name}"'
+
+
 def _fault(where: str, text: str, what: str, known: Iterable[str]) -> LatentsError:
-    names = ", ".join(known)
+    names = ", ".join(map(quoted, known))
     return LatentsError(f"{where}: {text!r}, {what}" + (f"; known groups: {names}" if names else ""))

@@ -8,6 +8,7 @@ import numpy as np
 
 from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
+from framework.latents.attributes.expression import quoted
 from framework.latents.protocols import AssessorLike, Scores
 
 Labels = Mapping[str, Sequence[str] | None]
@@ -82,15 +83,25 @@ def known_names(config: LatentsConfig, labels: Labels) -> list[str]:
     """All names that `resolve_group` accepts: groups of the configuration, attributes, their absence, classes."""
     names = list(config.groups)
     for attribute, classes in labels.items():
-        names += [attribute, f"no_{attribute}"] if classes is None else classes
+        names += [attribute, f"no_{attribute}"] if classes is None else class_names(labels, attribute)
     return list(dict.fromkeys(names))
+
+
+def class_names(labels: Labels, attribute: str) -> list[str]:
+    """The names of an attribute's classes as groups and directions: `attribute=class` where another one has the name.
+
+    >>> class_names({"race": ["asian", "other"], "hair": ["other", "red"]}, "hair")
+    ['hair=other', 'red']
+    """
+    elsewhere = {name for other, classes in labels.items() if other != attribute for name in (other, *(classes or ()))}
+    return [f"{attribute}={name}" if name in elsewhere else name for name in labels[attribute] or ()]
 
 
 def resolve_group(name: str, config: LatentsConfig, labels: Labels) -> Group:
     """Resolves a name of the expression.
 
     In this order, a name may be a group of `latents.groups`; a binary attribute that is present (`glasses`); `no_` and
-    a binary attribute that is absent; a class of any attribute (`old`).
+    a binary attribute that is absent; a class of any attribute (`old`, or `age_group=old`).
 
     Raises:
         UnknownGroupError: The name is unknown; the message lists the known ones.
@@ -120,16 +131,19 @@ def _by_name(name: str, config: LatentsConfig, labels: Labels) -> Condition:
     bare = name.removeprefix("no_")
     if bare != name and labels.get(bare, ()) is None:
         return Condition(bare, "low")
+    attribute, _, at = name.partition("=")
+    if at and at in (labels.get(attribute) or ()):
+        return _condition(attribute, at, labels, where="latents.arithmetic.expression")
     matches = [Condition(a, name, list(c).index(name)) for a, c in labels.items() if c is not None and name in c]
     if len(matches) == 1:
         return matches[0]
     if matches:
         owners = " and ".join(condition.attribute for condition in matches)
         raise LatentsError(
-            f"latents.arithmetic.expression: {name} is a class of {owners}; "
-            f"choose one with latents.groups.{name}={{attribute: {matches[0].attribute}, at: {name}}}"
+            f"latents.arithmetic.expression: {name} is a class of {owners}; choose one as in "
+            f"{quoted(f'{matches[0].attribute}={name}')}"
         )
-    known = ", ".join(known_names(config, labels)) or "none, because there are no groups and no assessor"
+    known = ", ".join(map(quoted, known_names(config, labels))) or "none, because there are no groups and no assessor"
     raise UnknownGroupError(f"latents.arithmetic.expression: no group {name!r}; known: {known}")
 
 
@@ -140,5 +154,15 @@ def _condition(attribute: str, at: str, labels: Labels, *, where: str) -> Condit
     classes = labels[attribute]
     allowed = ["high", "low"] if classes is None else list(classes)
     if at not in allowed:
+        at = _in_other_words(at, allowed, binary=classes is None)
+    if at not in allowed:
         raise LatentsError(f"{where}: {attribute} must be one of {', '.join(allowed)}, not {at!r}")
     return Condition(attribute, at, None if classes is None else allowed.index(at))
+
+
+def _in_other_words(at: str, allowed: list[str], *, binary: bool) -> str:
+    """The allowed value that a person means by true, yes, or a class in other case; else the same text."""
+    if binary:
+        return {"true": "high", "yes": "high", "1": "high", "false": "low", "no": "low", "0": "low"}.get(at.lower(), at)
+    alike = [name for name in allowed if name.casefold() == at.casefold()]
+    return alike[0] if len(alike) == 1 else at

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from framework.errors import LatentsError
-from framework.latents.attributes.groups import Labels
+from framework.latents.attributes.groups import Labels, class_names
 from framework.latents.protocols import Scores
 
 _LEAST_PROBABILITY = 1e-6  # a probability of 0 or 1 has no logit
@@ -17,7 +17,7 @@ class Attribute:
     """A binary label of the assessor, or one class of a label with several.
 
     Attributes:
-        name: The name of the label (`smiling`) or of the class (`old`).
+        name: The name of the label (`smiling`) or of the class (`old`, or `age_group=old` if it is not unique).
         column: Index of the class; None for a binary label.
     """
 
@@ -42,7 +42,8 @@ def attributes_of(labels: Labels, names: Sequence[str] | None, *, key: str = "at
         if classes is None:
             attributes[label] = Attribute(label, label)
         else:
-            attributes |= {name: Attribute(name, label, column) for column, name in enumerate(classes)}
+            for column, name in enumerate(class_names(labels, label)):
+                attributes[name] = Attribute(name, label, column)
     unknown = [name for name in names or () if name not in attributes]
     if unknown:
         known = ", ".join(attributes) or "none, because there is no assessor"

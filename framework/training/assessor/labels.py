@@ -1,5 +1,6 @@
 """Selects the labels of a data set that an assessor can learn, and prepares their values for the loss."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from framework.models.assessor.assessor import AttributeSpec
 
 # Minimum number of images per class and half; with fewer, a label cannot be learned reliably.
 FEWEST_EXAMPLES = 20
+_MOST_REASONS = 4
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,18 @@ def usable_labels(
         else:
             usable.append(label)
     if not usable:
-        why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "it has none"
         raise DataError(
-            f"{store.source}: there is no label that an assessor can learn ({why}); set data.labels to a CSV with "
-            "labels, or use Inception instead of an assessor by setting evaluation.weights"
+            f"{store.source}: there is no label that an assessor can learn ({_reasons(left_out)}); set data.labels to "
+            "a file of labels or to folders, or use Inception instead of an assessor by setting evaluation.weights"
         )
     return usable, left_out
+
+
+def _reasons(left_out: dict[str, str]) -> str:
+    """Why no label is left: the first ones, and how many more there are."""
+    first = [f"{name}: {reason}" for name, reason in itertools.islice(left_out.items(), _MOST_REASONS)]
+    more = [f"and {len(left_out) - _MOST_REASONS} more"] if len(left_out) > _MOST_REASONS else []
+    return "; ".join([*first, *more]) or "it has none"
 
 
 def _label(store: PackedStore, name: str, config: AssessorConfig) -> Label | None:
