@@ -52,7 +52,6 @@ ON_A_RUN = {
     "export": ("given",), "report": (), "status": (),
 }  # fmt: skip
 REFUSED = {  # what the job itself refuses too
-    ("evaluate", "unlabelled"): "the weights are missing",
     ("latent_map", "gan"): "needs an encoder",
     ("latent_map", "imported"): "needs an encoder",
     ("latent_map", "unlabelled"): "needs an encoder",
@@ -64,7 +63,6 @@ REFUSED = {  # what the job itself refuses too
     ("likelihood", "unpacked"): "",
     ("steer", "imported"): "the run has no directions yet",
     ("train_assessor", "unlabelled"): "no labels to learn from",
-    **{(name, "unlabelled"): "weights are missing" for name in ("train", "search", "pipeline")},
 }
 
 
@@ -245,6 +243,7 @@ def test_what_is_missing_is_told_as_the_job_tells_it(dry, capsys, place, name, a
     ("name", "arguments", "said"),
     [
         ("train", ("new.yaml", "search.metric=fid"), "but the weights are missing"),
+        ("train", ("runs/unlabelled", "evaluation.features=assessor"), "no label that an assessor can learn"),
         ("train", ("new.yaml", "evaluation.weights=gone.pth"), "evaluation.weights: there is no file gone.pth"),
         ("pipeline", ("new.yaml", "latents.start=[me]"), "latents.start: no projection me"),
         ("discover", ("runs/unlabelled",), "interfacegan needs an assessor, but the data has no labels"),

@@ -15,15 +15,15 @@ SIDE = 260
 TAPS = (24, 48, 88, 120, 208, 352, 1280)
 CLASSES = 1000
 _NORM_EPSILON = 1e-3
-# Kernel size, stride of the first block, repeats, channels of each stage of Lite2 (width 1.1, depth 1.2).
+# Stride of the first block, repeats, channels of each stage of Lite2 (width 1.1, depth 1.2).
 _STAGES = (
-    (3, 1, 1, 16),
-    (3, 2, 3, 24),
-    (5, 2, 3, 48),
-    (3, 2, 4, 88),
-    (5, 1, 4, 120),
-    (5, 2, 5, 208),
-    (3, 1, 1, 352),
+    (1, 1, 16),
+    (2, 3, 24),
+    (2, 3, 48),
+    (2, 4, 88),
+    (1, 4, 120),
+    (2, 5, 208),
+    (1, 1, 352),
 )
 
 
@@ -74,7 +74,7 @@ class EfficientNetLite2:
         x = ((images - 127) / 128).permute(0, 3, 1, 2).to(self._dtype)
         x = self._convolve(x, "_conv_stem", stride=2).clamp_(0, 6)
         block = 0
-        for kernel, first_stride, repeats, channels in _STAGES:
+        for first_stride, repeats, channels in _STAGES:
             for repeat in range(repeats):
                 x = self._block(x, f"_blocks.{block}", stride=first_stride if repeat == 0 else 1)
                 block += 1
@@ -108,7 +108,7 @@ def _padded(x: Tensor, kernel: int, stride: int) -> Tensor:
 def _unit_names() -> Iterator[tuple[str, str]]:
     """Each convolution with its batch norm."""
     yield "_conv_stem", "_bn0"
-    for block in range(sum(repeats for _, _, repeats, _ in _STAGES)):
+    for block in range(sum(repeats for _, repeats, _ in _STAGES)):
         if block:
             yield f"_blocks.{block}._expand_conv", f"_blocks.{block}._bn0"
         yield f"_blocks.{block}._depthwise_conv", f"_blocks.{block}._bn1"

@@ -59,7 +59,7 @@ def usable_labels(
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "it has none"
         raise DataError(
             f"{store.source}: there is no label that an assessor can learn ({why}); set data.labels to a CSV with "
-            "labels, or use Inception instead of an assessor by setting evaluation.weights"
+            "labels, or use other features than an assessor's (evaluation.features=efficientnet)"
         )
     return usable, left_out
 
