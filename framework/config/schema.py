@@ -270,8 +270,8 @@ class SteeringConfig(Section):
 class ProjectionConfig(Section):
     """How the latent of a photograph is searched for (jobs.project)."""
 
-    features: Literal["auto", "pixels", "assessor", "inception"] = key(
-        "auto", "features compared besides pixels; auto: the assessor's if it exists"
+    features: Literal["auto", "pixels", "assessor", "efficientnet", "inception"] = key(
+        "auto", "features compared besides pixels; auto: assessor, else efficientnet"
     )
     starts: int = key(4, "parallel optimisation starts per photograph", ge=1, le=64)
     steps: int = key(300, "optimisation steps per start", ge=1, le=1_000_000)

@@ -20,6 +20,7 @@ from framework.runs import RunFolder, cache_folder
 from framework.training import train_assessors
 from jobs.cli.job import run_job
 from jobs.cli.job_files import job_names
+from tests.conftest import missing
 from tests.jobs.test_import_keras import generator, save
 
 pytestmark = pytest.mark.long
@@ -199,6 +200,21 @@ def test_the_images_through_each_network_are_counted(dry):
     assert document["disk_bytes"] == 95 * 32 * 32 * 3
     assert "Assessor: trained already" in err
     assert not any(step["exists"] for step in document["steps"])
+
+
+def test_photographs_without_labels_finish_the_main_job(dry):
+    """Without Inception's weights and without an assessor: what there is, and what is left out, is told."""
+    code, document, err = dry("pipeline", "runs/unlabelled")
+    assert (code, document["assessors"]) == (0, False)
+    _, measured, sheet = document["studies"]["steps"]
+    assert measured["images_through"]["features"] == measured["images_through"]["generator"] > 0
+    assert sheet["images_through"]["features"] == 0
+    (line,) = (line for line in err.splitlines() if line.startswith("Arithmetic: "))
+    assert missing(line, "glasses - no_glasses + smiling", "was not run", "only the numbered sheet") == []
+    assert any(line.startswith("Assessor: none") for line in err.splitlines())
+    for name, study in (("evaluate", "passes"), ("project", "steps")):
+        code, document, _ = dry(name, "runs/unlabelled")
+        assert (code, bool(document[study])) == (0, True)
 
 
 def test_what_exists_is_not_computed_again(dry):
