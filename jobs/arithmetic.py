@@ -22,7 +22,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
     """Writes the numbered samples, the picture of the expression and its measured success rate to artifacts/."""
     with open_context(arguments, check=check_starts) as (context, target):
         document = arithmetic(context, target)
-        arguments.console.say(f"Arithmetic: {shown(context.run.artifacts.location)}/arithmetic.png")
+        made = "arithmetic.png" if document["expression"] else "sheet.png"
+        arguments.console.say(f"Arithmetic: {shown(context.run.artifacts.location)}/{made}")
     return document
 
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 from framework.checkpoint.reference import best_target
+from framework.latents.arithmetic.plan import plan_of
 from framework.orchestration.context import end_run
 from framework.orchestration.scoring.evaluate import evaluate
 from framework.orchestration.search.run import search
-from framework.orchestration.studies.arithmetic import arithmetic, arithmetic_of
+from framework.orchestration.studies.arithmetic import arithmetic, arithmetic_of, say_notes
 from framework.orchestration.studies.interpolate import interpolate, walks_of
 from framework.orchestration.studies.starts import check_new_starts
 from framework.report import write_report
@@ -27,8 +28,10 @@ def plan(arguments: Arguments) -> dict[str, Any]:
     experiment, console = arguments.experiment_to_train(), arguments.console
     document = forecast(experiment, console)
     check_new_starts(RunFolder(run_place(experiment), experiment))
+    walks = walks_of(experiment.latents, measured=True)
     assessed = document["assessors"]
-    walks = walks_of(experiment.latents, measured=True, assessed=assessed)
+    if not assessed:
+        say_notes(plan_of(experiment.latents, {}, target=experiment.name).notes, console)
     steps = [*walks, *arithmetic_of(experiment.latents, assessed=assessed)]
     return document | {"studies": say_steps(steps, experiment, console)}
 

@@ -5,8 +5,9 @@ from typing import Any
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.orchestration.studies.ahead import Ahead, Step
+from framework.orchestration.studies.features import projection_features
 from framework.orchestration.studies.photos import Photo, held_out_photos, read_photos
-from framework.orchestration.studies.project import FOUND_BACK_LEVELS, features_of, project_photos, projection_ahead
+from framework.orchestration.studies.project import FOUND_BACK_LEVELS, project_photos, projection_ahead
 from framework.runs import RunFolder
 from jobs.cli.context import Check, open_context
 from jobs.cli.forecast_studies import forecast_study
@@ -21,7 +22,7 @@ def plan(arguments: Arguments) -> dict[str, Any]:
     photos: list[Photo] = []
 
     def steps(ahead: Ahead) -> list[Step]:
-        features_of(ahead.run.experiment, assessed=ahead.assessed)
+        projection_features(ahead.run.experiment, assessed=ahead.assessed)
         if not photos and ahead.context is not None:
             held_out_photos(ahead.context)
         return projection_ahead(ahead, len(photos))
@@ -57,7 +58,7 @@ def _reading(arguments: Arguments, photos: list[Photo]) -> Check:
     """A check that reads the photographs into the list."""
 
     def check(run: RunFolder, target: CheckpointRef) -> None:
-        features_of(run.experiment, assessed=True)  # assumes an assessor: before its training, nobody knows
+        projection_features(run.experiment, assessed=True)  # assumes an assessor: before its training, nobody knows
         photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
 
     return check

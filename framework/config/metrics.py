@@ -20,6 +20,7 @@ MetricName = Literal[
     "authenticity",
     "vendi_score",
 ]
+FeatureKind = Literal["inception", "efficientnet", "assessor"]  # the network whose features are compared
 Setting = int | float | str | list[int]
 Settings = dict[str, Setting]
 
@@ -36,8 +37,8 @@ class Metric:
 
     Attributes:
         name: Its name in `evaluation.metrics`.
-        assessor_name: The rest of a score's name after `assessor_`, for scores from an assessor's features; None if the
-            metric needs the classes of the Inception network.
+        plain_name: The rest of its score's name after `efficientnet_` or `assessor_`; None if it needs the classes of
+            the Inception network.
         about: What it measures, for a reader of the report.
         arithmetic: What is computed from the features, and with which precision; part of the protocol.
         settings: Its settings that do not depend on the number of images.
@@ -51,7 +52,7 @@ class Metric:
     """
 
     name: MetricName
-    assessor_name: str | None
+    plain_name: str | None
     about: str
     arithmetic: str
     settings: tuple[tuple[str, Setting], ...] = ()

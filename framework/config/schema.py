@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from framework.config.metrics import MetricName
+from framework.config.metrics import FeatureKind, MetricName
 from framework.config.section import Section, key
 
 GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one GPU
@@ -22,7 +22,7 @@ Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
 # fmt: on
-SearchMetric = Literal["auto", MetricName, "assessor_frechet_distance"]
+SearchMetric = Literal["auto", MetricName, "efficientnet_frechet_distance", "assessor_frechet_distance"]
 
 
 # YAML reads True and 3, the names of classes, as a truth value and a number.
@@ -134,8 +134,8 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """Which scores are computed, from which images and features."""
 
-    features: Literal["auto", "inception", "assessor"] = key(
-        "auto", "inception (FID) or assessor; auto: inception if its weights are found"
+    features: Literal["auto", FeatureKind] = key(
+        "auto", "inception (FID), efficientnet or assessor; auto: first with weights"
     )
     weights: str | None = key(None, "local file with the Inception weights of 2015-12-05")
     tap: Literal["auto", 64, 192, 768, 2048] = key("auto", "Inception features; auto: the deepest that are finite")
@@ -274,8 +274,8 @@ class SteeringConfig(Section):
 class ProjectionConfig(Section):
     """How the latent of a photograph is searched for (jobs.project)."""
 
-    features: Literal["auto", "pixels", "assessor", "inception"] = key(
-        "auto", "features compared besides pixels; auto: the assessor's if it exists"
+    features: Literal["auto", "pixels", "assessor", "efficientnet", "inception"] = key(
+        "auto", "features compared besides pixels; auto: assessor, else efficientnet"
     )
     starts: int = key(4, "parallel optimisation starts per photograph", ge=1, le=64)
     steps: int = key(300, "optimisation steps per start", ge=1, le=1_000_000)

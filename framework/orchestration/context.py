@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from framework.config import AssessorConfig, EvaluationConfig, Experiment
+from framework.config import AssessorConfig, Experiment
 from framework.data import PackedStore, open_store, prepare
 from framework.data.packing.prepare import offered
 from framework.data.sources.labels import LabelReport, described_labels, label_lines, note_lines, offer_lines
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
+from framework.evaluation.requests.begun import trial_settings
 from framework.models.assessor.assessor import Assessor
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import FileServer, NodeFiles
@@ -92,23 +93,16 @@ class RunContext:
     def trial_metric(self) -> str:
         """The metric that ranks trials, from `search.metric`."""
         metric = self.experiment.search.metric
-        return "fid" if metric in ("auto", "assessor_frechet_distance") else metric
+        return "fid" if metric == "auto" or metric.endswith("_frechet_distance") else metric
 
     def trial_features(self) -> FeatureSpec:
-        """The features that trials are scored with: those that `search.metric` implies, else `evaluation.features`."""
-        return resolve_features(trial_settings(self.experiment), assessor_folder=self.measurer)
+        """The features that trials are scored with."""
+        return resolve_features(trial_settings(self.run), assessor_folder=self.measurer)
 
     @property
     def measurer(self) -> Path | None:
         """The folder of the measurer; None if there are no assessors."""
         return self.assessors.folder / "measurer" if self.assessors is not None else None
-
-
-def trial_settings(experiment: Experiment) -> EvaluationConfig:
-    """The evaluation settings that trials are scored with."""
-    kinds = {"fid": "inception", "inception_score": "inception", "assessor_frechet_distance": "assessor"}
-    settings, metric = experiment.evaluation, experiment.search.metric
-    return settings.model_copy(update={"features": kinds.get(metric, settings.features)})
 
 
 def say_wait(resources: TaskResources, cluster: Cluster, progress: Progress) -> None:

@@ -36,8 +36,9 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     if trials == 0:
         return document
     _, labelled = forecast_assessors(experiment, images, console)
-    check_features(experiment, labelled=labelled)
-    RunFolder(place, experiment).refuse_other_settings({} if images is None else {"digest": images.digest})
+    run = RunFolder(place, experiment)
+    check_features(run, labelled=labelled)
+    run.refuse_other_settings({} if images is None else {"digest": images.digest})
     experiments = [experiment]
     if trials != 1:
         experiments = [trial_experiment(experiment, setting) for setting in settings(experiment)]

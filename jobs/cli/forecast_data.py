@@ -15,9 +15,9 @@ from framework.data.sources.labels import (
 )
 from framework.errors import DataError
 from framework.evaluation import resolve_features
-from framework.evaluation.features.weights import find_weights
-from framework.orchestration.context import needs_assessors, trial_settings
-from framework.runs import cache_folder
+from framework.evaluation.requests.begun import trial_settings
+from framework.orchestration.context import needs_assessors
+from framework.runs import RunFolder, cache_folder
 from framework.storage.local import check_room
 from framework.training import AssessorPair, find_assessors
 from framework.training.assessor.labels import usable_labels
@@ -90,16 +90,12 @@ def forecast_assessors(
     return None, True
 
 
-def check_features(experiment: Experiment, *, labelled: bool) -> None:
+def check_features(run: RunFolder, *, labelled: bool) -> None:
     """Checks the features of scores as far as they are known before the assessors are trained.
 
     Raises:
-        EvaluationError: The weights are missing or damaged, or there are neither weights nor labels.
+        EvaluationError: The weights are missing or damaged, or an assessor is named and there are no labels.
     """
-    settings = trial_settings(experiment)
-    if (
-        settings.features == "inception"
-        or not labelled
-        or (settings.features == "auto" and find_weights(settings.weights) is not None)
-    ):
+    settings = trial_settings(run)
+    if settings.features != "assessor" or not labelled:
         resolve_features(settings, assessor_folder=None)

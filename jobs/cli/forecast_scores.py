@@ -3,11 +3,12 @@
 from typing import Any
 
 from framework.checkpoint.reference import every_target
-from framework.config import EvaluationConfig, Experiment
+from framework.config import Experiment
 from framework.data import find_prepared, survey
-from framework.errors import ConfigError, EvaluationError
+from framework.errors import ConfigError
 from framework.evaluation import resolve_features
 from framework.evaluation.cost import PROCESS_BYTES, PassCost, plan_pair, plan_run
+from framework.evaluation.requests.begun import final_settings
 from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 from framework.orchestration.cluster.connect import is_cluster_elsewhere, planned_cluster
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
@@ -23,7 +24,7 @@ def forecast_run(arguments: Arguments) -> dict[str, Any]:
     """Prints the plan for a checkpoint, or for all checkpoints of a run."""
     place, console = arguments.positionals[0], arguments.console
     run, target = checked_target(arguments, None)
-    settings, cache = run.experiment.evaluation, cache_folder(run.experiment.storage)
+    settings, cache = final_settings(run), cache_folder(run.experiment.storage)
     targets = [target]
     if target.entry is None and settings.checkpoints == "all":
         targets = every_target(place)
@@ -38,7 +39,7 @@ def forecast_run(arguments: Arguments) -> dict[str, Any]:
     if not labelled:
         resolve_features(settings, assessor_folder=None)
     measurer = None if assessors is None else assessors.folder / "measurer"
-    if measurer is None and not _has_inception(settings):
+    if measurer is None and settings.features == "assessor":
         console.say("The attribute classifier (assessor) is not trained yet; its features are needed for these scores.")
         return {"checkpoints": len(targets), "passes": []}
     sides = RunImageSets.of_run(run) if images is None else RunImageSets.of_store(images)
@@ -53,14 +54,6 @@ def forecast_pair(arguments: Arguments) -> dict[str, Any]:
     requests, (reference, scored) = pair_requests(*arguments.positionals, settings=settings, progress=arguments.console)
     plans = plan_pair(requests, settings=settings, reference=reference, scored=scored)
     return _say(plans, experiment, arguments.console)
-
-
-def _has_inception(settings: EvaluationConfig) -> bool:
-    try:
-        resolve_features(settings, assessor_folder=None)
-    except EvaluationError:
-        return False
-    return True
 
 
 def _say(plans: list[PassCost], experiment: Experiment, console: Console) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_without_labels_one_line_says_what_can_be_done(make, labels):
         learnable(make(labels=labels))
     line = str(caught.value)
     assert "data.labels" in line
-    assert "evaluation.weights" in line
+    assert "evaluation.features=efficientnet" in line
     assert "\n" not in line
 
 

@@ -1,6 +1,7 @@
 import hashlib
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,18 +61,23 @@ def test_the_resize_is_the_configurations(inception_file, keys, resize_name, wor
 
 
 @pytest.mark.parametrize(
-    ("keys", "named"),
+    ("features", "keys", "named"),
     [
-        ({"resize": "clean"}, "evaluation.resize: clean"),
-        ({"resize": "tensorflow2015"}, "evaluation.resize: tensorflow2015"),
-        ({"metrics": ["inception_score"]}, "evaluation.metrics: inception_score"),
+        ("assessor", {"resize": "clean"}, "evaluation.resize: clean"),
+        ("assessor", {"resize": "tensorflow2015"}, "evaluation.resize: tensorflow2015"),
+        ("assessor", {"metrics": ["inception_score"]}, "evaluation.metrics: inception_score"),
+        ("efficientnet", {"resize": "tensorflow2015"}, "evaluation.resize: tensorflow2015"),
+        ("efficientnet", {"tap": 768}, "evaluation.tap: 768"),
+        ("efficientnet", {"precision": "bfloat16"}, "evaluation.precision: bfloat16"),
+        ("auto", {"metrics": ["inception_score"]}, "evaluation.metrics: inception_score"),
     ],
 )
-def test_what_only_inception_has_is_refused_with_the_assessor(assessor_folder, torch_home, keys, named):
-    for features in ("auto", "assessor"):
-        with pytest.raises(EvaluationError) as caught:
-            resolve_features(settings(features=features, **keys), assessor_folder=assessor_folder)
-        assert missing(str(caught.value), named, "Inception", "assessor") == []
+def test_what_only_inception_has_is_refused_with_others(assessor_folder, torch_home, features, keys, named):
+    with pytest.raises(EvaluationError) as caught:
+        resolve_features(settings(features=features, **keys), assessor_folder=assessor_folder)
+    computes = "assessor" if features == "assessor" else "EfficientNet"
+    assert missing(str(caught.value), named, "Inception", computes) == []
+    assert (FILE_URL in str(caught.value)) == (features == "auto")
 
 
 def test_an_inception_score_wants_finite_logits(inception_file):
@@ -97,9 +103,17 @@ def test_logits_come_with_the_features(filled_file):
         assert ours == pytest.approx(theirs.numpy(), rel=1e-4, abs=1e-4 * float(theirs.abs().max()))
 
 
-def test_auto_falls_back_to_the_assessor_and_never_calls_it_fid(assessor_folder, assessor_spec, torch_home):
+def test_auto_falls_back_to_efficientnet_with_labels_or_without(assessor_folder, torch_home):
     spec = resolve_features(settings(), assessor_folder=assessor_folder)
-    assert spec == assessor_spec
+    assert (spec.kind, spec.name, spec.tap) == ("efficientnet", "efficientnet-lite2", 1280)
+    assert spec.resize == "260x260, Pillow bicubic with antialias, float32, clipped to [0, 255]"
+    assert spec.digest == hashlib.sha256(Path(spec.path).read_bytes()).hexdigest()
+    for keys in ({}, {"features": "efficientnet"}, {"resize": "clean"}):
+        assert resolve_features(settings(**keys), assessor_folder=None) == spec
+
+
+def test_the_assessor_stays_by_its_name(assessor_folder, assessor_spec, torch_home):
+    assert resolve_features(settings(features="assessor"), assessor_folder=assessor_folder) == assessor_spec
 
 
 def test_weights_are_found_where_torch_keeps_them(inception_file, assessor_folder, torch_home):
@@ -109,15 +123,14 @@ def test_weights_are_found_where_torch_keeps_them(inception_file, assessor_folde
     assert resolve_features(settings(tap=64), assessor_folder=assessor_folder).path == str(place)
 
 
-@pytest.mark.parametrize("wanted", ["inception", "auto"])
-def test_missing_weights_are_one_message_that_says_all(torch_home, wanted):
+def test_missing_weights_are_one_message_that_says_all(torch_home):
     with pytest.raises(EvaluationError) as caught:
-        resolve_features(settings(features=wanted), assessor_folder=None)
+        resolve_features(settings(features="inception"), assessor_folder=None)
     message = str(caught.value)
     for part in (FILE, f"{FILE_BYTES:,}", FILE_SHA256, FILE_URL, str(torch_home / "hub" / "checkpoints")):
         assert part in message
     assert "evaluation.weights=FILE" in message
-    assert "evaluation.features=assessor" in message
+    assert "evaluation.features=efficientnet" in message
     assert "\n" not in message
     assert FILE_SHA256.startswith("6726825d")  # torch.hub's file names end in the first digits
 

@@ -126,7 +126,7 @@ def test_sides_that_a_family_cannot_be_made_of_are_one_line():
             "inception_score",
             assessor,
             {},
-            "inception_score: needs Inception's classes, which an assessor does not have",
+            "inception_score: needs Inception's classes, not features of assessor",
         ),
         ("recall", SPEC, {"real": FEW}, "recall: needs at least 4 images on each side, but the reference has 3"),
     ):

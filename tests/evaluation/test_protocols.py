@@ -157,7 +157,7 @@ def test_seeds_are_those_of_latents_alone():
         (
             ["inception_score"],
             {"features": ASSESSOR},
-            "inception_score needs Inception's classes, which an assessor lacks",
+            "inception_score needs Inception's classes, not features of assessor",
         ),
         (["memorisation"], {"held_out": False}, "memorisation needs real images that training never sees (data.held_"),
         (["memorisation5k_768"], {"held_out": False}, "memorisation5k_768 needs real images that training never sees"),

@@ -20,6 +20,7 @@ from framework.runs import RunFolder, cache_folder
 from framework.training import train_assessors
 from jobs.cli.job import run_job
 from jobs.cli.job_files import job_names
+from tests.conftest import missing
 from tests.jobs.test_import_keras import generator, save
 
 pytestmark = pytest.mark.long
@@ -52,7 +53,6 @@ ON_A_RUN = {
     "export": ("given",), "report": (), "status": (), "generate": ("output=given",),
 }  # fmt: skip
 REFUSED = {  # what the job itself refuses too
-    ("evaluate", "unlabelled"): "the weights are missing",
     ("latent_map", "gan"): "needs an encoder",
     ("latent_map", "imported"): "needs an encoder",
     ("latent_map", "unlabelled"): "needs an encoder",
@@ -64,7 +64,6 @@ REFUSED = {  # what the job itself refuses too
     ("likelihood", "unpacked"): "",
     ("steer", "imported"): "the run has no directions yet",
     ("train_assessor", "unlabelled"): "no labels to learn from",
-    **{(name, "unlabelled"): "weights are missing" for name in ("train", "search", "pipeline")},
 }
 
 
@@ -203,6 +202,21 @@ def test_the_images_through_each_network_are_counted(dry):
     assert not any(step["exists"] for step in document["steps"])
 
 
+def test_photographs_without_labels_finish_the_main_job(dry):
+    """Without Inception's weights and without an assessor: what there is, and what is left out, is told."""
+    code, document, err = dry("pipeline", "runs/unlabelled")
+    assert (code, document["assessors"]) == (0, False)
+    _, measured, sheet = document["studies"]["steps"]
+    assert measured["images_through"]["features"] == measured["images_through"]["generator"] > 0
+    assert sheet["images_through"]["features"] == 0
+    (line,) = (line for line in err.splitlines() if line.startswith("Arithmetic: "))
+    assert missing(line, "glasses - no_glasses + smiling", "was not run", "only the numbered sheet") == []
+    assert any(line.startswith("Assessor: none") for line in err.splitlines())
+    for name, study in (("evaluate", "passes"), ("project", "steps")):
+        code, document, _ = dry(name, "runs/unlabelled")
+        assert (code, bool(document[study])) == (0, True)
+
+
 def test_what_exists_is_not_computed_again(dry):
     _, first, _ = dry("discover", "runs/gan", "latents.directions.method=ganalyze", "latents.directions.samples=64")
     assert [step["exists"] for step in first["steps"]] == [False]
@@ -246,6 +260,7 @@ def test_what_is_missing_is_told_as_the_job_tells_it(dry, capsys, place, name, a
     ("name", "arguments", "said"),
     [
         ("train", ("new.yaml", "search.metric=fid"), "but the weights are missing"),
+        ("train", ("runs/unlabelled", "evaluation.features=assessor"), "no label that an assessor can learn"),
         ("train", ("new.yaml", "evaluation.weights=gone.pth"), "evaluation.weights: there is no file gone.pth"),
         ("pipeline", ("new.yaml", "latents.start=[me]"), "latents.start: no projection me"),
         ("discover", ("runs/unlabelled",), "interfacegan needs an assessor, but the data has no labels"),

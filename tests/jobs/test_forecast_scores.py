@@ -104,9 +104,28 @@ def test_what_is_scored_is_not_counted(run, called, weights):
 
 def test_without_weights_an_assessor_comes_first(run, called, monkeypatch, tmp_path_factory):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
-    code, out, err = called(run.folder.location)
+    code, out, err = called(run.folder.location, "evaluation.features=assessor")
     assert code == 0
     assert json.loads(out) == {"checkpoints": 1, "passes": []}
+    assert "assessor" in err
+
+
+def test_without_weights_the_scores_are_efficientnets(run, called, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+    code, out, _ = called(run.folder.location, "evaluation.samples=400", "evaluation.metrics=[fid, memorisation]")
+    assert code == 0
+    (plan,) = json.loads(out)["passes"]
+    assert plan["metrics"] == ["efficientnet_frechet_distance", "efficientnet_memorisation"]
+    assert (plan["features"]["name"], plan["features"]["tap"]) == ("efficientnet-lite2", 1280)
+    assert plan["images"] == 80 + 20 + 400
+
+
+def test_a_run_that_began_with_the_assessor_keeps_it(run, called, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+    protocol = {"features": {"name": "assessor", "sha256": "0" * 64}}
+    run.add_scores([{"metric": "assessor_frechet_distance", "value": 1.0, "protocol": protocol}])
+    code, out, err = called(run.folder.location)
+    assert (code, json.loads(out)) == (0, {"checkpoints": 1, "passes": []})
     assert "assessor" in err
 
 

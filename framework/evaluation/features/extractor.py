@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framework.config.metrics import FeatureKind
 from framework.errors import CheckpointError, EvaluationError
+from framework.evaluation.features import efficientnet
 from framework.evaluation.features.inception import CLASSES, Inception
 from framework.evaluation.features.resizing import SIDE, Images, ResizeName, resize
-from framework.evaluation.features.weights import read_weights
+from framework.evaluation.features.weights import read_efficientnet, read_weights
 from framework.models.arithmetic.blocks import BLOCK_IMAGES
 from framework.models.arithmetic.exact import exact
 from framework.models.assessor.assessor import Assessor
@@ -24,9 +26,14 @@ _CPU_SLICE_IMAGES = 8
 Compute = Callable[[Images], Tensor]
 # The descriptions of resizing in protocols; scores compare by them, so they never change.
 _RESIZES = {
-    "tensorflow2015": f"{SIDE}x{SIDE}, bilinear as TensorFlow did it in 2015, no antialias",
-    "clean": f"{SIDE}x{SIDE}, Pillow bicubic with antialias, float32, clipped to [0, 255]",
+    "tensorflow2015": "{side}x{side}, bilinear as TensorFlow did it in 2015, no antialias",
+    "clean": "{side}x{side}, Pillow bicubic with antialias, float32, clipped to [0, 255]",
     "none": "none",
+}
+NAMES: dict[FeatureKind, str] = {
+    "inception": "inception-2015-12-05",
+    "efficientnet": "efficientnet-lite2",
+    "assessor": "assessor",
 }
 
 
@@ -38,13 +45,13 @@ class FeatureSpec:
         kind: The kind of network that computes them.
         path: The file of weights, or the assessor's folder.
         digest: sha256 of the file, or the assessor's digest.
-        tap: Number of features; for Inception this also determines the layer that they are taken from.
+        tap: Number of features; unless an assessor computes them, this also determines the layer they are taken from.
         resize_name: How images are resized first; "none" for an assessor.
         precision: Precision of the network.
         logits: Whether the logits of Inception's classes are computed too.
     """
 
-    kind: Literal["inception", "assessor"]
+    kind: FeatureKind
     path: str
     digest: str
     tap: int
@@ -55,12 +62,13 @@ class FeatureSpec:
     @property
     def name(self) -> str:
         """The name of the extractor in protocols."""
-        return "inception-2015-12-05" if self.kind == "inception" else "assessor"
+        return NAMES[self.kind]
 
     @property
     def resize(self) -> str:
         """The description of resizing in protocols."""
-        return _RESIZES["none" if self.kind == "assessor" else self.resize_name]
+        side = SIDE if self.kind == "inception" else efficientnet.SIDE
+        return _RESIZES["none" if self.kind == "assessor" else self.resize_name].format(side=side)
 
 
 class Extractor:
@@ -141,6 +149,8 @@ def build_extractor(spec: FeatureSpec, device: str = "cpu") -> Extractor:
     if spec.kind == "inception":
         weights, _ = read_weights(spec.path, digest=spec.digest)
         return Extractor(spec, _inception_compute(spec, weights, device=device))
+    if spec.kind == "efficientnet":
+        return Extractor(spec, _efficientnet_compute(spec, read_efficientnet(spec.path), device=device))
     assessor = load_assessor(spec.path, device=device)
     if assessor.digest != spec.digest:
         raise EvaluationError(f"{spec.path}: holds assessor {assessor.digest}; expected {spec.digest}")
@@ -163,12 +173,24 @@ def _inception_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, devi
     assert spec.resize_name != "none", "Inception takes one size only"
     how: ResizeName = spec.resize_name
     network = Inception(weights, tap=spec.tap, logits=spec.logits, dtype=getattr(torch, spec.precision), device=device)
-    size = BLOCK_IMAGES if network.device.type == "cuda" else _CPU_SLICE_IMAGES
+    return _in_slices(lambda part: network(resize(part, how=how, device=network.device)), device=network.device)
+
+
+def _efficientnet_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, device: str) -> Compute:
+    network = efficientnet.EfficientNetLite2(weights, tap=spec.tap, device=device)
+    side = efficientnet.SIDE
+    return _in_slices(
+        lambda part: network(resize(part, how="clean", device=network.device, side=side)), device=network.device
+    )
+
+
+def _in_slices(compute_slice: Compute, *, device: torch.device) -> Compute:
+    size = BLOCK_IMAGES if device.type == "cuda" else _CPU_SLICE_IMAGES
 
     def compute(block: Images) -> Tensor:
         slices = (block[start : start + size] for start in range(0, BLOCK_IMAGES, size))
         with exact():
-            return torch.cat([network(resize(part, how=how, device=network.device)) for part in slices])
+            return torch.cat([compute_slice(part) for part in slices])
 
     return compute
 

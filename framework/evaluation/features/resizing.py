@@ -1,4 +1,4 @@
-"""Resizes images to the input size of Inception, in the two ways that scores use."""
+"""Resizes images to the input size of a network of features, in the two ways that scores use."""
 
 import os
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ ResizeName = Literal["tensorflow2015", "clean"]
 Images = np.ndarray | Sequence[np.ndarray]
 
 
-def resize(images: Images, *, how: ResizeName, device: torch.device) -> Tensor:
-    """Resizes uint8 images to [n,299,299,3] float32 in [0,255], grey repeated; each independently of the others."""
+def resize(images: Images, *, how: ResizeName, device: torch.device, side: int = SIDE) -> Tensor:
+    """Resizes uint8 images to [n,side,side,3] float32 in [0,255], grey repeated; each independently of the others."""
     stacks = [images] if isinstance(images, np.ndarray) else [image[None] for image in images]
     if how == "clean":
-        resized = _resized_clean(stacks, SIDE, threads=1 if device.type == "cpu" else _threads())
+        resized = _resized_clean(stacks, side, threads=1 if device.type == "cpu" else _threads())
         tensors = [on_device(stack, device) for stack in resized]
     else:
-        tensors = [resize_like_tensorflow(on_device(stack, device)) for stack in stacks]
+        tensors = [resize_like_tensorflow(on_device(stack, device), side) for stack in stacks]
     coloured = [stack.expand(-1, -1, -1, 3) for stack in tensors]
     return coloured[0] if len(coloured) == 1 else torch.cat(coloured)
 

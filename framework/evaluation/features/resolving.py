@@ -9,7 +9,17 @@ from framework.errors import EvaluationError, reason_of
 from framework.evaluation.features.extractor import FeatureSpec, load_assessor
 from framework.evaluation.features.inception import Inception
 from framework.evaluation.features.resizing import resize
-from framework.evaluation.features.weights import find_weights, how_to_get_weights, read_weights
+from framework.evaluation.features.weights import (
+    EFFICIENTNET_SHA256,
+    efficientnet_file,
+    find_weights,
+    how_to_get_weights,
+    read_efficientnet,
+    read_weights,
+)
+
+# The last one: see benchmarks/feature_agreement.py.
+EFFICIENTNET_TAP = 1280
 
 
 def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | None) -> FeatureSpec:
@@ -21,20 +31,25 @@ def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | 
     Raises:
         EvaluationError: The features are not available, are not finite, or cannot be computed by an assessor.
     """
-    if config.features != "assessor":
+    if config.features in ("auto", "inception"):
         weights = find_weights(config.weights)
         if weights is not None:
             return _inception_spec(weights, config)
-        if config.features == "inception" or assessor_folder is None:
+        if config.features == "inception":
             raise EvaluationError(
-                f"evaluation.features: {config.features}, but the weights are missing; {how_to_get_weights()}"
+                f"evaluation.features: inception, but the weights are missing; {how_to_get_weights()}"
             )
+    if config.features != "assessor":
+        _refuse_what_only_inception_has(config, instead="EfficientNet", allowed=("clean",), taps=True)
+        file = efficientnet_file()
+        read_efficientnet(file)
+        return FeatureSpec("efficientnet", str(file), EFFICIENTNET_SHA256, EFFICIENTNET_TAP, resize_name="clean")
     if assessor_folder is None:
         raise EvaluationError(
             "evaluation.features: assessor, but there is no assessor; it needs images with labels (data.labels). "
-            "FID needs evaluation.weights instead"
+            "evaluation.features=efficientnet needs none"
         )
-    _refuse_what_only_inception_has(config)
+    _refuse_what_only_inception_has(config, instead="the assessor")
     assessor = load_assessor(assessor_folder)
     return FeatureSpec(
         "assessor",
@@ -80,16 +95,27 @@ def _inception_spec(path: Path, config: EvaluationConfig) -> FeatureSpec:
     )
 
 
-def _refuse_what_only_inception_has(config: EvaluationConfig) -> None:
-    if config.resize != "auto":
+def _refuse_what_only_inception_has(
+    config: EvaluationConfig, *, instead: str, allowed: tuple[str, ...] = (), taps: bool = False
+) -> None:
+    """Refuses settings that the network `instead` cannot follow.
+
+    Args:
+        allowed: The resizes that it can do.
+        taps: Whether it refuses a tap; an assessor has always ignored it.
+    """
+    if config.resize not in ("auto", *allowed):
         setting = f"evaluation.resize: {config.resize}"
     elif config.precision != "float32":
         setting = f"evaluation.precision: {config.precision}"
+    elif taps and config.tap != "auto":
+        setting = f"evaluation.tap: {config.tap}"
     elif _needs_logits(config):
         setting = "evaluation.metrics: inception_score"
     else:
         return
-    raise EvaluationError(f"{setting} needs features of Inception, but here the assessor computes the features")
+    lacking = "" if config.features != "auto" else f"; {how_to_get_weights()}"
+    raise EvaluationError(f"{setting} needs features of Inception, but here {instead} computes the features{lacking}")
 
 
 def _needs_logits(config: EvaluationConfig) -> bool:

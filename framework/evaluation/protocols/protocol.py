@@ -195,14 +195,14 @@ def make_score(
 
 
 def _name(metric: MetricName, features: FeatureSpec, *, fake: ImageSetSpec) -> str:
-    if features.kind == "assessor" and METRICS[metric].assessor_name is None:
-        raise EvaluationError(f"{metric}: needs Inception's classes, which an assessor does not have")
+    if features.kind != "inception" and METRICS[metric].plain_name is None:
+        raise EvaluationError(f"{metric}: needs Inception's classes, not features of {features.name}")
     clean = features.resize_name == "clean"
     return score_name(metric, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count)
 
 
 def _repeated(features: FeatureSpec, sides: list[ImageSetSpec]) -> str:
-    grey = features.kind == "inception" and any(side.channels == 1 for side in sides)
+    grey = features.kind != "assessor" and any(side.channels == 1 for side in sides)
     return "; grey repeated to 3 channels" if grey else ""
 
 

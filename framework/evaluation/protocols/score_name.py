@@ -1,13 +1,9 @@
 """The names of scores."""
 
-from typing import Literal
-
-from framework.config.metrics import METRICS, MetricName
+from framework.config.metrics import METRICS, FeatureKind, MetricName
 
 
-def score_name(
-    metric: MetricName, *, kind: Literal["inception", "assessor"], tap: int, clean: bool = False, generated: int | None
-) -> str:
+def score_name(metric: MetricName, *, kind: FeatureKind, tap: int, clean: bool = False, generated: int | None) -> str:
     """The name of a score, from its metric, features and number of generated images.
 
     >>> score_name("kid", kind="inception", tap=768, generated=5000)
@@ -18,9 +14,11 @@ def score_name(
     'inception_score1234'
     >>> score_name("kid", kind="assessor", tap=80, generated=5000)
     'assessor_kernel_distance'
+    >>> score_name("fid", kind="efficientnet", tap=1280, generated=5000)
+    'efficientnet_frechet_distance'
     """
-    if kind == "assessor":
-        return f"assessor_{METRICS[metric].assessor_name}"
+    if kind != "inception":
+        return f"{kind}_{METRICS[metric].plain_name}"
     count = "" if generated is None else short_count(generated)
     tapped = "" if metric == "inception_score" else f"_{tap}"
     return f"{'clean_' if clean else ''}{metric}{count}{tapped}"

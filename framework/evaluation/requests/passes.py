@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from framework.config import EvaluationConfig
-from framework.config.metrics import METRICS, MetricName
+from framework.config.metrics import METRICS, FeatureKind, MetricName
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.resolving import resolve_features
@@ -32,7 +32,7 @@ class Request:
     """
 
     metric: MetricName
-    kind: Literal["inception", "assessor"]
+    kind: FeatureKind
     tap: int
     resize: Literal["tensorflow2015", "clean", "none"]
     precision: Literal["float32", "bfloat16"]

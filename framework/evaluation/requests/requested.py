@@ -5,7 +5,7 @@ import dataclasses
 from framework.config import EvaluationConfig
 from framework.config.metrics import METRICS, Metric
 from framework.errors import EvaluationError
-from framework.evaluation.features.extractor import FeatureSpec
+from framework.evaluation.features.extractor import NAMES, FeatureSpec
 from framework.evaluation.protocols.named import named_protocol, nearest_name
 from framework.evaluation.requests.passes import Request
 
@@ -48,12 +48,11 @@ def requested(
 
 
 def _by_metric(metric: Metric, config: EvaluationConfig, features: FeatureSpec) -> Request:
-    inception = features.kind == "inception"
     return Request(
         metric=metric.name,
         kind=features.kind,
-        tap=_LOGITS_TAP if inception and metric.name == "inception_score" else features.tap,
-        resize=features.resize_name if inception else "none",
+        tap=_LOGITS_TAP if (features.kind, metric.name) == ("inception", "inception_score") else features.tap,
+        resize=features.resize_name,
         precision=features.precision,
         samples=config.samples,
         seed=config.seed,
@@ -86,8 +85,10 @@ def _by_name(name: str, config: EvaluationConfig, features: FeatureSpec) -> Requ
 
 def _check(request: Request, *, has_held_out: bool) -> None:
     metric = METRICS[request.metric]
-    if request.kind == "assessor" and metric.assessor_name is None:
-        raise EvaluationError(f"evaluation.metrics: {request.name} needs Inception's classes, which an assessor lacks")
+    if request.kind != "inception" and metric.plain_name is None:
+        raise EvaluationError(
+            f"evaluation.metrics: {request.name} needs Inception's classes, not features of {NAMES[request.kind]}"
+        )
     if metric.has_held_out and not has_held_out:
         raise EvaluationError(
             f"evaluation.metrics: {request.name} needs real images that training never sees (data.held_out), "

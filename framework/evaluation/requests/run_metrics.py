@@ -13,6 +13,7 @@ from framework.errors import CheckpointError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.resolving import resolve_features
 from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, same_but_device
+from framework.evaluation.requests.begun import final_settings
 from framework.evaluation.requests.passes import Request, ScoringPass, passes
 from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.source import store_spec
@@ -133,7 +134,7 @@ def run_scoring_passes(run: RunFolder, sides: RunImageSets, *, assessor_folder: 
     Raises:
         EvaluationError: A metric cannot be computed here.
     """
-    settings = run.experiment.evaluation
+    settings = final_settings(run)
     features = resolve_features(settings, assessor_folder=assessor_folder)
     requests = requested(settings, features=features, has_held_out=sides.held_out is not None)
     run_passes = [

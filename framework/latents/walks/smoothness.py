@@ -25,16 +25,18 @@ class PathMeter:
         features: Images -> features whose Euclidean distances are measured. If None, distances are the root mean
             squared differences of pixels, on the scale from 0 to 255.
         device: The device of both networks.
+        unit: What features are, as `interpolation.json` names it.
     """
 
     generate: Generate
     features: Features | None = None
     device: str | torch.device = "cpu"
+    unit: str = "measurer"
 
     @property
     def name(self) -> str:
         """What distances are measured in, as `interpolation.json` names it."""
-        return "pixels" if self.features is None else "measurer"
+        return "pixels" if self.features is None else self.unit
 
     def length(self, walk: np.ndarray) -> float:
         """The length of a path [s,z], the sum of its steps."""

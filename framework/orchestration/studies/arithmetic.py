@@ -1,7 +1,7 @@
 """Latent arithmetic of a checkpoint: the numbered sheet and the equation, drawn and measured by a pool."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from framework.latents.protocols import Assessed, assess_latents, merge_assessed
 from framework.models.arithmetic.blocks import SHARD_IMAGES
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.tasks import parts_of
+from framework.orchestration.progress import Progress
 from framework.orchestration.studies.ahead import Ahead, Step
 from framework.orchestration.studies.models import StudyModels, made_of, models_for, pool_for
 from framework.orchestration.studies.starts import digests_of, starts_of
@@ -47,7 +48,14 @@ def arithmetic(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
         write_arithmetic(context.run.artifacts, result, about=about)
     document = read_document(context.run.artifacts, "arithmetic.json", Arithmetic)
     context.run.note(notes=document["notes"])
+    say_notes(document["notes"], context.progress)
     return document
+
+
+def say_notes(notes: Sequence[Mapping[str, str]], progress: Progress) -> None:
+    """Says in a line each what was left out, and why."""
+    for note in notes:
+        progress.say(f"Arithmetic: {note['text']}")
 
 
 def arithmetic_ahead(ahead: Ahead) -> list[Step]:

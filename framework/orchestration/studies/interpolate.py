@@ -1,11 +1,9 @@
 """Draws samples of a checkpoint and walks between them, and measures the walks, with a pool."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.checkpoint.reference import CheckpointRef
@@ -18,9 +16,9 @@ from framework.latents.artifacts import (
 )
 from framework.latents.walks.interpolate import LEG_FRAMES
 from framework.latents.walks.smoothness import PATH_STEPS, PathMeter
-from framework.models.assessor.assessor import Assessor
 from framework.orchestration.context import RunContext
 from framework.orchestration.studies.ahead import Ahead, Step
+from framework.orchestration.studies.features import StudyFeatures, walk_features, walk_unit
 from framework.orchestration.studies.models import StudyModels, made_of, models_for, pool_for
 from framework.orchestration.studies.starts import digests_of, starts_of
 from framework.runs.documents import read_object
@@ -43,13 +41,14 @@ def interpolate(context: RunContext, target: CheckpointRef) -> dict[str, Any]:
     models = models_for(context, target)
     about = about_walks(context, target, generator, starts)
     if context.made("interpolation.json", about) is None:
-        pool = pool_for(context, models)
+        features = walk_features(assessed=models.measurer is not None)
+        pool = pool_for(context, models, *features.files)
         arguments = (models, context.run.artifacts.location, settings)
         work = [(write, *arguments) for write in (write_loop, write_corners, write_samples)]
         context.run.artifacts.delete("interpolation.json")
         list(pool.map(_draw, work, name=f"draw {target.checkpoint}"))
         # The document comes last: if it exists, the other files do too.
-        list(pool.map(_draw_walks, [(*arguments, starts, about)], name=f"interpolate {target.checkpoint}"))
+        list(pool.map(_draw_walks, [(*arguments, starts, about, features)], name=f"interpolate {target.checkpoint}"))
     return read_object(context.run.artifacts, "interpolation.json")
 
 
@@ -60,10 +59,10 @@ def interpolation_ahead(ahead: Ahead) -> list[Step]:
         context.made("interpolation.json", about_walks(context, ahead.target, ahead.generator, starts)) is not None
     )
     measured = ahead.generator.network is not None
-    return walks_of(ahead.settings, measured=measured, assessed=ahead.assessed, exists=exists)
+    return walks_of(ahead.settings, measured=measured, exists=exists)
 
 
-def walks_of(settings: LatentsConfig, *, measured: bool, assessed: bool, exists: bool = False) -> list[Step]:
+def walks_of(settings: LatentsConfig, *, measured: bool, exists: bool = False) -> list[Step]:
     """The steps of `interpolate` by its settings.
 
     Args:
@@ -74,7 +73,7 @@ def walks_of(settings: LatentsConfig, *, measured: bool, assessed: bool, exists:
     points = 2 * (1 + walks.pairs) * PATH_STEPS + 2 * (1 + 2 * walks.pairs) if measured else 0
     return [
         Step("samples, corners, film and walks", generated=drawn, drawn=drawn, exists=exists),
-        Step("lengths of the walks", generated=points, judged=points if assessed else 0, exists=exists),
+        Step("lengths of the walks", generated=points, judged=points, exists=exists),
     ]
 
 
@@ -98,14 +97,11 @@ def _draw_walks(
     settings: LatentsConfig,
     starts: Sequence[tuple[str, np.ndarray]],
     about: dict[str, Any],
+    features: StudyFeatures,
 ) -> None:
-    generator = models.open_generator()
-    features = functools.partial(_features, models.open_measurer()) if models.measurer else None
+    generator, meter = models.open_generator(), None
     # The user's own object gives only rounded images, and the rounding would dominate the measured length.
-    meter = None if generator.network is None else PathMeter(generator.network, features, generator.device)
+    if generator.network is not None:
+        network = features.build(models.open_measurer, generator.device)
+        meter = PathMeter(generator.network, network, generator.device, unit=walk_unit(features))
     write_interpolation(open_folder(artifacts), generator, settings, starts=starts, meter=meter, about=about)
-
-
-def _features(assessor: Assessor, images: torch.Tensor) -> torch.Tensor:
-    """The assessor's features [n,d] of images [n,c,h,w] in [-1,1]."""
-    return assessor.network(images)[1]

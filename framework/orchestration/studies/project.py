@@ -1,6 +1,5 @@
 """Projects photographs into latent space with a pool, one task each, and measures controls to compare with."""
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,23 +10,18 @@ from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
 from framework.checkpoint.reference import CheckpointRef
-from framework.config import Experiment, LatentsConfig
+from framework.config import LatentsConfig
 from framework.errors import LatentsError
-from framework.evaluation.features.inception import Inception
-from framework.evaluation.features.resizing import resize_like_tensorflow
-from framework.evaluation.features.weights import find_weights, how_to_get_weights, read_weights
 from framework.images import from_pixels, labelled_sheet, png_bytes
 from framework.images.ranges import in_levels
-from framework.latents.networks import Features
 from framework.latents.projection.project import Projected, project
 from framework.orchestration.context import RunContext
-from framework.orchestration.pool.tasks import task_device
 from framework.orchestration.studies.ahead import Ahead, Step
+from framework.orchestration.studies.features import StudyFeatures, projection_features
 from framework.orchestration.studies.models import StudyModels, models_for, pool_for
 from framework.orchestration.studies.photos import Photo
 
 PICTURE, DOCUMENT = "projected.png", "projections.json"
-_INCEPTION_TAP = 192
 _CONTROL_SEED = 2_000_003  # latents of the control images; no candidate uses this seed
 FOUND_BACK_LEVELS = 5.0  # root mean square on the scale 0 to 255, below which images look the same
 
@@ -46,10 +40,9 @@ def project_photos(context: RunContext, target: CheckpointRef, photos: Sequence[
     controls = generator.sample_latents(settings.projection.controls, _CONTROL_SEED)
     images = generator.images(controls)
     generated = [Photo(f"generated {number}", image, "") for number, image in enumerate(images, start=1)]
-    feature_names, weights = features_of(context.experiment, assessed=models.finder is not None)
-    used = dataclasses.replace(models, finder=None) if feature_names == "pixels" else models
-    work = [(used, photo, settings, weights) for photo in [*photos, *generated]]
-    pool = pool_for(context, models, *([weights] if weights else []))
+    feature_names, features = projection_features(context.experiment, assessed=models.finder is not None)
+    work = [(models, photo, settings, features) for photo in [*photos, *generated]]
+    pool = pool_for(context, models, *features.files)
     done = context.progress.counter("projected")
     projected: list[_Found] = list(pool.map(_project, work, name=f"project {target.checkpoint}", done=done))
     for photo, result in zip(photos, projected, strict=False):
@@ -137,7 +130,7 @@ def _about_controls(projected: Sequence[_Found], latents: np.ndarray) -> dict[st
     }
 
 
-def _project(models: StudyModels, photo: Photo, settings: LatentsConfig, weights: str | None) -> _Found:
+def _project(models: StudyModels, photo: Photo, settings: LatentsConfig, features: StudyFeatures) -> _Found:
     generator = models.open_generator()
     if generator.network is None:
         raise LatentsError("project: needs a generator that gives gradients")
@@ -151,7 +144,8 @@ def _project(models: StudyModels, photo: Photo, settings: LatentsConfig, weights
         target,
         # The encoder's latent is one more candidate to start a descent from.
         candidates if encoded is None else np.concatenate([encoded, candidates]),
-        features=_features(models, weights),
+        # The finder's, not the measurer's, which has to judge edits of the latent.
+        features=features.build(models.open_finder, generator.device),
         starts=settings.projection.starts,
         steps=settings.projection.steps,
     )
@@ -167,36 +161,6 @@ def _project(models: StudyModels, photo: Photo, settings: LatentsConfig, weights
 def _errors_of(generator: LoadedGenerator, latents: np.ndarray, target: Tensor) -> Tensor:
     """[n] mean squared error of each latent's image, on the CPU."""
     return ((from_pixels(generator.images(latents)) - target.cpu()) ** 2).mean(dim=(1, 2, 3))
-
-
-def _features(models: StudyModels, weights: str | None) -> Features | None:
-    """Inception's features, or else the finder's: the measurer has to judge edits of the latent. None for pixels."""
-    if weights is not None:
-        network = Inception(read_weights(weights)[0], tap=_INCEPTION_TAP, device=task_device())
-        return lambda images: network.differentiable(
-            resize_like_tensorflow((images + 1).mul(127.5).permute(0, 2, 3, 1)).expand(-1, -1, -1, 3)
-        )
-    if models.finder is None:
-        return None
-    finder = models.open_finder()
-    return lambda images: finder.network(images)[1]
-
-
-def features_of(experiment: Experiment, *, assessed: bool) -> tuple[str, str | None]:
-    """The features that `latents.projection.features` selects, in words, and the file of Inception's weights.
-
-    Raises:
-        LatentsError: The selected features are not available.
-    """
-    choice = experiment.latents.projection.features
-    if choice == "inception":
-        weights = find_weights(experiment.evaluation.weights)
-        if weights is None:
-            raise LatentsError(f"latents.projection.features: inception, but {how_to_get_weights()}")
-        return f"pixels and Inception's at tap {_INCEPTION_TAP}", str(weights)
-    if choice == "assessor" and not assessed:
-        raise LatentsError("latents.projection.features: there is no assessor, because the data has no labels")
-    return "pixels" if choice == "pixels" or not assessed else "pixels and the finder's", None
 
 
 def _picture(images: Any, photos: Sequence[Photo], projected: Sequence[_Found]) -> np.ndarray:

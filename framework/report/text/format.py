@@ -10,6 +10,12 @@ from framework.metrics import higher_is_better
 from framework.report.read.json_values import finite
 from framework.report.text.ticks import short_number
 
+_FRECHET = ("fid", "efficientnet_frechet_distance", "assessor_frechet_distance")
+_NETWORKS = {
+    "efficientnet-lite2": "EfficientNet-Lite2, a classifier of ImageNet’s classes",
+    "assessor": "the assessor, an attribute classifier",
+}
+
 
 def number(value: Any, digits: int = 4) -> str:
     """A number with this many significant digits and thousands separators; a dash for anything else.
@@ -112,6 +118,8 @@ def metric_name(metric: str) -> str:
 
     >>> metric_name("fid5k_768"), metric_name("assessor_frechet_distance"), metric_name("clean_kid50k_2048")
     ('FID-768', 'Assessor Fréchet distance', 'Clean KID-2048')
+    >>> metric_name("efficientnet_recall"), metric_name("efficientnet_frechet_distance_infinity")
+    ('EfficientNet recall', 'EfficientNet Fréchet distance infinity')
     >>> metric_name("recall5k_768"), metric_name("fid_infinity5k_64"), metric_name("inception_score50k")
     ('Recall-768', 'FID∞-64', 'Inception score')
     """
@@ -123,7 +131,7 @@ def metric_name(metric: str) -> str:
     counted = re.fullmatch(r"((?:clean_)?[a-z_]+?)[0-9.]+[km]?(?:_(\w+))?", metric)
     if counted:
         metric = f"{counted[1]}{f'-{counted[2]}' if counted[2] else ''}"
-    name = metric.replace("_", " ").replace("frechet", "Fréchet")
+    name = metric.replace("_", " ").replace("frechet", "Fréchet").replace("efficientnet", "EfficientNet")
     return name[:1].upper() + name[1:]
 
 
@@ -132,8 +140,10 @@ def is_frechet_distance(metric: str) -> bool:
 
     >>> is_frechet_distance("fid5k_768"), is_frechet_distance("kid5k_768")
     (True, False)
+    >>> is_frechet_distance("efficientnet_frechet_distance"), is_frechet_distance("assessor_kernel_distance")
+    (True, False)
     """
-    return re.match(r"(clean_)?fid[0-9]", metric) is not None or metric in ("fid", "assessor_frechet_distance")
+    return re.match(r"(clean_)?fid[0-9]", metric) is not None or metric in _FRECHET
 
 
 def better(metric: str) -> str:
@@ -178,10 +188,8 @@ def _features(protocol: Mapping[str, Any]) -> str:
     features = protocol.get("features")
     if not isinstance(features, Mapping):
         return ""
-    tap = number(protocol.get("tap"), 9)
-    if features.get("name") == "assessor":
-        return f"{tap} features of the assessor, an attribute classifier"
-    return f"{tap} features of {features.get('name')}"
+    tap, name = number(protocol.get("tap"), 9), features.get("name")
+    return f"{tap} features of {_NETWORKS.get(str(name), name)}"
 
 
 def setting(value: Any) -> str:

@@ -1,0 +1,64 @@
+"""The features that a run began with: `evaluation.features: auto` keeps them, so that its scores stay comparable."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from framework.config import EvaluationConfig
+from framework.config.metrics import FeatureKind
+from framework.evaluation.features.extractor import NAMES
+from framework.evaluation.features.weights import find_weights
+from framework.runs import RunFolder
+from framework.runs.folder import EXPERIMENT
+
+# The features that a search metric implies.
+_OF_METRICS: dict[str, FeatureKind] = {
+    "fid": "inception",
+    "inception_score": "inception",
+    "efficientnet_frechet_distance": "efficientnet",
+    "assessor_frechet_distance": "assessor",
+}
+
+
+def trial_settings(run: RunFolder) -> EvaluationConfig:
+    """The evaluation settings that trials are scored with.
+
+    The features are those that `search.metric` implies, else `evaluation.features`; `auto` keeps those of the scores
+    that the trials have, because a search ranks its trials by one metric.
+    """
+    settings = run.experiment.evaluation
+    kind = _OF_METRICS.get(run.experiment.search.metric)
+    if kind is None and settings.features == "auto":
+        kind = begun_features(run)
+    return settings if kind is None else settings.model_copy(update={"features": kind})
+
+
+def final_settings(run: RunFolder) -> EvaluationConfig:
+    """The evaluation settings of a run's scores.
+
+    Without Inception's weights, `auto` is the assessor in a run that began with it: older versions took it there.
+    """
+    settings = run.experiment.evaluation
+    if settings.features != "auto" or find_weights(settings.weights) or begun_features(run) != "assessor":
+        return settings
+    return settings.model_copy(update={"features": "assessor"})
+
+
+def begun_features(run: RunFolder) -> FeatureKind | None:
+    """The kind of features of the run's first scores, those of trials before others; None without a score."""
+    if not run.folder.exists(EXPERIMENT):
+        return None
+    kinds: dict[str, FeatureKind] = {name: kind for kind, name in NAMES.items()}
+    for score in _scores(run):
+        features = score["protocol"].get("features")
+        if isinstance(features, dict) and features.get("name") in kinds:
+            return kinds[features["name"]]
+    return None
+
+
+def _scores(run: RunFolder) -> Iterator[dict[str, Any]]:
+    best = run.best()
+    if best is not None and best.get("score"):
+        yield best["score"]
+    for trial in run.trials():
+        yield from (row["score"] for row in trial.metrics() if row.get("score"))
+    yield from run.scores()
