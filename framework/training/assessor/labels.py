@@ -60,7 +60,7 @@ def usable_labels(
     if not usable:
         raise DataError(
             f"{store.source}: there is no label that an assessor can learn ({_reasons(left_out)}); set data.labels to "
-            "a file of labels or to folders, or use other features than an assessor's (evaluation.features=efficientnet)"
+            "a file of labels or to folders, or use other features (evaluation.features=efficientnet)"
         )
     return usable, left_out
 
