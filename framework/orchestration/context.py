@@ -144,8 +144,8 @@ def prepare_images(experiment: Experiment, progress: Progress, *, every_label: b
         progress.say(line)
     for line in note_lines(report) if not (packed and experiment.data.labels) and (every_label or packed) else ():
         progress.say(line)
-    if not experiment.data.labels:
-        for line in offer_lines(offered(name for name, _ in images.rejected)):
+    if (every_label or packed) and not labels.values and not experiment.data.labels:
+        for line in offer_lines(offered(name for name, _ in images.rejected), images.names):
             progress.say(line)
     return images
 

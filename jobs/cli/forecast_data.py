@@ -49,8 +49,9 @@ def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedSto
         f"({source.packed_bytes / 2**20:,.1f} MiB in the cache)"
     )
     _say_labels(source.labels, source.report, console)
-    for line in [] if experiment.data.labels else offer_lines(source.offered):
-        console.say(line)
+    if not source.labels.values and not experiment.data.labels:
+        for line in offer_lines(source.offered, source.names):
+            console.say(line)
     return None, {"images": source.images, **label_document(source.labels, source.report)}
 
 

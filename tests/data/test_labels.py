@@ -8,7 +8,7 @@ import pytest
 from framework.config import DataConfig
 from framework.data import open_store, prepare, survey
 from framework.data.packing.prepare import find_prepared
-from framework.data.sources.labels import read_labels
+from framework.data.sources.labels import offer_lines, read_labels
 from framework.data.sources.labels.names import folders_of, utkface_labels
 from framework.data.store import MANIFEST
 from framework.data.synthetic_faces.labels import face_name
@@ -179,7 +179,11 @@ def test_a_file_among_the_images_is_taken_by_its_name_and_is_no_image(folder_of,
 def test_a_survey_knows_the_labels_and_offers_a_file(folder_of):
     folder = folder_of({"cat/1.jpg": jpeg(1), "dog/2.jpg": jpeg(2), "metadata.csv": b"file_name,text\n1.jpg,a\n"})
     config = DataConfig(source="folder", path=str(folder), resolution=32)
-    assert survey(config).offered == ["metadata.csv"]
+    before = survey(config)
+    assert before.offered == ["metadata.csv"]
+    assert "metadata.csv" in offer_lines(before.offered, before.names)[0]
+    assert "data.labels=folders" in offer_lines([], before.names)[0]
+    assert offer_lines([], ["train/1.jpg", "valid/1.jpg", "2.jpg"]) == []
     known = survey(config.model_copy(update={"labels": "folders"}))
     assert known.labels.classes == {"folder": ["cat", "dog"]}
     assert np.isnan(known.labels.values["folder"]).sum() == 1  # the table itself

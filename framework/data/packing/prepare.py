@@ -38,7 +38,8 @@ class Survey:
         images: Maximum number of images.
         what: The name of the source.
         packed_bytes: Size of the packed images.
-        labels: Those of all files, by their names.
+        names: Those of the files; of drawn faces without `data.labels` at most 10,000.
+        labels: Those of these files.
         report: What happened when the labels were read.
         offered: Files in it that probably hold labels.
     """
@@ -46,6 +47,7 @@ class Survey:
     images: int
     what: str
     packed_bytes: int
+    names: list[str]
     labels: Labels
     report: LabelReport
     offered: list[str]
@@ -66,7 +68,7 @@ def survey(config: DataConfig) -> Survey:
         count = min(len(names), config.limit or len(names))
     labels, report = read_labels(config, names)
     packed_bytes = count * config.resolution**2 * config.channels
-    return Survey(count, source_name(config), packed_bytes, labels, report, offered(names))
+    return Survey(count, source_name(config), packed_bytes, names, labels, report, offered(names))
 
 
 def offered(names: Iterable[str]) -> list[str]:

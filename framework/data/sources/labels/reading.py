@@ -57,7 +57,8 @@ def read_labels(config: DataConfig, names: list[str]) -> tuple[Labels, LabelRepo
         DataError: `data.labels` names no file of labels, or one that names none of the images.
     """
     labels, notes = _of_source(config, names)
-    own = LabelReport(len(names), "file names" if labels.values else "", notes=notes)
+    origin = {"drawn_faces": "the drawing", "mnist": "MNIST"}.get(config.source, "file names")
+    own = LabelReport(len(names), origin if labels.values else "", notes=notes)
     if not config.labels:
         return labels, own
     more, report = _of_folders(names) if config.labels == FOLDERS else _of_file(config, names)

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from framework.data.labels import Labels
+from framework.data.sources.labels.columns import MOST_CLASSES
+from framework.data.sources.labels.names import folders_of
 from framework.data.store import PackedStore
 
 FEWEST_MATCHED = 0.9
 _MOST_VALUES = 8
 _MOST_LABELS = 50
 _MOST_NAME = 30
+_MOST_OFFERED = 4
 
 
 @dataclass(frozen=True)
@@ -112,9 +115,19 @@ def note_lines(report: LabelReport) -> list[str]:
     return [*left_out, *(f"Labels: {note}" for note in report.notes)]
 
 
-def offer_lines(files: list[str]) -> list[str]:
-    """Lines about files that probably hold labels and were not named."""
-    return [f"{name!r} lies among the images; data.labels={shlex.quote(name)} takes its labels" for name in files[:3]]
+def offer_lines(files: list[str], names: list[str]) -> list[str]:
+    """Lines about labels that `data.labels` could take: of files among the images, and of folders of classes.
+
+    Args:
+        files: Files that probably hold labels.
+        names: The images' names.
+    """
+    lines = [f"{name!r} lies among the images; data.labels={shlex.quote(name)} takes its labels" for name in files[:3]]
+    classes = sorted(set(folders_of(names)) - {""})
+    if not lines and 1 < len(classes) <= MOST_CLASSES:
+        shown = ", ".join(map(_short, classes[:_MOST_OFFERED])) + (", …" if len(classes) > _MOST_OFFERED else "")
+        lines.append(f"The images lie in {len(classes)} folders ({shown}); data.labels=folders makes them classes")
+    return lines
 
 
 def described_labels(store: PackedStore) -> tuple[Labels, LabelReport]:
