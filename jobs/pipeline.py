@@ -19,7 +19,14 @@ from jobs.cli.forecast_studies import say_steps
 from jobs.cli.job import SCORE_KEYS, TRAINING_SECTIONS, Arguments, Job, run_job, shown, with_plan
 from jobs.cli.tables import leaderboard_table, score_lines
 
-LATENTS = ("latents.groups", "latents.seed", "latents.start", "latents.walks", "latents.arithmetic")
+LATENTS = (
+    "latents.groups",
+    "latents.seed",
+    "latents.truncation",
+    "latents.start",
+    "latents.walks",
+    "latents.arithmetic",
+)
 JOB = Job("pipeline", __doc__, "CONFIG", ("search", *LATENTS, *SCORE_KEYS, *TRAINING_SECTIONS))
 
 

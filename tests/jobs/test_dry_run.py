@@ -97,7 +97,7 @@ def place(tmp_path_factory):
 def begun(name, keys, *, packed=True):
     """A run with a scored checkpoint of weights as they were drawn, a direction and a projection."""
     experiment = with_overrides(Experiment(), SMALL | {"name": name, "storage.path": "runs"} | keys)
-    cache, data = cache_folder(experiment.storage), {"digest": "unknown", "training": 100, "held_out": 20, "labels": []}
+    cache, data = cache_folder(experiment.storage), {"digest": "0" * 64, "training": 100, "held_out": 20, "labels": []}
     data |= {"resolution": 32, "channels": 3}
     if packed:
         images = prepare(experiment.data, cache=cache)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import ValidationError
+
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.data import PackedStore
@@ -52,10 +54,16 @@ class RunImageSets:
         if missing:
             raise CheckpointError(f"{run.folder.location}/run.json: lacks {', '.join(missing)} of the images")
         shape = {"height": about["resolution"], "width": about["resolution"], "channels": about["channels"]}
-        training, held_out = (
-            ImageSetSpec(count=about[split], split=split, digest=about["digest"], **shape) if about[split] > 1 else None
-            for split in ("training", "held_out")
-        )
+        try:
+            training, held_out = (
+                ImageSetSpec(count=about[split], split=split, digest=about["digest"], **shape)
+                if about[split] > 1
+                else None
+                for split in ("training", "held_out")
+            )
+        except ValidationError as fault:
+            key = ".".join(map(str, fault.errors()[0]["loc"]))
+            raise CheckpointError(f"{run.folder.location}/run.json: data.{key}: is not one of packed images") from None
         if training is None:
             raise CheckpointError(f"{run.folder.location}: a score needs 2 training images, not {about['training']}")
         return cls(training, held_out)
