@@ -245,4 +245,5 @@ def _nothing_left(place: Place, *, of_the_cluster: bool = False) -> None:
 
 
 def _works(title: str) -> bool:
-    return (title.startswith("ray::") and "IDLE" not in title) or " -m jobs." in title
+    of_ray = ("IDLE", "Agent", "_AutoscalingCoordinatorActor")  # they stay as long as the cluster
+    return (title.startswith("ray::") and not any(word in title for word in of_ray)) or " -m jobs." in title
