@@ -46,6 +46,13 @@ def held(bundles, planned):
     return found
 
 
+def wait_until_free():
+    """Groups that were removed give their GPUs back a moment later; until then a trial may lie on two nodes."""
+    end = time.monotonic() + SECONDS
+    while ray.available_resources().get("GPU") != ray.cluster_resources()["GPU"] and time.monotonic() < end:
+        time.sleep(0.1)
+
+
 def of_task():
     return {"has_gpu": has_gpu(), "visible": os.environ.get("CUDA_VISIBLE_DEVICES")}
 
@@ -57,6 +64,7 @@ def of_worker():
 
 def of_trial(workers, share):
     """Node and GPU of each worker of one trial."""
+    wait_until_free()
     group = placement_group([{"CPU": CORES, "GPU": share}] * workers, strategy="PACK")
     task = ray.remote(of_worker)
     asked = [
