@@ -12,7 +12,7 @@ import argparse
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +165,18 @@ def measure(store: PackedStore, strengths: dict[str, tuple[float, ...]], *, coun
     return found
 
 
+def report(found: dict, names: Sequence[str], strengths: dict, *, more: bool) -> None:
+    """Prints how far the extractors with these names agree with FID-768."""
+    print("\nSpearman's correlation with FID-768")
+    for name in names:
+        pooled = correlation(found[name], found["FID-768"], STRENGTHS)
+        within = {kind: correlation(found[name], found["FID-768"], {kind: STRENGTHS[kind]}) for kind in STRENGTHS}
+        print(f"{name}: pooled {pooled:.3f}; within {', '.join(f'{k} {v:.2f}' for k, v in within.items())}")
+        if more:
+            others, both = (correlation(found[name], found["FID-768"], kinds) for kinds in (MORE_STRENGTHS, strengths))
+            print(f"{name}: pooled over the other kinds {others:.3f}, over all {both:.3f}")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -185,14 +197,7 @@ def main() -> None:
         store = prepare(data, cache=Path(folder))
         strengths = {**STRENGTHS, **(MORE_STRENGTHS if asked.more else {})}
         found = measure(store, strengths, count=asked.images, cache=Path(folder))
-    print("\nSpearman's correlation with FID-768")
-    for name in ("measurer", "finder"):
-        pooled = correlation(found[name], found["FID-768"], STRENGTHS)
-        within = {kind: correlation(found[name], found["FID-768"], {kind: STRENGTHS[kind]}) for kind in STRENGTHS}
-        print(f"{name}: pooled {pooled:.3f}; within {', '.join(f'{k} {v:.2f}' for k, v in within.items())}")
-        if asked.more:
-            more, both = (correlation(found[name], found["FID-768"], kinds) for kinds in (MORE_STRENGTHS, strengths))
-            print(f"{name}: pooled over the other kinds {more:.3f}, over all {both:.3f}")
+    report(found, ("measurer", "finder"), strengths, more=asked.more)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.assessor_agreement import MORE_STRENGTHS, STRENGTHS, correlation, damaged, points
+from benchmarks.assessor_agreement import MORE_STRENGTHS, STRENGTHS, damaged, points, report
 from framework.config import DataConfig, EvaluationConfig
 from framework.data import PackedStore, prepare
 from framework.evaluation import build_extractor, resolve_features
@@ -86,14 +86,7 @@ def main() -> None:
         store = prepare(DataConfig.model_validate(keys), cache=Path(folder))
         strengths = {**STRENGTHS, **(MORE_STRENGTHS if asked.more else {})}
         found = measure(store, strengths, count=asked.images)
-    print("\nSpearman's correlation with FID-768")
-    for name in (str(tap) for tap in TAPS):
-        pooled = correlation(found[name], found["FID-768"], STRENGTHS)
-        within = {kind: correlation(found[name], found["FID-768"], {kind: STRENGTHS[kind]}) for kind in STRENGTHS}
-        print(f"tap {name}: pooled {pooled:.3f}; within {', '.join(f'{k} {v:.2f}' for k, v in within.items())}")
-        if asked.more:
-            more, both = (correlation(found[name], found["FID-768"], kinds) for kinds in (MORE_STRENGTHS, strengths))
-            print(f"tap {name}: pooled over the other kinds {more:.3f}, over all {both:.3f}")
+    report(found, [str(tap) for tap in TAPS], strengths, more=asked.more)
 
 
 if __name__ == "__main__":

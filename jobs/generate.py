@@ -11,7 +11,8 @@ from framework.files import MOST_FILE_BYTES, read_file, user_path
 from framework.orchestration.cluster.connect import connect
 from framework.orchestration.pool.tasks import TaskPool, gpus_of_tasks, task_resources
 from framework.orchestration.studies.chosen import named_direction
-from framework.orchestration.studies.generate import Output, Request, generate, parse_strengths, read_latents
+from framework.orchestration.studies.generate import generate
+from framework.orchestration.studies.generation_request import Output, Request, parse_strengths, read_latents
 from framework.orchestration.studies.models import StudyModels
 from framework.runs import RunFolder
 from jobs.cli.context import code_files, find_context

@@ -182,6 +182,8 @@ def _assert_same(disturbed: Path, undisturbed: Path, job: Job) -> None:
     one, other = contents(disturbed), contents(undisturbed)
     for name, trial in one["trials"].items():
         saved = {row["images_seen"] for row in trial["rows"] if row["images_seen"] % REPORT_IMAGES}
+        stops = [kill for kill in job.kills if JOB_INTERRUPTED in kill or JOB_TERMINATED in kill]
+        assert len(saved) <= len(stops), job.kills
         cut = {-(-images // REPORT_IMAGES) * REPORT_IMAGES for images in saved}
         for each in (trial, other["trials"][name]):
             each["rows"] = [

@@ -21,6 +21,7 @@ from framework.training import train_assessors
 from jobs.cli.job import run_job
 from jobs.cli.job_files import job_names
 from tests.conftest import missing
+from tests.jobs.test_foreign import MINE
 from tests.jobs.test_import_keras import generator, save
 
 pytestmark = pytest.mark.long
@@ -31,19 +32,6 @@ SMALL = {
 }  # fmt: skip
 FAMILIES = ("gan", "vae", "autoencoder")
 KINDS = (*FAMILIES, "imported", "unlabelled", "unpacked")
-MINE = """
-from torch import nn
-
-class Net(nn.Module):
-    latent_size = 4
-
-    def __init__(self):
-        super().__init__()
-        self.up = nn.ConvTranspose2d(4, 3, 32)
-
-    def forward(self, latents):
-        return self.up(latents[:, :, None, None]).tanh()
-"""
 NEW = "data: {source: drawn_faces, resolution: 32, limit: 100}\n"
 # The jobs that take a run, with what else they need.
 ON_A_RUN = {

@@ -14,7 +14,8 @@ from framework.config import Experiment, with_overrides
 from framework.errors import LatentsError, StorageError
 from framework.latents.directions.direction import Direction, load_direction, save_direction
 from framework.models import build_generator
-from framework.orchestration.studies.generate import Output, Request, generate, read_latents
+from framework.orchestration.studies.generate import generate
+from framework.orchestration.studies.generation_request import Output, Request, read_latents
 from framework.orchestration.studies.models import StudyModels
 from framework.runs import RunFolder
 from jobs.cli.console import Console

@@ -30,7 +30,8 @@ def called(tmp_path, monkeypatch, capsys):
 def test_it_is_told_once_and_the_job_goes_on(called):
     code, out, lines = called("prepare_data", "latents.side=20", "latents.method=sefa")
     assert code == 0
-    assert json.loads(out)["images"] == 100
+    document = json.loads(out)
+    assert (document["images"], set(document)) == (100, {"images", "label_table", "labels_report"})
     renamed = [
         ("evaluation.batch_size", "evaluation.feature_batch_blocks"),
         ("latents.method", "latents.directions.method"),

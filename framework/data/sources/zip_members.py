@@ -106,6 +106,7 @@ def _go_to_content(file: BinaryIO, entry: Entry) -> None:
         raise zipfile.BadZipFile("Bad magic number for file header")
     name = file.read(header[-2])
     file.seek(header[-1], 1)
+    # The exceptions are those of zipfile; for the reader each is a member that it rejects by this text.
     if entry.flags & _PATCHED:
         raise NotImplementedError("compressed patched data (flag bit 5)")
     if entry.flags & _STRONGLY_ENCRYPTED:
@@ -131,6 +132,7 @@ def _unpacked_pieces(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
     elif entry.method == zipfile.ZIP_STORED:
         unpack = lambda packed: iter((packed,))  # noqa: E731
     else:
+        # As above: Deflate64, PPMd and others, which Python cannot unpack.
         raise NotImplementedError("That compression method is not supported")
     while left > 0:
         packed = file.read(min(left, PIECE_BYTES))
