@@ -1,6 +1,9 @@
 """What we use of Ray's private interface is there, and where it is not the public way is taken and said."""
 
 import importlib
+import os
+import subprocess
+import sys
 
 import pytest
 import ray
@@ -12,6 +15,7 @@ from framework.orchestration.cluster.gpus import local_gpus
 from framework.orchestration.cluster.ray_internals import (
     OF_CONNECTING,
     OF_TRAINING,
+    OF_TUNE,
     RENDEZVOUS,
     SENT_BY_TUNE,
     keep_keys_from_trials,
@@ -22,7 +26,7 @@ from framework.orchestration.cluster.ray_internals import (
 from framework.orchestration.trial.gpu_check import refuse_unusable_gpus
 from tests.conftest import missing
 
-ALL = (*OF_CONNECTING, *OF_TRAINING, RENDEZVOUS, SENT_BY_TUNE)
+ALL = (*OF_CONNECTING, *OF_TRAINING, RENDEZVOUS, *OF_TUNE)
 
 
 @pytest.fixture
@@ -102,3 +106,23 @@ def test_tune_sends_no_key_to_its_trials(monkeypatch):
     keep_keys_from_trials()
     assert not [name for name in SENT_BY_TUNE.get() if name.startswith("AWS_")]
     assert "RAY_CHDIR_TO_TRIAL_DIR" in SENT_BY_TUNE.get()
+
+
+def test_tune_imports_no_tracker(tmp_path):
+    """Importing wandb makes a temporary folder, which stays when the job is killed."""
+    fit = (
+        "import sys; from framework.orchestration.cluster.ray_internals import keep_trackers_unimported;"
+        "keep_trackers_unimported();"
+        "from ray.tune import Callback, tune; tune.air_usage.tag_callbacks([Callback()]);"
+        "print([name for name in ('wandb', 'mlflow') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", fit],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+    assert list(tmp_path.iterdir()) == []

@@ -104,6 +104,12 @@ SENT_BY_TUNE = Internal(
     "ENV_VARS_TO_PROPAGATE",
     "Tune sends the AWS keys of this job's environment to its trials, and Ray writes them to its logs",
 )
+COUNTED_BY_TUNE = Internal(
+    "ray.air._internal.usage",
+    "tag_callbacks",
+    "Tune imports each tracker that is installed, and wandb leaves an empty temporary folder if the job is killed",
+)
+OF_TUNE = (SENT_BY_TUNE, COUNTED_BY_TUNE)
 OF_TRAINING = (_BACKEND_SETUP, _DATASETS, _CONTROLLER, _POLICY, _DECISION, _SHUTDOWN, _CALLBACKS, _RUN)
 
 
@@ -233,6 +239,12 @@ def keep_keys_from_trials() -> None:
     names: set[str] | None = SENT_BY_TUNE.get()
     if names is not None:
         names.difference_update([name for name in names if name.startswith("AWS_")])
+
+
+def keep_trackers_unimported() -> None:
+    """Makes Tune count no callbacks: to know them by class, it would import wandb, MLflow and Comet, used or not."""
+    if COUNTED_BY_TUNE.get() is not None:
+        setattr(importlib.import_module(COUNTED_BY_TUNE.module), COUNTED_BY_TUNE.name, lambda _: False)
 
 
 def open_rendezvous() -> tuple[str, int]:

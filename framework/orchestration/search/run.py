@@ -11,7 +11,7 @@ from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.orchestration.cluster.environment import tracker_keys
 from framework.orchestration.cluster.nodes import warn_of_missing_keys
-from framework.orchestration.cluster.ray_internals import OF_TRAINING, RENDEZVOUS, SENT_BY_TUNE, lacking
+from framework.orchestration.cluster.ray_internals import OF_TRAINING, OF_TUNE, RENDEZVOUS, lacking
 from framework.orchestration.search.strategies import Independent, Population, Repeats, Strategy
 from framework.orchestration.search.tune_run import SearchRun, template_of
 from framework.orchestration.search.tune_searcher import QueueSearcher
@@ -69,7 +69,7 @@ def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
 
 
 def _say_what_is_lacking(context: "RunContext") -> None:
-    for line in lacking((*OF_TRAINING, RENDEZVOUS, SENT_BY_TUNE)):
+    for line in lacking((*OF_TRAINING, RENDEZVOUS, *OF_TUNE)):
         context.progress.say(line)
     warn_of_missing_keys(tracker_keys(context.experiment.telemetry), context.cluster, context.progress.say)
 

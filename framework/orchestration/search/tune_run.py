@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from framework.errors import LatentscapeError
-from framework.orchestration.cluster.ray_internals import keep_keys_from_trials
+from framework.orchestration.cluster.ray_internals import keep_keys_from_trials, keep_trackers_unimported
 from framework.orchestration.search.interruption import interruptible
 from framework.orchestration.search.trial_progress import TrialProgress
 from framework.orchestration.search.trial_scoring import trial_scoring
@@ -108,6 +108,7 @@ class SearchRun:
             ),
         )
         keep_keys_from_trials()
+        keep_trackers_unimported()
         with interruptible(context, lambda: list(under_way)):
             _fit(tuner)
 
