@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
+from framework.report.read.pictures import opened
 from framework.report.read.trials import Trial
 from framework.runs import RunFolder
 
@@ -54,10 +55,10 @@ def first_tiles(data: bytes, *, tile: int, most_bytes: int) -> bytes | None:
         tile: Side of one tile, in pixels.
         most_bytes: The picture is shrunk until it is this small, or cannot be shrunk any more.
     """
-    try:
-        image = Image.open(io.BytesIO(data)).convert("RGB")
-    except (OSError, SyntaxError, ValueError):  # Pillow raises each of these on damaged files
+    grid = opened(data)
+    if grid is None:
         return None
+    image = grid.convert("RGB")
     box = tuple(count * (tile + _PADDING) + _PADDING for count in (COLUMNS, ROWS))
     image = image.crop((0, 0, min(box[0], image.width), min(box[1], image.height)))
     encoded = b""

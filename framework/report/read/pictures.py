@@ -2,10 +2,13 @@
 
 import base64
 import io
+import warnings
 from dataclasses import dataclass
 
 from PIL import Image
 
+_FORMATS = ("PNG", "WEBP", "GIF", "JPEG")  # Pillow would pass an EPS file to Ghostscript
+_MOST_PIXELS = 1 << 26  # of a run that someone sent; 256 MiB of RGBA
 _LARGE_BYTES = 400_000
 _WEBP_QUALITY = 92
 
@@ -21,10 +24,26 @@ class Picture:
     caption: str = ""
 
 
+def opened(data: bytes) -> Image.Image | None:
+    """A decoded picture of a run; None if it is damaged, in a format we do not write, or has over 67 megapixels."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        if image.width * image.height > _MOST_PIXELS:
+            return None
+        image.load()
+    except MemoryError:
+        raise
+    except Exception:  # Pillow raises OSError, SyntaxError, ValueError, struct.error and more on damaged files
+        return None
+    return image
+
+
 def picture(
     data: bytes, *, alt: str, caption: str = "", longest: int | None = None, webp_over: int | None = None
 ) -> Picture | None:
-    """An image file as a data URI: unchanged if it is small, else as WebP; None if it is not an image.
+    """An image file as a data URI: unchanged if it is small, else as WebP; None if `opened` refuses it.
 
     Args:
         data: The bytes of the file, usually a PNG of the run.
@@ -33,10 +52,8 @@ def picture(
         longest: The picture is shrunk until its longer side has at most this many pixels.
         webp_over: Files of more bytes than this are converted to WebP.
     """
-    try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
-    except (OSError, SyntaxError, ValueError):  # Pillow raises each of these on damaged files
+    image = opened(data)
+    if image is None:
         return None
     kind, large = image.format or "PNG", len(data) > (_LARGE_BYTES if webp_over is None else webp_over)
     if longest is not None and max(image.size) > longest:
