@@ -29,6 +29,8 @@ MOST_LEVELS = 32
 MOST_DIGITS = 300
 MOST_FAULTS = 100
 _TOO_DEEP = f"is nested more than {MOST_LEVELS} levels deep"
+_QUOTES = "\"'"
+_SUM_OF_QUOTED = re.compile(r"""("[^"]*"|'[^']*')\s*[-+−–]""")
 
 
 def load_experiment(
@@ -70,10 +72,6 @@ def experiment_from_text(
     document, faults = rename_document(document, say)
     overrides, more = rename_overrides(overrides or {}, say)
     return _validated(_overlaid(document, overrides), [*faults, *more])
-
-
-_QUOTES = "\"'"
-_SUM_OF_QUOTED = re.compile(r"""("[^"]*"|'[^']*')\s*[-+−–]""")
 
 
 def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
