@@ -4,6 +4,7 @@ After each kill the job goes on, or ends with its documented exit code and is st
 end everything that matters equals an undisturbed run, and nothing is left over.
 """
 
+import getpass
 import json
 import os
 import shutil
@@ -71,6 +72,8 @@ STUDIES = {
     "interpolate": (("artifacts/interpolation.json", "artifacts/loop.gif"), [JOB_KILLED, JOB_INTERRUPTED]),
     "report": (("report.html",), [JOB_KILLED]),
 }
+# The folder of PyTorch's compiler: one for each user, made when its module is imported. Nothing is compiled here.
+OF_TORCH = f"torchinductor_{getpass.getuser()}"
 # Of a run's JSON documents: what depends on the clock or on the machine.
 _CLOCK = NOT_LEARNED | {"created", "cost_seconds", "measured_seconds", "wall_hours", "gpu_seconds", "cpu_seconds"}
 
@@ -241,7 +244,8 @@ def _nothing_left(place: Place, *, of_the_cluster: bool = False) -> None:
     else:
         wait_until(lambda: not alive(), what="no process of a job left running")
     assert left_over(place.storage) == []
-    mine = [path for path in place.temporary.glob("*") if path.name != "ray"]
+    mine = [path for path in place.temporary.glob("*") if path.name not in ("ray", OF_TORCH)]
+    assert not any((place.temporary / OF_TORCH).glob("*"))
     assert [path for path in mine if not path.name.startswith("latentscape-")] == []
     assert [path for folder in mine for path in folder.rglob("*") if path.suffix != ".lock"] == []
 
