@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from framework.errors import StorageError
 from framework.metrics import cost
 from framework.runs import RunFolder, TrialFolder
-from framework.runs.trial import ENDED
+from framework.runs.trial import ENDED, METRICS, PARAMS, STATE
 
 Curve = Sequence[tuple[int, float]]
 """(images seen, cost) of each evaluation of a trial, oldest first. A cost is the score, negated if higher is better."""
@@ -58,8 +59,12 @@ class TrialRegistry:
 
     @classmethod
     def of(cls, run: RunFolder) -> "TrialRegistry":
-        """The registry of a run, read from its folder."""
-        return cls([_record_of(trial) for trial in run.trials()])
+        """The registry of a run, read from its folder.
+
+        Raises:
+            StorageError: A document of a trial is damaged, or the settings of a trial that was trained are missing.
+        """
+        return cls([_record_of(trial) for trial in run.trials() if _has_begun(trial)])
 
     def __getitem__(self, trial: str) -> TrialRecord:
         return self._records[trial]
@@ -90,6 +95,18 @@ class TrialRegistry:
         record.images_seen = images_seen
         record.curve[:] = [point for point in record.curve if point[0] < images_seen]
         record.curve.append((images_seen, score))
+
+
+def _has_begun(folder: TrialFolder) -> bool:
+    """Whether a trial has its settings; without them its folder is what a killed search left of a new trial."""
+    if folder.folder.exists(PARAMS):
+        return True
+    if any(folder.folder.exists(name) for name in (STATE, METRICS, "checkpoints")):
+        raise StorageError(
+            f"{folder.folder.location}/{PARAMS}: is missing, so the settings of the trial are unknown; restore it, or "
+            "delete the folder of the trial to train it again"
+        )
+    return False
 
 
 def _record_of(folder: TrialFolder) -> TrialRecord:
