@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from framework.orchestration.context import end_run
 from framework.orchestration.search.run import train_single
 from jobs.cli.context import begin_context
 from jobs.cli.forecast import forecast
@@ -22,6 +23,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
     experiment, console = arguments.experiment_to_train(), arguments.console
     with begin_context(arguments, experiment) as context:
         rows = train_single(context)
+        end_run(context.run)
     return print_results(context.run, rows, console)
 
 

@@ -10,12 +10,15 @@ LENGTH = 2560  # of the pipeline's trials
 def test_what_was_disturbed_and_ends_on_two_nodes_is_the_undisturbed_trial(
     disturbed, same_trial, cluster, attached, storage, run
 ):
-    trial = RunFolder.open(storage / "disturbed").trial("single")
+    disturbed_run = RunFolder.open(storage / "disturbed")
+    trial = disturbed_run.trial("single")
+    assert disturbed_run.about["ended"] is None
     known = {actor["actor_id"] for actor in cluster.listed("actors")}
     newest = saved(trial)[-1]
     total = max(LENGTH, newest + 640)  # the disturbed one may have come past the undisturbed one's end
     ended = attached.run("train", *same_trial, f"training.total_images={total}", timeout=SECONDS)
     assert ended.code == 0, ended.err
+    assert disturbed_run.about["ended"] > disturbed_run.about["started"]
     assert any(line.startswith("Ray:") and "2 nodes" in line for line in ended.err.splitlines())
     assert trial.metrics()[-1]["life_began_at_images_seen"] == newest
     workers = [
