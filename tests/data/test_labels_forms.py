@@ -255,6 +255,12 @@ def test_what_is_no_table_is_named(content, message, tmp_path):
     assert str(caught.value).startswith("data.labels: ")
 
 
+def test_a_million_lines_of_comments_are_passed_in_one_reading(tmp_path):
+    """Each was cut from the rest of the text, which took hours."""
+    labels, _ = read(tmp_path, "# a comment\n" * 1_000_000 + lines())
+    assert "glasses" in labels.values
+
+
 def test_the_table_of_labels(tmp_path):
     races = cycle(*(f"race {letter}" for letter in "abcdefghijkl"))
     text = "file,glasses,race,score\n"

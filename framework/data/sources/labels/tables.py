@@ -118,16 +118,17 @@ def _no_table(where: str) -> DataError:
 
 def _without_first_lines(text: str) -> tuple[str, str | None, int]:
     """The text without comments and Excel's line `sep=;` at its start; that separator; the number of these lines."""
-    separator, passed = None, 0
-    while text:
-        line, _, rest = text.partition("\n")
+    separator, passed, start = None, 0, 0
+    while start < len(text):
+        end = text.find("\n", start) + 1 or len(text)
+        line = text[start:end].rstrip("\n")
         found = _SEP_LINE.match(line)
         if found:
             separator = found[1]
         elif line.strip() and not (line.startswith("#") and not re.search(r"[,;\t|]", line)):
             break
-        text, passed = rest, passed + 1
-    return text, separator, passed
+        start, passed = end, passed + 1
+    return text[start:], separator, passed
 
 
 def _separator(text: str) -> str:
