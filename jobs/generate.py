@@ -43,17 +43,15 @@ class _Job:
     request: Request
     output: Output
     document: dict[str, Any]
+    missing: int  # images that are still to be generated
 
 
 def plan(arguments: Arguments) -> dict[str, Any]:
     """Prints how many images would be generated, and how many are there already."""
     job = _opened(arguments)
-    missing = len(job.request.strengths) * sum(stop - start for start, stop in job.output.missing(job.request))
-    there = job.request.images - missing
-    arguments.console.say(
-        f"Images: {missing:,} to be generated, {there:,} there already, in {shown(job.output.location)}"
-    )
-    return {"output": job.output.location, "images": job.request.images, "generated": missing, **job.document}
+    there, place = job.request.images - job.missing, shown(job.output.location)
+    arguments.console.say(f"Images: {job.missing:,} to be generated, {there:,} there already, in {place}")
+    return {"output": job.output.location, "images": job.request.images, "generated": job.missing, **job.document}
 
 
 @with_plan(plan)
@@ -107,7 +105,10 @@ def _opened(arguments: Arguments) -> _Job:
     output = Output.at(own["output"])
     document = request.document(target, generator, truncation=latents.truncation)
     output.check(document)
-    return _Job(run, target, generator, request, output, document)
+    missing = len(request.strengths) * sum(stop - start for start, stop in output.missing(request))
+    copies = 1 if output.kind == "folder" else 2  # an archive is put together from its parts
+    output.check_room(copies * missing * generator.resolution**2 * generator.channels)
+    return _Job(run, target, generator, request, output, document, missing)
 
 
 def _count(text: str) -> int:

@@ -178,7 +178,10 @@ def test_another_request_does_not_mix_with_what_is_there(run, tmp_path):
         (("output=o", "count=many"), "count"),
         (("output=o", "latents=gone.npy"), "gone.npy"),
         (("output=o", "latents=gone.npy", "count=3"), "count"),
-        (("output=o", "direction=glasses"), "glasses"),
+        (("output=o", "direction=glasses"), "direction: there is no direction glasses"),
+        (("output=/dev/null",), "/dev/null"),
+        (("output=/dev/null/a.zip",), "/dev/null"),
+        (("output=o", "count=100_000_000"), "o: the images need"),
         (("output=o", "direction=smiling", "strengths=1,1"), "strengths"),
         (("output=s3://bucket/a.zip",), "s3://bucket/a.zip"),
         (("output=o", "latents.truncation=-1"), "latents.truncation"),
@@ -190,4 +193,7 @@ def test_mistakes(arguments, named, run, tmp_path, monkeypatch, capsys):
         run_job(JOB, body, [run.folder.location, *arguments])
     assert ended.value.code == 2
     assert named in capsys.readouterr().err.splitlines()[-1]
+    with pytest.raises(SystemExit) as ended:
+        run_job(JOB, body, [run.folder.location, *arguments, "--dry-run"])
+    assert ended.value.code == 2
     assert list(tmp_path.iterdir()) == []

@@ -10,8 +10,11 @@ from framework.orchestration.studies.starts import starts_of
 from framework.runs import RunFolder
 
 
-def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
-    """The files that `latents.steering.directions` selects, by file name, path or attribute; all files if it is empty.
+def chosen_files(names: Sequence[str], files: Sequence[str], *, key: str = "latents.steering.directions") -> list[str]:
+    """The files that the names select, by file name, path or attribute; all files without names.
+
+    Args:
+        key: The key that has the names, for messages.
 
     Raises:
         LatentsError: The run has no directions, or none with that name.
@@ -21,9 +24,7 @@ def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
     ['smiling-ganalyze.safetensors']
     """
     if not files:
-        raise LatentsError(
-            "latents.steering.directions: the run has no directions yet; python -m jobs.discover finds some"
-        )
+        raise LatentsError(f"{key}: the run has no directions yet; python -m jobs.discover finds some")
     if not names:
         return list(files)
     chosen: list[str] = []
@@ -33,7 +34,7 @@ def chosen_files(names: Sequence[str], files: Sequence[str]) -> list[str]:
         matching = matching or [file for file in files if stem in (file.removesuffix(SUFFIX), file.rpartition("-")[0])]
         if not matching:
             known = ", ".join(map(name_of, files))
-            raise LatentsError(f"latents.steering.directions: there is no direction {name}; the run has {known}")
+            raise LatentsError(f"{key}: there is no direction {name}; the run has {known}")
         chosen += matching
     return list(dict.fromkeys(chosen))
 
@@ -46,7 +47,7 @@ def named_direction(run: RunFolder, name: str, generator: LoadedGenerator, *, sa
     """
     folder = run.directions
     files = [file for file in folder.list() if file.endswith(SUFFIX)] if folder.exists() else []
-    found = chosen_files([name], files)
+    found = chosen_files([name], files, key="direction")
     if len(found) > 1:
         raise LatentsError(f"direction: {name} is several, {', '.join(map(name_of, found))}; name one of them")
     direction = load_direction(folder, found[0])

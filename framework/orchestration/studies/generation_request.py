@@ -4,6 +4,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from framework.latents.directions.direction import Direction
 from framework.models.arithmetic.blocks import shards
 from framework.runs.documents import Generated, read_document
 from framework.storage import Folder, is_uri, open_folder
+from framework.storage.local import check_room
 
 REQUEST = "generated.json"
 _STAGING = ".parts"
@@ -128,6 +130,15 @@ class Output:
                 f"{self.location}: holds images of another request ({', '.join(differing)}); choose another output"
             )
 
+    def check_room(self, size: int) -> None:
+        """Refuses a local place that cannot be written, or has less room than `size` bytes; of a URI nothing is known.
+
+        Raises:
+            StorageError: It cannot be written, or has less room.
+        """
+        if self.folder.is_local:
+            check_room(Path(self.folder.location), size, what="the images")
+
     def known(self) -> dict[str, Any]:
         """The document of the images that are there; empty if there are none.
 
@@ -143,6 +154,8 @@ class Output:
             return []
         if self.kind == "folder":
             known = set(self.folder.list())
+            if not known:
+                return list(shards(request.count))
             return [shard for shard in shards(request.count) if not known.issuperset(request.names(*shard))]
         known = set(self.parts.list())
         return [shard for shard in shards(request.count) if part_name(*shard) not in known]
