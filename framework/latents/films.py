@@ -79,6 +79,8 @@ def gif_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND) -> 
 def mp4_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND, rounds: int = 1) -> bytes:
     """Encodes frames [s,h,w,3] uint8 as H.264, repeated `rounds` times; a row or column is doubled if a size is odd.
 
+    The same frames give the same bytes on every machine with the same version of x264.
+
     Raises:
         LatentsError: There are fewer than 2 frames.
     """
@@ -90,6 +92,7 @@ def mp4_bytes(frames: np.ndarray, *, frames_a_second: int = FRAMES_A_SECOND, rou
             stream = container.add_stream("libx264", rate=Fraction(frames_a_second), options={"crf": _QUALITY})
             stream.height, stream.width = height + height % 2, width + width % 2
             stream.pix_fmt = "yuv420p"
+            stream.codec_context.thread_count = 1  # more threads cut frames into slices, by their speed and number
             for frame in (frame for _ in range(rounds) for frame in frames):
                 even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
                 container.mux(stream.encode(av.VideoFrame.from_ndarray(even, format="rgb24")))

@@ -4,7 +4,6 @@ After each kill the job goes on, or ends with its documented exit code and is st
 end everything that matters equals an undisturbed run, and nothing is left over.
 """
 
-import getpass
 import json
 import os
 import shutil
@@ -72,8 +71,9 @@ STUDIES = {
     "interpolate": (("artifacts/interpolation.json", "artifacts/loop.gif"), [JOB_KILLED, JOB_INTERRUPTED]),
     "report": (("report.html",), [JOB_KILLED]),
 }
-# The folder of PyTorch's compiler: one for each user, made when its module is imported. Nothing is compiled here.
-OF_TORCH = f"torchinductor_{getpass.getuser()}"
+# Empty folders that others leave, killed or not: PyTorch's compiler one for each user, the dashboard of an embedded Ray
+# one for its forkserver.
+OF_OTHERS = ("torchinductor_", "pymp-")
 # Of a run's JSON documents: what depends on the clock or on the machine.
 _CLOCK = NOT_LEARNED | {"created", "cost_seconds", "measured_seconds", "wall_hours", "gpu_seconds", "cpu_seconds"}
 
@@ -154,10 +154,10 @@ def test_scores_and_latent_studies_disturbed_are_those_left_alone(piped, tmp_pat
     run, copy = undisturbed.storage / "tiny", undisturbed.storage / "copy"
     shutil.copytree(run, copy)
     for made, _ in STUDIES.values():
+        deletes(run, *made)()
         deletes(copy, *made)()
     for name, (made, ways) in STUDIES.items():
         more = () if name == "report" else LATENTS if name != "evaluate" else ()
-        deletes(run, *made)()
         seconds = timed(undisturbed, name, str(run), *more)
         job = Job(undisturbed, name, (str(copy), *more), draws(name), undo=deletes(copy, *made))
         job.disturb(_share(ways), between=0.8 * seconds)
@@ -244,9 +244,8 @@ def _nothing_left(place: Place, *, of_the_cluster: bool = False) -> None:
     else:
         wait_until(lambda: not alive(), what="no process of a job left running")
     assert left_over(place.storage) == []
-    mine = [path for path in place.temporary.glob("*") if path.name not in ("ray", OF_TORCH)]
-    assert not any((place.temporary / OF_TORCH).glob("*"))
-    assert [path for path in mine if not path.name.startswith("latentscape-")] == []
+    mine = [path for path in place.temporary.glob("*") if path.name != "ray"]
+    assert [path for path in mine if not path.name.startswith(("latentscape-", *OF_OTHERS))] == []
     assert [path for folder in mine for path in folder.rglob("*") if path.suffix != ".lock"] == []
 
 

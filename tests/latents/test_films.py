@@ -76,6 +76,14 @@ def test_an_mp4_is_h264_at_an_even_size_with_its_index_in_front(frames):
         assert np.abs(frame[:45].astype(int) - frames[number % 10]).mean() < 6
 
 
+def test_an_mp4_does_not_depend_on_the_cores_of_the_machine(frames):
+    """x264 writes its settings into the film; with threads it would cut frames into a slice for each core."""
+    data = mp4_bytes(frames)
+    assert b" threads=1 " in data
+    assert b" sliced_threads=0 " in data
+    assert mp4_bytes(frames) == data
+
+
 def test_one_frame_is_no_film(frames):
     for make in (gif_bytes, mp4_bytes):
         with pytest.raises(LatentsError, match="at least 2 frames, not 1"):
