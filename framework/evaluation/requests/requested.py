@@ -15,7 +15,7 @@ _LOGITS_TAP = 2048  # the logits are computed from the last features
 def requested(
     config: EvaluationConfig, *, features: FeatureSpec, has_held_out: bool = False, has_images: bool = True
 ) -> list[Request]:
-    """The scores that `evaluation.metrics` requests, without duplicates.
+    """The scores that `evaluation.metrics` requests for each `evaluation.truncation`, without duplicates.
 
     Args:
         features: The features of metrics, from `evaluation.features`, `.tap` and `.resize`; named protocols have their
@@ -41,6 +41,11 @@ def requested(
         raise EvaluationError("evaluation.metrics: is empty; auto stands for all metrics")
     for request in requests:
         _check(request, has_held_out=has_held_out)
+    requests = [
+        dataclasses.replace(request, truncation=None if scale == 1.0 else scale)
+        for scale in sorted(set(config.truncation))
+        for request in requests
+    ]
     # If a score is requested by its metric and by a named protocol, it has to satisfy the protocol.
     distinct = {dataclasses.replace(request, named=None): request for request in requests}
     distinct |= {dataclasses.replace(request, named=None): request for request in requests if request.named}

@@ -24,6 +24,7 @@ def trial_scoring(context: RunContext, plan: ResourcePlan) -> TrialScoringSpec:
             "samples": settings.trial_samples,
             "seeds": 1,
             "engine": "latentscape",
+            "truncation": [1.0],
         }
     )
     (request,) = requested(trial_settings, features=features, has_held_out=len(context.images.held_out_indices) > 1)
