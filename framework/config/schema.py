@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from framework.config.metrics import FeatureKind, MetricName
+from framework.config.metrics import MetricName, NetworkName
 from framework.config.section import Section, key
 
 GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one GPU
@@ -140,8 +140,8 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """Which scores are computed, from which images and features."""
 
-    features: Literal["auto", FeatureKind] = key(
-        "auto", "inception (FID), efficientnet or assessor; auto: first with weights"
+    features: Literal["auto", NetworkName] | str = key(
+        "auto", "auto, inception (FID), efficientnet, assessor or module:function"
     )
     weights: str | None = key(None, "local file with the Inception weights of 2015-12-05")
     tap: Literal["auto", 64, 192, 768, 2048] = key("auto", "Inception features; auto: the deepest that are finite")

@@ -212,7 +212,12 @@ def _name(metric: MetricName, features: FeatureSpec, *, fake: ImageSetSpec) -> s
         raise EvaluationError(f"{metric}: needs Inception's classes, not features of {features.name}")
     clean = features.resize_name == "clean"
     return score_name(
-        metric, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count, truncation=fake.truncation
+        metric,
+        features=features.prefix,
+        tap=features.tap,
+        clean=clean,
+        generated=fake.count,
+        truncation=fake.truncation,
     )
 
 

@@ -2,36 +2,40 @@
 
 from decimal import Decimal
 
-from framework.config.metrics import METRICS, FeatureKind, MetricName
+from framework.config.metrics import METRICS, MetricName
 
 
 def score_name(
     metric: MetricName,
     *,
-    kind: FeatureKind,
+    features: str,
     tap: int,
     clean: bool = False,
     generated: int | None,
     truncation: float | None = None,
 ) -> str:
-    """The name of a score, from its metric, features, number of generated images and truncation, if it is not 1.
+    """The name of a score, from its metric, features, number of generated images and truncation.
 
-    >>> score_name("kid", kind="inception", tap=768, generated=5000)
+    Args:
+        features: `FeatureSpec.prefix`.
+        truncation: ψ; None for 1.
+
+    >>> score_name("kid", features="inception", tap=768, generated=5000)
     'kid5k_768'
-    >>> score_name("fid", kind="inception", tap=2048, clean=True, generated=50_000)
+    >>> score_name("fid", features="inception", tap=2048, clean=True, generated=50_000)
     'clean_fid50k_2048'
-    >>> score_name("inception_score", kind="inception", tap=2048, generated=1234)
+    >>> score_name("inception_score", features="inception", tap=2048, generated=1234)
     'inception_score1234'
-    >>> score_name("kid", kind="assessor", tap=80, generated=5000)
+    >>> score_name("kid", features="assessor", tap=80, generated=5000)
     'assessor_kernel_distance'
-    >>> score_name("fid", kind="efficientnet", tap=1280, generated=5000)
+    >>> score_name("fid", features="efficientnet", tap=1280, generated=5000)
     'efficientnet_frechet_distance'
-    >>> score_name("fid", kind="inception", tap=768, generated=5000, truncation=0.7)
+    >>> score_name("fid", features="inception", tap=768, generated=5000, truncation=0.7)
     'fid5k_768_psi0_7'
     """
     scaled = "" if truncation is None else f"_psi{_plain(truncation)}"
-    if kind != "inception":
-        return f"{kind}_{METRICS[metric].plain_name}{scaled}"
+    if features != "inception":
+        return f"{features}_{METRICS[metric].plain_name}{scaled}"
     count = "" if generated is None else short_count(generated)
     tapped = "" if metric == "inception_score" else f"_{tap}"
     return f"{'clean_' if clean else ''}{metric}{count}{tapped}{scaled}"

@@ -134,7 +134,9 @@ class ScoringPass:
             EvaluationError: They are not available or not finite. The message begins with the names of the requests.
         """
         first = self.requests[0]
-        keys: dict[str, Any] = {"features": first.kind, "metrics": [request.metric for request in self.requests]}
+        keys: dict[str, Any] = {"metrics": [request.metric for request in self.requests]}
+        if first.kind != "function":
+            keys["features"] = first.kind
         if first.kind == "inception":
             keys |= {"tap": first.tap, "resize": first.resize, "precision": first.precision}
         try:

@@ -91,9 +91,8 @@ def _by_name(name: str, config: EvaluationConfig, features: FeatureSpec) -> Requ
 def _check(request: Request, *, has_held_out: bool) -> None:
     metric = METRICS[request.metric]
     if request.kind != "inception" and metric.plain_name is None:
-        raise EvaluationError(
-            f"evaluation.metrics: {request.name} needs Inception's classes, not features of {NAMES[request.kind]}"
-        )
+        named = "your function" if request.kind == "function" else NAMES[request.kind]
+        raise EvaluationError(f"evaluation.metrics: {request.name} needs Inception's classes, not features of {named}")
     if metric.has_held_out and not has_held_out:
         raise EvaluationError(
             f"evaluation.metrics: {request.name} needs real images that training never sees (data.held_out), "

@@ -56,7 +56,7 @@ def evaluate_pair(
     ]
     resources = task_resources(settings.workers, cluster, gpus=gpus_of_scores(experiment, cluster))
     say_wait(resources, cluster, progress)
-    weights = {spec.path for _, spec, _, _ in prepared}
+    weights = {file for _, spec, _, _ in prepared for file in spec.files}
     files = [source.location for source in sources if not is_uri(source.location) and not entry_of(source.location)]
     file_server = None if cluster.embedded else FileServer.new()
 

@@ -53,7 +53,7 @@ def trial_scoring(context: RunContext, plan: ResourcePlan) -> TrialScoringSpec:
         real=dataclasses.replace(real, real=None),
         blocks=settings.feature_batch_blocks,
         tasks=tasks,
-        node_files=context.node_files(features.path, *([] if moments is None else [moments]), *real.files()),
+        node_files=context.node_files(*features.files, *([] if moments is None else [moments]), *real.files()),
     )
 
 

@@ -157,9 +157,12 @@ def is_frechet_distance(metric: str) -> bool:
     (True, False)
     >>> is_frechet_distance("efficientnet_frechet_distance"), is_frechet_distance("assessor_kernel_distance")
     (True, False)
+    >>> is_frechet_distance("function_embed_frechet_distance")
+    True
     """
     plain = metric if truncation_of(metric) is None else metric.rpartition("_psi")[0]
-    return re.match(r"(clean_)?fid[0-9]", plain) is not None or plain in _FRECHET
+    own = re.fullmatch(r"function_[a-z0-9]+_frechet_distance", plain)  # features of the user's function
+    return own is not None or re.match(r"(clean_)?fid[0-9]", plain) is not None or plain in _FRECHET
 
 
 def better(metric: str) -> str:
