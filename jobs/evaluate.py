@@ -38,7 +38,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
         _check_pair(arguments)
         experiment = arguments.settings()
         title = arguments.title(" ".join(PurePath(place).name for place in places))
-        with connect(title, verbose=arguments.verbose, say=console.say, code=code_files(arguments)) as cluster:
+        code = code_files(arguments, experiment)
+        with connect(title, verbose=arguments.verbose, say=console.say, code=code) as cluster:
             keys = dict.fromkeys(name for place in places for name in storage_keys(place))
             warn_of_missing_keys(list(keys), cluster, console.say)
             scores = evaluate_pair(*places, experiment=experiment, cluster=cluster, progress=console)
@@ -52,8 +53,9 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
 
 def _check_pair(arguments: Arguments) -> None:
-    allow_code(arguments)
-    run_place(arguments.settings())  # refuses storage that cannot be opened
+    experiment = arguments.settings()
+    allow_code(arguments, experiment)
+    run_place(experiment)  # refuses storage that cannot be opened
 
 
 def _every_checkpoint(context: RunContext, place: str, console: Console) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from framework.orchestration.studies.starts import check_new_starts
 from framework.report import write_report
 from framework.runs import RunFolder
 from framework.runs.folder import run_place
-from jobs.cli.context import begin_context
+from jobs.cli.context import begin_context, training_experiment
 from jobs.cli.forecast import forecast
 from jobs.cli.forecast_studies import say_steps
 from jobs.cli.job import SCORE_KEYS, TRAINING_SECTIONS, Arguments, Job, run_job, shown, with_plan
@@ -32,7 +32,7 @@ JOB = Job("pipeline", __doc__, "CONFIG", ("search", *LATENTS, *SCORE_KEYS, *TRAI
 
 def plan(arguments: Arguments) -> dict[str, Any]:
     """Prints what would be packed, trained and drawn."""
-    experiment, console = arguments.experiment_to_train(), arguments.console
+    experiment, console = training_experiment(arguments), arguments.console
     document = forecast(experiment, console)
     check_new_starts(RunFolder(run_place(experiment), experiment))
     walks = walks_of(experiment.latents, measured=True)
@@ -46,7 +46,7 @@ def plan(arguments: Arguments) -> dict[str, Any]:
 @with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Runs every step in order; a step that is already done is not repeated."""
-    experiment, console = arguments.experiment_to_train(), arguments.console
+    experiment, console = training_experiment(arguments), arguments.console
     with begin_context(arguments, experiment) as context:
         run = context.run
         rows = search(context)

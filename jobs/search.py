@@ -4,7 +4,7 @@ from typing import Any
 
 from framework.orchestration.context import end_run
 from framework.orchestration.search.run import search
-from jobs.cli.context import begin_context
+from jobs.cli.context import begin_context, training_experiment
 from jobs.cli.forecast import forecast
 from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job, with_plan
 from jobs.cli.tables import print_results
@@ -14,13 +14,13 @@ JOB = Job("search", __doc__, "CONFIG", ("search", *TRAINING_SECTIONS))
 
 def plan(arguments: Arguments) -> dict[str, Any]:
     """Prints what would be searched."""
-    return forecast(arguments.experiment_to_train(), arguments.console)
+    return forecast(training_experiment(arguments), arguments.console)
 
 
 @with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Prepares images and assessors if necessary, searches, and prints the leaderboard."""
-    experiment, console = arguments.experiment_to_train(), arguments.console
+    experiment, console = training_experiment(arguments), arguments.console
     with begin_context(arguments, experiment) as context:
         rows = search(context)
         end_run(context.run)

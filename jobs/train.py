@@ -4,7 +4,7 @@ from typing import Any
 
 from framework.orchestration.context import end_run
 from framework.orchestration.search.run import train_single
-from jobs.cli.context import begin_context
+from jobs.cli.context import begin_context, training_experiment
 from jobs.cli.forecast import forecast
 from jobs.cli.job import TRAINING_SECTIONS, Arguments, Job, run_job, with_plan
 from jobs.cli.tables import print_results
@@ -14,13 +14,13 @@ JOB = Job("train", __doc__, "CONFIG", TRAINING_SECTIONS)
 
 def plan(arguments: Arguments) -> dict[str, Any]:
     """Prints what would be trained."""
-    return forecast(arguments.experiment_to_train(), arguments.console, trials=1)
+    return forecast(training_experiment(arguments), arguments.console, trials=1)
 
 
 @with_plan(plan)
 def body(arguments: Arguments) -> dict[str, Any]:
     """Prepares images and assessors if necessary, trains, and prints the trial's row of the leaderboard."""
-    experiment, console = arguments.experiment_to_train(), arguments.console
+    experiment, console = training_experiment(arguments), arguments.console
     with begin_context(arguments, experiment) as context:
         rows = train_single(context)
         end_run(context.run)

@@ -56,7 +56,7 @@ def open_entry(entry: str, device: str | torch.device = "cpu") -> LoadedGenerato
     """
     place = f"model.entry: {entry}"
     function = function_of(entry, key="model.entry")
-    with _user_code(f"{place}: the function"):
+    with user_code(f"{place}: the function"):
         returned = function()
     return as_generator(returned, device, place=place, source=f"{ENTRY}{entry}")
 
@@ -148,7 +148,7 @@ def function_of(entry: str, *, key: str) -> Callable[..., object]:
     module_name, _, name = entry.partition(":")
     _add_current_directory()
     try:
-        with _user_code(f"{place}: importing {module_name}", but=(ModuleNotFoundError,)):
+        with user_code(f"{place}: importing {module_name}", but=(ModuleNotFoundError,)):
             module = importlib.import_module(module_name)
     except ModuleNotFoundError as fault:
         if fault.name is None or not f"{module_name}.".startswith(f"{fault.name}."):
@@ -168,7 +168,7 @@ def _add_current_directory() -> None:
 
 
 @contextlib.contextmanager
-def _user_code(what: str, *, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def user_code(what: str, *, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Turns any exception of the user's code into a CheckpointError of one line; those of `but` pass unchanged."""
     try:
         yield
@@ -188,7 +188,7 @@ def _fault_line(fault: BaseException) -> str:
 
 
 def _from_module(network: nn.Module, latents: np.ndarray, *, device: str | torch.device, place: str) -> np.ndarray:
-    with torch.no_grad(), exact(), _user_code(f"{place}: the module, given latents {list(latents.shape)},"):
+    with torch.no_grad(), exact(), user_code(f"{place}: the module, given latents {list(latents.shape)},"):
         images = network(torch.from_numpy(latents).to(device))
     if not isinstance(images, Tensor) or not images.is_floating_point():
         kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
@@ -209,7 +209,7 @@ def _from_module(network: nn.Module, latents: np.ndarray, *, device: str | torch
 
 
 def _from_object(made: Any, latents: np.ndarray, *, place: str) -> np.ndarray:
-    with _user_code(f"{place}: images, given latents {list(latents.shape)},"):
+    with user_code(f"{place}: images, given latents {list(latents.shape)},"):
         images = np.asarray(made.images(latents))
     n = len(latents)
     shape = list(images.shape)
@@ -221,7 +221,7 @@ def _from_object(made: Any, latents: np.ndarray, *, place: str) -> np.ndarray:
 
 def _check_gradient(network: nn.Module, size: int, *, device: str | torch.device, place: str) -> None:
     latents = torch.from_numpy(sample_latents(2, size, seed=0)).to(device).requires_grad_()
-    with torch.enable_grad(), _user_code(f"{place}: the module, given latents {list(latents.shape)},"):
+    with torch.enable_grad(), user_code(f"{place}: the module, given latents {list(latents.shape)},"):
         images = network(latents)
     if isinstance(images, Tensor) and not images.requires_grad:
         raise CheckpointError(

@@ -7,6 +7,7 @@ script of the user the gate is open, because only the script itself can name cod
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from framework.config.schema import ExperimentKeys
 from framework.errors import ConfigError
 
 ENTRY = "entry:"  # a location that begins so names code: `entry:package.module:function`
+FEATURES = "evaluation.features"
+FUNCTION = re.compile(r"\w+(\.\w+)*:\w+")  # `package.module:function`
 ALLOWED = "LATENTSCAPE_CODE"  # the environment variable with the allowed `package.module:function`; unset: any
 
 
@@ -26,9 +29,22 @@ def entry_of(location: str | Path) -> str | None:
     return str(location).removeprefix(ENTRY) if str(location).startswith(ENTRY) else None
 
 
+def function_of_features(features: str) -> str | None:
+    """The `package.module:function` that a value of `evaluation.features` names; None if it is anything else.
+
+    >>> function_of_features("mine.nets:embed"), function_of_features("efficientnet")
+    ('mine.nets:embed', None)
+    """
+    return features if FUNCTION.fullmatch(features) else None
+
+
 def named_code(experiment: ExperimentKeys) -> dict[str, str]:
     """Dotted key -> `package.module:function`, of every key that names code."""
-    keys = {"model.entry": experiment.model.entry, "latents.directions.score": experiment.latents.directions.score}
+    keys = {
+        "model.entry": experiment.model.entry,
+        "latents.directions.score": experiment.latents.directions.score,
+        FEATURES: function_of_features(experiment.evaluation.features),
+    }
     return {key: entry for key, entry in keys.items() if entry is not None}
 
 

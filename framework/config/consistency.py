@@ -1,15 +1,17 @@
 """Rules between several keys, and others that the bounds of a single key cannot express."""
 
 import math
-import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
-from framework.config.code import entry_of, named_code
+from framework.config.code import FUNCTION, entry_of, function_of_features, named_code
 from framework.config.families import family_faults
+from framework.config.metrics import NetworkName
 from framework.config.schema import MOST_SEED, DataConfig, ExperimentKeys
 from framework.config.secrets import login_fault
 from framework.config.words import shown
+
+_FEATURES = ("auto", *get_args(NetworkName))
 
 
 def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
@@ -91,8 +93,12 @@ def _mnist_faults(data: DataConfig) -> Iterator[str]:
 def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
     model, start = experiment.model, experiment.training.start_from
     for dotted, value in named_code(experiment).items():
-        if not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
+        if not FUNCTION.fullmatch(value):
             yield f"{dotted}: must be package.module:function, not {shown(value)}"
+    features = experiment.evaluation.features
+    if features not in _FEATURES and function_of_features(features) is None:
+        names = ", ".join(_FEATURES)
+        yield f"evaluation.features: must be {names} or package.module:function, not {shown(features)}"
     if start is not None and entry_of(start) is not None:
         what = f"{shown(start)} is Python code, which has no weights"
         yield f"training.start_from: {what}; must be a run, checkpoint or export"

@@ -20,7 +20,8 @@ MetricName = Literal[
     "authenticity",
     "vendi_score",
 ]
-FeatureKind = Literal["inception", "efficientnet", "assessor"]  # the network whose features are compared
+NetworkName = Literal["inception", "efficientnet", "assessor"]  # the networks that a setting names by a word
+FeatureKind = Literal[NetworkName, "function"]  # what computes the features that are compared
 Setting = int | float | str | list[int]
 Settings = dict[str, Setting]
 

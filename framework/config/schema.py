@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from framework.config.metrics import FeatureKind, MetricName
+from framework.config.metrics import MetricName, NetworkName
 from framework.config.section import Section, key
 
 GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one GPU
@@ -25,8 +25,14 @@ EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", 
 SearchMetric = Literal["auto", MetricName, "efficientnet_frechet_distance", "assessor_frechet_distance"]
 
 
+def _in_list(value: Any) -> Any:
+    """A single number as a list of one."""
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 # YAML reads True and 3, the names of classes, as a truth value and a number.
 GroupText = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, bool | int) else value)]
+Truncation = Annotated[float, Field(gt=0.0, le=4.0)]  # ψ; at 0 all samples are the same image, which no score can judge
 
 
 class DataConfig(Section):
@@ -134,8 +140,8 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """Which scores are computed, from which images and features."""
 
-    features: Literal["auto", FeatureKind] = key(
-        "auto", "inception (FID), efficientnet or assessor; auto: first with weights"
+    features: Literal["auto", NetworkName] | str = key(
+        "auto", "auto, inception (FID), efficientnet, assessor or module:function"
     )
     weights: str | None = key(None, "local file with the Inception weights of 2015-12-05")
     tap: Literal["auto", 64, 192, 768, 2048] = key("auto", "Inception features; auto: the deepest that are finite")
@@ -167,6 +173,9 @@ class EvaluationConfig(Section):
         "auto", "share of a GPU each; auto: as compute's, else 1 if there are GPUs", unit="GPUs"
     )
     seed: int = key(0, "seed of the samples' latents; the first of several", ge=0, le=MOST_SEED)
+    truncation: Annotated[list[Truncation], BeforeValidator(_in_list)] = key(
+        [1.0], "ψ of the samples of final scores; all scores for each, with a figure", min_length=1, max_length=100
+    )
 
 
 class AssessorConfig(Section):

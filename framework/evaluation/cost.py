@@ -1,5 +1,6 @@
 """Predicts what scores cost before anything is computed: passes, images, memory and disk space."""
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,8 @@ class PassCost:
         metrics: The names of its scores.
         done: Number of checkpoints that already have all scores of this pass.
         todo: Number of checkpoints, or of collections of images, to score.
-        real: Images of the reference, which are measured once; 0 if no metric needs them or only moments are available.
+        real: Images of the reference, which are measured once; 0 if no metric needs them, only moments are available,
+            or an earlier pass measures them by the same features.
         held_out: Real images that training never sees, which are measured once.
         samples: Images to score, for each checkpoint and each latent seed.
         seeds: Number of latent seeds.
@@ -86,7 +88,7 @@ def plan_run(asked: Sequence[RunScoringPass], targets: Sequence[CheckpointRef]) 
                 seeds=run_pass.made.seeds,
             )
         )
-    return plans
+    return _counted_once(plans)
 
 
 def plan_pair(
@@ -103,7 +105,7 @@ def plan_pair(
             (fake.side.count or 0) if fake.kind != "statistics" else 0,
         )
         plans.append(_plan(score_pass.requests, spec, names=names, counts=counts, todo=1, done=0, seeds=range(1)))
-    return plans
+    return _counted_once(plans)
 
 
 def memory_bytes(metrics: Collection[str], *, real: int, fake: int, size: int) -> int:
@@ -127,6 +129,16 @@ def memory_bytes(metrics: Collection[str], *, real: int, fake: int, size: int) -
     if set(NEIGHBOURS) & set(metrics):
         parts.append(cover_bytes(real, fake, size))
     return max(parts)
+
+
+def _counted_once(plans: Sequence[PassCost]) -> list[PassCost]:
+    """The plans without the real images that an earlier one measures by the same features."""
+    counted, measured = [], set()
+    for plan in plans:
+        known = {part: 0 for part in ("real", "held_out") if (plan.features, part) in measured}
+        counted.append(dataclasses.replace(plan, **known))
+        measured |= {(plan.features, part) for part in ("real", "held_out") if plan.todo and getattr(plan, part)}
+    return counted
 
 
 def _plan(

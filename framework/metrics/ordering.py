@@ -8,6 +8,8 @@ from framework.config.metrics import METRICS
 _NAMES = [*(metric.name for metric in METRICS.values() if metric.higher_is_better), "accuracy", "auroc", "share"]
 _GROWING = re.compile(rf"(^|_)({'|'.join(_NAMES)})(_|$)")
 
+_NAMED = re.compile(r"^function_[a-z0-9]+_")  # how scores on features of a function begin
+
 
 def higher_is_better(metric: str) -> bool:
     """Whether higher values of a metric are better; unknown names count as distances, for which lower is better.
@@ -16,10 +18,13 @@ def higher_is_better(metric: str) -> bool:
     (False, False, False)
     >>> higher_is_better("precision"), higher_is_better("recall5k_768"), higher_is_better("latent_arithmetic_share")
     (True, True, True)
+    >>> higher_is_better("function_recall_frechet_distance"), higher_is_better("function_embed_recall")
+    (False, True)
     >>> higher_is_better("clean_diversity5k_768"), higher_is_better("memorisation5k_768")
     (True, False)
     """
-    return _GROWING.search(re.sub(r"[0-9.]+[km]?(?=_|$)", "", metric)) is not None
+    plain = _NAMED.sub("", metric)  # a function may be called anything
+    return _GROWING.search(re.sub(r"[0-9.]+[km]?(?=_|$)", "", plain)) is not None
 
 
 def cost(metric: str, value: float) -> float:

@@ -23,7 +23,7 @@ _FEATURE_KEYS = (
     *("evaluation.feature_batch_blocks", "evaluation.seed", *WORKER_KEYS),
 )
 SCORE_KEYS = (
-    *("evaluation.metrics", "evaluation.engine", "evaluation.seeds", "evaluation.samples"),
+    *("evaluation.metrics", "evaluation.engine", "evaluation.seeds", "evaluation.samples", "evaluation.truncation"),
     *_FEATURE_KEYS,
 )
 # A study opens a run, its images and its assessors, and works in tasks.

@@ -11,7 +11,7 @@ from framework.checkpoint import load_generator
 from framework.checkpoint.foreign import code_of
 from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config import Experiment, with_overrides
-from framework.config.code import allow, code_fault, entry_of, named_code
+from framework.config.code import FEATURES, allow, code_fault, entry_of, named_code
 from framework.errors import CheckpointError, ConfigError
 from framework.orchestration.cluster.connect import connect, is_cluster_elsewhere, planned_cluster
 from framework.orchestration.cluster.nodes import check_storage_everywhere
@@ -22,6 +22,8 @@ from jobs.cli.forecast import refuse_oversized, refuse_samples
 from jobs.cli.job import Arguments, Console
 
 Check = Callable[[RunFolder, CheckpointRef], object]
+_TRAININGS = ("pipeline", "search", "train")
+_KINDS_OF_CODE = {"latents.directions.score": "Score", FEATURES: "Features"}
 
 
 @contextlib.contextmanager
@@ -34,7 +36,12 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
     images = prepare_images(experiment, console)
     with (
         begin_run(experiment, images, arguments.command, console) as run,
-        connect(arguments.title(experiment.name), verbose=arguments.verbose, say=console.say) as cluster,
+        connect(
+            arguments.title(experiment.name),
+            verbose=arguments.verbose,
+            say=console.say,
+            code=code_files(arguments, experiment),
+        ) as cluster,
     ):
         check_storage_everywhere(run, cluster, console.say)
         refuse_oversized(experiment, cluster)
@@ -141,6 +148,17 @@ def open_foreign(location: str, experiment: Experiment, console: Console) -> Non
     console.say(f"Generator: latents of {generator.latent_size} numbers, images of {side}x{side}")
 
 
+def training_experiment(arguments: Arguments) -> Experiment:
+    """The experiment for a job that trains a generator; allows the code that it is scored by.
+
+    Raises:
+        ConfigError: As `Arguments.experiment_to_train` and `allow_code`.
+    """
+    experiment = arguments.experiment_to_train()
+    allow_code(arguments, experiment)
+    return experiment
+
+
 def allow_code(arguments: Arguments, experiment: Experiment | None = None) -> None:
     """The one place where a job allows code: what its user has named, each with a line that says so.
 
@@ -149,11 +167,11 @@ def allow_code(arguments: Arguments, experiment: Experiment | None = None) -> No
     Raises:
         ConfigError: A run or a config names code, but the command does not.
     """
-    for key, entry in named_code(experiment).items() if experiment else ():
+    for key, entry in _code_of_keys(arguments, experiment):
         if key not in arguments.overrides:
             raise ConfigError(f"{arguments.positionals[0]}: {code_fault(key, entry)}")
     for key, entry in _all_code(arguments, experiment):
-        what = "Score" if key == "latents.directions.score" else "Generator"
+        what = _KINDS_OF_CODE.get(key, "Generator")
         arguments.console.say_once(f"{what}: runs your code, {entry} ({code_of(entry) or 'installed'})")
         allow([entry])
 
@@ -166,4 +184,15 @@ def code_files(arguments: Arguments, experiment: Experiment | None = None) -> li
 def _all_code(arguments: Arguments, experiment: Experiment | None) -> Iterator[tuple[str, str]]:
     """The code that is named: (key, entry); the key is empty for a positional argument."""
     yield from (("", entry) for entry in filter(None, map(entry_of, arguments.positionals)))
-    yield from named_code(experiment).items() if experiment else ()
+    yield from _code_of_keys(arguments, experiment)
+
+
+def _code_of_keys(arguments: Arguments, experiment: Experiment | None) -> Iterator[tuple[str, str]]:
+    """The code that keys of an experiment name and this job would run: (key, entry).
+
+    A training runs only the features that it is scored by. A study has no scores. The others' gate stays shut.
+    """
+    for key, entry in named_code(experiment).items() if experiment else ():
+        scores = arguments.job in (*_TRAININGS, "evaluate")
+        if scores if key == FEATURES else arguments.job not in _TRAININGS:
+            yield key, entry

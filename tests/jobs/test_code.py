@@ -1,11 +1,13 @@
 """No run folder runs code by its own word, whatever of it names the code and whichever job opens it."""
 
 import importlib
+import json
 import os
 import shutil
 import sys
 
 import pytest
+from PIL import Image
 
 from framework.checkpoint import load_generator
 from framework.config import with_overrides
@@ -59,8 +61,9 @@ def carry(run, key, value):
     """Writes the key into experiment.yaml, as an editor does: nothing checks it."""
     section, name = key.rsplit(".", 1)
     text = run.folder.read_text("experiment.yaml")
-    assert text.count(f" {name}: null\n") == 1, section
-    run.folder.write_text("experiment.yaml", text.replace(f" {name}: null\n", f" {name}: {value}\n"))
+    before = "\n  features: auto\n" if key == "evaluation.features" else f" {name}: null\n"
+    assert text.count(before) == 1, section
+    run.folder.write_text("experiment.yaml", text.replace(before, f"{before.rpartition(':')[0]}: {value}\n"))
 
 
 def job_arguments(name, place):
@@ -99,6 +102,44 @@ def test_jobs_that_do_not_run_such_code(run, called, key, name):
     more = ["--dry-run", "evaluation.features=assessor"] if name in TRAININGS else []  # it was scored by Inception
     code, _ = called(name, *job_arguments(name, "runs/faces"), *more)
     assert code == (2 if key == "model.entry" and name in TRAININGS else 0)
+
+
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+@pytest.mark.parametrize("name", [*TRAININGS, "evaluate"])
+def test_code_as_features(run, called, name, more):
+    carry(run, "evaluation.features", "evil:go")
+    code, last = called(name, "runs/faces", *more)
+    assert code == 2
+    assert last.endswith("add evaluation.features=evil:go")
+
+
+@pytest.mark.parametrize("name", [*STUDIES, *READERS, "generate", "prepare_data", "train_assessor"])
+def test_jobs_without_scores_do_not_run_features(run, called, name):
+    carry(run, "evaluation.features", "evil:go")
+    more = [] if name in READERS else ["--dry-run"]
+    code, last = called(name, *job_arguments(name, "runs/faces"), *more)
+    assert "Python code" not in last
+    assert code == 0 or name in STUDIES or name == "generate", last  # those may lack an argument or a label
+
+
+def test_features_that_the_command_names_are_computed_after_a_line(run, tmp_path, capsys):
+    source = "def colours(images):\n    return images.mean(axis=(1, 2))\n"
+    (tmp_path / "mine_colours.py").write_text(source)
+    for side in ("a", "b"):
+        (tmp_path / side).mkdir()
+        for number in range(4):
+            Image.new("RGB", (16, 16), (number, 0, 0)).save(tmp_path / side / f"{number}.png")
+    evaluate = importlib.import_module("jobs.evaluate")
+    keys = ["evaluation.features=mine_colours:colours", "evaluation.metrics=[fid]"]
+    with pytest.raises(SystemExit) as ended:
+        run_job(evaluate.JOB, evaluate.body, ["a", "b", *keys, "--dry-run", "--json"])
+    said = capsys.readouterr()
+    assert ended.value.code == 0, said.err
+    assert f"Features: runs your code, mine_colours:colours ({tmp_path / 'mine_colours.py'})" in said.err
+    (plan,) = json.loads(said.out)["passes"]
+    assert (plan["metrics"], plan["images"]) == (["function_colours_frechet_distance"], 8)
+    assert plan["features"]["tap"] == 3
+    sys.modules.pop("mine_colours")
 
 
 @pytest.mark.parametrize("name", [*STUDIES, "compare", "export", "evaluate"])

@@ -146,6 +146,24 @@ def test_two_folders(called, tmp_path, weights):
     assert "Traceback" not in err
 
 
+def test_the_samples_of_every_truncation_are_counted_and_the_real_images_once(run, called):
+    keys = ("evaluation.features=efficientnet", "evaluation.metrics=[precision, memorisation]")
+    more = ("evaluation.samples=400", "evaluation.truncation=[1.0, 0.5, 0.7]")
+    code, out, err = called(run.folder.location, *keys, *more)
+    assert code == 0, err
+    plans = json.loads(out)["passes"]
+    assert [plan["images"] for plan in plans] == [80 + 20 + 400, 400, 400]
+    assert [plan["metrics"][0] for plan in plans] == [
+        f"efficientnet_precision{scaled}" for scaled in ("_psi0_5", "_psi0_7", "")
+    ]
+    code, out, _ = called(run.folder.location, *keys, "evaluation.samples=400")
+    (plan,) = json.loads(out)["passes"]
+    assert (code, plan["images"]) == (0, 500)
+    code, out, err = called(run.folder.location, *keys, "evaluation.truncation=[0.5, 9]")
+    assert (code, out) == (2, "")
+    assert missing(err.splitlines()[-1], "evaluation.truncation[1]", 0, 4, 9) == []
+
+
 MEASURE = """
 import resource, sys
 import numpy as np

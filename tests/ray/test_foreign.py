@@ -78,19 +78,37 @@ def ours(here):
 
 
 @pytest.fixture(scope="module")
-def score(call, here, run):
-    """Of its run, which begins so."""
-    keys = ("model.entry=mine_on_ray:Net", "evaluation.metrics=[fid]", "evaluation.workers=1")
-    scored = call("evaluate", TINY, "name=foreign", *keys)
+def scores(call, here, run):
+    """Of its run, which begins so, at two truncations."""
+    metrics = ("evaluation.metrics=[fid, precision, recall]", "evaluation.truncation=[1.0, 0.5]")
+    scored = call("evaluate", TINY, "name=foreign", "model.entry=mine_on_ray:Net", "evaluation.workers=1", *metrics)
     assert scored.code == 0, scored.err
     assert missing(scored.err, "mine_on_ray:Net", str(here / "mine_on_ray.py")) == []  # whose code is run
-    (score,) = scored.document["scores"]
+    return scored.document["scores"]
+
+
+@pytest.fixture(scope="module")
+def score(scores):
+    """Its distance at ψ = 1."""
+    (score,) = (each for each in scores if each["metric"].endswith("frechet_distance"))
     return score
 
 
-def test_it_is_scored_like_any_other(ours, score, storage):
+def test_it_is_scored_like_any_other(ours, scores, score, storage):
     assert (score["checkpoint"], score["generator"]) == ("entry:mine_on_ray:Net", ours.digest)
-    assert RunFolder.open(storage / "foreign").scores() == [score]
+    assert RunFolder.open(storage / "foreign").scores() == scores
+
+
+def test_its_figure_over_psi_shows_the_scores(scores, storage):
+    artifacts = RunFolder.open(storage / "foreign").artifacts
+    assert artifacts.read_bytes("truncation.png").startswith(b"\x89PNG")
+    shown = [
+        [point["truncation"], point["frechet_distance"], point["precision"], point["recall"]]
+        for point in artifacts.read_json("truncation.json")["points"]
+    ]
+    values = [score["value"] for score in scores]  # in ascending order of ψ
+    assert shown == [[0.5, *values[:3]], [1.0, *values[3:]]]
+    assert values[0] != values[3]
 
 
 @pytest.mark.slow  # that it can be called on Ray the score shows; what SeFa finds, tests/latents/test_layers.py

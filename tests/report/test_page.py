@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from framework.evaluation.truncation import Point, draw_truncation
+from framework.images import png_bytes
 from framework.runs import RunFolder
 
 SECTIONS = (
@@ -304,6 +306,24 @@ def test_scores_of_every_checkpoint_are_curves_a_panel_a_protocol(finished, page
 def scored(run, metric, value, checkpoint, **more):
     protocol = {"name": metric, "family": metric.rstrip("0123456789k_"), **more.pop("protocol", {})}
     run.add_scores([{"metric": metric, "value": value, "protocol": protocol, "checkpoint": checkpoint, **more}])
+
+
+def test_scores_of_other_truncations_have_a_figure_and_stand_apart(finished, page_of, tmp_path):
+    place = shutil.copytree(finished, tmp_path / "copy")
+    run = RunFolder.open(place)
+    best, before = run.best()["checkpoint"], page_of(place).section("scores")
+    points = [Point(psi, 1 - psi / 2, psi / 2, 10 / psi) for psi in (0.5, 1.0)]
+    run.artifacts.write_bytes("truncation.png", png_bytes(draw_truncation(points, title="Samples")))
+    run.artifacts.write_json("truncation.json", {"checkpoint": best, "points": []})
+    scored(run, "fid5k_768_psi0_5", 0.0123, best, protocol={"family": "fid", "fake": {"truncation": 0.5}})
+    page = page_of(place)
+    assert_whole(page)
+    section = page.section("scores")
+    assert section.count("<img") == before.count("<img") + 1
+    assert "FID-768 at ψ 0.5" in section.split("<h3>Truncation</h3>")[1]
+    assert best in section.split("<h3>Truncation</h3>")[1]
+    assert "fid5k_768_psi0_5" not in section.split("<h3>Truncation</h3>")[0]
+    assert "0.01230" not in page.source.split('<section class="hero"')[1].split("</section>")[0]  # the best distance
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """Extracts the features that scores compare. The features of an image do not depend on the process or the batch."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framework.config.metrics import FeatureKind
+from framework.config.metrics import FeatureKind, NetworkName
 from framework.errors import CheckpointError, EvaluationError
 from framework.evaluation.features import efficientnet
+from framework.evaluation.features.function import function_compute
 from framework.evaluation.features.inception import CLASSES, Inception
 from framework.evaluation.features.resizing import SIDE, Images, ResizeName, resize
 from framework.evaluation.features.weights import read_efficientnet, read_weights
@@ -30,7 +32,7 @@ _RESIZES = {
     "clean": "{side}x{side}, Pillow bicubic with antialias, float32, clipped to [0, 255]",
     "none": "none",
 }
-NAMES: dict[FeatureKind, str] = {
+NAMES: dict[NetworkName, str] = {
     "inception": "inception-2015-12-05",
     "efficientnet": "efficientnet-lite2",
     "assessor": "assessor",
@@ -43,10 +45,10 @@ class FeatureSpec:
 
     Attributes:
         kind: The kind of network that computes them.
-        path: The file of weights, or the assessor's folder.
-        digest: sha256 of the file, or the assessor's digest.
+        path: The file of weights, the assessor's folder, or the `package.module:function`.
+        digest: sha256 of the file, the assessor's digest, or that of the function.
         tap: Number of features; unless an assessor computes them, this also determines the layer they are taken from.
-        resize_name: How images are resized first; "none" for an assessor.
+        resize_name: How images are resized first; "none" for an assessor and for a function.
         precision: Precision of the network.
         logits: Whether the logits of Inception's classes are computed too.
     """
@@ -62,7 +64,22 @@ class FeatureSpec:
     @property
     def name(self) -> str:
         """The name of the extractor in protocols."""
-        return NAMES[self.kind]
+        return self.path if self.kind == "function" else NAMES[self.kind]
+
+    @property
+    def prefix(self) -> str:
+        """How the names of scores begin, unless Inception computes the features.
+
+        >>> FeatureSpec("function", "mine.nets:embed_2", "0" * 64, 64, "none").prefix
+        'function_embed2'
+        """
+        function = re.sub(r"[^a-z0-9]", "", self.path.rpartition(":")[2].lower())
+        return f"function_{function or 'unnamed'}" if self.kind == "function" else self.kind
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The file or folder that a process which computes the features reads; none for a function."""
+        return () if self.kind == "function" else (self.path,)
 
     @property
     def resize(self) -> str:
@@ -151,6 +168,8 @@ def build_extractor(spec: FeatureSpec, device: str = "cpu") -> Extractor:
         return Extractor(spec, _inception_compute(spec, weights, device=device))
     if spec.kind == "efficientnet":
         return Extractor(spec, _efficientnet_compute(spec, read_efficientnet(spec.path), device=device))
+    if spec.kind == "function":
+        return Extractor(spec, function_compute(spec.path, tap=spec.tap))
     assessor = load_assessor(spec.path, device=device)
     if assessor.digest != spec.digest:
         raise EvaluationError(f"{spec.path}: holds assessor {assessor.digest}; expected {spec.digest}")

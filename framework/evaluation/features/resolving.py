@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from framework.config import EvaluationConfig
+from framework.config.code import function_of_features
 from framework.errors import EvaluationError, reason_of
 from framework.evaluation.features.extractor import FeatureSpec, load_assessor
+from framework.evaluation.features.function import try_function
 from framework.evaluation.features.inception import Inception
 from framework.evaluation.features.resizing import resize
 from framework.evaluation.features.weights import (
@@ -31,6 +33,11 @@ def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | 
     Raises:
         EvaluationError: The features are not available, are not finite, or cannot be computed by an assessor.
     """
+    function = function_of_features(config.features)
+    if function is not None:
+        _refuse_what_only_inception_has(config, instead="your function", taps=True)
+        tap, digest = try_function(function)
+        return FeatureSpec("function", function, digest, tap, resize_name="none")
     if config.features in ("auto", "inception"):
         weights = find_weights(config.weights)
         if weights is not None:

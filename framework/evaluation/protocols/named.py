@@ -46,7 +46,7 @@ def _every_protocol() -> dict[str, NamedProtocol]:
     for metric, tap, clean, samples in itertools.product(METRICS.values(), _TAPS, (False, True), _LEAST_REAL):
         if metric.name == "inception_score" and tap != _PLAIN_TAP:
             continue  # it needs class probabilities, which follow the last features
-        whole = score_name(metric.name, kind="inception", tap=tap, clean=clean, generated=samples)
+        whole = score_name(metric.name, features="inception", tap=tap, clean=clean, generated=samples)
         name = whole.removesuffix(f"_{_PLAIN_TAP}")
         resize = "clean" if clean else "tensorflow2015"
         protocols[name] = NamedProtocol(name, metric.name, tap, resize, samples, _LEAST_REAL[samples])

@@ -42,6 +42,7 @@ class ImageSetSpec(_Frozen):
         seed: Seed of the latents of generated images.
         sampled_from: Number of images from which `count` were drawn; None if all were used.
         sample_seed: Seed of that draw.
+        truncation: Scale ψ of the latents of generated images; None for 1.
         device: The type of GPU that the features were computed on; None for CPUs.
     """
 
@@ -54,6 +55,7 @@ class ImageSetSpec(_Frozen):
     seed: int | None = None
     sampled_from: Count | None = None
     sample_seed: int | None = None
+    truncation: Annotated[float, Field(gt=0.0)] | None = None
     device: str | None = None
 
     @model_validator(mode="after")
@@ -167,6 +169,17 @@ def same_but_device(document: Mapping[str, Any], other: Mapping[str, Any]) -> bo
     return _without_device(document) == _without_device(other)
 
 
+def is_truncated(score: Mapping[str, Any]) -> bool:
+    """Whether the document of a score is one of samples whose latents were scaled by ψ other than 1.
+
+    >>> is_truncated({"protocol": {"fake": {"truncation": 0.7}}}), is_truncated({"protocol": {"fake": {}}})
+    (True, False)
+    """
+    protocol = score.get("protocol")
+    fake = protocol.get("fake") if isinstance(protocol, Mapping) else None
+    return isinstance(fake, Mapping) and fake.get("truncation") is not None
+
+
 def make_score(
     metric: str, value: float, protocol: Protocol, *, sd: float | None = None, detail: dict[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -198,7 +211,14 @@ def _name(metric: MetricName, features: FeatureSpec, *, fake: ImageSetSpec) -> s
     if features.kind != "inception" and METRICS[metric].plain_name is None:
         raise EvaluationError(f"{metric}: needs Inception's classes, not features of {features.name}")
     clean = features.resize_name == "clean"
-    return score_name(metric, kind=features.kind, tap=features.tap, clean=clean, generated=fake.count)
+    return score_name(
+        metric,
+        features=features.prefix,
+        tap=features.tap,
+        clean=clean,
+        generated=fake.count,
+        truncation=fake.truncation,
+    )
 
 
 def _repeated(features: FeatureSpec, sides: list[ImageSetSpec]) -> str:

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from framework.config import EvaluationConfig
-from framework.config.metrics import FeatureKind
+from framework.config.code import FUNCTION
+from framework.config.metrics import NetworkName
+from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import NAMES
 from framework.evaluation.features.weights import find_weights
 from framework.runs import RunFolder
 from framework.runs.folder import EXPERIMENT
 
 # The features that a search metric implies.
-_OF_METRICS: dict[str, FeatureKind] = {
+_OF_METRICS: dict[str, NetworkName] = {
     "fid": "inception",
     "inception_score": "inception",
     "efficientnet_frechet_distance": "efficientnet",
@@ -43,15 +45,24 @@ def final_settings(run: RunFolder) -> EvaluationConfig:
     return settings.model_copy(update={"features": "assessor"})
 
 
-def begun_features(run: RunFolder) -> FeatureKind | None:
-    """The kind of features of the run's first scores, those of trials before others; None without a score."""
+def begun_features(run: RunFolder) -> NetworkName | None:
+    """The kind of features of the run's first scores, those of trials before others; None without a score.
+
+    Raises:
+        EvaluationError: They are features of something that no word names, such as a function.
+    """
     if not run.folder.exists(EXPERIMENT):
         return None
-    kinds: dict[str, FeatureKind] = {name: kind for kind, name in NAMES.items()}
+    kinds: dict[str, NetworkName] = {name: kind for kind, name in NAMES.items()}
     for score in _scores(run):
         features = score["protocol"].get("features")
         if isinstance(features, dict) and features.get("name") in kinds:
             return kinds[features["name"]]
+        if isinstance(features, dict) and FUNCTION.fullmatch(str(features.get("name"))):
+            raise EvaluationError(
+                f"evaluation.features: auto, but this run's scores are on features of {features['name']}; name them: "
+                f"evaluation.features={features['name']}"
+            )
     return None
 
 

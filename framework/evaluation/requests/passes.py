@@ -13,7 +13,7 @@ from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.resolving import resolve_features
 from framework.evaluation.protocols.named import NamedProtocol, smaller_protocol
 from framework.evaluation.protocols.protocol import Engine, ImageSetSpec, Protocol
-from framework.evaluation.sources.source import SourceSpec, drawn
+from framework.evaluation.sources.source import SourceSpec, drawn, truncated
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Request:
         seeds: Number of latent seeds.
         engine: Which implementation computes the metric.
         named: The named protocol that was requested; None if a metric was requested.
+        truncation: Scale ψ of the latents of generated images; None for 1.
     """
 
     metric: MetricName
@@ -41,6 +42,7 @@ class Request:
     seeds: int
     engine: Engine
     named: NamedProtocol | None = None
+    truncation: float | None = None
 
     @property
     def needs_features(self) -> bool:
@@ -116,6 +118,11 @@ class ScoringPass:
         return range(first.seed, first.seed + first.seeds)
 
     @property
+    def truncation(self) -> float | None:
+        """Scale ψ of the latents; None for 1."""
+        return self.requests[0].truncation
+
+    @property
     def logits(self) -> bool:
         """Whether logits are needed in addition to the features."""
         return any(request.metric == "inception_score" for request in self.requests)
@@ -127,7 +134,9 @@ class ScoringPass:
             EvaluationError: They are not available or not finite. The message begins with the names of the requests.
         """
         first = self.requests[0]
-        keys: dict[str, Any] = {"features": first.kind, "metrics": [request.metric for request in self.requests]}
+        keys: dict[str, Any] = {"metrics": [request.metric for request in self.requests]}
+        if first.kind != "function":
+            keys["features"] = first.kind
         if first.kind == "inception":
             keys |= {"tap": first.tap, "resize": first.resize, "precision": first.precision}
         try:
@@ -155,6 +164,7 @@ def passes(requests: Iterable[Request]) -> list[ScoringPass]:
             request.seed,
             request.seeds,
             request.engine,
+            request.truncation,
         )
         groups.setdefault(key, []).append(request)
     return [ScoringPass(tuple(group)) for group in groups.values()]
@@ -174,12 +184,13 @@ def pair_passes(
     requests = list(requests)
     count = scored.side.count or 0  # 0 for a file of statistics that does not contain it
     unnamed = [dataclasses.replace(request, samples=count) for request in requests if request.named is None]
-    prepared = [(one_pass, reference, scored) for one_pass in passes(unnamed)]
+    prepared = [(one_pass, reference, truncated(scored, one_pass.truncation)) for one_pass in passes(unnamed)]
     for one_pass in passes(request for request in requests if request.named is not None):
         first = one_pass.requests[0]
         try:
-            prepared.append((one_pass, reference, drawn(scored, one_pass.samples, seed=first.seed)))
+            sample = drawn(scored, one_pass.samples, seed=first.seed)
         except EvaluationError as fault:
             names = ", ".join(request.name for request in one_pass.requests)
             raise EvaluationError(f"{names}: {fault}") from None
+        prepared.append((one_pass, reference, truncated(sample, one_pass.truncation)))
     return prepared

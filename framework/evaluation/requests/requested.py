@@ -15,7 +15,7 @@ _LOGITS_TAP = 2048  # the logits are computed from the last features
 def requested(
     config: EvaluationConfig, *, features: FeatureSpec, has_held_out: bool = False, has_images: bool = True
 ) -> list[Request]:
-    """The scores that `evaluation.metrics` requests, without duplicates.
+    """The scores that `evaluation.metrics` requests for each `evaluation.truncation`, without duplicates.
 
     Args:
         features: The features of metrics, from `evaluation.features`, `.tap` and `.resize`; named protocols have their
@@ -41,6 +41,11 @@ def requested(
         raise EvaluationError("evaluation.metrics: is empty; auto stands for all metrics")
     for request in requests:
         _check(request, has_held_out=has_held_out)
+    requests = [
+        dataclasses.replace(request, truncation=None if scale == 1.0 else scale)
+        for scale in sorted(set(config.truncation))
+        for request in requests
+    ]
     # If a score is requested by its metric and by a named protocol, it has to satisfy the protocol.
     distinct = {dataclasses.replace(request, named=None): request for request in requests}
     distinct |= {dataclasses.replace(request, named=None): request for request in requests if request.named}
@@ -86,9 +91,8 @@ def _by_name(name: str, config: EvaluationConfig, features: FeatureSpec) -> Requ
 def _check(request: Request, *, has_held_out: bool) -> None:
     metric = METRICS[request.metric]
     if request.kind != "inception" and metric.plain_name is None:
-        raise EvaluationError(
-            f"evaluation.metrics: {request.name} needs Inception's classes, not features of {NAMES[request.kind]}"
-        )
+        named = "your function" if request.kind == "function" else NAMES[request.kind]
+        raise EvaluationError(f"evaluation.metrics: {request.name} needs Inception's classes, not features of {named}")
     if metric.has_held_out and not has_held_out:
         raise EvaluationError(
             f"evaluation.metrics: {request.name} needs real images that training never sees (data.held_out), "

@@ -77,11 +77,13 @@ class RunImageSets:
         assert training is not None
         return dataclasses.replace(self, training=training, held_out=held_out, device=device)
 
-    def generated(self, *, samples: int, seed: int) -> ImageSetSpec:
-        """The side of generated images."""
+    def generated(self, *, samples: int, seed: int, truncation: float | None = None) -> ImageSetSpec:
+        """The side of generated images; `truncation` is None for 1."""
         real = self.training
         shape = {"height": real.height, "width": real.width, "channels": real.channels}
-        return ImageSetSpec(count=samples, split="generated", seed=seed, device=self.device, **shape)
+        return ImageSetSpec(
+            count=samples, split="generated", seed=seed, truncation=truncation, device=self.device, **shape
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class RunScoringPass:
     def protocol(self, request: Request) -> Protocol:
         """The protocol of the score of a request."""
         sides = self.sides
-        fake = sides.generated(samples=request.samples, seed=request.seed)
+        fake = sides.generated(samples=request.samples, seed=request.seed, truncation=request.truncation)
         return request.protocol(self.features, fake=fake, real=sides.training, held_out=sides.held_out)
 
     def on(self, device: str | None) -> Self:

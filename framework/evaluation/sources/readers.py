@@ -15,10 +15,11 @@ from framework.evaluation.sources.shards import Reader
 
 
 def generator_reader(location: str, side: ImageSetSpec, *, device: str) -> Reader:
-    """A reader of a generator's samples of the side's seed."""
+    """A reader of a generator's samples of the side's seed and truncation."""
     generator, seed = load_generator(location, device), side.seed or 0
     if generator.digest != side.digest:
         raise EvaluationError(f"{location}: holds a different generator than when the score began")
+    generator = generator if side.truncation is None else generator.truncated(side.truncation)
     return lambda start, stop: generator.images(generator.sample_latents(stop - start, seed, start=start))
 
 

@@ -121,6 +121,22 @@ def drawn(source: SourceSpec, count: int, *, seed: int) -> SourceSpec:
     return dataclasses.replace(source, side=side, order_seed=seed)
 
 
+def truncated(source: SourceSpec, truncation: float | None) -> SourceSpec:
+    """A generator's samples of latents that are scaled by ψ; None for 1.
+
+    Raises:
+        EvaluationError: The source is not a generator, so it has no latents.
+    """
+    if truncation is None:
+        return source
+    if source.kind != "generator":
+        raise EvaluationError(
+            f"evaluation.truncation: {truncation:g} scales the latents of a generator, but {source.location} is none; "
+            "must be 1.0 here"
+        )
+    return dataclasses.replace(source, side=source.side.model_copy(update={"truncation": truncation}))
+
+
 @lru_cache(maxsize=4)
 def open_source(spec: SourceSpec, device: str = "cpu") -> Reader:
     """Opens a source: (start, stop) -> images uint8 [n,h,w,c]; cached per process.

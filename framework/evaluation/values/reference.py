@@ -18,7 +18,12 @@ from framework.evaluation.values.feature_file import FeatureFile
 from framework.metrics import Moments
 from framework.storage import open_folder
 
-_LATER = ("sampled_from", "sample_seed", "device")  # fields of ImageSetSpec that the first stored files did not have
+_LATER = (
+    "sampled_from",
+    "sample_seed",
+    "device",
+    "truncation",
+)  # fields of ImageSetSpec that the first stored files did not have
 # Shards -> (start, features [n,d]) of each, in any order.
 ComputeShards = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, np.ndarray]]]
 

@@ -6,11 +6,13 @@ from typing import Any
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.evaluation import Request, SourceSpec, store_spec
+from framework.evaluation.protocols.protocol import is_truncated
 from framework.evaluation.requests.run_metrics import RunImageSets, RunScoringPass, run_scoring_passes
 from framework.orchestration.context import RunContext
 from framework.orchestration.scoring.features import run_feature_computer
 from framework.orchestration.scoring.nearest_images import write_nearest
 from framework.orchestration.scoring.score_pass import Reference, Scored, score_pass
+from framework.orchestration.scoring.truncation_figure import write_truncation
 
 
 def evaluate(context: RunContext, targets: Sequence[CheckpointRef]) -> list[dict[str, Any]]:
@@ -25,17 +27,20 @@ def evaluate(context: RunContext, targets: Sequence[CheckpointRef]) -> list[dict
     score_passes = run_scoring_passes(
         context.run, RunImageSets.of_store(context.images), assessor_folder=context.measurer
     )
+    groups: dict[Any, list[RunScoringPass]] = {}  # passes with the same network share the processes that hold it
     for run_pass in score_passes:
-        todo = run_pass.todo(targets)
-        if todo:
-            _score(context, run_pass, todo)
+        groups.setdefault((run_pass.features, run_pass.made.requests[0].engine), []).append(run_pass)
+    for run_passes in groups.values():
+        _score(context, run_passes, targets)
     scores_of = {target: [score for run_pass in score_passes for score in run_pass.known(target)] for target in targets}
     best = context.run.best()
     for target, scores in scores_of.items():
         if best is not None and target.checkpoint == best["checkpoint"]:
             for score in scores:
-                if score["protocol"].get("family") == "memorisation":
+                if score["protocol"].get("family") == "memorisation" and not is_truncated(score):
                     write_nearest(context, target, score)
+        if len(targets) == 1 or (best is not None and target.checkpoint == best["checkpoint"]):
+            write_truncation(context, target, scores)
     return [score for scores in scores_of.values() for score in scores]
 
 
@@ -48,22 +53,29 @@ def run_reference(context: RunContext) -> Reference:
     )
 
 
-def _score(context: RunContext, run_pass: RunScoringPass, todo: Sequence[tuple[CheckpointRef, list[Request]]]) -> None:
+def _score(context: RunContext, run_passes: Sequence[RunScoringPass], targets: Sequence[CheckpointRef]) -> None:
     """Computes and stores the scores that checkpoints lack; they share the actors and the real images' features."""
-    features = run_pass.features
-    on_cpus = run_pass.made.requests[0].engine == "torchmetrics"
+    work = [(run_pass, todo) for run_pass in run_passes if (todo := run_pass.todo(targets))]
+    if not work:
+        return
+    features = run_passes[0].features
+    on_cpus = run_passes[0].made.requests[0].engine == "torchmetrics"
     with run_feature_computer(context, features, on_cpus=on_cpus) as computer:
-        on_device = run_pass.on(computer.device)
-        scored = [_scored(on_device, target, requests) for target, requests in todo]
-        for scores in score_pass(features, run_reference(context), scored, computer, say=context.progress.say):
-            context.run.add_scores(scores)
+        for run_pass, todo in work:
+            on_device = run_pass.on(computer.device)
+            scored = [_scored(on_device, target, requests) for target, requests in todo]
+            for scores in score_pass(features, run_reference(context), scored, computer, say=context.progress.say):
+                context.run.add_scores(scores)
 
 
 def _scored(run_pass: RunScoringPass, target: CheckpointRef, requests: list[Request]) -> Scored:
     digest, samples = load_generator(target.location).digest, max(request.samples for request in requests)
-    sides = [run_pass.sides.generated(samples=samples, seed=seed) for seed in run_pass.made.seeds]
+    truncation = run_pass.made.truncation
+    sides = [
+        run_pass.sides.generated(samples=samples, seed=seed, truncation=truncation) for seed in run_pass.made.seeds
+    ]
     return Scored(
-        target.checkpoint,
+        target.checkpoint if truncation is None else f"{target.checkpoint}, ψ {truncation:g}",
         {request: run_pass.protocol(request) for request in requests},
         [SourceSpec("generator", target.location, side.model_copy(update={"digest": digest})) for side in sides],
         about={"checkpoint": target.checkpoint, "generator": digest},

@@ -7,6 +7,7 @@ from typing import Any
 from framework.config import EvaluationConfig, Experiment
 from framework.config.code import entry_of
 from framework.evaluation import Request, SourceSpec, find_source, pair_passes, requested, resolve_features
+from framework.evaluation.sources.source import truncated
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import FileServer, NodeFiles
 from framework.orchestration.context import say_wait
@@ -32,6 +33,8 @@ def pair_requests(
     ]
     for place, source in zip((reference, scored), sources, strict=True):
         progress.say(f"{place}: {_described(source)}")
+    for scale in settings.truncation:
+        truncated(sources[1], None if scale == 1.0 else scale)  # raises an error unless it is a generator
     has_images = all(source.kind != "statistics" for source in sources)
     return requested(settings, features=features, has_images=has_images), sources
 
@@ -53,7 +56,7 @@ def evaluate_pair(
     ]
     resources = task_resources(settings.workers, cluster, gpus=gpus_of_scores(experiment, cluster))
     say_wait(resources, cluster, progress)
-    weights = {spec.path for _, spec, _, _ in prepared}
+    weights = {file for _, spec, _, _ in prepared for file in spec.files}
     files = [source.location for source in sources if not is_uri(source.location) and not entry_of(source.location)]
     file_server = None if cluster.embedded else FileServer.new()
 

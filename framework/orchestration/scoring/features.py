@@ -143,7 +143,7 @@ def run_feature_computer(
         blocks=context.experiment.evaluation.feature_batch_blocks,
         counter=context.progress.counter,
         node_files=context.node_files,
-        files=(features.path, context.images.path),
+        files=(*features.files, context.images.path),
     )
 
 

@@ -24,6 +24,7 @@ def trial_scoring(context: RunContext, plan: ResourcePlan) -> TrialScoringSpec:
             "samples": settings.trial_samples,
             "seeds": 1,
             "engine": "latentscape",
+            "truncation": [1.0],
         }
     )
     (request,) = requested(trial_settings, features=features, has_held_out=len(context.images.held_out_indices) > 1)
@@ -52,7 +53,7 @@ def trial_scoring(context: RunContext, plan: ResourcePlan) -> TrialScoringSpec:
         real=dataclasses.replace(real, real=None),
         blocks=settings.feature_batch_blocks,
         tasks=tasks,
-        node_files=context.node_files(features.path, *([] if moments is None else [moments]), *real.files()),
+        node_files=context.node_files(*features.files, *([] if moments is None else [moments]), *real.files()),
     )
 
 

@@ -116,7 +116,7 @@ class SearchRun:
 def template_of(context: "RunContext", plan: ResourcePlan) -> TrialSpec:
     """What all trials of a run have in common. Measures the real images that they are scored against."""
     scoring = trial_scoring(context, plan)
-    places = [context.images.path, scoring.features.path, *([] if scoring.moments is None else [scoring.moments])]
+    places = [context.images.path, *scoring.features.files, *([] if scoring.moments is None else [scoring.moments])]
     return TrialSpec(
         run=context.run.folder.location,
         trial="",

@@ -84,6 +84,7 @@ def _score(column: Column) -> MetricRow:
     known = next((score for score in shown if score), {"words": "", "counts": ""})
     family, features = str(column.protocol.get("family")), as_dict(column.protocol.get("features"))
     kind = "distance" if words.is_frechet_distance(column.metric) else "share" if family in _SHARES else "other"
+    kind = kind if words.truncation_of(column.metric) is None else "truncated"
     facts = [str(features.get("name") or ""), known["counts"]]
     facts += [f"{name}: {words.plain(value)}" for name, value in column.differs.items()]
     return MetricRow(
@@ -93,7 +94,7 @@ def _score(column: Column) -> MetricRow:
         values=[finite(score["value"]) if score else None for score in shown],
         note="; ".join(fact for fact in facts if fact),
         better="higher" if higher_is_better(column.metric) else "lower",
-        is_share=kind == "share",
+        is_share=family in _SHARES,
         protocol={"metric": column.metric, **column.protocol},
         protocol_text=known["words"],
     )

@@ -16,7 +16,7 @@ _KEYS = {
     "training": "start_digest schedule batch_size total_images ema_half_life_images report_every_images "
     "samples_every_images",
     "evaluation": "features tap resize precision metrics engine checkpoints seeds samples trial_samples "
-    "importance_samples every_images feature_batch_blocks seed",
+    "importance_samples every_images feature_batch_blocks seed truncation",
     "assessor": "attributes images width low high seed",
     "search": "space trials scheduler metric grace_images reduction_factor generation_images quantile sampler seeds "
     "repeat_best seed",

@@ -18,8 +18,8 @@ random_interval} (`framework.latents.measured_rows`). `artifacts/effects.json`: 
 `artifacts/projections.json`: photos, a list of {name, pixel_error, random_error, start_errors}, and held_out_generated:
 {pixel_error_median, count}. `artifacts/interpolation.json`: path_length, {lerp, slerp, features}.
 `artifacts/latent_map.json` and `artifacts/likelihood.json`: what `orchestration/studies/latent_map.py`
-and `likelihood.py` write. `scores.json`: {"scores": [{"metric", "value", "protocol", …}]}; further keys of a score
-(checkpoint, subject) are shown below it.
+and `likelihood.py` write. `artifacts/truncation.json`: checkpoint. `scores.json`: {"scores": [{"metric", "value",
+"protocol", …}]}; further keys of a score (checkpoint, subject) are shown below it.
 """
 
 from collections.abc import Sequence
@@ -42,11 +42,11 @@ __all__ = ["PICTURES", "Results", "Trial", "changed_keys", "finite", "more_colum
 
 PICTURES = (
     *("samples.png", "interpolation.png", "arithmetic.png", "sheet.png", "nearest.png"),
-    *("corners.png", "projected.png", "latent_map.png", "latent_plane.png"),
+    *("corners.png", "projected.png", "latent_map.png", "latent_plane.png", "truncation.png"),
 )
 DOCUMENTS = (
     *("interpolation.json", "arithmetic.json", "effects.json", "projections.json"),
-    *("latent_map.json", "likelihood.json"),
+    *("latent_map.json", "likelihood.json", "truncation.json"),
 )
 _SUFFIX = ".safetensors"  # of the files of directions
 

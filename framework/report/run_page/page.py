@@ -66,6 +66,8 @@ def _content(results: Results) -> dict[str, Any]:
         "repeated": "score_sd" in more_columns(results.trials),
         "film": sections.film(results),
         "scores": sections.final_scores(results),
+        "truncated": sections.final_scores(results, truncated=True),
+        "truncated_of": results.documents.get("truncation.json", {}).get("checkpoint"),
         "pictures": sections.pictures(results),
         "lengths": path_lengths(results.documents.get("interpolation.json", {})),
         "arithmetic": sections.arithmetic(results),

@@ -63,11 +63,18 @@ def _shown(document: dict[str, Any]) -> str:
     return value if deviation is None else f"{value} ± {words.number(deviation, 2)}"
 
 
-def final_scores(results: Results) -> list[dict[str, Any]]:
-    """The scores of the best checkpoint; all scores if there is no best checkpoint yet."""
+def final_scores(results: Results, *, truncated: bool = False) -> list[dict[str, Any]]:
+    """The scores of the best checkpoint; all scores if there is no best checkpoint yet.
+
+    Args:
+        truncated: Whether those of samples with a truncation other than 1 are given, or the others.
+    """
     best = results.best.get("checkpoint") if results.best else None
     documents = [score for score in results.scores if best is None or score.get("checkpoint", best) == best]
-    return [shown for document in documents if (shown := shown_score(document))]
+    shown = [shown for document in documents if (shown := shown_score(document))]
+    return [
+        score for score in shown if (as_dict(score["protocol"].get("fake")).get("truncation") is not None) == truncated
+    ]
 
 
 def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -78,14 +85,15 @@ def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, An
         score
         for score in results.scores
         if (results.best is None or score.get("checkpoint") == results.best.get("checkpoint"))
-        and _judges(str(score.get("metric")), results)
+        and _judges(score, results)
     ]
     return next((score for document in reversed(final) if (score := shown_score(document))), None) or chosen_by
 
 
-def _judges(metric: str, results: Results) -> bool:
-    """Whether a metric measures the quality of the images, like the one by which trials are ranked."""
-    return words.is_frechet_distance(metric) or metric == results.metric
+def _judges(score: dict[str, Any], results: Results) -> bool:
+    """Whether a score measures the quality of the images, like the one by which trials are ranked."""
+    metric = str(score.get("metric"))
+    return (words.is_frechet_distance(metric) or metric == results.metric) and words.truncation_of(metric) is None
 
 
 def film(results: Results) -> list[Picture]:
@@ -110,6 +118,7 @@ def pictures(results: Results) -> dict[str, Picture | None]:
         "interpolation": "Two rows of pictures that change step by step from one sample to another",
         "arithmetic": f"{expression}: each group's members and the image of their mean, and the result".lstrip(": "),
         "sheet": "A contact sheet of numbered samples",
+        "truncation": "Precision against recall, and the Fréchet distance, for samples of several truncations",
         "nearest": "The samples closest to a training image, each next to that image",
         "corners": "A grid of images between four samples, which are in its corners",
         "projected": "Photographs, each next to the generator's image that is closest to it",

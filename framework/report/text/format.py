@@ -122,7 +122,12 @@ def metric_name(metric: str) -> str:
     ('EfficientNet recall', 'EfficientNet Fréchet distance infinity')
     >>> metric_name("recall5k_768"), metric_name("fid_infinity5k_64"), metric_name("inception_score50k")
     ('Recall-768', 'FID∞-64', 'Inception score')
+    >>> metric_name("fid5k_768_psi0_7"), metric_name("efficientnet_recall_psi2")
+    ('FID-768 at ψ 0.7', 'EfficientNet recall at ψ 2')
     """
+    scaled = truncation_of(metric)
+    if scaled is not None:
+        return f"{metric_name(metric.rpartition('_psi')[0])} at ψ {scaled}"
     known = re.fullmatch(r"(clean_)?(fid|kid)(_infinity)?[0-9.]*[km]?(?:_(\w+))?", metric)
     if known:
         clean, family, infinity, tap = known.groups()
@@ -135,6 +140,16 @@ def metric_name(metric: str) -> str:
     return name[:1].upper() + name[1:]
 
 
+def truncation_of(metric: str) -> str | None:
+    """The truncation in the name of a score; None if it is 1, which no name has.
+
+    >>> truncation_of("fid5k_768_psi0_75"), truncation_of("fid5k_768")
+    ('0.75', None)
+    """
+    scaled = re.search(r"_psi([0-9]+(?:_[0-9]+)?)$", metric)
+    return scaled[1].replace("_", ".") if scaled else None
+
+
 def is_frechet_distance(metric: str) -> bool:
     """Whether a metric is a Fréchet distance.
 
@@ -142,8 +157,12 @@ def is_frechet_distance(metric: str) -> bool:
     (True, False)
     >>> is_frechet_distance("efficientnet_frechet_distance"), is_frechet_distance("assessor_kernel_distance")
     (True, False)
+    >>> is_frechet_distance("function_embed_frechet_distance")
+    True
     """
-    return re.match(r"(clean_)?fid[0-9]", metric) is not None or metric in _FRECHET
+    plain = metric if truncation_of(metric) is None else metric.rpartition("_psi")[0]
+    own = re.fullmatch(r"function_[a-z0-9]+_frechet_distance", plain)  # features of the user's function
+    return own is not None or re.match(r"(clean_)?fid[0-9]", plain) is not None or plain in _FRECHET
 
 
 def better(metric: str) -> str:
