@@ -8,12 +8,14 @@ from typing import Any
 from framework.checkpoint.reference import CheckpointRef
 from framework.config import EvaluationConfig
 from framework.config.metrics import METRICS
+from framework.errors import ConfigError
 from framework.evaluation import CLASSES, FeatureSpec, Request, SourceSpec, pair_passes
 from framework.evaluation.requests.passes import needs_rows
 from framework.evaluation.requests.run_metrics import RunScoringPass
 from framework.evaluation.values.neighbours import NEIGHBOURS
 from framework.metrics import cover_bytes
 from framework.models.arithmetic.blocks import SHARD_IMAGES
+from framework.runs import machine
 
 # Memory of one process without that of the metrics. The most that was measured (x86-64, blocks of 32 images of 32 and
 # of 256 px) is 707, 790 and 826 MiB for the taps 64, 768 and 2048 without Ray; Ray's part of a worker is about 100 MiB.
@@ -106,6 +108,22 @@ def plan_pair(
         )
         plans.append(_plan(score_pass.requests, spec, names=names, counts=counts, todo=1, done=0, seeds=range(1)))
     return _counted_once(plans)
+
+
+def refuse_oversized(plans: Sequence[PassCost]) -> None:
+    """Refuses passes that need more memory in one process than this machine has.
+
+    Raises:
+        ConfigError: One does.
+    """
+    most = machine.memory_bytes()
+    for plan in plans:
+        if plan.todo and plan.memory_bytes > most:
+            raise ConfigError(
+                f"evaluation.samples: {', '.join(plan.metrics)} of {plan.samples:,} samples need "
+                f"{plan.memory_bytes / 2**20:,.0f} MiB in one process, but this machine has {most / 2**20:,.0f} MiB; "
+                "lower it"
+            )
 
 
 def memory_bytes(metrics: Collection[str], *, real: int, fake: int, size: int) -> int:

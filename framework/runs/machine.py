@@ -20,6 +20,11 @@ def machine() -> dict[str, Any]:
     }
 
 
+def memory_bytes() -> int:
+    """The memory of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that affect results; missing packages are left out."""
     installed = {"python": platform.python_version()}
@@ -42,7 +47,7 @@ def _processor() -> str:
 
 def _memory_gib() -> float | None:
     try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+        return round(memory_bytes() / 2**30, 1)
     except (ValueError, OSError, AttributeError):
         return None
 

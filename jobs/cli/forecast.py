@@ -1,6 +1,5 @@
 """The plan that --dry-run prints: resolves the settings, opens the data, builds the models, and writes nothing."""
 
-import os
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from framework.orchestration.search.run import trial_experiment
 from framework.orchestration.trial.resources import ResourcePlan, plan, search_plan
 from framework.runs import RunFolder
 from framework.runs.folder import run_place
+from framework.runs.machine import memory_bytes
 from framework.search.space import settings
 from jobs.cli.forecast_data import check_features, forecast_assessors, forecast_images
 from jobs.cli.job import Console
@@ -94,22 +94,17 @@ def refuse_samples(experiment: Experiment) -> None:
         "maps.samples": latents.maps.samples,
     }
     for key, count in counts.items():
-        if count * size > machine_bytes():
+        if count * size > memory_bytes():
             raise ConfigError(
                 f"latents.{key}: {count:,} latents of {experiment.model.latent_size:,} numbers need "
-                f"{count * size / 2**20:,.0f} MiB, but this machine has {machine_bytes() / 2**20:,.0f} MiB; lower it"
+                f"{count * size / 2**20:,.0f} MiB, but this machine has {memory_bytes() / 2**20:,.0f} MiB; lower it"
             )
-
-
-def machine_bytes() -> int:
-    """The memory of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _memory_of(cluster: Cluster, resources: ResourcePlan) -> int:
     """The memory that a worker can have at most: that of this machine, if it trains on the CPUs of this machine."""
     ours = cluster.embedded and not resources.gpus_per_worker and not is_cluster_elsewhere()
-    return machine_bytes() if ours else _MOST_BYTES
+    return memory_bytes() if ours else _MOST_BYTES
 
 
 def _refuse_memory(needed: int, *, most: int) -> None:

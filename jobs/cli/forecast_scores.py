@@ -5,9 +5,8 @@ from typing import Any
 from framework.checkpoint.reference import every_target
 from framework.config import Experiment
 from framework.data import find_prepared, survey
-from framework.errors import ConfigError
 from framework.evaluation import resolve_features
-from framework.evaluation.cost import PROCESS_BYTES, PassCost, plan_pair, plan_run
+from framework.evaluation.cost import PROCESS_BYTES, PassCost, plan_pair, plan_run, refuse_oversized
 from framework.evaluation.requests.begun import final_settings
 from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 from framework.orchestration.cluster.connect import is_cluster_elsewhere, planned_cluster
@@ -15,7 +14,6 @@ from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
 from framework.orchestration.scoring.evaluate_pair import pair_requests
 from framework.runs import cache_folder
 from jobs.cli.context import checked_target
-from jobs.cli.forecast import machine_bytes
 from jobs.cli.forecast_data import forecast_assessors
 from jobs.cli.job import Arguments, Console
 
@@ -62,12 +60,9 @@ def _say(plans: list[PassCost], experiment: Experiment, console: Console) -> dic
         console.say(cluster.unused)
     gpus = gpus_of_scores(experiment, cluster)
     workers = task_resources(experiment.evaluation.workers, cluster, gpus=gpus).workers
+    if not is_cluster_elsewhere():
+        refuse_oversized(plans)
     for number, plan in enumerate(plans, start=1):
-        if plan.todo and plan.memory_bytes > machine_bytes() and not is_cluster_elsewhere():
-            raise ConfigError(
-                f"evaluation.samples: {', '.join(plan.metrics)} of {plan.samples:,} samples need "
-                f"{_mib(plan.memory_bytes)} in one process, but this machine has {_mib(machine_bytes())}; lower it"
-            )
         console.say(f"Pass {number}: {', '.join(plan.metrics)}")
         features = plan.features
         tap = f"{features.tap} per image"

@@ -6,6 +6,7 @@ from typing import Any
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.evaluation import Request, SourceSpec, store_spec
+from framework.evaluation.cost import plan_run, refuse_oversized
 from framework.evaluation.protocols.protocol import is_truncated
 from framework.evaluation.requests.run_metrics import RunImageSets, RunScoringPass, run_scoring_passes
 from framework.orchestration.context import RunContext
@@ -23,10 +24,13 @@ def evaluate(context: RunContext, targets: Sequence[CheckpointRef]) -> list[dict
 
     Raises:
         EvaluationError: A metric cannot be computed here.
+        ConfigError: The scores need more memory than this machine has, and there is no other.
     """
     score_passes = run_scoring_passes(
         context.run, RunImageSets.of_store(context.images), assessor_folder=context.measurer
     )
+    if context.cluster.embedded:
+        refuse_oversized(plan_run(score_passes, targets))
     groups: dict[Any, list[RunScoringPass]] = {}  # passes with the same network share the processes that hold it
     for run_pass in score_passes:
         groups.setdefault((run_pass.features, run_pass.made.requests[0].engine), []).append(run_pass)

@@ -7,6 +7,7 @@ from typing import Any
 from framework.config import EvaluationConfig, Experiment
 from framework.config.code import entry_of
 from framework.evaluation import Request, SourceSpec, find_source, pair_passes, requested, resolve_features
+from framework.evaluation.cost import plan_pair, refuse_oversized
 from framework.evaluation.sources.source import truncated
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import FileServer, NodeFiles
@@ -49,6 +50,8 @@ def evaluate_pair(
     """
     settings = experiment.evaluation
     requests, sources = pair_requests(reference, scored, settings=settings, progress=progress)
+    if cluster.embedded:
+        refuse_oversized(plan_pair(requests, settings=settings, reference=sources[0], scored=sources[1]))
     scores: list[dict[str, Any]] = []
     prepared = [
         (one_pass, one_pass.features(settings, assessor_folder=None), real, fake)
