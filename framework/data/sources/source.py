@@ -1,32 +1,33 @@
 """Lists the items of a source without opening images: a folder, tar or zip file, MNIST, or faces to be drawn."""
 
-import bz2
-import gzip
 import hashlib
-import lzma
 import os
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from framework.config import DataConfig
+from framework.data.sources.archives import (
+    DAMAGED,
+    is_zip_file,
+    named_as_archive,
+    opened,
+    tar_items,
+    unpacked_items,
+    unpacker_of,
+    zip_items,
+)
+from framework.data.sources.clutter import is_visible
+from framework.data.sources.folders import folder_names, stat_line
 from framework.data.sources.mnist import PIXELS, read_digits
-from framework.data.sources.tar_members import Member, tar_members
-from framework.data.sources.xz import XzReader
-from framework.data.sources.zip_members import Entry, is_zip, read_member, zip_members
+from framework.data.sources.zip_members import Entry, read_member
 from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError, reason_of
-from framework.files import FULL, PIECE_BYTES, check_regular, open_regular, read_file, refuse_size, user_path
+from framework.files import FULL, check_regular, read_file, refuse_size, user_path
 
 DRAWN_FACES = 10_000  # number of drawn faces without data.limit
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": XzReader}
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
-_NOT_IMAGES = {"Thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,9 @@ def fingerprint(config: DataConfig) -> str:
     path = locate(config)
     if path is None:
         return "drawn_faces"
-    lines = [f"{path}", _stat_line(path)]
+    lines = [f"{path}", stat_line(path)]
     if path.is_dir():
-        lines += [f"{name} {_stat_line(path / name)}" for name in _folder_names(path)]
+        lines += [f"{name} {stat_line(path / name)}" for name in folder_names(path)]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -105,15 +106,15 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
     if config.source == "mnist":
         return _mnist_listing(config, path, unpack_to)
     if path.is_dir():
-        names = sorted(_limited(config, _folder_names(path)))
+        names = sorted(_limited(config, folder_names(path)))
         kind, place, items = "folder", path, ((name, name) for name in names)
-    elif _is_zip(path):
-        kind, place, items = "zip", path, _zip_items(path)
-    elif _opener(path) and unpack_to is not None:
+    elif is_zip_file(path):
+        kind, place, items = "zip", path, zip_items(path)
+    elif unpacker_of(path) and unpack_to is not None:
         place = unpack_to / "source.tar"
-        kind, items = "tar", _unpacked_items(path, place, most_bytes=config.largest_file_bytes)
+        kind, items = "tar", unpacked_items(path, place, most_bytes=config.largest_file_bytes)
     else:
-        kind, place, items = "tar", path, _tar_items(path)
+        kind, place, items = "tar", path, tar_items(path)
     return Listing(kind, str(place), _limited(config, _checked(path, items)))
 
 
@@ -141,14 +142,14 @@ def read_named(config: DataConfig, name: str, *, most_bytes: int) -> tuple[str, 
     try:
         if path.is_dir():
             return member, read_file(path / member, most_bytes=most_bytes)
-        with _opened(path) as file:
+        with opened(path) as file:
             size = item.size if isinstance(item, Entry) else item[1]
             refuse_size(size, most_bytes, member)
             if isinstance(item, Entry):
                 return member, read_member(file, item)
             file.seek(item[0])
             return member, file.read(size)
-    except (*_DAMAGED, RuntimeError, ValueError) as fault:
+    except (*DAMAGED, RuntimeError, ValueError) as fault:
         raise DataError(f"data.labels: {member} in {path} cannot be read ({reason_of(fault)})") from None
 
 
@@ -180,109 +181,16 @@ def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str
     empty = True
     try:
         for item in items:
-            if _is_visible(item[0]):
+            if is_visible(item[0]):
                 yield item
                 empty = False
     except tarfile.ReadError as fault:
-        damaged = _named_as_archive(path) or not empty
+        damaged = named_as_archive(path) or not empty
         kind = "is damaged" if damaged else "is neither a folder nor a .tar, .tar.gz or .zip"
         raise DataError(f"data.path: {path} {kind} ({reason_of(fault)})") from None
-    except _DAMAGED as fault:
+    except DAMAGED as fault:
         if isinstance(fault, OSError) and fault.errno in FULL:  # the cache, into which the archive is unpacked
             raise
         raise DataError(f"data.path: {path} is damaged ({reason_of(fault)}); copy it again") from None
     if empty:
         raise DataError(f"data.path: {path} contains no files; it should be a folder or archive of images")
-
-
-def _named_as_archive(path: Path) -> bool:
-    """Whether the file's suffix is that of an archive."""
-    return any(step in {".tar", ".tgz", ".gz", ".bz2", ".xz", ".zip"} for step in path.suffixes)
-
-
-def _folder_names(path: Path) -> Iterator[str]:
-    def refuse(fault: OSError) -> None:
-        raise DataError(f"data.path: {fault.filename} cannot be read ({fault.strerror})")
-
-    start = len(str(path).rstrip(os.sep)) + 1
-    for folder, folders, files in os.walk(path, onerror=refuse):
-        folders[:] = [name for name in folders if _is_visible(name)]
-        yield from (f"{folder}{os.sep}{file}"[start:] for file in files if _is_visible(file))
-
-
-def _is_zip(path: Path) -> bool:
-    with open_regular(path) as file:
-        return is_zip(file)
-
-
-def _zip_items(path: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    with open_regular(path) as file:
-        for entry in zip_members(file):
-            yield entry.name, entry
-
-
-def _tar_items(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    with _opened(path) as file:
-        for name, member in _linked(tar_members(file)):
-            yield name, (member.offset, member.size)
-
-
-def _unpacked_items(path: Path, target: Path, *, most_bytes: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Unpacks a compressed tar file, which does not allow random access, without members above `most_bytes`."""
-    places: dict[int, int] = {}  # offset in the archive -> offset in the target
-    with _opened(path) as file, target.open("wb") as unpacked:
-        for name, member in _linked(tar_members(file)):
-            if member.offset not in places:
-                places[member.offset] = unpacked.tell()
-                if member.size <= most_bytes:
-                    _copy(file, unpacked, member.size)
-                    unpacked.flush()  # a worker reads it while the next ones are unpacked
-            yield name, (places[member.offset], member.size)
-
-
-def _linked(members: Iterator[Member]) -> Iterator[tuple[str, Member]]:
-    """The name of each member with the member that has its content, which for a hard link is an earlier one."""
-    known: dict[str, Member] = {}
-    for member in members:
-        content = known.get(member.link) if member.link else member
-        if content is not None:
-            known[member.name] = content
-            yield member.name, content
-
-
-def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
-    while size > 0:
-        piece = source.read(min(size, PIECE_BYTES))
-        if not piece:
-            raise tarfile.ReadError("unexpected end of data")
-        target.write(piece)
-        size -= len(piece)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A tar file, unpacked while it is read."""
-    opener = _opener(path)
-    with open_regular(path) as file, opener(file) if opener else nullcontext(file) as content:
-        yield content
-
-
-def _opener(path: Path) -> Any:
-    with open_regular(path) as file:
-        start = file.read(6)
-    return next((opened for magic, opened in _COMPRESSED.items() if start.startswith(magic)), None)
-
-
-def _is_visible(name: str) -> bool:
-    steps = name.replace("\\", "/").split("/")
-    hidden = any(step.startswith(".") and step not in {".", ".."} for step in steps)
-    return not hidden and "__MACOSX" not in steps and steps[-1] not in _NOT_IMAGES
-
-
-def _stat_line(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:  # a broken link, which is rejected when it is read
-        return "missing"
-    # A folder's own time also changes with files that are not read, such as hidden ones.
-    return "folder" if path.is_dir() else f"{status.st_size} {status.st_mtime_ns}"
