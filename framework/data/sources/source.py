@@ -3,8 +3,9 @@
 import hashlib
 import os
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from framework.data.sources.archives import (
     unpacker_of,
     zip_items,
 )
-from framework.data.sources.clutter import is_visible
+from framework.data.sources.clutter import clutter
 from framework.data.sources.folders import folder_names, stat_line
 from framework.data.sources.mnist import PIXELS, read_digits
 from framework.data.sources.zip_members import Entry, read_member
@@ -39,11 +40,13 @@ class Listing:
         path: The path for `Reader`.
         items: Pairs of the name within the source and the item for `Reader`, listed lazily. If a name occurs twice, its
             last item counts.
+        left_out: Reason -> number of files and folders that are never images; filled while the items are iterated.
     """
 
     kind: str
     path: str
     items: Iterator[tuple[str, Any]]
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def locate(config: DataConfig) -> Path | None:
@@ -78,6 +81,11 @@ def source_name(config: DataConfig) -> str:
     return "drawn_faces" if path is None else path.name
 
 
+def rules_of(config: DataConfig) -> int:
+    """The rules by which a source is listed: 1 as earlier versions did, 2 as now."""
+    return getattr(config, "rules", 2)
+
+
 def fingerprint(config: DataConfig) -> str:
     """sha256 of a source's paths, sizes and modification times; when it changes, the source is packed again."""
     path = locate(config)
@@ -85,7 +93,8 @@ def fingerprint(config: DataConfig) -> str:
         return "drawn_faces"
     lines = [f"{path}", stat_line(path)]
     if path.is_dir():
-        lines += [f"{name} {stat_line(path / name)}" for name in folder_names(path)]
+        names = folder_names(path, rules=rules_of(config), left_out=Counter())
+        lines += [f"{name} {stat_line(path / name)}" for name in names]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -105,8 +114,9 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
         return Listing("drawn_faces", "", ((face_name(index), index) for index in range(count)))
     if config.source == "mnist":
         return _mnist_listing(config, path, unpack_to)
+    rules, left_out = rules_of(config), Counter[str]()
     if path.is_dir():
-        names = sorted(_limited(config, folder_names(path)))
+        names = sorted(_limited(config, folder_names(path, rules=rules, left_out=left_out)))
         kind, place, items = "folder", path, ((name, name) for name in names)
     elif is_zip_file(path):
         kind, place, items = "zip", path, zip_items(path)
@@ -115,7 +125,7 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
         kind, items = "tar", unpacked_items(path, place, most_bytes=config.largest_file_bytes)
     else:
         kind, place, items = "tar", path, tar_items(path)
-    return Listing(kind, str(place), _limited(config, _checked(path, items)))
+    return Listing(kind, str(place), _limited(config, _checked(path, items, rules, left_out)), left_out)
 
 
 def read_named(config: DataConfig, name: str, *, most_bytes: int) -> tuple[str, bytes] | None:
@@ -176,14 +186,18 @@ def _limited(config: DataConfig, items: Iterator[Any]) -> Iterator[Any]:
         yield item
 
 
-def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yields the items without hidden ones; raises `DataError` if there are none or the archive is damaged."""
+def _checked(
+    path: Path, items: Iterator[tuple[str, Any]], rules: int, left_out: Counter[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yields the items without clutter; raises `DataError` if there are none or the archive is damaged."""
     empty = True
     try:
         for item in items:
-            if is_visible(item[0]):
-                yield item
-                empty = False
+            if (reason := clutter(item[0], rules=rules)) is not None:
+                left_out[reason] += 1
+                continue
+            yield item
+            empty = False
     except tarfile.ReadError as fault:
         damaged = named_as_archive(path) or not empty
         kind = "is damaged" if damaged else "is neither a folder nor a .tar, .tar.gz or .zip"
@@ -193,4 +207,6 @@ def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str
             raise
         raise DataError(f"data.path: {path} is damaged ({reason_of(fault)}); copy it again") from None
     if empty:
-        raise DataError(f"data.path: {path} contains no files; it should be a folder or archive of images")
+        others = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common(4))
+        others = f" but what is never an image ({others})" if others else ""
+        raise DataError(f"data.path: {path} contains no files{others}; it should be a folder or archive of images")
