@@ -38,12 +38,14 @@ class SourceSpec:
         location: Path, for a generator also a URI; the same on every node.
         side: The side of the protocol that describes its images.
         order_seed: Seed of a random order of the images; None for their own order.
+        left_out: Pairs of a reason and the number of files at the location that are left out for it.
     """
 
     kind: Literal["files", "store", "generator", "statistics"]
     location: str
     side: ImageSetSpec
     order_seed: int | None = None
+    left_out: tuple[tuple[str, int], ...] = ()
 
     @property
     def count(self) -> int:
@@ -255,7 +257,7 @@ def _files_spec(path: Path, *, mixed: bool) -> SourceSpec:
     side = ImageSetSpec(
         count=len(files.names), split="all", height=height, width=width, channels=3, digest=digest.hexdigest()
     )
-    return SourceSpec("files", str(path), side)
+    return SourceSpec("files", str(path), side, left_out=tuple(files.left_out.items()))
 
 
 def _as_store(path: Path) -> PackedStore | None:
