@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,24 @@ from typing import Any
 from framework.config import DataConfig
 from framework.data.sources.archives import (
     DAMAGED,
+    archive_fault,
+    has_archive_suffix,
+    is_full,
     is_zip_file,
-    named_as_archive,
-    opened,
-    tar_items,
-    unpacked_items,
     unpacker_of,
-    zip_items,
 )
 from framework.data.sources.clutter import clutter
 from framework.data.sources.folders import folder_names, stat_line
+from framework.data.sources.kinds import HEAD_BYTES
 from framework.data.sources.mnist import PIXELS, read_digits
+from framework.data.sources.nested import Nested
+from framework.data.sources.spool import Spool
 from framework.data.sources.zip_members import Entry, read_member
 from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError, reason_of
-from framework.files import FULL, check_regular, read_file, refuse_size, user_path
+from framework.files import check_regular, open_regular, read_file, refuse_size, user_path
 
+_LMDB = frozenset(["data.mdb", "lock.mdb"])
 DRAWN_FACES = 10_000  # number of drawn faces without data.limit
 
 
@@ -41,12 +43,16 @@ class Listing:
         items: Pairs of the name within the source and the item for `Reader`, listed lazily. If a name occurs twice, its
             last item counts.
         left_out: Reason -> number of files and folders that are never images; filled while the items are iterated.
+        beside: Name of an item -> its labels that lie beside it, as text; filled while the items are iterated.
+        unpacked: The file for `Reader` with what was unpacked, which exists once something was; empty if nothing is.
     """
 
     kind: str
     path: str
     items: Iterator[tuple[str, Any]]
     left_out: Counter[str] = field(default_factory=Counter)
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)
+    unpacked: str = ""
 
 
 def locate(config: DataConfig) -> Path | None:
@@ -99,10 +105,10 @@ def fingerprint(config: DataConfig) -> str:
 
 
 def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
-    """Lists the items of a source without hidden files, always in the same order.
+    """Lists the items of a source without what is never an image, always in the same order.
 
     Args:
-        unpack_to: Folder for an unpacked tar file or MNIST's digits, which several workers can then read at once; None
+        unpack_to: Folder for MNIST's digits and for what is unpacked, which several workers can then read at once; None
             if the items are only counted.
 
     Raises:
@@ -114,18 +120,32 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
         return Listing("drawn_faces", "", ((face_name(index), index) for index in range(count)))
     if config.source == "mnist":
         return _mnist_listing(config, path, unpack_to)
-    rules, left_out = rules_of(config), Counter[str]()
-    if path.is_dir():
-        names = sorted(_limited(config, folder_names(path, rules=rules, left_out=left_out)))
-        kind, place, items = "folder", path, ((name, name) for name in names)
-    elif is_zip_file(path):
-        kind, place, items = "zip", path, zip_items(path)
-    elif unpacker_of(path) and unpack_to is not None:
-        place = unpack_to / "source.tar"
-        kind, items = "tar", unpacked_items(path, place, most_bytes=config.largest_file_bytes)
-    else:
-        kind, place, items = "tar", path, tar_items(path)
-    return Listing(kind, str(place), _limited(config, _checked(path, items, rules, left_out)), left_out)
+    kind = "folder" if path.is_dir() else "zip" if is_zip_file(path) else "tar"
+    spool = Spool(unpack_to, most_bytes=config.largest_file_bytes)
+    nested = Nested(path, spool, Counter(), flat=rules_of(config) == 1)
+    unpacked = "" if spool.path is None else str(spool.path)
+    place = unpacked if kind == "tar" and unpacked and _is_compressed(path) else str(path)
+    items = _limited(config, _checked(config, path, _items(config, nested, kind), nested.left_out))
+    return Listing(kind, place, items, nested.left_out, nested.beside.labels, unpacked)
+
+
+def _items(config: DataConfig, nested: Nested, kind: str) -> Iterator[tuple[str, Any]]:
+    path = nested.path
+    with nested.spool:
+        if kind == "folder":
+            names = folder_names(path, rules=rules_of(config), left_out=nested.left_out)
+            listed = sorted(_limited(config, names))
+            if "data.mdb" in listed and _LMDB.issuperset(listed):
+                raise DataError(f"data.path: {path} is an LMDB database (as LSUN's); write its images into a folder")
+            yield from nested.of_folder(listed)
+            return
+        with open_regular(path) as file:
+            yield from nested.of_zip(file) if kind == "zip" else nested.of_tar(file)
+
+
+def _is_compressed(path: Path) -> bool:
+    with open_regular(path) as file:
+        return unpacker_of(file) is not None
 
 
 def read_named(config: DataConfig, name: str, *, most_bytes: int) -> tuple[str, bytes] | None:
@@ -150,17 +170,28 @@ def read_named(config: DataConfig, name: str, *, most_bytes: int) -> tuple[str, 
         return None
     member, item = found[0]
     try:
-        if path.is_dir():
-            return member, read_file(path / member, most_bytes=most_bytes)
-        with opened(path) as file:
-            size = item.size if isinstance(item, Entry) else item[1]
-            refuse_size(size, most_bytes, member)
-            if isinstance(item, Entry):
-                return member, read_member(file, item)
-            file.seek(item[0])
-            return member, file.read(size)
+        return member, _read_item(path, member, item, most_bytes)
     except (*DAMAGED, RuntimeError, ValueError) as fault:
         raise DataError(f"data.labels: {member} in {path} cannot be read ({reason_of(fault)})") from None
+
+
+def _read_item(path: Path, member: str, item: Any, most_bytes: int) -> bytes:
+    if path.is_dir():
+        if not isinstance(item, dict):
+            return read_file(path / member, most_bytes=most_bytes)
+        path = path / item.get("zip", item.get("tar", ""))
+        item = item.get("item")
+    if item is None or isinstance(item, dict):
+        raise ValueError("it lies in an archive that is compressed or within another one; unpack that")
+    size = item.size if isinstance(item, Entry) else item[1]
+    refuse_size(size, most_bytes, member)
+    with open_regular(path) as file:
+        if isinstance(item, Entry):
+            return read_member(file, item)
+        unpacker = unpacker_of(file)
+        with unpacker(file) if unpacker else nullcontext(file) as content:
+            content.seek(item[0])
+            return content.read(size)
 
 
 def _slashed(name: str) -> str:
@@ -187,25 +218,25 @@ def _limited(config: DataConfig, items: Iterator[Any]) -> Iterator[Any]:
 
 
 def _checked(
-    path: Path, items: Iterator[tuple[str, Any]], rules: int, left_out: Counter[str]
+    config: DataConfig, path: Path, items: Iterator[tuple[str, Any]], left_out: Counter[str]
 ) -> Iterator[tuple[str, Any]]:
     """Yields the items without clutter; raises `DataError` if there are none or the archive is damaged."""
     empty = True
     try:
         for item in items:
-            if (reason := clutter(item[0], rules=rules)) is not None:
+            if (reason := clutter(item[0], rules=rules_of(config))) is not None:
                 left_out[reason] += 1
                 continue
             yield item
             empty = False
-    except tarfile.ReadError as fault:
-        damaged = named_as_archive(path) or not empty
-        kind = "is damaged" if damaged else "is neither a folder nor a .tar, .tar.gz or .zip"
-        raise DataError(f"data.path: {path} {kind} ({reason_of(fault)})") from None
     except DAMAGED as fault:
-        if isinstance(fault, OSError) and fault.errno in FULL:  # the cache, into which the archive is unpacked
+        if is_full(fault):  # the cache, into which the archive is unpacked
             raise
-        raise DataError(f"data.path: {path} is damaged ({reason_of(fault)}); copy it again") from None
+        if path.is_dir():
+            raise DataError(f"data.path: {path} cannot be read ({reason_of(fault)})") from None
+        with open_regular(path) as file:
+            start = file.read(HEAD_BYTES) if empty else b""
+        raise archive_fault(str(path), fault, start, named=has_archive_suffix(path) or not empty) from None
     if empty:
         others = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common(4))
         others = f" but what is never an image ({others})" if others else ""

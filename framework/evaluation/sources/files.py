@@ -46,7 +46,10 @@ class ImageFiles:
                 source = DataConfig(source="folder", path=str(path))
                 listing = list_source(source, unpack_to=Path(unpacked))
                 items = dict(sorted(listing.items))  # must come first: listing unpacks a compressed archive
-                self._reader = Reader(listing.kind, listing.path, most_bytes=source.largest_file_bytes)
+                self._reader = Reader(
+                    listing.kind, listing.path, most_bytes=source.largest_file_bytes, unpacked=listing.unpacked
+                )
+                self._reader.unpacked_fileno()
             except DataError as fault:
                 raise EvaluationError(" ".join(str(fault).split()).removeprefix("data.path: ")) from None
         self._decoder = SingleDecoder(self._reader)
