@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from framework.data.packing.decoding import RejectedError
+from framework.data.packing.rows import as_picture
 from framework.data.sources.archives import DAMAGED_MEMBER
 from framework.data.sources.zip_members import Entry, obstacle, read_member
 from framework.errors import reason_of
@@ -62,18 +63,26 @@ class Reader:
     def _from_nested(self, item: dict[str, Any]) -> bytes:
         if "rejected" in item:
             raise RejectedError(item["rejected"])
+        if "as" in item:
+            file = self._spooled() if "unpacked" in item else self._archive(item["stack"])
+            return as_picture(self._from_tar(file, item["item"]), *item["as"])
         if "unpacked" in item:
             self._refuse_size(item["unpacked"][1])
-            if self.unpacked_fileno() is None:
-                raise RejectedError("cannot be read: what was unpacked is gone")
-            assert self._unpacked is not None
-            return self._from_tar(self._unpacked, item["unpacked"])
+            return self._from_tar(self._spooled(), item["unpacked"])
         if "zip" in item:
             return self._from_zip(self._archive(item["zip"]), item["item"])
         return self._from_tar(self._archive(item["tar"]), item["item"])
 
+    def _spooled(self) -> BinaryIO:
+        self.unpacked_fileno()
+        if self._unpacked is None:
+            raise RejectedError("cannot be read: what was unpacked is gone")
+        return self._unpacked
+
     def _archive(self, name: str) -> BinaryIO:
-        """An archive in the folder; the last ones stay open."""
+        """An archive in the folder, the last of which stay open; without a name the source itself."""
+        if self._file is not None:
+            return self._file
         file = self._archives.pop(name, None)
         if file is None:
             try:

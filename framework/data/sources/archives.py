@@ -16,9 +16,9 @@ from typing import Any, BinaryIO
 from framework.data.sources.kinds import kind_of_start, kind_of_zip
 from framework.data.sources.tar_members import Member, tar_members
 from framework.data.sources.xz import XzReader
-from framework.data.sources.zip_members import is_zip, member_pieces, obstacle, zip_members
+from framework.data.sources.zip_members import member_pieces, obstacle, zip_members
 from framework.errors import DataError, reason_of
-from framework.files import FULL, PIECE_BYTES, open_regular
+from framework.files import FULL, PIECE_BYTES
 
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
 # What unpacking a member of a zip file raises; RuntimeError is for what its own header asks and the directory does not.
@@ -53,12 +53,6 @@ def named_as_archive(name: str) -> bool:
     [True, True, False, False]
     """
     return name.lower().endswith(_NESTED)
-
-
-def is_zip_file(path: Path) -> bool:
-    """Whether a file is a zip file, by its content."""
-    with open_regular(path) as file:
-        return is_zip(file)
 
 
 def unpacker_of(file: BinaryIO) -> Callable[[BinaryIO], AbstractContextManager[Any]] | None:

@@ -20,12 +20,15 @@ from framework.data.sources.archives import (
 )
 from framework.data.sources.beside import Beside, is_beside_name
 from framework.data.sources.kinds import HEAD_BYTES
+from framework.data.sources.parquet import parquet_items
 from framework.data.sources.photographs import rejected_name
 from framework.data.sources.spool import Spool
+from framework.data.sources.stacks import stack_items
 from framework.data.sources.zip_members import Entry, is_zip, obstacle
 from framework.errors import DataError, reason_of
 from framework.files import open_regular
 
+_TABLES = (".npy", ".npz", ".parquet")
 _MOST_HELD = 100_000
 _MOST_BESIDE_BYTES = 1 << 16
 _NO_IMAGES = frozenset(
@@ -42,7 +45,8 @@ class Nested:
     """Lists the files of a source with those of the archives among them, which may hold archives once more.
 
     An item is, besides those of `Reader` for a folder, tar or zip file: {"zip" or "tar": the name of an archive in the
-    folder, "item": an item of it}, {"unpacked": [offset, size] in the spool}, or {"rejected": the reason}.
+    folder, "item": an item of it}, {"unpacked": [offset, size] in the spool}, {"rejected": the reason}, or what
+    `stack_items` describes.
 
     Attributes:
         path: The folder or archive.
@@ -61,10 +65,14 @@ class Nested:
     def of_folder(self, names: list[str]) -> Iterator[Item]:
         """The items of a folder with these files."""
         for name in names:
-            if named_as_archive(name) and not self.flat:
+            if self.flat:
+                yield name, name
+            elif named_as_archive(name):
                 yield from self._with_images(self._of_file(name))
+            elif name.lower().endswith(_TABLES):
+                yield from self._of_table(name)
             else:
-                yield name, self._rejected(name) or name
+                yield name, rejected_name(name) or name
 
     def of_zip(self, file: BinaryIO) -> Iterator[Item]:
         """The items of a zip file."""
@@ -75,6 +83,33 @@ class Nested:
         """The items of a tar file; if it is compressed and unpacked, they are those of the spool."""
         unpacks = self.spool.path is not None and unpacker_of(file) is not None
         yield from self._of_tar(file, "", _Unpacking(self.spool) if unpacks else lambda found: found.item)
+
+    def of_stack(self, file: BinaryIO) -> Iterator[Item]:
+        """The items of a source that is a file of stacks."""
+        yield from stack_items(file, str(self.path), "", "", self.spool, self.beside.labels)
+
+    def of_parquet(self, file: BinaryIO) -> Iterator[Item]:
+        """The items of a source that is a Parquet file."""
+        yield from parquet_items(file, str(self.path), "", self.spool, self.left_out, self.beside.labels)
+
+    def _of_table(self, name: str) -> Iterator[Item]:
+        """The items of a file of stacks or a Parquet file in a folder; if it holds no pictures, it is left out."""
+        where, empty = f"{self.path}/{name}", True
+        try:
+            opened = open_regular(self.path / name)
+        except OSError:
+            yield name, name
+            return
+        with opened as file:
+            if name.lower().endswith(".parquet"):
+                items = parquet_items(file, where, f"{name}/", self.spool, self.left_out, self.beside.labels)
+            else:
+                items = stack_items(file, where, f"{name}/", name, self.spool, self.beside.labels)
+            for item in items:
+                yield item
+                empty = False
+        if empty:
+            self.left_out["table or array without pictures"] += 1
 
     def _of_file(self, name: str) -> Iterator[Item]:
         """The items of an archive in a folder."""

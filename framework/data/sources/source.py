@@ -15,7 +15,6 @@ from framework.data.sources.archives import (
     archive_fault,
     has_archive_suffix,
     is_full,
-    is_zip_file,
     unpacker_of,
 )
 from framework.data.sources.clutter import clutter
@@ -23,8 +22,10 @@ from framework.data.sources.folders import folder_names, stat_line
 from framework.data.sources.kinds import HEAD_BYTES
 from framework.data.sources.mnist import PIXELS, read_digits
 from framework.data.sources.nested import Nested
+from framework.data.sources.parquet import MAGIC as PARQUET
 from framework.data.sources.spool import Spool
-from framework.data.sources.zip_members import Entry, read_member
+from framework.data.sources.stacks import is_stack
+from framework.data.sources.zip_members import Entry, is_zip, read_member
 from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError, reason_of
 from framework.files import check_regular, open_regular, read_file, refuse_size, user_path
@@ -38,7 +39,7 @@ class Listing:
     """The items of a source.
 
     Attributes:
-        kind: folder, tar, zip, mnist or drawn_faces.
+        kind: folder, tar, zip, stack, parquet, mnist or drawn_faces.
         path: The path for `Reader`.
         items: Pairs of the name within the source and the item for `Reader`, listed lazily. If a name occurs twice, its
             last item counts.
@@ -120,7 +121,7 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
         return Listing("drawn_faces", "", ((face_name(index), index) for index in range(count)))
     if config.source == "mnist":
         return _mnist_listing(config, path, unpack_to)
-    kind = "folder" if path.is_dir() else "zip" if is_zip_file(path) else "tar"
+    kind = "folder" if path.is_dir() else _kind(path, rules_of(config))
     spool = Spool(unpack_to, most_bytes=config.largest_file_bytes)
     nested = Nested(path, spool, Counter(), flat=rules_of(config) == 1)
     unpacked = "" if spool.path is None else str(spool.path)
@@ -140,7 +141,23 @@ def _items(config: DataConfig, nested: Nested, kind: str) -> Iterator[tuple[str,
             yield from nested.of_folder(listed)
             return
         with open_regular(path) as file:
-            yield from nested.of_zip(file) if kind == "zip" else nested.of_tar(file)
+            of_kind = {
+                "zip": nested.of_zip,
+                "tar": nested.of_tar,
+                "stack": nested.of_stack,
+                "parquet": nested.of_parquet,
+            }
+            yield from of_kind[kind](file)
+
+
+def _kind(path: Path, rules: int) -> str:
+    """The kind of a file by its content; what is nothing known is read as a tar file."""
+    with open_regular(path) as file:
+        if rules > 1 and file.read(len(PARQUET)) == PARQUET:
+            return "parquet"
+        if rules > 1 and is_stack(file):
+            return "stack"
+        return "zip" if is_zip(file) else "tar"
 
 
 def _is_compressed(path: Path) -> bool:

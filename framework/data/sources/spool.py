@@ -28,14 +28,15 @@ class Spool:
         if self._file is not None:
             self._file.close()
 
-    def add(self, pieces: Iterable[bytes], size: int) -> tuple[int, int]:
+    def add(self, pieces: Iterable[bytes], size: int, *, whole: bool = False) -> tuple[int, int]:
         """Appends a content, and gives its (offset, size).
 
         Args:
             pieces: The content; not asked for if it is not written.
             size: Its length in bytes.
+            whole: Whether it is many contents in one, which have no limit together.
         """
-        if self.path is None or size > self._most_bytes:
+        if self.path is None or (size > self._most_bytes and not whole):
             return 0, size
         if self._file is None:
             self._file = self.path.open("wb")

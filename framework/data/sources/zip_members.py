@@ -128,6 +128,12 @@ def member_pieces(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
         raise zipfile.BadZipFile(f"Bad CRC-32 for file {entry.name!r}")
 
 
+def content_offset(file: BinaryIO, entry: Entry) -> int:
+    """Where the packed content of a member begins, in bytes; raises as `read_member` does."""
+    _go_to_content(file, entry)
+    return file.tell()
+
+
 def _go_to_content(file: BinaryIO, entry: Entry) -> None:
     file.seek(entry.offset)
     header = _unpacked(_LOCAL, file.read(_LOCAL.size), "Truncated file header")

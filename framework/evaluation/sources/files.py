@@ -94,7 +94,8 @@ class ImageFiles:
             raise EvaluationError(f"{self.path}: {str(fault).removeprefix('data.path: ')}") from None
 
     def _is_image(self, name: str, item: Any) -> bool:
-        if Path(name).suffix.lower() in _suffixes():
+        in_table = isinstance(item, dict) and ("as" in item or "image" in item)
+        if in_table or Path(name).suffix.lower() in _suffixes():
             return True
         try:
             size_of_whole(self._reader.read(item))
@@ -107,6 +108,15 @@ class ImageFiles:
 
     def _damaged(self, number: int, fault: RejectedError) -> EvaluationError:
         return EvaluationError(f"{self.path}: {self.names[number]} is not a readable image ({fault})")
+
+
+def holds_pictures(path: Path) -> bool:
+    """Whether an .npz file is a stack of pictures; else it may be one of statistics."""
+    try:
+        listing = list_source(DataConfig(source="folder", path=str(path)), unpack_to=None)
+        return next(iter(listing.items), None) is not None and listing.kind == "stack"
+    except DataError:
+        return False
 
 
 def left_out_text(left_out: Mapping[str, int]) -> str:

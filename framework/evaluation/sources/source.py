@@ -18,7 +18,7 @@ from framework.errors import DataError, EvaluationError
 from framework.evaluation.features.extractor import Extractor, FeatureSpec, build_extractor
 from framework.evaluation.features.resizing import SIDE
 from framework.evaluation.protocols.protocol import ImageSetSpec
-from framework.evaluation.sources.files import ImageFiles
+from framework.evaluation.sources.files import ImageFiles, holds_pictures
 from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
 from framework.evaluation.sources.statistics_file import check_statistics, read_statistics
@@ -79,7 +79,7 @@ def find_source(location: str, *, samples: int, seed: int, mixed: bool = False) 
     if not path.exists():
         raise EvaluationError(f"{location}: does not exist")
     path = path.resolve()
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix == ".npz" and path.is_file() and not holds_pictures(path):
         return _statistics_spec(path)
     store = _as_store(path)
     return _files_spec(path, mixed=mixed) if store is None else store_spec(store, split="all")
