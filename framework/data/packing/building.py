@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from framework.config import DataConfig
 from framework.data.packing.labelling import label_entries, without_label_file
 from framework.data.packing.pool import Pool, usable_cores
 from framework.data.packing.rejection import refuse_rejected, write_rejected
+from framework.data.sources.archives import named_as_archive
 from framework.data.sources.mnist import is_test_name
 from framework.data.sources.source import Listing, list_source, locate, source_name
 from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out
@@ -26,6 +27,7 @@ _SMALL_FILE_BYTES = 2048
 _SYNC_BYTES = 1 << 25
 _HEADER_BYTES = 128  # size of the .npy header, independent of the number of images
 Progress = Callable[[int, int], None]
+Beside = Mapping[str, Mapping[str, str]]
 
 
 @dataclass
@@ -55,7 +57,8 @@ def build(
     output = folder / IMAGES
     output.touch()
     with Pool(_processes(config, processes)) as pool:  # the processes start while the source is listed
-        decoded = _decode(config, list_source(config, unpack_to=folder), pool, output, progress=progress)
+        listing = list_source(config, unpack_to=folder)
+        decoded = _decode(config, listing, pool, output, progress=progress)
     for unpacked in folder.glob("source.*"):
         unpacked.unlink()
     rejected = sorted((decoded.names[slot], reason) for slot, reason in decoded.rejected.items())
@@ -68,11 +71,11 @@ def build(
         raise
     slots = _close_gaps(output, decoded, side=config.resolution, channels=config.channels)
     names, hashes = [decoded.names[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
-    manifest = _manifest(config, names, hashes) | {"rejected": rejected}
+    manifest = _manifest(config, names, hashes, listing.beside) | {"rejected": rejected}
     _write_synced(folder / MANIFEST, json.dumps(manifest, allow_nan=False).encode())
 
 
-def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[str, Any]:
+def _manifest(config: DataConfig, names: list[str], hashes: list[str], beside: Beside) -> dict[str, Any]:
     held_out = _held_out(config, names, hashes)
     if all(held_out):
         raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves no image for training")
@@ -86,7 +89,7 @@ def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[s
         "names": names,
         "hashes": hashes,
         "held_out": [int(mark) for mark in held_out],
-        **label_entries(config, names),
+        **label_entries(config, names, beside),
     }
 
 
@@ -103,7 +106,8 @@ def _processes(config: DataConfig, processes: int | None) -> int:
     if path is None:
         few = (config.limit or _FEW_IMAGES) < _FEW_IMAGES
     elif path.is_dir():
-        few = len(list(itertools.islice(path.rglob("*"), _FEW_IMAGES))) < _FEW_IMAGES
+        found = list(itertools.islice(path.rglob("*"), _FEW_IMAGES))
+        few = len(found) < _FEW_IMAGES and not any(named_as_archive(file.name) or file.is_symlink() for file in found)
     else:
         few = path.stat().st_size < _FEW_IMAGES * _SMALL_FILE_BYTES
     return 1 if few else processes or usable_cores()
@@ -120,6 +124,7 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
         "channels": config.channels,
         "seed": config.seed,
         "most_bytes": config.largest_file_bytes,
+        "unpacked": listing.unpacked,
     }
     decoded = _Decoded()
     pool.begin(settings)

@@ -9,6 +9,7 @@ from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from framework.data.packing.structure import has_several_scans, structural_fault
+from framework.data.sources.kinds import HEAD_BYTES, kind_of
 from framework.errors import reason_of
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ def _opened(file: io.BytesIO) -> Image.Image:
             return JpegImageFile(file)  # skips the format search; of several pictures it reads the first
         return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
-        raise RejectedError("not an image") from None
+        kind = kind_of(bytes(file.getbuffer()[:HEAD_BYTES]))
+        raise RejectedError("not an image" if kind is None else f"not an image: {kind[0]}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RejectedError(f"decompression bomb: more than {MAX_PIXELS:,} pixels") from None
     except MemoryError:

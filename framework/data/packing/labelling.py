@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,16 @@ from framework.files import read_file
 _KEYS = ("labels", "label_classes", "labels_matched", "labels_report")
 
 
-def label_entries(config: DataConfig, names: list[str]) -> dict[str, Any]:
+def label_entries(config: DataConfig, names: list[str], beside: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
     """The entries of a manifest about labels.
+
+    Args:
+        beside: The labels that lie beside images in the source.
 
     Raises:
         DataError: `data.labels` cannot be used.
     """
-    return _entries(*read_labels(config, names))
+    return _entries(*read_labels(config, names, beside))
 
 
 def without_label_file(config: DataConfig, listing: Listing) -> Iterator[tuple[str, Any]]:

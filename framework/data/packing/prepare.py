@@ -59,14 +59,15 @@ def survey(config: DataConfig) -> Survey:
     Raises:
         DataError: The source is missing, empty or damaged, or its labels do not match.
     """
-    items = without_label_file(config, list_source(config, unpack_to=None))
+    listing = list_source(config, unpack_to=None)
+    items = without_label_file(config, listing)
     if config.source == "drawn_faces" and not config.labels:  # as many as wanted, all with the same labels
         count = config.limit or DRAWN_FACES
         names = [name for name, _ in itertools.islice(items, min(count, DRAWN_FACES))]
     else:
         names = [name for name, _ in items]
         count = min(len(names), config.limit or len(names))
-    labels, report = read_labels(config, names)
+    labels, report = read_labels(config, names, listing.beside)
     packed_bytes = count * config.resolution**2 * config.channels
     return Survey(count, source_name(config), packed_bytes, names, labels, report, offered(names))
 

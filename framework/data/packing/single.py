@@ -55,19 +55,19 @@ class SingleDecoder:
         self._output.close()
 
     def _started(self) -> Pool:
-        files = [self._output.fileno(), *filter(None, [self._reader.fileno()])]
-        output, *source = (f"/dev/fd/{file}" for file in files)
-        pool = Pool(1, files=files)
+        source, unpacked = self._reader.fileno(), self._reader.unpacked_fileno()
+        pool = Pool(1, files=[file for file in (self._output.fileno(), source, unpacked) if file is not None])
         pool.begin(
             {
                 "kind": self._reader.kind,
-                "path": source[0] if source else self._reader.path,
-                "output": output,
+                "path": self._reader.path if source is None else f"/dev/fd/{source}",
+                "output": f"/dev/fd/{self._output.fileno()}",
                 "start": 0,
                 "resolution": self._resolution,
                 "channels": self._channels,
                 "seed": 0,
                 "most_bytes": self._reader.most_bytes,
+                "unpacked": "" if unpacked is None else f"/dev/fd/{unpacked}",
             }
         )
         return pool

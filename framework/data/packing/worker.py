@@ -34,15 +34,16 @@ class Work:
         channels: 1 for grey pictures, 3 for colour.
         seed: The seed of drawn faces.
         most_bytes: A larger file is rejected.
+        unpacked: The file with what was unpacked of the source, or empty.
     """
 
     def __init__(
         self, *, kind: str, path: str, output: str, start: int, resolution: int, channels: int, seed: int,
-        most_bytes: int,
+        most_bytes: int, unpacked: str = "",
     ) -> None:  # fmt: skip
         self._resolution, self._channels, self._seed = resolution, channels, seed
         self._most_bytes = most_bytes
-        self._kind, self._path = kind, path
+        self._kind, self._path, self._unpacked = kind, path, unpacked
         self._reader: Reader | None = None
         self._start = start
         self._output = os.open(output, os.O_WRONLY)
@@ -76,7 +77,7 @@ class Work:
 
     def _read(self, item: Any) -> tuple[bytes, str]:
         if self._reader is None:  # opened late, since a compressed source is unpacked only before its first item
-            self._reader = Reader(self._kind, self._path, most_bytes=self._most_bytes)
+            self._reader = Reader(self._kind, self._path, most_bytes=self._most_bytes, unpacked=self._unpacked)
         file = io.BytesIO(self._reader.read(item))  # holds the only reference to the bytes, so that `decode` frees them
         content = hashlib.sha256(file.getbuffer()).hexdigest()
         if self._kind == "mnist":

@@ -1,32 +1,37 @@
 """Lists the items of a source without opening images: a folder, tar or zip file, MNIST, or faces to be drawn."""
 
-import bz2
-import gzip
 import hashlib
-import lzma
 import os
-import tarfile
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from framework.config import DataConfig
+from framework.data.sources.archives import (
+    DAMAGED,
+    archive_fault,
+    has_archive_suffix,
+    is_full,
+    unpacker_of,
+)
+from framework.data.sources.clutter import clutter
+from framework.data.sources.folders import folder_names, stat_line
+from framework.data.sources.kinds import HEAD_BYTES
 from framework.data.sources.mnist import PIXELS, read_digits
-from framework.data.sources.tar_members import Member, tar_members
-from framework.data.sources.xz import XzReader
-from framework.data.sources.zip_members import Entry, is_zip, read_member, zip_members
+from framework.data.sources.nested import Nested
+from framework.data.sources.parquet import MAGIC as PARQUET
+from framework.data.sources.spool import Spool
+from framework.data.sources.stacks import is_stack
+from framework.data.sources.zip_members import Entry, is_zip, read_member
 from framework.data.synthetic_faces.labels import face_name
 from framework.errors import DataError, reason_of
-from framework.files import FULL, PIECE_BYTES, check_regular, open_regular, read_file, refuse_size, user_path
+from framework.files import check_regular, open_regular, read_file, refuse_size, user_path
 
+_LMDB = frozenset(["data.mdb", "lock.mdb"])
 DRAWN_FACES = 10_000  # number of drawn faces without data.limit
-_COMPRESSED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": XzReader}
-_DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError)
-_NOT_IMAGES = {"Thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True)
@@ -34,15 +39,21 @@ class Listing:
     """The items of a source.
 
     Attributes:
-        kind: folder, tar, zip, mnist or drawn_faces.
+        kind: folder, tar, zip, stack, parquet, mnist or drawn_faces.
         path: The path for `Reader`.
         items: Pairs of the name within the source and the item for `Reader`, listed lazily. If a name occurs twice, its
             last item counts.
+        left_out: Reason -> number of files and folders that are never images; filled while the items are iterated.
+        beside: Name of an item -> its labels that lie beside it, as text; filled while the items are iterated.
+        unpacked: The file for `Reader` with what was unpacked, which exists once something was; empty if nothing is.
     """
 
     kind: str
     path: str
     items: Iterator[tuple[str, Any]]
+    left_out: Counter[str] = field(default_factory=Counter)
+    beside: dict[str, dict[str, str]] = field(default_factory=dict)
+    unpacked: str = ""
 
 
 def locate(config: DataConfig) -> Path | None:
@@ -77,22 +88,28 @@ def source_name(config: DataConfig) -> str:
     return "drawn_faces" if path is None else path.name
 
 
+def rules_of(config: DataConfig) -> int:
+    """The rules by which a source is listed: 1 as earlier versions did, 2 as now."""
+    return getattr(config, "rules", 2)
+
+
 def fingerprint(config: DataConfig) -> str:
     """sha256 of a source's paths, sizes and modification times; when it changes, the source is packed again."""
     path = locate(config)
     if path is None:
         return "drawn_faces"
-    lines = [f"{path}", _stat_line(path)]
+    lines = [f"{path}", stat_line(path)]
     if path.is_dir():
-        lines += [f"{name} {_stat_line(path / name)}" for name in _folder_names(path)]
+        names = folder_names(path, rules=rules_of(config), left_out=Counter())
+        lines += [f"{name} {stat_line(path / name)}" for name in names]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
-    """Lists the items of a source without hidden files, always in the same order.
+    """Lists the items of a source without what is never an image, always in the same order.
 
     Args:
-        unpack_to: Folder for an unpacked tar file or MNIST's digits, which several workers can then read at once; None
+        unpack_to: Folder for MNIST's digits and for what is unpacked, which several workers can then read at once; None
             if the items are only counted.
 
     Raises:
@@ -104,17 +121,48 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
         return Listing("drawn_faces", "", ((face_name(index), index) for index in range(count)))
     if config.source == "mnist":
         return _mnist_listing(config, path, unpack_to)
-    if path.is_dir():
-        names = sorted(_limited(config, _folder_names(path)))
-        kind, place, items = "folder", path, ((name, name) for name in names)
-    elif _is_zip(path):
-        kind, place, items = "zip", path, _zip_items(path)
-    elif _opener(path) and unpack_to is not None:
-        place = unpack_to / "source.tar"
-        kind, items = "tar", _unpacked_items(path, place, most_bytes=config.largest_file_bytes)
-    else:
-        kind, place, items = "tar", path, _tar_items(path)
-    return Listing(kind, str(place), _limited(config, _checked(path, items)))
+    kind = "folder" if path.is_dir() else _kind(path, rules_of(config))
+    spool = Spool(unpack_to, most_bytes=config.largest_file_bytes)
+    nested = Nested(path, spool, Counter(), flat=rules_of(config) == 1)
+    unpacked = "" if spool.path is None else str(spool.path)
+    place = unpacked if kind == "tar" and unpacked and _is_compressed(path) else str(path)
+    items = _limited(config, _checked(config, path, _items(config, nested, kind), nested.left_out))
+    return Listing(kind, place, items, nested.left_out, nested.beside.labels, unpacked)
+
+
+def _items(config: DataConfig, nested: Nested, kind: str) -> Iterator[tuple[str, Any]]:
+    path = nested.path
+    with nested.spool:
+        if kind == "folder":
+            names = folder_names(path, rules=rules_of(config), left_out=nested.left_out)
+            listed = sorted(_limited(config, names))
+            if "data.mdb" in listed and _LMDB.issuperset(listed):
+                raise DataError(f"data.path: {path} is an LMDB database (as LSUN's); write its images into a folder")
+            yield from nested.of_folder(listed)
+            return
+        with open_regular(path) as file:
+            of_kind = {
+                "zip": nested.of_zip,
+                "tar": nested.of_tar,
+                "stack": nested.of_stack,
+                "parquet": nested.of_parquet,
+            }
+            yield from of_kind[kind](file)
+
+
+def _kind(path: Path, rules: int) -> str:
+    """The kind of a file by its content; what is nothing known is read as a tar file."""
+    with open_regular(path) as file:
+        if rules > 1 and file.read(len(PARQUET)) == PARQUET:
+            return "parquet"
+        if rules > 1 and is_stack(file):
+            return "stack"
+        return "zip" if is_zip(file) else "tar"
+
+
+def _is_compressed(path: Path) -> bool:
+    with open_regular(path) as file:
+        return unpacker_of(file) is not None
 
 
 def read_named(config: DataConfig, name: str, *, most_bytes: int) -> tuple[str, bytes] | None:
@@ -139,17 +187,28 @@ def read_named(config: DataConfig, name: str, *, most_bytes: int) -> tuple[str, 
         return None
     member, item = found[0]
     try:
-        if path.is_dir():
-            return member, read_file(path / member, most_bytes=most_bytes)
-        with _opened(path) as file:
-            size = item.size if isinstance(item, Entry) else item[1]
-            refuse_size(size, most_bytes, member)
-            if isinstance(item, Entry):
-                return member, read_member(file, item)
-            file.seek(item[0])
-            return member, file.read(size)
-    except (*_DAMAGED, RuntimeError, ValueError) as fault:
+        return member, _read_item(path, member, item, most_bytes)
+    except (*DAMAGED, RuntimeError, ValueError) as fault:
         raise DataError(f"data.labels: {member} in {path} cannot be read ({reason_of(fault)})") from None
+
+
+def _read_item(path: Path, member: str, item: Any, most_bytes: int) -> bytes:
+    if path.is_dir():
+        if not isinstance(item, dict):
+            return read_file(path / member, most_bytes=most_bytes)
+        path = path / item.get("zip", item.get("tar", ""))
+        item = item.get("item")
+    if item is None or isinstance(item, dict):
+        raise ValueError("it lies in an archive that is compressed or within another one; unpack that")
+    size = item.size if isinstance(item, Entry) else item[1]
+    refuse_size(size, most_bytes, member)
+    with open_regular(path) as file:
+        if isinstance(item, Entry):
+            return read_member(file, item)
+        unpacker = unpacker_of(file)
+        with unpacker(file) if unpacker else nullcontext(file) as content:
+            content.seek(item[0])
+            return content.read(size)
 
 
 def _slashed(name: str) -> str:
@@ -175,114 +234,27 @@ def _limited(config: DataConfig, items: Iterator[Any]) -> Iterator[Any]:
         yield item
 
 
-def _checked(path: Path, items: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yields the items without hidden ones; raises `DataError` if there are none or the archive is damaged."""
+def _checked(
+    config: DataConfig, path: Path, items: Iterator[tuple[str, Any]], left_out: Counter[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yields the items without clutter; raises `DataError` if there are none or the archive is damaged."""
     empty = True
     try:
         for item in items:
-            if _is_visible(item[0]):
-                yield item
-                empty = False
-    except tarfile.ReadError as fault:
-        damaged = _named_as_archive(path) or not empty
-        kind = "is damaged" if damaged else "is neither a folder nor a .tar, .tar.gz or .zip"
-        raise DataError(f"data.path: {path} {kind} ({reason_of(fault)})") from None
-    except _DAMAGED as fault:
-        if isinstance(fault, OSError) and fault.errno in FULL:  # the cache, into which the archive is unpacked
+            if (reason := clutter(item[0], rules=rules_of(config))) is not None:
+                left_out[reason] += 1
+                continue
+            yield item
+            empty = False
+    except DAMAGED as fault:
+        if is_full(fault):  # the cache, into which the archive is unpacked
             raise
-        raise DataError(f"data.path: {path} is damaged ({reason_of(fault)}); copy it again") from None
+        if path.is_dir():
+            raise DataError(f"data.path: {path} cannot be read ({reason_of(fault)})") from None
+        with open_regular(path) as file:
+            start = file.read(HEAD_BYTES) if empty else b""
+        raise archive_fault(str(path), fault, start, named=has_archive_suffix(path) or not empty) from None
     if empty:
-        raise DataError(f"data.path: {path} contains no files; it should be a folder or archive of images")
-
-
-def _named_as_archive(path: Path) -> bool:
-    """Whether the file's suffix is that of an archive."""
-    return any(step in {".tar", ".tgz", ".gz", ".bz2", ".xz", ".zip"} for step in path.suffixes)
-
-
-def _folder_names(path: Path) -> Iterator[str]:
-    def refuse(fault: OSError) -> None:
-        raise DataError(f"data.path: {fault.filename} cannot be read ({fault.strerror})")
-
-    start = len(str(path).rstrip(os.sep)) + 1
-    for folder, folders, files in os.walk(path, onerror=refuse):
-        folders[:] = [name for name in folders if _is_visible(name)]
-        yield from (f"{folder}{os.sep}{file}"[start:] for file in files if _is_visible(file))
-
-
-def _is_zip(path: Path) -> bool:
-    with open_regular(path) as file:
-        return is_zip(file)
-
-
-def _zip_items(path: Path) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    with open_regular(path) as file:
-        for entry in zip_members(file):
-            yield entry.name, entry
-
-
-def _tar_items(path: Path) -> Iterator[tuple[str, tuple[int, int]]]:
-    with _opened(path) as file:
-        for name, member in _linked(tar_members(file)):
-            yield name, (member.offset, member.size)
-
-
-def _unpacked_items(path: Path, target: Path, *, most_bytes: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Unpacks a compressed tar file, which does not allow random access, without members above `most_bytes`."""
-    places: dict[int, int] = {}  # offset in the archive -> offset in the target
-    with _opened(path) as file, target.open("wb") as unpacked:
-        for name, member in _linked(tar_members(file)):
-            if member.offset not in places:
-                places[member.offset] = unpacked.tell()
-                if member.size <= most_bytes:
-                    _copy(file, unpacked, member.size)
-                    unpacked.flush()  # a worker reads it while the next ones are unpacked
-            yield name, (places[member.offset], member.size)
-
-
-def _linked(members: Iterator[Member]) -> Iterator[tuple[str, Member]]:
-    """The name of each member with the member that has its content, which for a hard link is an earlier one."""
-    known: dict[str, Member] = {}
-    for member in members:
-        content = known.get(member.link) if member.link else member
-        if content is not None:
-            known[member.name] = content
-            yield member.name, content
-
-
-def _copy(source: BinaryIO, target: BinaryIO, size: int) -> None:
-    while size > 0:
-        piece = source.read(min(size, PIECE_BYTES))
-        if not piece:
-            raise tarfile.ReadError("unexpected end of data")
-        target.write(piece)
-        size -= len(piece)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A tar file, unpacked while it is read."""
-    opener = _opener(path)
-    with open_regular(path) as file, opener(file) if opener else nullcontext(file) as content:
-        yield content
-
-
-def _opener(path: Path) -> Any:
-    with open_regular(path) as file:
-        start = file.read(6)
-    return next((opened for magic, opened in _COMPRESSED.items() if start.startswith(magic)), None)
-
-
-def _is_visible(name: str) -> bool:
-    steps = name.replace("\\", "/").split("/")
-    hidden = any(step.startswith(".") and step not in {".", ".."} for step in steps)
-    return not hidden and "__MACOSX" not in steps and steps[-1] not in _NOT_IMAGES
-
-
-def _stat_line(path: Path) -> str:
-    try:
-        status = path.stat()
-    except OSError:  # a broken link, which is rejected when it is read
-        return "missing"
-    # A folder's own time also changes with files that are not read, such as hidden ones.
-    return "folder" if path.is_dir() else f"{status.st_size} {status.st_mtime_ns}"
+        others = ", ".join(f"{count:,} {reason}" for reason, count in left_out.most_common(4))
+        others = f" but what is never an image ({others})" if others else ""
+        raise DataError(f"data.path: {path} contains no files{others}; it should be a folder or archive of images")

@@ -24,6 +24,9 @@ _MOST_VERSION = 63
 _LZMA_HEADER_BYTES = 9
 _MOST_WINDOW_BYTES = 256 << 20
 _ENCRYPTED, _PATCHED, _STRONGLY_ENCRYPTED, _UTF8 = 0x1, 0x20, 0x40, 0x800
+_TAR_MARK_AT, _TAR_MARK = 257, b"ustar"
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_OTHER_METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 96: "JPEG", 98: "PPMd"}
 _ELSEWHERE = 0xFFFFFFFF  # a size or offset that is in the zip64 field
 
 
@@ -58,7 +61,10 @@ class Entry(NamedTuple):
 
 
 def is_zip(file: BinaryIO) -> bool:
-    """Whether a file ends with the end of a zip file's directory."""
+    """Whether a file ends with the end of a zip file's directory, and is no tar file, whose last file may be a zip."""
+    file.seek(_TAR_MARK_AT)
+    if file.read(len(_TAR_MARK)) == _TAR_MARK:
+        return False
     try:
         return _end(file) is not None
     except zipfile.BadZipFile:
@@ -80,6 +86,20 @@ def zip_members(file: BinaryIO) -> Iterator[Entry]:
         yield before
 
 
+def obstacle(entry: Entry) -> str | None:
+    """Why a member cannot be unpacked, whatever its content; None if it can be.
+
+    >>> obstacle(Entry("a", 0, 1, 1, 9, 0, 0)), obstacle(Entry("a", 0, 1, 1, 8, 1, 0))
+    ('compressed by Deflate64, which is not supported', 'protected by a password')
+    """
+    if entry.flags & (_ENCRYPTED | _STRONGLY_ENCRYPTED):
+        return "protected by a password"
+    if entry.method not in _METHODS:
+        name = _OTHER_METHODS.get(entry.method, f"method {entry.method}")
+        return f"compressed by {name}, which is not supported"
+    return None
+
+
 def read_member(file: BinaryIO, entry: Entry) -> bytes:
     """The content of a member: at most as much as its entry says, unpacked piece by piece.
 
@@ -87,16 +107,31 @@ def read_member(file: BinaryIO, entry: Entry) -> bytes:
         zipfile.BadZipFile: Its local header or content is damaged. The decompressors have further errors.
         RuntimeError: It is encrypted or compressed by an unknown method.
     """
-    _go_to_content(file, entry)
     content = io.BytesIO()
+    for piece in member_pieces(file, entry):
+        content.write(piece)
+    return content.getvalue()
+
+
+def member_pieces(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    """As `read_member`, piece by piece; whether all was right is known only at the end."""
+    _go_to_content(file, entry)
+    left, checksum = entry.size, 0
     for piece in _unpacked_pieces(file, entry):
-        content.write(piece[: entry.size - content.tell()])
-        if content.tell() >= entry.size:
+        part = piece[:left]
+        left -= len(part)
+        checksum = zlib.crc32(part, checksum)
+        yield part
+        if left <= 0:
             break
-    data = content.getvalue()
-    if zlib.crc32(data) != entry.checksum:
+    if checksum != entry.checksum:
         raise zipfile.BadZipFile(f"Bad CRC-32 for file {entry.name!r}")
-    return data
+
+
+def content_offset(file: BinaryIO, entry: Entry) -> int:
+    """Where the packed content of a member begins, in bytes; raises as `read_member` does."""
+    _go_to_content(file, entry)
+    return file.tell()
 
 
 def _go_to_content(file: BinaryIO, entry: Entry) -> None:

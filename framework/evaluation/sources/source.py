@@ -18,7 +18,7 @@ from framework.errors import DataError, EvaluationError
 from framework.evaluation.features.extractor import Extractor, FeatureSpec, build_extractor
 from framework.evaluation.features.resizing import SIDE
 from framework.evaluation.protocols.protocol import ImageSetSpec
-from framework.evaluation.sources.files import ImageFiles
+from framework.evaluation.sources.files import ImageFiles, holds_pictures
 from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
 from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
 from framework.evaluation.sources.statistics_file import check_statistics, read_statistics
@@ -38,12 +38,14 @@ class SourceSpec:
         location: Path, for a generator also a URI; the same on every node.
         side: The side of the protocol that describes its images.
         order_seed: Seed of a random order of the images; None for their own order.
+        left_out: Pairs of a reason and the number of files at the location that are left out for it.
     """
 
     kind: Literal["files", "store", "generator", "statistics"]
     location: str
     side: ImageSetSpec
     order_seed: int | None = None
+    left_out: tuple[tuple[str, int], ...] = ()
 
     @property
     def count(self) -> int:
@@ -77,7 +79,7 @@ def find_source(location: str, *, samples: int, seed: int, mixed: bool = False) 
     if not path.exists():
         raise EvaluationError(f"{location}: does not exist")
     path = path.resolve()
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix == ".npz" and path.is_file() and not holds_pictures(path):
         return _statistics_spec(path)
     store = _as_store(path)
     return _files_spec(path, mixed=mixed) if store is None else store_spec(store, split="all")
@@ -271,7 +273,7 @@ def _files_spec(path: Path, *, mixed: bool) -> SourceSpec:
     side = ImageSetSpec(
         count=len(files.names), split="all", height=height, width=width, channels=3, digest=digest.hexdigest()
     )
-    return SourceSpec("files", str(path), side)
+    return SourceSpec("files", str(path), side, left_out=tuple(files.left_out.items()))
 
 
 def _as_store(path: Path) -> PackedStore | None:

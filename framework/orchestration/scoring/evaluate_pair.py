@@ -8,6 +8,7 @@ from framework.config import EvaluationConfig, Experiment
 from framework.config.code import entry_of
 from framework.evaluation import Request, SourceSpec, find_source, pair_passes, requested, resolve_features
 from framework.evaluation.cost import plan_pair, refuse_oversized
+from framework.evaluation.sources.files import left_out_text
 from framework.evaluation.sources.source import truncated
 from framework.orchestration.cluster.connect import Cluster
 from framework.orchestration.cluster.node_files import FileServer, NodeFiles
@@ -92,4 +93,5 @@ def _described(source: SourceSpec) -> str:
     if source.kind == "statistics":
         return "statistics" + ("" if side.count is None else f" of {side.count:,} images")
     size = "of mixed sizes" if side.height is None else f"{side.height}x{side.width}"
-    return f"all {side.count:,} images, {size}"
+    others = f" ({left_out_text(dict(source.left_out))})" if source.left_out else ""
+    return f"all {side.count:,} images, {size}{others}"

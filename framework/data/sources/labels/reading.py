@@ -1,10 +1,12 @@
 """The labels of images, from their names, their folders and the file that `data.labels` names."""
 
+import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from types import MappingProxyType
 
 import numpy as np
 
@@ -45,13 +47,16 @@ _TRIED_ROWS = 1000
 _INDEX_NAMES = frozenset(["", "unnamed: 0", "index"])
 
 
-def read_labels(config: DataConfig, names: list[str]) -> tuple[Labels, LabelReport]:
+def read_labels(
+    config: DataConfig, names: list[str], beside: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> tuple[Labels, LabelReport]:
     """The labels of images, and what happened when they were read.
 
     Those of `data.labels` replace those of the same name that the source itself has.
 
     Args:
         names: The images' names within the source.
+        beside: Name of an image -> its labels that lie beside it in the source, as text.
 
     Raises:
         DataError: `data.labels` names no file of labels, or one that names none of the images.
@@ -59,14 +64,38 @@ def read_labels(config: DataConfig, names: list[str]) -> tuple[Labels, LabelRepo
     labels, notes = _of_source(config, names)
     origin = {"drawn_faces": "the drawing", "mnist": "MNIST"}.get(config.source, "file names")
     own = LabelReport(len(names), origin if labels.values else "", notes=notes)
+    if any(name in beside for name in names):
+        labels, own = _joined(labels, own, *_of_beside(names, beside))
     if not config.labels:
         return labels, own
     more, report = _of_folders(names) if config.labels == FOLDERS else _of_file(config, names)
+    return _joined(labels, own, more, dataclasses.replace(report, sampled=bool(config.limit)))
+
+
+def _joined(labels: Labels, own: LabelReport, more: Labels, report: LabelReport) -> tuple[Labels, LabelReport]:
+    """Labels with more of them, which replace those of the same name."""
     classes = {name: found for name, found in labels.classes.items() if name not in more.values}
     both = Labels({**labels.values, **more.values}, {**classes, **more.classes})
-    origin = f"{own.origin} and {report.origin}" if own.origin else report.origin
-    fields = {**report.to_json(), "origin": origin, "notes": [*notes, *report.notes], "sampled": bool(config.limit)}
+    fields = {
+        **report.to_json(),
+        "origin": f"{own.origin} and {report.origin}" if own.origin else report.origin,
+        "written": {**own.written, **report.written},
+        "left_out": {**own.left_out, **report.left_out},
+        "notes": [*own.notes, *report.notes],
+    }
     return both, LabelReport.from_json(fields)
+
+
+def _of_beside(names: list[str], beside: Mapping[str, Mapping[str, str]]) -> tuple[Labels, LabelReport]:
+    """The labels that lie beside images in their container, read as the columns of a table are."""
+    columns = list(dict.fromkeys(label for name in names for label in beside.get(name, ())))
+    rows = [[name, *(beside.get(name, {}).get(label, "") for label in columns)] for name in names]
+    table = Table(["file", *columns], rows)
+    labels, about = _columns(table, 0, [[row] for row in rows], np.arange(len(names)))
+    origin = "beside the images" if labels.values else ""
+    return labels, LabelReport(
+        len(names), origin, written=about.written, left_out=about.left_out, notes=about.notes
+    )  # fmt: skip
 
 
 def _of_source(config: DataConfig, names: list[str]) -> tuple[Labels, list[str]]:
