@@ -44,6 +44,7 @@ NOT_LEARNED = {
     "name": "other",
     "data.path": "/elsewhere",
     "data.labels": "labels.csv",
+    "data.rules": 1,
     "training.start_from": "/runs/elsewhere",
     "training.total_images": 10**9,
     "training.report_every_images": 1,
