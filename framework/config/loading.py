@@ -28,7 +28,8 @@ MOST_VALUES = 50_000
 MOST_LEVELS = 32
 MOST_DIGITS = 300
 MOST_FAULTS = 100
-OF_OLD_RUNS = {"data.rules": 1}  # what the experiment.yaml of a run means that was written before these keys were there
+# What the experiment.yaml of a run means that was written before these keys were there.
+OF_OLD_RUNS = {"data.rules": 1, "data.copies": "keep"}
 _TOO_DEEP = f"is nested more than {MOST_LEVELS} levels deep"
 
 

@@ -8,7 +8,7 @@ from framework.runs.folder import EXPERIMENT, RunFolder, run_place
 
 
 def as_begun(experiment: Experiment, *, say: Callable[[str], None]) -> Experiment:
-    """The experiment with `data.rules` of its run, if it has one already and the config does not set the key.
+    """The experiment with `data.rules` and `data.copies` of its run, if it has other rules and the config sets none.
 
     Args:
         experiment: As `load_experiment` gives it, which knows the keys that the config sets.
@@ -24,10 +24,13 @@ def as_begun(experiment: Experiment, *, say: Callable[[str], None]) -> Experimen
     if not place.exists(EXPERIMENT):
         return experiment
     try:
-        rules = RunFolder.open(place.location).experiment.data.rules
+        began = RunFolder.open(place.location).experiment.data
     except ConfigError:  # it is damaged; the job says so where it resumes the run
         return experiment
-    if rules == experiment.data.rules:
+    if began.rules == experiment.data.rules:
         return experiment
-    say(f"Images: packed by data.rules={rules}, with which the run {experiment.name} began")
-    return with_overrides(experiment, {"data.rules": rules})
+    say(f"Images: packed by data.rules={began.rules}, with which the run {experiment.name} began")
+    kept: dict[str, int | str] = {"data.rules": began.rules}
+    if "copies" not in experiment.data.model_fields_set:
+        kept["data.copies"] = began.copies
+    return with_overrides(experiment, kept)

@@ -7,7 +7,7 @@ from framework.config.describe import default_of
 from framework.config.schema import DataConfig
 
 # What decides which images are packed, how, and which of them are held out.
-_OF_IMAGES = ("source", "resolution", "channels", "limit", "held_out", "seed", "rules")
+_OF_IMAGES = ("source", "resolution", "channels", "limit", "held_out", "seed", "rules", "copies")
 
 
 def differences(saved: Mapping[str, Any], current: Mapping[str, Any]) -> dict[str, str]:
@@ -29,6 +29,8 @@ def what_gives_back(began: DataConfig, now: DataConfig) -> str:
 
     >>> what_gives_back(DataConfig(rules=1, limit=64), DataConfig())
     'data.limit=64 data.rules=1 gives them back'
+    >>> what_gives_back(DataConfig(copies="keep"), DataConfig())
+    'data.copies=keep gives them back'
     """
     changed = [name for name in _OF_IMAGES if getattr(began, name) != getattr(now, name)]
     if not changed:

@@ -21,7 +21,9 @@ def old_run(tmp_path):
     settings = {"name": "old", "storage.path": str(tmp_path / "runs"), "data.source": "folder", "data.limit": 64}
     run = RunFolder.create(with_overrides(Experiment(), settings), ["python"], data={"digest": "a" * 64})
     experiment = Path(run.folder.location) / "experiment.yaml"
-    lines = [line for line in experiment.read_text().splitlines() if line.split(":")[0].strip() not in {"rules"}]
+    lines = [
+        line for line in experiment.read_text().splitlines() if line.split(":")[0].strip() not in {"rules", "copies"}
+    ]
     experiment.write_text("\n".join(lines) + "\n")
     config = tmp_path / "old.yaml"
     config.write_text(f"storage: {{path: {tmp_path / 'runs'}}}\ndata: {{source: folder, limit: 64}}\n")
@@ -38,7 +40,8 @@ def test_a_run_without_the_key_has_the_first_rules_and_a_new_one_the_newest(old_
 def test_the_same_command_goes_on_with_the_rules_of_the_run(old_run):
     _, config = old_run
     said = []
-    assert as_begun(load_experiment(config), say=said.append).data.rules == 1
+    data = as_begun(load_experiment(config), say=said.append).data
+    assert (data.rules, data.copies) == (1, "keep")
     assert len(said) == 1
     assert not missing(said[0], "data.rules=1", "old")
     for explicit in (1, 2):
@@ -60,8 +63,8 @@ def test_other_images_are_told_with_the_keys_that_give_them_back(old_run):
     now = with_overrides(load_experiment(config), {"data.rules": 2, "data.limit": 128})
     with pytest.raises(CheckpointError) as caught:
         RunFolder.create(now, ["python"], data={"digest": "b" * 64})
-    assert not missing(str(caught.value), "data.rules=1", "data.limit=64")
-    same = with_overrides(load_experiment(config), {"data.rules": 1})
+    assert not missing(str(caught.value), "data.rules=1", "data.copies=keep", "data.limit=64")
+    same = as_begun(load_experiment(config), say=print)
     with pytest.raises(CheckpointError) as caught:
         RunFolder.create(same, ["python"], data={"digest": "b" * 64})
     assert not missing(str(caught.value), "data.path")

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from framework.config import DataConfig
+from framework.data.packing.copies import COPIES, exact_copies, write_copies
 from framework.data.packing.labelling import label_entries, without_label_file
 from framework.data.packing.pool import Pool, usable_cores
 from framework.data.packing.rejection import refuse_rejected, write_rejected
+from framework.data.packing.report import PackingReport
 from framework.data.sources.mnist import is_test_name
 from framework.data.sources.source import Listing, list_source, locate, source_name
 from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out
@@ -36,12 +38,24 @@ class _Decoded:
     hashes: dict[int, str] = field(default_factory=dict)
     rejected: dict[int, str] = field(default_factory=dict)
 
+    contents: set[str] = field(default_factory=set)
+
     def take(self, results: list[Any]) -> None:
         for slot, content, reason in results:
             if reason is None:
                 self.hashes[slot] = content
+                self.contents.add(content)
             else:
                 self.rejected[slot] = reason
+
+    def count(self, config: DataConfig) -> int:
+        """The number of images so far."""
+        return len(self.contents if config.takes_copies_once else self.hashes)
+
+    def usable(self) -> dict[int, str]:
+        """Slot -> name of each usable file. If a name occurs twice, as in an archive that was appended to, the last."""
+        last = {self.names[slot]: slot for slot in sorted(self.hashes)}
+        return {slot: name for name, slot in last.items()}
 
 
 def build(
@@ -66,16 +80,31 @@ def build(
     except DataError:
         shutil.copyfile(folder / REJECTED, refused_list)
         raise
-    slots = _close_gaps(output, decoded, side=config.resolution, channels=config.channels)
-    names, hashes = [decoded.names[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
-    manifest = _manifest(config, names, hashes) | {"rejected": rejected}
+    usable = decoded.usable()
+    copies = exact_copies(usable, decoded.hashes) if config.takes_copies_once else {}
+    if copies:
+        write_copies(folder / COPIES, [(usable[slot], usable[kept], "exact") for slot, kept in sorted(copies.items())])
+    kept = sorted(usable.keys() - copies.keys())
+    slots = _close_gaps(output, kept, side=config.resolution, channels=config.channels)
+    names, hashes = [usable[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
+    others: dict[str, list[str]] = {}
+    for slot, first in copies.items():
+        others.setdefault(usable[first], []).append(usable[slot])
+    manifest = _manifest(config, names, hashes, others) | {"rejected": rejected}
     _write_synced(folder / MANIFEST, json.dumps(manifest, allow_nan=False).encode())
 
 
-def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[str, Any]:
+def _manifest(config: DataConfig, names: list[str], hashes: list[str], copies: dict[str, list[str]]) -> dict[str, Any]:
+    """The manifest without the rejected files.
+
+    Args:
+        copies: Name of an image -> names of its copies.
+    """
     held_out = _held_out(config, names, hashes)
     if all(held_out):
         raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves no image for training")
+    report = PackingReport(copies=sum(map(len, copies.values())))
+    labels = label_entries(config, names, copies, report)
     return {
         "format": FORMAT,
         "source": source_name(config),
@@ -86,7 +115,8 @@ def _manifest(config: DataConfig, names: list[str], hashes: list[str]) -> dict[s
         "names": names,
         "hashes": hashes,
         "held_out": [int(mark) for mark in held_out],
-        **label_entries(config, names),
+        **labels,
+        "packing_report": report.to_json(),
     }
 
 
@@ -139,8 +169,8 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
                 _sync(output)  # during decoding, so that less remains to be written at the end
                 synced = len(decoded.hashes)
             if progress is not None:
-                progress(len(decoded.hashes), expected)
-        missing = 0 if config.limit is None else config.limit - len(decoded.hashes)
+                progress(decoded.count(config), expected)
+        missing = 0 if config.limit is None else config.limit - decoded.count(config)
     return decoded
 
 
@@ -161,16 +191,15 @@ def _sampled(config: DataConfig, listing: Listing) -> Iterator[tuple[str, Any]]:
     return iter(sorted(dict(found).items(), key=order))
 
 
-def _close_gaps(output: Path, decoded: _Decoded, *, side: int, channels: int) -> list[int]:
-    """Moves pictures from the end into the slots of rejected files, and writes the header.
+def _close_gaps(output: Path, kept: list[int], *, side: int, channels: int) -> list[int]:
+    """Moves pictures from the end into the slots that are not kept, and writes the header.
 
-    If a name occurs twice, as in an archive that was appended to, the last file is kept.
+    Args:
+        kept: The slots that are kept, sorted.
 
     Returns:
         The original slots in their new order.
     """
-    last = {decoded.names[slot]: slot for slot in sorted(decoded.hashes)}
-    kept = sorted(last.values())
     count, size = len(kept), side * side * channels
     holes = sorted(set(range(count)).difference(kept))
     places = {slot: slot for slot in kept if slot < count}

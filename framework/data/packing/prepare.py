@@ -25,7 +25,7 @@ from framework.files import FULL
 
 _NOT_PACKED = {"horizontal_flip", "max_rejected", "most_files", "path"}  # applied later, or in the fingerprint
 _LATER_KEYS = {"largest_file_bytes"}  # at its default it is not in the name, so that older stores are found
-_KEYS_OF_RULES = {"rules"}  # not in the name by rules 1, for the same reason
+_KEYS_OF_RULES = {"rules", "copies"}  # not in the name by rules 1, for the same reason
 _BUILDING = ".building"
 _STALE_S = 2 * 24 * 3600.0
 Progress = Callable[[int, int], None]
