@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from framework.config import DataConfig
-from framework.data.packing.copies import COPIES, exact_copies, write_copies
+from framework.data.packing.copies import COPIES, exact_copies, exact_rows, near_copies, near_rows, write_copies
+from framework.data.packing.held_out import held_out_marks
 from framework.data.packing.labelling import label_entries, without_label_file
 from framework.data.packing.pool import Pool, usable_cores
 from framework.data.packing.rejection import refuse_rejected, write_rejected
 from framework.data.packing.report import PackingReport
-from framework.data.sources.mnist import is_test_name
 from framework.data.sources.source import Listing, list_source, locate, source_name
-from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out
+from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED
 from framework.errors import DataError
 
 _FEW_IMAGES = 96  # fewer images are decoded faster than further processes start
@@ -82,29 +82,27 @@ def build(
         raise
     usable = decoded.usable()
     copies = exact_copies(usable, decoded.hashes) if config.takes_copies_once else {}
-    if copies:
-        write_copies(folder / COPIES, [(usable[slot], usable[kept], "exact") for slot, kept in sorted(copies.items())])
     kept = sorted(usable.keys() - copies.keys())
     slots = _close_gaps(output, kept, side=config.resolution, channels=config.channels)
     names, hashes = [usable[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
+    report = PackingReport(copies=len(copies))
+    near = near_copies(config, np.load(output, mmap_mode="r"), hashes, report)
+    rows = [*exact_rows(usable, copies), *near_rows(near, names, hashes)]
+    if rows:
+        write_copies(folder / COPIES, rows)
     others: dict[str, list[str]] = {}
     for slot, first in copies.items():
         others.setdefault(usable[first], []).append(usable[slot])
-    manifest = _manifest(config, names, hashes, others) | {"rejected": rejected}
+    manifest = _manifest(config, names, hashes, held_out_marks(config, names, hashes, near.groups()))
+    manifest |= {"rejected": rejected, **label_entries(config, names, others, report)}
+    manifest["packing_report"] = report.to_json()
     _write_synced(folder / MANIFEST, json.dumps(manifest, allow_nan=False).encode())
 
 
-def _manifest(config: DataConfig, names: list[str], hashes: list[str], copies: dict[str, list[str]]) -> dict[str, Any]:
-    """The manifest without the rejected files.
-
-    Args:
-        copies: Name of an image -> names of its copies.
-    """
-    held_out = _held_out(config, names, hashes)
-    if all(held_out):
+def _manifest(config: DataConfig, names: list[str], hashes: list[str], held_out: np.ndarray) -> dict[str, Any]:
+    """The manifest without rejected files, labels and the report."""
+    if held_out.all():
         raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves no image for training")
-    report = PackingReport(copies=sum(map(len, copies.values())))
-    labels = label_entries(config, names, copies, report)
     return {
         "format": FORMAT,
         "source": source_name(config),
@@ -114,17 +112,8 @@ def _manifest(config: DataConfig, names: list[str], hashes: list[str], copies: d
         "images": len(names),
         "names": names,
         "hashes": hashes,
-        "held_out": [int(mark) for mark in held_out],
-        **labels,
-        "packing_report": report.to_json(),
+        "held_out": held_out.astype(int).tolist(),
     }
-
-
-def _held_out(config: DataConfig, names: list[str], hashes: list[str]) -> list[bool]:
-    """MNIST's test split; of other sources the share `data.held_out`."""
-    if config.source == "mnist":
-        return [is_test_name(name) for name in names]
-    return [is_held_out(content, config.held_out) for content in hashes]
 
 
 def _processes(config: DataConfig, processes: int | None) -> int:
