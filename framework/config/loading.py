@@ -28,6 +28,8 @@ MOST_VALUES = 50_000
 MOST_LEVELS = 32
 MOST_DIGITS = 300
 MOST_FAULTS = 100
+# What the experiment.yaml of a run means that was written before these keys were there.
+OF_OLD_RUNS = {"data.rules": 1, "data.copies": "keep"}
 _TOO_DEEP = f"is nested more than {MOST_LEVELS} levels deep"
 _QUOTES = "\"'"
 _SUM_OF_QUOTED = re.compile(r"""("[^"]*"|'[^']*')\s*[-+−–]""")
@@ -60,8 +62,14 @@ def experiment_from_text(
     overrides: Mapping[str, Any] | None = None,
     name: str | None = None,
     say: Say | None = None,
+    of_run: bool = False,
 ) -> Experiment:
-    """As load_experiment, from the YAML text; `source` is the name of the text in error messages."""
+    """As load_experiment, from the YAML text.
+
+    Args:
+        source: The name of the text in error messages.
+        of_run: Whether it is a run's own experiment.yaml, which may be older than some keys (`OF_OLD_RUNS`).
+    """
     document = parse_yaml(text, source=source)
     if document is None:
         document = {}
@@ -70,6 +78,8 @@ def experiment_from_text(
     if name is not None:
         document = {"name": name, **document}
     document, faults = rename_document(document, say)
+    if of_run:
+        document = _overlaid(document, {key: value for key, value in OF_OLD_RUNS.items() if not _has(document, key)})
     overrides, more = rename_overrides(overrides or {}, say)
     return _validated(_overlaid(document, overrides), [*faults, *more])
 
@@ -243,6 +253,12 @@ def _overlaid(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict
             node = child
         node[last] = value
     return result
+
+
+def _has(document: Mapping[str, Any], dotted: str) -> bool:
+    section, _, name = dotted.partition(".")
+    below = document.get(section)
+    return isinstance(below, dict) and name in below
 
 
 def _steps(dotted: str) -> list[str]:

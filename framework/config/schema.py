@@ -41,7 +41,7 @@ class DataConfig(Section):
     source: Literal["utkface", "folder", "mnist", "drawn_faces"] = key(
         "utkface", "utkface (labels in file names), folder, mnist or drawn_faces"
     )
-    path: str | None = key(None, "folder, archive, .parquet, .npz or .npy of images; for mnist the IDX files")
+    path: str | None = key(None, "folder, archive, .parquet, .npz or .npy of images; mnist: IDX files")
     resolution: Resolution = key(128, "side of the square images: 28, 32, 64, 128 or 256", unit="pixels")
     channels: Literal[1, 3] = key(3, "3 for colour, 1 for grey")
     limit: int | None = key(
@@ -56,6 +56,18 @@ class DataConfig(Section):
     most_files: int = key(5_000_000, "fail if the source has more files", unit="files", ge=1)
     horizontal_flip: bool = key(False, "mirror each training image with probability 0.5")
     seed: int = key(0, "seed of the random sample and of drawn faces", ge=0, le=MOST_SEED)
+    copies: Literal["once", "keep"] = key("once", "of files with the same content take one (once) or each (keep)")
+    rules: Literal[1, 2] = key(2, "rules of packing (docs/images.md); a run keeps those it began with")
+
+    @property
+    def packing_rules(self) -> int:
+        """The rules by which the images are packed: `rules` for files, 1 for MNIST and drawn faces, which have none."""
+        return 1 if self.source in {"mnist", "drawn_faces"} else self.rules
+
+    @property
+    def takes_copies_once(self) -> bool:
+        """Whether one of several files with the same content is taken; by rules 1 each of them is."""
+        return self.packing_rules > 1 and self.copies == "once"
 
 
 class ModelConfig(Section):

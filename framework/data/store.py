@@ -32,6 +32,7 @@ class PackedStore:
         labels_matched: Number of images with a row in the file of `data.labels`; None without a file.
         labels_report: What happened when the labels were read, a `LabelReport` as JSON; None in a store that an earlier
             version packed.
+        packing_report: What happened when the images were packed, a `PackingReport` as JSON; None likewise.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class PackedStore:
     rejected: list[tuple[str, str]]
     labels_matched: int | None
     labels_report: dict[str, Any] | None = None
+    packing_report: dict[str, Any] | None = None
 
     @property
     def resolution(self) -> int:
@@ -129,6 +131,7 @@ def _from_manifest(path: Path, manifest: dict[str, Any], images: np.ndarray) -> 
         rejected=[(name, reason) for name, reason in manifest["rejected"]],
         labels_matched=manifest["labels_matched"],
         labels_report=manifest.get("labels_report"),
+        packing_report=manifest.get("packing_report"),
     )
 
 

@@ -11,7 +11,7 @@ from framework.config import Experiment, StorageConfig, experiment_from_text, to
 from framework.errors import CheckpointError, ConfigError, StorageError
 from framework.runs.documents import About, Best, Scores, read_document
 from framework.runs.machine import machine, versions
-from framework.runs.settings import differences
+from framework.runs.settings import differences, what_gives_back
 from framework.runs.trial import PARAMS, TrialFolder, plain
 from framework.storage import Folder, is_uri, open_folder
 from framework.storage.folder import storage_errors
@@ -87,7 +87,7 @@ class RunFolder:
         _refuse_link_out(folder)
         text, source = folder.read_text(EXPERIMENT), f"{folder.location}/{EXPERIMENT}"
         try:
-            experiment = experiment_from_text(text, source=source)
+            experiment = experiment_from_text(text, source=source, of_run=True)
         except ConfigError as fault:
             lines = (line if line.startswith(source) else f"{source}: {line}" for line in fault.faults)
             raise ConfigError(*lines) from None
@@ -182,13 +182,16 @@ class RunFolder:
         """
         if not self.folder.exists(EXPERIMENT) or not any(trial.checkpoints.list() for trial in self.trials()):
             return
-        saved = {**RunFolder.open(self.folder.location).experiment.learned()}
-        current = {**self.experiment.learned()}
+        began = RunFolder.open(self.folder.location).experiment
+        saved, current = {**began.learned()}, {**self.experiment.learned()}
         old, new = (self.about.get("data") or {}).get("digest"), data.get("digest")
         if old and new:
             saved["data"], current["data"] = old, new
         searched = set(self.experiment.search.space)  # each trial has its own values
-        changed = [line for key, line in differences(saved, current).items() if key not in searched]
+        lines = differences(saved, current)
+        if "data" in lines:
+            lines["data"] = f"{lines['data']}, {what_gives_back(began.data, self.experiment.data)}"
+        changed = [line for key, line in lines.items() if key not in searched]
         if changed:
             raise CheckpointError(
                 f"{self.folder.location}: has checkpoints made with different settings ({'; '.join(changed)}); "

@@ -10,6 +10,7 @@ from framework.config.describe import KeyHelp, aligned, help_text
 from framework.config.secrets import login_fault
 from framework.errors import ConfigError
 from framework.runs import RunFolder
+from framework.runs.begun import as_begun
 from framework.search.space import check_space
 from framework.telemetry.trackers import check_trackers
 from jobs.cli.console import Console
@@ -90,7 +91,8 @@ class Arguments:
         """The experiment of the first positional argument, a YAML file or a run, with the overrides applied."""
         first = self.positionals[0]
         if self.takes_config:
-            experiment = load_experiment(first, self.overrides, say=self.console.say_once)
+            loaded = load_experiment(first, self.overrides, say=self.console.say_once)
+            experiment = as_begun(loaded, say=self.console.say_once)
         else:
             experiment = with_overrides(RunFolder.open(first).experiment, self.overrides)
         check_space(experiment)

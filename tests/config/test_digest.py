@@ -44,6 +44,8 @@ NOT_LEARNED = {
     "name": "other",
     "data.path": "/elsewhere",
     "data.labels": "labels.csv",
+    "data.rules": 1,
+    "data.copies": "keep",
     "training.start_from": "/runs/elsewhere",
     "training.total_images": 10**9,
     "training.report_every_images": 1,

@@ -10,7 +10,6 @@ import pytest
 
 from framework.config import DataConfig
 from framework.data import survey
-from framework.data.sources import source as sources
 from framework.data.sources.source import list_source
 from framework.errors import DataError
 from framework.evaluation.sources.source import find_source, open_source
@@ -80,14 +79,13 @@ def test_archives_in_archives_of_a_folder_end_at_the_second(folder_of, pack):
     assert store.rejected == [("first.zip/second.tar/third.zip", "not an image: a zip file")]
 
 
-def test_earlier_rules_leave_archives_as_files(folder_of, monkeypatch):
-    monkeypatch.setattr(sources, "rules_of", lambda config: 1)
+def test_earlier_rules_leave_archives_as_files(folder_of):
     folder = folder_of({"a.jpg": jpeg(0), "b.zip": archived(part(0), "zip"), "c.NEF": b"x"})
-    listing = list_source(DataConfig(source="folder", path=str(folder)), unpack_to=None)
+    listing = list_source(DataConfig(source="folder", path=str(folder), rules=1), unpack_to=None)
     assert list(listing.items) == [(name, name) for name in ("a.jpg", "b.zip", "c.NEF")]
     shard = folder / "b.tar"
     shard.write_bytes(archived({"1.jpg": jpeg(1), "1.cls": b"0"}, "tar"))
-    listing = list_source(DataConfig(source="folder", path=str(shard)), unpack_to=None)
+    listing = list_source(DataConfig(source="folder", path=str(shard), rules=1), unpack_to=None)
     assert [name for name, _ in listing.items] == ["1.jpg", "1.cls"]
 
 

@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from framework.config import DataConfig
+from framework.data.packing.copies import COPIES, exact_copies, exact_rows, near_copies, near_rows, write_copies
+from framework.data.packing.held_out import held_out_marks
 from framework.data.packing.labelling import label_entries, without_label_file
 from framework.data.packing.pool import Pool, usable_cores
 from framework.data.packing.rejection import refuse_rejected, write_rejected
+from framework.data.packing.report import PackingReport
 from framework.data.sources.archives import named_as_archive
-from framework.data.sources.mnist import is_test_name
 from framework.data.sources.source import Listing, list_source, locate, source_name
-from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED, is_held_out
+from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED
 from framework.errors import DataError
 
 _FEW_IMAGES = 96  # fewer images are decoded faster than further processes start
@@ -27,7 +29,6 @@ _SMALL_FILE_BYTES = 2048
 _SYNC_BYTES = 1 << 25
 _HEADER_BYTES = 128  # size of the .npy header, independent of the number of images
 Progress = Callable[[int, int], None]
-Beside = Mapping[str, Mapping[str, str]]
 
 
 @dataclass
@@ -38,12 +39,24 @@ class _Decoded:
     hashes: dict[int, str] = field(default_factory=dict)
     rejected: dict[int, str] = field(default_factory=dict)
 
+    contents: set[str] = field(default_factory=set)
+
     def take(self, results: list[Any]) -> None:
         for slot, content, reason in results:
             if reason is None:
                 self.hashes[slot] = content
+                self.contents.add(content)
             else:
                 self.rejected[slot] = reason
+
+    def count(self, config: DataConfig) -> int:
+        """The number of images so far."""
+        return len(self.contents if config.takes_copies_once else self.hashes)
+
+    def usable(self) -> dict[int, str]:
+        """Slot -> name of each usable file. If a name occurs twice, as in an archive that was appended to, the last."""
+        last = {self.names[slot]: slot for slot in sorted(self.hashes)}
+        return {slot: name for name, slot in last.items()}
 
 
 def build(
@@ -69,15 +82,28 @@ def build(
     except DataError:
         shutil.copyfile(folder / REJECTED, refused_list)
         raise
-    slots = _close_gaps(output, decoded, side=config.resolution, channels=config.channels)
-    names, hashes = [decoded.names[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
-    manifest = _manifest(config, names, hashes, listing.beside) | {"rejected": rejected}
+    usable = decoded.usable()
+    copies = exact_copies(usable, decoded.hashes) if config.takes_copies_once else {}
+    kept = sorted(usable.keys() - copies.keys())
+    slots = _close_gaps(output, kept, side=config.resolution, channels=config.channels)
+    names, hashes = [usable[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
+    report = PackingReport(copies=len(copies))
+    near = near_copies(config, np.load(output, mmap_mode="r"), hashes, report)
+    rows = [*exact_rows(usable, copies), *near_rows(near, names, hashes)]
+    if rows:
+        write_copies(folder / COPIES, rows)
+    others: dict[str, list[str]] = {}
+    for slot, first in copies.items():
+        others.setdefault(usable[first], []).append(usable[slot])
+    manifest = _manifest(config, names, hashes, held_out_marks(config, names, hashes, near.groups()))
+    manifest |= {"rejected": rejected, **label_entries(config, names, others, report, listing.beside)}
+    manifest["packing_report"] = report.to_json()
     _write_synced(folder / MANIFEST, json.dumps(manifest, allow_nan=False).encode())
 
 
-def _manifest(config: DataConfig, names: list[str], hashes: list[str], beside: Beside) -> dict[str, Any]:
-    held_out = _held_out(config, names, hashes)
-    if all(held_out):
+def _manifest(config: DataConfig, names: list[str], hashes: list[str], held_out: np.ndarray) -> dict[str, Any]:
+    """The manifest without rejected files, labels and the report."""
+    if held_out.all():
         raise DataError(f"data.held_out: {config.held_out} of {len(names)} images leaves no image for training")
     return {
         "format": FORMAT,
@@ -88,16 +114,8 @@ def _manifest(config: DataConfig, names: list[str], hashes: list[str], beside: B
         "images": len(names),
         "names": names,
         "hashes": hashes,
-        "held_out": [int(mark) for mark in held_out],
-        **label_entries(config, names, beside),
+        "held_out": held_out.astype(int).tolist(),
     }
-
-
-def _held_out(config: DataConfig, names: list[str], hashes: list[str]) -> list[bool]:
-    """MNIST's test split; of other sources the share `data.held_out`."""
-    if config.source == "mnist":
-        return [is_test_name(name) for name in names]
-    return [is_held_out(content, config.held_out) for content in hashes]
 
 
 def _processes(config: DataConfig, processes: int | None) -> int:
@@ -144,8 +162,8 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
                 _sync(output)  # during decoding, so that less remains to be written at the end
                 synced = len(decoded.hashes)
             if progress is not None:
-                progress(len(decoded.hashes), expected)
-        missing = 0 if config.limit is None else config.limit - len(decoded.hashes)
+                progress(decoded.count(config), expected)
+        missing = 0 if config.limit is None else config.limit - decoded.count(config)
     return decoded
 
 
@@ -166,16 +184,15 @@ def _sampled(config: DataConfig, listing: Listing) -> Iterator[tuple[str, Any]]:
     return iter(sorted(dict(found).items(), key=order))
 
 
-def _close_gaps(output: Path, decoded: _Decoded, *, side: int, channels: int) -> list[int]:
-    """Moves pictures from the end into the slots of rejected files, and writes the header.
+def _close_gaps(output: Path, kept: list[int], *, side: int, channels: int) -> list[int]:
+    """Moves pictures from the end into the slots that are not kept, and writes the header.
 
-    If a name occurs twice, as in an archive that was appended to, the last file is kept.
+    Args:
+        kept: The slots that are kept, sorted.
 
     Returns:
         The original slots in their new order.
     """
-    last = {decoded.names[slot]: slot for slot in sorted(decoded.hashes)}
-    kept = sorted(last.values())
     count, size = len(kept), side * side * channels
     holes = sorted(set(range(count)).difference(kept))
     places = {slot: slot for slot in kept if slot < count}

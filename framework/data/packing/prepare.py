@@ -25,6 +25,7 @@ from framework.files import FULL
 
 _NOT_PACKED = {"horizontal_flip", "max_rejected", "most_files", "path"}  # applied later, or in the fingerprint
 _LATER_KEYS = {"largest_file_bytes"}  # at its default it is not in the name, so that older stores are found
+_KEYS_OF_RULES = {"rules", "copies"}  # not in the name by rules 1, for the same reason
 _BUILDING = ".building"
 _STALE_S = 2 * 24 * 3600.0
 Progress = Callable[[int, int], None]
@@ -136,6 +137,8 @@ def _folder_name(config: DataConfig) -> str:
     for name in _LATER_KEYS:
         if settings[name] == DataConfig.model_fields[name].default:
             del settings[name]
+    if config.packing_rules == 1:
+        settings = {name: value for name, value in settings.items() if name not in _KEYS_OF_RULES}
     if (file := read_outside(config)) is not None:  # what lies within the source is in its fingerprint
         settings["labels"] = hashlib.sha256(file.data).hexdigest()
     drawing = DRAWING if config.source == "drawn_faces" else None

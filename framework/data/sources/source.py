@@ -88,11 +88,6 @@ def source_name(config: DataConfig) -> str:
     return "drawn_faces" if path is None else path.name
 
 
-def rules_of(config: DataConfig) -> int:
-    """The rules by which a source is listed: 1 as earlier versions did, 2 as now."""
-    return getattr(config, "rules", 2)
-
-
 def fingerprint(config: DataConfig) -> str:
     """sha256 of a source's paths, sizes and modification times; when it changes, the source is packed again."""
     path = locate(config)
@@ -100,7 +95,7 @@ def fingerprint(config: DataConfig) -> str:
         return "drawn_faces"
     lines = [f"{path}", stat_line(path)]
     if path.is_dir():
-        names = folder_names(path, rules=rules_of(config), left_out=Counter())
+        names = folder_names(path, rules=config.packing_rules, left_out=Counter())
         lines += [f"{name} {stat_line(path / name)}" for name in names]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -121,9 +116,9 @@ def list_source(config: DataConfig, *, unpack_to: Path | None) -> Listing:
         return Listing("drawn_faces", "", ((face_name(index), index) for index in range(count)))
     if config.source == "mnist":
         return _mnist_listing(config, path, unpack_to)
-    kind = "folder" if path.is_dir() else _kind(path, rules_of(config))
+    kind = "folder" if path.is_dir() else _kind(path, config.packing_rules)
     spool = Spool(unpack_to, most_bytes=config.largest_file_bytes)
-    nested = Nested(path, spool, Counter(), flat=rules_of(config) == 1)
+    nested = Nested(path, spool, Counter(), flat=config.packing_rules == 1)
     unpacked = "" if spool.path is None else str(spool.path)
     place = unpacked if kind == "tar" and unpacked and _is_compressed(path) else str(path)
     items = _limited(config, _checked(config, path, _items(config, nested, kind), nested.left_out))
@@ -134,7 +129,7 @@ def _items(config: DataConfig, nested: Nested, kind: str) -> Iterator[tuple[str,
     path = nested.path
     with nested.spool:
         if kind == "folder":
-            names = folder_names(path, rules=rules_of(config), left_out=nested.left_out)
+            names = folder_names(path, rules=config.packing_rules, left_out=nested.left_out)
             listed = sorted(_limited(config, names))
             if "data.mdb" in listed and _LMDB.issuperset(listed):
                 raise DataError(f"data.path: {path} is an LMDB database (as LSUN's); write its images into a folder")
@@ -241,7 +236,7 @@ def _checked(
     empty = True
     try:
         for item in items:
-            if (reason := clutter(item[0], rules=rules_of(config))) is not None:
+            if (reason := clutter(item[0], rules=config.packing_rules)) is not None:
                 left_out[reason] += 1
                 continue
             yield item

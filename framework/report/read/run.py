@@ -110,7 +110,7 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
     best = run.best()
     # Not run.experiment, which has the run's current location: the page shows the configuration as it was written.
     config = run.folder.read_text("experiment.yaml")
-    experiment = experiment_from_text(config, source="experiment.yaml")
+    experiment = experiment_from_text(config, source="experiment.yaml", of_run=True)
     documents, damaged = read_documents(run, DOCUMENTS)
     effects = effects_of(documents.get("effects.json"))
     return Results(
