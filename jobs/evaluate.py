@@ -4,6 +4,8 @@ from pathlib import PurePath
 from typing import Any
 
 from framework.checkpoint.reference import CheckpointRef, every_target
+from framework.config import Experiment
+from framework.evaluation.requests.missing_weights import fetch_missing
 from framework.orchestration.cluster.connect import connect
 from framework.orchestration.cluster.environment import storage_keys
 from framework.orchestration.cluster.nodes import warn_of_missing_keys
@@ -11,6 +13,7 @@ from framework.orchestration.context import RunContext
 from framework.orchestration.scoring.evaluate import evaluate
 from framework.orchestration.scoring.evaluate_pair import evaluate_pair
 from framework.report.shared.score_table import Row, columns
+from framework.runs import RunFolder
 from framework.runs.folder import run_place
 from jobs.cli.context import allow_code, code_files, open_context
 from jobs.cli.forecast_scores import forecast_pair, forecast_run
@@ -38,13 +41,17 @@ def body(arguments: Arguments) -> dict[str, Any]:
         _check_pair(arguments)
         experiment = arguments.settings()
         title = arguments.title(" ".join(PurePath(place).name for place in places))
+        _fetch_missing(experiment, console)
         code = code_files(arguments, experiment)
         with connect(title, verbose=arguments.verbose, say=console.say, code=code) as cluster:
             keys = dict.fromkeys(name for place in places for name in storage_keys(place))
             warn_of_missing_keys(list(keys), cluster, console.say)
             scores = evaluate_pair(*places, experiment=experiment, cluster=cluster, progress=console)
     else:
-        with open_context(arguments) as (context, target):
+        with open_context(arguments, check=lambda run, _: _fetch_missing(run.experiment, console, run=run)) as (
+            context,
+            target,
+        ):
             if context.experiment.evaluation.checkpoints == "all" and target.entry is None:
                 return _every_checkpoint(context, places[0], console)
             scores = evaluate(context, [target])
@@ -56,6 +63,10 @@ def _check_pair(arguments: Arguments) -> None:
     experiment = arguments.settings()
     allow_code(arguments, experiment)
     run_place(experiment)  # refuses storage that cannot be opened
+
+
+def _fetch_missing(experiment: Experiment, console: Console, *, run: RunFolder | None = None) -> None:
+    fetch_missing(experiment.evaluation, run=run, counter=console.counter, say=console.say)
 
 
 def _every_checkpoint(context: RunContext, place: str, console: Console) -> dict[str, Any]:

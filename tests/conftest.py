@@ -18,6 +18,9 @@ settings.load_profile("busy")
 # A shell starts what ends in `&` with SIGINT ignored, and this passes on to every process: tests send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# No test fetches weights from outside; those of fetching have a server of their own.
+os.environ["LATENTSCAPE_WEIGHTS_URL"] = ""
+
 ROOT = Path(__file__).parents[1]
 LONG_SECONDS = 900
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from framework.config.code import FUNCTION, entry_of, function_of_features, named_code
 from framework.config.families import family_faults
-from framework.config.metrics import NetworkName
+from framework.config.metrics import WEIGHTS_ENDINGS, NetworkName
 from framework.config.schema import MOST_SEED, DataConfig, ExperimentKeys
 from framework.config.secrets import login_fault
 from framework.config.words import shown
@@ -96,9 +96,9 @@ def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
         if not FUNCTION.fullmatch(value):
             yield f"{dotted}: must be package.module:function, not {shown(value)}"
     features = experiment.evaluation.features
-    if features not in _FEATURES and function_of_features(features) is None:
-        names = ", ".join(_FEATURES)
-        yield f"evaluation.features: must be {names} or package.module:function, not {shown(features)}"
+    if not (features in _FEATURES or function_of_features(features) or features.endswith(WEIGHTS_ENDINGS)):
+        allowed = f"{', '.join(_FEATURES)}, package.module:function or a file of weights ({', '.join(WEIGHTS_ENDINGS)})"
+        yield f"evaluation.features: must be {allowed}, not {shown(features)}"
     if start is not None and entry_of(start) is not None:
         what = f"{shown(start)} is Python code, which has no weights"
         yield f"training.start_from: {what}; must be a run, checkpoint or export"

@@ -21,7 +21,8 @@ MetricName = Literal[
     "vendi_score",
 ]
 NetworkName = Literal["inception", "efficientnet", "assessor"]  # the networks that a setting names by a word
-FeatureKind = Literal[NetworkName, "function"]  # what computes the features that are compared
+FeatureKind = Literal[NetworkName, "function", "file"]  # what computes the features that are compared
+WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors")  # of a file that `evaluation.features` names
 Setting = int | float | str | list[int]
 Settings = dict[str, Setting]
 

@@ -153,9 +153,9 @@ class EvaluationConfig(Section):
     """Which scores are computed, from which images and features."""
 
     features: Literal["auto", NetworkName] | str = key(
-        "auto", "auto, inception (FID), efficientnet, assessor or module:function"
+        "auto", "auto, inception (FID), efficientnet, assessor, FILE or module:function"
     )
-    weights: str | None = key(None, "local file with the Inception weights of 2015-12-05")
+    weights: str | None = key(None, "file of Inception weights; null: fetched if missing, none: never fetched")
     tap: Literal["auto", 64, 192, 768, 2048] = key("auto", "Inception features; auto: the deepest that are finite")
     resize: Literal["auto", "tensorflow2015", "clean"] = key(
         "auto", "tensorflow2015 (auto) or clean; if named, sizes may be mixed"

@@ -8,7 +8,7 @@ from framework.config.metrics import METRICS
 _NAMES = [*(metric.name for metric in METRICS.values() if metric.higher_is_better), "accuracy", "auroc", "share"]
 _GROWING = re.compile(rf"(^|_)({'|'.join(_NAMES)})(_|$)")
 
-_NAMED = re.compile(r"^function_[a-z0-9]+_")  # how scores on features of a function begin
+_NAMED = re.compile(r"^(function|file)_[a-z0-9]+_")  # how scores on features of the user's begin
 
 
 def higher_is_better(metric: str) -> bool:

@@ -13,6 +13,7 @@ from framework.checkpoint.reference import CheckpointRef, find_target
 from framework.config import Experiment, with_overrides
 from framework.config.code import FEATURES, allow, code_fault, entry_of, named_code
 from framework.errors import CheckpointError, ConfigError
+from framework.evaluation.requests.missing_weights import fetch_missing
 from framework.orchestration.cluster.connect import connect, is_cluster_elsewhere, planned_cluster
 from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.context import RunContext, begin_run, end_run, prepare_images, train_assessors
@@ -31,6 +32,8 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
     """The context for a job with a CONFIG argument: creates or resumes its run, and locks the run for this block."""
     console = arguments.console
     refuse_samples(experiment)
+    run = RunFolder(run_place(experiment), experiment)
+    fetch_missing(experiment.evaluation, run=run, counter=console.counter, say=console.say)
     if not is_cluster_elsewhere():
         refuse_oversized(experiment, planned_cluster())  # before hours of packing
     images = prepare_images(experiment, console)

@@ -15,7 +15,7 @@ from framework.runs import RunFolder
 from framework.runs.folder import run_place
 from framework.runs.machine import memory_bytes
 from framework.search.space import settings
-from jobs.cli.forecast_data import check_features, forecast_assessors, forecast_images
+from jobs.cli.forecast_data import check_features, forecast_assessors, forecast_images, say_fetch
 from jobs.cli.job import Console
 
 _ADAM_COPIES = 4  # weights, gradients and Adam's two moments
@@ -37,6 +37,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         return document
     _, labelled = forecast_assessors(experiment, images, console)
     run = RunFolder(place, experiment)
+    say_fetch(experiment, console, run=run)
     check_features(run, labelled=labelled)
     run.refuse_other_settings({} if images is None else {"digest": images.digest})
     experiments = [experiment]

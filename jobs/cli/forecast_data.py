@@ -16,6 +16,7 @@ from framework.data.sources.labels import (
 from framework.errors import DataError
 from framework.evaluation import resolve_features
 from framework.evaluation.requests.begun import trial_settings
+from framework.evaluation.requests.missing_weights import planned_fetch
 from framework.orchestration.context import needs_assessors
 from framework.runs import RunFolder, cache_folder
 from framework.storage.local import check_room
@@ -89,6 +90,13 @@ def forecast_assessors(
         f"{', '.join(label.spec.name for label in labels)}"
     )
     return None, True
+
+
+def say_fetch(experiment: Experiment, console: Console, *, run: RunFolder | None = None) -> None:
+    """Prints the line of weights that the job would fetch, if it would."""
+    line = planned_fetch(experiment.evaluation, run=run)
+    if line is not None:
+        console.say(line)
 
 
 def check_features(run: RunFolder, *, labelled: bool) -> None:

@@ -14,7 +14,7 @@ from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
 from framework.orchestration.scoring.evaluate_pair import pair_requests
 from framework.runs import cache_folder
 from jobs.cli.context import checked_target
-from jobs.cli.forecast_data import forecast_assessors
+from jobs.cli.forecast_data import forecast_assessors, say_fetch
 from jobs.cli.job import Arguments, Console
 
 
@@ -23,6 +23,7 @@ def forecast_run(arguments: Arguments) -> dict[str, Any]:
     place, console = arguments.positionals[0], arguments.console
     run, target = checked_target(arguments, None)
     settings, cache = final_settings(run), cache_folder(run.experiment.storage)
+    say_fetch(run.experiment, console, run=run)
     targets = [target]
     if target.entry is None and settings.checkpoints == "all":
         targets = every_target(place)
@@ -49,6 +50,7 @@ def forecast_pair(arguments: Arguments) -> dict[str, Any]:
     """Prints the plan for two image collections."""
     experiment = arguments.settings()
     settings = experiment.evaluation
+    say_fetch(experiment, arguments.console)
     requests, (reference, scored) = pair_requests(*arguments.positionals, settings=settings, progress=arguments.console)
     plans = plan_pair(requests, settings=settings, reference=reference, scored=scored)
     return _say(plans, experiment, arguments.console)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -162,6 +163,22 @@ def test_the_samples_of_every_truncation_are_counted_and_the_real_images_once(ru
     code, out, err = called(run.folder.location, *keys, "evaluation.truncation=[0.5, 9]")
     assert (code, out) == (2, "")
     assert missing(err.splitlines()[-1], "evaluation.truncation[1]", 0, 4, 9) == []
+
+
+def test_weights_that_the_job_would_fetch_are_told_and_not_fetched(run, called, monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.mktemp("torch")))
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        server.setblocking(False)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/weights.pth"
+        monkeypatch.setenv("LATENTSCAPE_WEIGHTS_URL", url)
+        code, out, err = called(run.folder.location, "evaluation.metrics=[fid]")
+        assert missing(err, "95,628,359", url) == []
+        assert (code, json.loads(out)["passes"][0]["metrics"]) == (0, ["efficientnet_frechet_distance"])
+        assert url not in called(run.folder.location, "evaluation.metrics=[fid]", "evaluation.weights=none")[2]
+        with pytest.raises(BlockingIOError):
+            server.accept()  # nobody has asked
 
 
 MEASURE = """

@@ -8,7 +8,7 @@ from PIL import Image
 
 from framework.config import Experiment, StorageConfig, load_experiment
 from framework.errors import LatentscapeError
-from framework.evaluation.features.weights import find_weights, read_weights
+from framework.evaluation.features.weights import features_file, find_weights, read_transformer, read_weights
 from framework.evaluation.sources.source import find_source
 from framework.evaluation.sources.statistics_file import read_statistics
 from framework.files import read_file
@@ -46,7 +46,9 @@ READERS = {
     "a photograph": lambda path: read_photos([str(path)], OfGrey32()),
     "sorted samples": lambda path: read_piles(str(path), samples=9),
     "evaluation.weights": lambda path: find_weights(str(path)),
+    "evaluation.features": lambda path: features_file(str(path)),
     "weights of Inception": read_weights,
+    "weights of features": read_transformer,
     "a file of Keras": read_keras,
     "a side of evaluate": lambda path: find_source(str(path), samples=9, seed=0),
     "statistics": read_statistics,

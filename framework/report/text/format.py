@@ -161,7 +161,7 @@ def is_frechet_distance(metric: str) -> bool:
     True
     """
     plain = metric if truncation_of(metric) is None else metric.rpartition("_psi")[0]
-    own = re.fullmatch(r"function_[a-z0-9]+_frechet_distance", plain)  # features of the user's function
+    own = re.fullmatch(r"(function|file)_[a-z0-9]+_frechet_distance", plain)  # features of the user's
     return own is not None or re.match(r"(clean_)?fid[0-9]", plain) is not None or plain in _FRECHET
 
 
