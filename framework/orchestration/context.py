@@ -9,6 +9,7 @@ from typing import Any
 
 from framework.config import AssessorConfig, Experiment
 from framework.data import PackedStore, open_store, prepare
+from framework.data.packing.heif import HEIC, INSTALL
 from framework.data.packing.prepare import offered
 from framework.data.packing.report import packing_lines
 from framework.data.sources.labels import LabelReport, described_labels, label_lines, note_lines, offer_lines
@@ -142,6 +143,11 @@ def prepare_images(experiment: Experiment, progress: Progress, *, every_label: b
     )
     for line in packing_lines(images) if every_label or packed else ():
         progress.say(line)
+    photographs = sum(reason.startswith(HEIC) for _, reason in images.rejected)
+    if photographs:
+        progress.say(
+            f"{photographs:,} HEIC photographs need {INSTALL}; then remove {images.path}, and they are packed as well"
+        )
     labels, report = described_labels(images)
     for line in label_lines(labels, report, every_label=every_label or packed):
         progress.say(line)

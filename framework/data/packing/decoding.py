@@ -8,6 +8,7 @@ from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from framework.data.packing.heif import HEIC, INSTALL, is_heif, open_heif
 from framework.data.packing.structure import has_several_scans, structural_fault
 from framework.data.sources.kinds import HEAD_BYTES, kind_of
 from framework.errors import reason_of
@@ -19,7 +20,7 @@ MAX_PIXELS = 89_478_485  # Pillow's limit, 256 MiB of RGB
 MAX_WHOLE_PIXELS = 1 << 24  # of a picture that is not made smaller; scores hold up to 128 of them
 MAX_JPEG_PIXELS = 4 * MAX_PIXELS  # a larger JPEG than MAX_PIXELS is decoded at 1/2, 1/4 or 1/8 of its size
 # Pillow holds four copies of a WebP and up to five of an AVIF picture while it decodes it, and cannot decode parts.
-MOST_PIXELS_OF = {"WEBP": 55_000_000, "AVIF": 55_000_000}
+MOST_PIXELS_OF = {"WEBP": 55_000_000, "AVIF": 55_000_000, "HEIF": 55_000_000}
 _MOST_JPEG2000_PIXELS = 36_000_000  # holds 24 bytes per pixel; a larger one is decoded at 1/2 of its size
 _MOST_CMYK_PIXELS = 44_000_000  # of a JPEG that is decoded at its size
 _MOST_COEFFICIENT_BYTES = 768 << 20
@@ -133,10 +134,25 @@ def _opened(file: io.BytesIO) -> Image.Image:
             return JpegImageFile(file)  # skips the format search; of several pictures it reads the first
         return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
-        kind = kind_of(bytes(file.getbuffer()[:HEAD_BYTES]))
-        raise RejectedError("not an image" if kind is None else f"not an image: {kind[0]}") from None
+        return _opened_otherwise(file)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise RejectedError(f"decompression bomb: more than {MAX_PIXELS:,} pixels") from None
+    except MemoryError:
+        raise
+    except Exception as fault:
+        raise RejectedError(f"damaged header: {reason_of(fault)}") from None
+
+
+def _opened_otherwise(file: io.BytesIO) -> Image.Image:
+    """A file that is no picture for Pillow alone."""
+    head = bytes(file.getbuffer()[:HEAD_BYTES])
+    if not is_heif(head):
+        kind = kind_of(head)
+        raise RejectedError("not an image" if kind is None else f"not an image: {kind[0]}")
+    try:
+        return open_heif(file)
+    except ImportError:
+        raise RejectedError(f"{HEIC}: needs {INSTALL}") from None
     except MemoryError:
         raise
     except Exception as fault:

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from framework.config import DataConfig
+from framework.data.packing.heif import HEIC, INSTALL
 from framework.data.sources.source import source_name
 from framework.errors import DataError
 
@@ -31,6 +32,8 @@ def refuse_rejected(config: DataConfig, rejected: list[tuple[str, str]], *, atte
         return
     reasons = Counter(reason.partition(":")[0] for _, reason in rejected).most_common(4)
     why = ", ".join(f"{count:,} {reason}" for reason, count in reasons)
+    if any(reason.startswith(HEIC) for _, reason in rejected):
+        why += f"; HEIC photographs need {INSTALL}"
     source = source_name(config)
     if len(rejected) == attempted:
         raise DataError(f"data.path: {source} has no usable image ({why}); listed in {listed_in}")

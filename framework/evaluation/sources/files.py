@@ -132,7 +132,8 @@ def left_out_text(left_out: Mapping[str, int]) -> str:
 @cache
 def _suffixes() -> frozenset[str]:
     """The suffixes of the image formats that are decoded."""
-    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
+    heif = {".heic", ".heif", ".hif"}
+    return frozenset(heif).union(suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS)
 
 
 def _close(decoder: SingleDecoder, reader: Reader) -> None:
