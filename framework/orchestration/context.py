@@ -10,7 +10,7 @@ from typing import Any
 from framework.config import AssessorConfig, Experiment
 from framework.data import PackedStore, open_store, prepare
 from framework.data.packing.prepare import offered
-from framework.data.packing.report import packing_lines
+from framework.data.packing.summary import summary_lines
 from framework.data.sources.labels import LabelReport, described_labels, label_lines, note_lines, offer_lines
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
@@ -140,7 +140,7 @@ def prepare_images(experiment: Experiment, progress: Progress, *, every_label: b
         f"Images: {len(images.names):,} of {images.resolution}x{images.resolution} ({images.source}), "
         f"{len(images.training_indices):,} for training, {len(images.held_out_indices):,} held out{rejected}"
     )
-    for line in packing_lines(images) if every_label or packed else ():
+    for line in summary_lines(images, experiment.data) if every_label or packed else ():
         progress.say(line)
     labels, report = described_labels(images)
     for line in label_lines(labels, report, every_label=every_label or packed):

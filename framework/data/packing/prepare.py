@@ -43,6 +43,7 @@ class Survey:
         labels: Those of these files.
         report: What happened when the labels were read.
         offered: Files in it that probably hold labels.
+        left_out: Reason -> number of files or folders that are not taken.
     """
 
     images: int
@@ -52,6 +53,7 @@ class Survey:
     labels: Labels
     report: LabelReport
     offered: list[str]
+    left_out: dict[str, int]
 
 
 def survey(config: DataConfig) -> Survey:
@@ -60,7 +62,8 @@ def survey(config: DataConfig) -> Survey:
     Raises:
         DataError: The source is missing, empty or damaged, or its labels do not match.
     """
-    items = without_label_file(config, list_source(config, unpack_to=None))
+    listing = list_source(config, unpack_to=None)
+    items = without_label_file(config, listing)
     if config.source == "drawn_faces" and not config.labels:  # as many as wanted, all with the same labels
         count = config.limit or DRAWN_FACES
         names = [name for name, _ in itertools.islice(items, min(count, DRAWN_FACES))]
@@ -69,7 +72,9 @@ def survey(config: DataConfig) -> Survey:
         count = min(len(names), config.limit or len(names))
     labels, report = read_labels(config, names)
     packed_bytes = count * config.resolution**2 * config.channels
-    return Survey(count, source_name(config), packed_bytes, names, labels, report, offered(names))
+    return Survey(
+        count, source_name(config), packed_bytes, names, labels, report, offered(names), dict(listing.left_out)
+    )
 
 
 def offered(names: Iterable[str]) -> list[str]:

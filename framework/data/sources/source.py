@@ -8,9 +8,10 @@ import os
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,11 +39,13 @@ class Listing:
         path: The path for `Reader`.
         items: Pairs of the name within the source and the item for `Reader`, listed lazily. If a name occurs twice, its
             last item counts.
+        left_out: Reason -> number of files or folders that are not taken; filled while the items are listed.
     """
 
     kind: str
     path: str
     items: Iterator[tuple[str, Any]]
+    left_out: Counter[str] = field(default_factory=Counter)
 
 
 def locate(config: DataConfig) -> Path | None:
