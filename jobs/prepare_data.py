@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from framework.data.packing.summary import summary_document
 from framework.data.sources.labels import described_labels, label_document
 from framework.orchestration.context import about_images, prepare_images
 from jobs.cli.forecast import forecast
@@ -22,7 +23,8 @@ def body(arguments: Arguments) -> dict[str, Any]:
     images = prepare_images(experiment, arguments.console, every_label=True)
     arguments.console.say(f"Packed images: {shown(str(images.path))}")
     labels, report = described_labels(images)
-    return {**about_images(images), "store": str(images.path), **label_document(labels, report)}
+    about = {**about_images(images), "store": str(images.path), **summary_document(images)}
+    return {**about, **label_document(labels, report)}
 
 
 if __name__ == "__main__":

@@ -59,7 +59,8 @@ def _reading(arguments: Arguments, photos: list[Photo]) -> Check:
 
     def check(run: RunFolder, target: CheckpointRef) -> None:
         projection_features(run.experiment, assessed=True)  # assumes an assessor: before its training, nobody knows
-        photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location)))
+        rules = run.experiment.data.rules
+        photos.extend(read_photos(arguments.positionals[1:], load_generator(target.location), rules=rules))
 
     return check
 

@@ -48,8 +48,8 @@ class DataConfig(Section):
         None, "size of a random sample; of drawn_faces the number (10,000)", unit="images", ge=64, le=10**9
     )
     labels: str | None = key(None, "CSV or JSON of labels, also one within data.path; or folders")
-    held_out: float = key(
-        0.1, "kept out of training; mnist uses its test split", unit="share of images", ge=0.0, le=0.5
+    held_out: Annotated[float, Field(ge=0.0, le=0.5)] | Literal["folders"] = key(
+        0.1, "kept out of training; folders: valid, val, test; mnist: own", unit="share"
     )
     max_rejected: float = key(0.05, "fail if more files are unusable", unit="share of files", ge=0.0, le=1.0)
     largest_file_bytes: int = key(512 << 20, "reject a larger image file unread", unit="bytes", ge=1 << 16, le=1 << 40)

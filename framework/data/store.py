@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class PackedStore:
         labels_report: What happened when the labels were read, a `LabelReport` as JSON; None in a store that an earlier
             version packed.
         packing_report: What happened when the images were packed, a `PackingReport` as JSON; None likewise.
+        conversions: Index of each image that has other pixels than by rules 1 -> how its colours were converted.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class PackedStore:
     labels_matched: int | None
     labels_report: dict[str, Any] | None = None
     packing_report: dict[str, Any] | None = None
+    conversions: dict[int, str] = field(default_factory=dict)
 
     @property
     def resolution(self) -> int:
@@ -60,10 +62,12 @@ class PackedStore:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the images' content, size, channels and held-out marks; independent of paths and labels."""
+        """sha256 of the images' content, size, channels, conversions and held-out marks; not of paths and labels."""
         about = f"{FORMAT} {self.resolution} {self.channels}"
-        rows = sorted(f"{content} {int(mark)}" for content, mark in zip(self.hashes, self.held_out, strict=True))
-        return hashlib.sha256("\n".join([about, *rows]).encode()).hexdigest()
+        rows = [f"{content} {int(mark)}" for content, mark in zip(self.hashes, self.held_out, strict=True)]
+        for place, how in self.conversions.items():
+            rows[place] += f" {how}"
+        return hashlib.sha256("\n".join([about, *sorted(rows)]).encode()).hexdigest()
 
     @cached_property
     def labels_digest(self) -> str:
@@ -132,6 +136,7 @@ def _from_manifest(path: Path, manifest: dict[str, Any], images: np.ndarray) -> 
         labels_matched=manifest["labels_matched"],
         labels_report=manifest.get("labels_report"),
         packing_report=manifest.get("packing_report"),
+        conversions={int(place): how for place, how in manifest.get("conversions", {}).items()},
     )
 
 

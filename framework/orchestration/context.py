@@ -11,7 +11,7 @@ from framework.config import AssessorConfig, Experiment
 from framework.data import PackedStore, open_store, prepare
 from framework.data.packing.heif import HEIC, INSTALL
 from framework.data.packing.prepare import offered
-from framework.data.packing.report import packing_lines
+from framework.data.packing.summary import summary_lines
 from framework.data.sources.labels import LabelReport, described_labels, label_lines, note_lines, offer_lines
 from framework.errors import DataError
 from framework.evaluation import FeatureSpec, resolve_features
@@ -141,7 +141,7 @@ def prepare_images(experiment: Experiment, progress: Progress, *, every_label: b
         f"Images: {len(images.names):,} of {images.resolution}x{images.resolution} ({images.source}), "
         f"{len(images.training_indices):,} for training, {len(images.held_out_indices):,} held out{rejected}"
     )
-    for line in packing_lines(images) if every_label or packed else ():
+    for line in summary_lines(images, experiment.data) if every_label or packed else ():
         progress.say(line)
     photographs = sum(reason.startswith(HEIC) for _, reason in images.rejected)
     if photographs:

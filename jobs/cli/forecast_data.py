@@ -5,6 +5,8 @@ from typing import Any
 from framework.config import Experiment
 from framework.data import PackedStore, find_prepared, survey
 from framework.data.labels import Labels
+from framework.data.packing.folders import folder_counts
+from framework.data.packing.summary import survey_lines
 from framework.data.sources.labels import (
     LabelReport,
     described_labels,
@@ -49,11 +51,14 @@ def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedSto
         f"Images: {source.images:,} files in {source.what}, to be packed at {experiment.data.resolution} px "
         f"({source.packed_bytes / 2**20:,.1f} MiB in the cache)"
     )
+    for line in survey_lines(source.names, source.left_out, experiment.data):
+        console.say(line)
     _say_labels(source.labels, source.report, console)
     if not source.labels.values and not experiment.data.labels:
         for line in offer_lines(source.offered, source.names):
             console.say(line)
-    return None, {"images": source.images, **label_document(source.labels, source.report)}
+    found = {"folders": folder_counts(source.names), "left_out": source.left_out}
+    return None, {"images": source.images, **found, **label_document(source.labels, source.report)}
 
 
 def _say_labels(labels: Labels, report: LabelReport, console: Console) -> None:

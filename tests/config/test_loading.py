@@ -36,7 +36,7 @@ def test_all_faults_come_out_together():
     """
     assert faults_of(text) == [
         "name: must be text like ^[A-Za-z0-9][A-Za-z0-9._-]*$, not '../up'",
-        "data.held_out: must be a number from 0 to 0.5, not 0.9",
+        "data.held_out: must be a number from 0 to 0.5 or folders, not 0.9",
         "data.resolutoin: unknown key; did you mean data.resolution?",
         "optimizer.generator_lr: must be a number greater than 0 and at most 1, not -1",
         "optimizer.beta1: must be a number of at least 0 and less than 1, not 'fast'",

@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from framework.config import DataConfig
 from framework.data import open_store
 from framework.data.packing.near_copies import _close_hashes, find_near_copies
-from framework.data.packing.report import packing_lines
+from framework.data.packing.summary import summary_lines
 from framework.data.store import is_held_out
 from framework.data.synthetic_faces import draw_face
 from tests.conftest import missing
@@ -39,7 +40,7 @@ def test_of_exact_copies_the_first_by_name_is_taken(folder_of, zip_of, pack):
             *((f"b/{name}", f"a/{name}", "exact") for name in FILES if name < "050"),
             ("c/000.jpg", "a/000.jpg", "exact"),
         }
-        (line,) = packing_lines(store)
+        (line,) = told(store)
         assert not missing(line, 51, "data.copies=keep")
 
 
@@ -49,7 +50,7 @@ def test_each_is_taken_where_asked_and_by_the_first_rules(folder_of, pack):
     assert len(kept) == len(old) == 121
     assert kept.digest == old.digest
     assert pack(folder, rules=1, copies="keep").path == old.path
-    assert packing_lines(kept) == packing_lines(old) == []
+    assert told(kept) == told(old) == []
 
 
 @pytest.mark.long
@@ -74,7 +75,7 @@ def test_labels_of_copies(folder_of, pack, tmp_path):
     report = store.packing_report
     assert report["copies_differ"] == 1
     assert report["example"] == ["a/000.jpg", "b/000.jpg", "x"]
-    assert not missing(packing_lines(store)[1], 1, "'x'", "'a/000.jpg'", "'b/000.jpg'")
+    assert not missing(told(store)[1], 1, "'x'", "'a/000.jpg'", "'b/000.jpg'")
     assert store.labels_report["rows_without_image"] == 0
 
 
@@ -92,7 +93,13 @@ def test_a_store_of_an_earlier_version_has_no_report(folder_of, pack):
     manifest = json.loads((store.path / "manifest.json").read_text())
     del manifest["packing_report"]
     (store.path / "manifest.json").write_text(json.dumps(manifest))
-    assert packing_lines(open_store(store.path)) == []
+    assert told(open_store(store.path)) == []
+
+
+def told(store):
+    """The lines of the summary about copies."""
+    lines = summary_lines(store, DataConfig())
+    return [line for line in lines if line.startswith(("Copies", "Near-copies", "Warning: copies"))]
 
 
 def saved(image, kind="JPEG", **options):
@@ -132,7 +139,7 @@ def test_pictures_that_were_saved_again_or_resized_are_found(channels, folder_of
     assert {tuple(sorted((row["file"], row["of"]))) for row in rows} == {tuple(sorted(pair)) for pair in expected}
     assert all(row["kind"] == "near" and float(row["correlation"]) > 0.97 for row in rows)
     assert (store.packing_report["near_groups"], store.packing_report["near_copies"]) == (48, 96)
-    assert not missing(packing_lines(store)[0], 48, 96)
+    assert not missing(told(store)[0], 48, 96)
     marks = dict(zip(store.names, store.held_out.tolist(), strict=True))
     hashes = dict(zip(store.names, store.hashes, strict=True))
     for pair in expected:

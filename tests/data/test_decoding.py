@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framework.data.packing import decoding
+from framework.data.packing import colours, decoding
 from framework.data.packing.decoding import RejectedError, decode
 
 RED, GREEN, BLUE, WHITE = (200, 30, 20), (20, 160, 60), (30, 40, 190), (255, 255, 255)
@@ -324,7 +324,7 @@ def wide(kind: type, values: float) -> Image.Image:
 )
 def test_a_picture_is_the_same_in_strips(data, resolution, channels, monkeypatch):
     whole = pixels(data, resolution=resolution, channels=channels)
-    monkeypatch.setattr(decoding, "_STRIP_PIXELS", 700)
+    monkeypatch.setattr(colours, "_STRIP_PIXELS", 700)
     assert (pixels(data, resolution=resolution, channels=channels) == whole).all()
 
 

@@ -18,7 +18,7 @@ def test_every_item_has_one_result_in_each_round(processes, tmp_path):
         for start, stop in ((0, 100), (100, 101), (101, 101)):
             for index in range(start, stop):
                 pool.put(index, index)
-            found = [slot for results in pool.results() for slot, _, reason in results if reason is None]
+            found = [slot for results in pool.results() for slot, _, reason, _ in results if reason is None]
             assert sorted(found) == list(range(start, stop))
     assert output.stat().st_size == 101 * 32 * 32
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ import numpy as np
 
 from framework.config import DataConfig
 from framework.data.packing.copies import COPIES, exact_copies, exact_rows, near_copies, near_rows, write_copies
+from framework.data.packing.decoded import Decoded
 from framework.data.packing.held_out import held_out_marks
 from framework.data.packing.labelling import label_entries, without_label_file
 from framework.data.packing.pool import Pool, usable_cores
 from framework.data.packing.rejection import refuse_rejected, write_rejected
-from framework.data.packing.report import PackingReport
 from framework.data.sources.archives import named_as_archive
 from framework.data.sources.source import Listing, list_source, locate, source_name
 from framework.data.store import FORMAT, IMAGES, MANIFEST, REJECTED
@@ -29,34 +28,6 @@ _SMALL_FILE_BYTES = 2048
 _SYNC_BYTES = 1 << 25
 _HEADER_BYTES = 128  # size of the .npy header, independent of the number of images
 Progress = Callable[[int, int], None]
-
-
-@dataclass
-class _Decoded:
-    """The results so far; the picture of the k-th file is in slot k of the output."""
-
-    names: list[str] = field(default_factory=list)
-    hashes: dict[int, str] = field(default_factory=dict)
-    rejected: dict[int, str] = field(default_factory=dict)
-
-    contents: set[str] = field(default_factory=set)
-
-    def take(self, results: list[Any]) -> None:
-        for slot, content, reason in results:
-            if reason is None:
-                self.hashes[slot] = content
-                self.contents.add(content)
-            else:
-                self.rejected[slot] = reason
-
-    def count(self, config: DataConfig) -> int:
-        """The number of images so far."""
-        return len(self.contents if config.takes_copies_once else self.hashes)
-
-    def usable(self) -> dict[int, str]:
-        """Slot -> name of each usable file. If a name occurs twice, as in an archive that was appended to, the last."""
-        last = {self.names[slot]: slot for slot in sorted(self.hashes)}
-        return {slot: name for name, slot in last.items()}
 
 
 def build(
@@ -87,7 +58,7 @@ def build(
     kept = sorted(usable.keys() - copies.keys())
     slots = _close_gaps(output, kept, side=config.resolution, channels=config.channels)
     names, hashes = [usable[slot] for slot in slots], [decoded.hashes[slot] for slot in slots]
-    report = PackingReport(copies=len(copies))
+    report = decoded.report(slots, copies=len(copies), left_out=dict(listing.left_out))
     near = near_copies(config, np.load(output, mmap_mode="r"), hashes, report)
     rows = [*exact_rows(usable, copies), *near_rows(near, names, hashes)]
     if rows:
@@ -95,8 +66,10 @@ def build(
     others: dict[str, list[str]] = {}
     for slot, first in copies.items():
         others.setdefault(usable[first], []).append(usable[slot])
-    manifest = _manifest(config, names, hashes, held_out_marks(config, names, hashes, near.groups()))
-    manifest |= {"rejected": rejected, **label_entries(config, names, others, report, listing.beside)}
+    held_out = held_out_marks(config, names, hashes, groups=near.groups(), copies=others)
+    manifest = _manifest(config, names, hashes, held_out)
+    manifest |= {"rejected": rejected, "conversions": decoded.conversions(slots)}
+    manifest |= label_entries(config, names, others, report, listing.beside)
     manifest["packing_report"] = report.to_json()
     _write_synced(folder / MANIFEST, json.dumps(manifest, allow_nan=False).encode())
 
@@ -131,7 +104,7 @@ def _processes(config: DataConfig, processes: int | None) -> int:
     return 1 if few else processes or usable_cores()
 
 
-def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, progress: Progress | None) -> _Decoded:
+def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, progress: Progress | None) -> Decoded:
     """Decodes all files, or until `data.limit` images are usable; further files replace the rejected ones."""
     settings = {
         "kind": listing.kind,
@@ -143,16 +116,17 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
         "seed": config.seed,
         "most_bytes": config.largest_file_bytes,
         "unpacked": listing.unpacked,
+        "rules": config.packing_rules,
     }
-    decoded = _Decoded()
+    decoded = Decoded(config)
     pool.begin(settings)
-    items = _sampled(config, listing)
+    items = _sampled(config, listing, decoded)
     missing, synced, picture_bytes = config.limit, 0, config.resolution**2 * config.channels
     while missing is None or missing > 0:
         before = len(decoded.names)
         for name, item in itertools.islice(items, missing):
             pool.put(len(decoded.names), item)
-            decoded.names.append(name)
+            decoded.put(name, item)
         if len(decoded.names) == before:
             break
         expected = min(config.limit or len(decoded.names), len(decoded.names))
@@ -162,18 +136,22 @@ def _decode(config: DataConfig, listing: Listing, pool: Pool, output: Path, *, p
                 _sync(output)  # during decoding, so that less remains to be written at the end
                 synced = len(decoded.hashes)
             if progress is not None:
-                progress(decoded.count(config), expected)
-        missing = 0 if config.limit is None else config.limit - decoded.count(config)
+                progress(decoded.count(), expected)
+        missing = 0 if config.limit is None else config.limit - decoded.count()
+    for slot, scale in decoded.other_scales():
+        pool.put(slot, decoded.items[slot], scale=scale)
+    for results in pool.results():
+        decoded.take(results)
     return decoded
 
 
-def _sampled(config: DataConfig, listing: Listing) -> Iterator[tuple[str, Any]]:
+def _sampled(config: DataConfig, listing: Listing, decoded: Decoded) -> Iterator[tuple[str, Any]]:
     """Items in the order of the seeded sample; a smaller sample is a prefix of a larger one.
 
     The order is by a hash of each file's name without folders, so that a folder and an archive of the same files give
     the same sample.
     """
-    found = without_label_file(config, listing)
+    found = decoded.counted(without_label_file(config, listing))
     if config.limit is None or listing.kind == "drawn_faces":
         return found
 

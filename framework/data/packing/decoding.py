@@ -2,19 +2,19 @@
 
 import io
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import Any
 
 from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from framework.data.packing.colours import Conversion, conversion_of, converted
 from framework.data.packing.heif import HEIC, INSTALL, is_heif, open_heif
+from framework.data.packing.profiles import BrokenProfileError, conversion, to_srgb
 from framework.data.packing.structure import has_several_scans, structural_fault
 from framework.data.sources.kinds import HEAD_BYTES, kind_of
 from framework.errors import reason_of
-
-if TYPE_CHECKING:
-    import numpy as np
 
 MAX_PIXELS = 89_478_485  # Pillow's limit, 256 MiB of RGB
 MAX_WHOLE_PIXELS = 1 << 24  # of a picture that is not made smaller; scores hold up to 128 of them
@@ -24,7 +24,6 @@ MOST_PIXELS_OF = {"WEBP": 55_000_000, "AVIF": 55_000_000, "HEIF": 55_000_000}
 _MOST_JPEG2000_PIXELS = 36_000_000  # holds 24 bytes per pixel; a larger one is decoded at 1/2 of its size
 _MOST_CMYK_PIXELS = 44_000_000  # of a JPEG that is decoded at its size
 _MOST_COEFFICIENT_BYTES = 768 << 20
-_STRIP_PIXELS = 1 << 22  # of a larger picture, this many are converted at a time
 # Only raster formats, because Pillow would pass an EPS file to Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF", "TGA", "ICO", "DIB", "PCX")
 _EXIF_ORIENTATION = 0x0112
@@ -51,25 +50,46 @@ class RejectedError(Exception):
     """A file without a usable picture; the message is the reason."""
 
 
-def decode(data: bytes | io.BytesIO, *, resolution: int, channels: int) -> bytes:
+def decode(
+    data: bytes | io.BytesIO,
+    *,
+    resolution: int,
+    channels: int,
+    rules: int = 1,
+    scale: tuple[float, float] | None = None,
+    facts: dict[str, Any] | None = None,
+) -> bytes:
     """Decodes a file to the centre square as uint8 bytes [resolution, resolution, channels].
 
     The picture is rotated by its EXIF orientation, put on white where it is transparent, and resized with antialiasing
     (Lanczos). Pictures down to half the resolution are enlarged; smaller ones are rejected.
 
+    By rules 2, colours are converted from an embedded profile to sRGB, grey values of more than 8 bits have the scale
+    of `scale_of`, and a transparent picture whose visible part is nearly white is put on black.
+
     Args:
         data: The file. A stream is closed, so that its bytes are freed, before the picture is converted.
         resolution: Width and height of the result in pixels.
         channels: 1 for grey, 3 for colour.
+        rules: `data.rules`.
+        scale: The values that become black and white, of the set; None for those of this picture.
+        facts: Is filled: `size` (width and height of the upright picture), `spread` (of the result: the largest
+            difference within a channel), `brightest`; with more than 8 bits `range` and `scale`; and where the pixels
+            are others than by rules 1 `how`. `broken_profile` if it has a colour profile that cannot be used.
 
     Raises:
         RejectedError: The file is empty, truncated, not an image or too small, has more than `MAX_PIXELS` (a JPEG,
             `MAX_JPEG_PIXELS`; other formats, `MOST_PIXELS_OF`), or needs too much memory.
     """
+    file = data if isinstance(data, io.BytesIO) else io.BytesIO(data)
+    told: dict[str, Any] = {} if facts is None else facts
     try:
-        return _decoded(data if isinstance(data, io.BytesIO) else io.BytesIO(data), resolution, channels)
+        square = _decoded(file, resolution, "L" if channels == 1 else "RGB", rules, scale, told)
     except MemoryError:
         raise RejectedError("needs too much memory") from None
+    ends: list[Any] = [band.getextrema() for band in square.split()]
+    told |= {"spread": max(high - low for low, high in ends), "brightest": max(high for _, high in ends)}
+    return square.tobytes()
 
 
 def decode_whole(data: bytes | io.BytesIO) -> tuple[tuple[int, int], bytes]:
@@ -86,7 +106,8 @@ def decode_whole(data: bytes | io.BytesIO) -> tuple[tuple[int, int], bytes]:
         _refuse_for_whole(picture)
         turn = _turn(picture)
         file.close()
-        whole = _converted(picture, "RGB")
+        with _conversion_faults(picture):
+            whole = converted(picture, "RGB", Conversion())
         upright = whole if turn is None else whole.transpose(turn)
         return upright.size, upright.tobytes()
     except MemoryError:
@@ -100,28 +121,47 @@ def size_of_whole(data: bytes) -> tuple[int, int]:
     return (picture.height, picture.width) if _turn(picture) in _SIDEWAYS else picture.size
 
 
-def _decoded(file: io.BytesIO, resolution: int, channels: int) -> bytes:
+def _decoded(
+    file: io.BytesIO, resolution: int, mode: str, rules: int, scale: tuple[float, float] | None, facts: dict[str, Any]
+) -> Image.Image:
+    """The square picture in mode "L" or "RGB"."""
     picture = _opened(file)
+    size = picture.size
     huge = picture.format == "JPEG" and _pixels(picture) > MAX_PIXELS
     if huge:
         _refuse_huge_jpeg(picture, file)
     _refuse_by_size(picture, most_pixels=MAX_JPEG_PIXELS if huge else MAX_PIXELS, resolution=resolution)
-    mode = "L" if channels == 1 else "RGB"
+    profile = _profile(picture, facts) if rules > 1 else None
+    loaded = mode if profile is None else profile[0]
     if picture.format == "JPEG" and (picture.mode in {"L", "RGB"} or _pixels(picture) > _MOST_CMYK_PIXELS):
         side = int(_DRAFT_MARGIN.get(resolution, _DRAFT_MARGIN_ELSE) * resolution)
-        if min(picture.size) >= 2 * side or mode != picture.mode:
-            picture.draft(mode, (side, side))
+        if min(picture.size) >= 2 * side or loaded != picture.mode:
+            picture.draft(loaded, (side, side))
     if isinstance(picture, Jpeg2KImageFile) and _pixels(picture) > _MOST_JPEG2000_PIXELS:
         picture.reduce = 1
         _load(picture, otherwise="too large for a single resolution")
     _load(picture)
     _refuse_by_size(picture, most_pixels=MAX_PIXELS, resolution=0)  # an icon's picture may differ from its header
     turn = _turn(picture)  # after loading, because Pillow rotates TIFF files while it loads them
+    facts["size"] = size[::-1] if turn in _SIDEWAYS else size
     file.close()
     wide = picture.mode.startswith(("I", "F"))  # is grey; the small square becomes coloured more cheaply
-    square = _square(_converted(picture, "L" if wide else mode), resolution)
-    square = square.convert(mode) if wide else square
-    return (square if turn is None else square.transpose(turn)).tobytes()
+    with _conversion_faults(picture):
+        how = conversion_of(picture, rules=rules, scale=scale, facts=facts)
+        square = _square(converted(picture, "L" if wide else loaded, how), resolution)
+    if profile is not None:
+        square = to_srgb(square, profile[1])
+        facts["how"] = f"{facts.get('how', '')} sRGB".strip()
+    square = square.convert(mode) if square.mode != mode else square
+    return square if turn is None else square.transpose(turn)
+
+
+def _profile(picture: Image.Image, facts: dict[str, Any]) -> tuple[str, Any] | None:
+    try:
+        return conversion(picture)
+    except BrokenProfileError:
+        facts["broken_profile"] = True
+        return None
 
 
 def _opened(file: io.BytesIO) -> Image.Image:
@@ -204,59 +244,13 @@ def _load(picture: Image.Image, *, otherwise: str = "") -> None:
         raise RejectedError("truncated" if "truncated" in text.lower() else f"{damaged}: {text}") from None
 
 
-def _converted(picture: Image.Image, mode: str) -> Image.Image:
-    """Converts a picture from any mode to "L" or "RGB", with transparent parts on white."""
-    if picture.mode == mode and "transparency" not in picture.info:
-        return picture
+@contextmanager
+def _conversion_faults(picture: Image.Image) -> Iterator[None]:
+    """Rejects a picture whose colours Pillow cannot convert in this block."""
     try:
-        top = _top(picture)
-        if _pixels(picture) <= _STRIP_PIXELS:
-            return _strip_converted(picture, mode, top)
-        result = Image.new(mode, picture.size)
-        for row, strip in _strips(picture):
-            result.paste(_strip_converted(strip, mode, top), (0, row))
-        return result
+        yield
     except (ValueError, OSError) as fault:
         raise RejectedError(f"colours in mode {picture.mode} cannot be converted: {reason_of(fault)}") from None
-
-
-def _strips(picture: Image.Image) -> Iterator[tuple[int, Image.Image]]:
-    """The rows of a picture, some at a time, since conversions need several copies of what they convert."""
-    rows = max(1, _STRIP_PIXELS // picture.width)
-    for row in range(0, picture.height, rows):
-        yield row, picture.crop((0, row, picture.width, min(row + rows, picture.height)))
-
-
-def _strip_converted(strip: Image.Image, mode: str, top: float) -> Image.Image:
-    if strip.mode.startswith(("I", "F")):
-        strip = _eight_bits(strip, top)
-    if strip.has_transparency_data:
-        strip = strip.convert("RGBA")
-        white = Image.new("RGBA", strip.size, "white")
-        strip = Image.alpha_composite(white, strip)
-    return strip.convert(mode)
-
-
-def _top(picture: Image.Image) -> float:
-    """The value that becomes white, for grey values of 16 or 32 bits or floats."""
-    if not picture.mode.startswith("F"):
-        return 65535.0
-    most = max(float(_values(strip).max()) for _, strip in _strips(picture))
-    return 1.0 if most <= 1.0 else 255.0 if most <= 255.0 else 65535.0
-
-
-def _eight_bits(strip: Image.Image, top: float) -> Image.Image:
-    """Scales grey values of 16 or 32 bits, or floats, to 8 bits; Pillow's conversion would clip them at 255."""
-    import numpy as np  # imported here, because few workers need it
-
-    return Image.fromarray((_values(strip) * (255.0 / top)).round().clip(0, 255).astype(np.uint8))
-
-
-def _values(strip: Image.Image) -> "np.ndarray":
-    """The values [h,w] float64, 0 where they are not finite."""
-    import numpy as np
-
-    return np.nan_to_num(np.asarray(strip).astype(np.float64), posinf=0.0, neginf=0.0)
 
 
 def _square(picture: Image.Image, resolution: int) -> Image.Image:

@@ -29,7 +29,7 @@ _SMALL = {
     "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
     "OPENBLAS_NUM_THREADS": "1",
 }
-_Chunk = list[tuple[int, Any]]
+_Chunk = list[tuple[int, Any, Any]]
 
 
 def usable_cores() -> int:
@@ -89,9 +89,9 @@ class Pool:
             _send(worker, settings)
             feeder.start()
 
-    def put(self, slot: int, item: Any) -> None:
-        """Adds an item, whose picture is written to a slot of the output."""
-        self._chunk.append((slot, item))
+    def put(self, slot: int, item: Any, *, scale: tuple[float, float] | None = None) -> None:
+        """Adds an item, whose picture is written to a slot of the output; `scale` is that of `decode`."""
+        self._chunk.append((slot, item, scale))
         if len(self._chunk) >= _CHUNK:
             self._submit()
 

@@ -43,6 +43,7 @@ class Survey:
         labels: Those of these files.
         report: What happened when the labels were read.
         offered: Files in it that probably hold labels.
+        left_out: Reason -> number of files or folders that are not taken.
     """
 
     images: int
@@ -52,6 +53,7 @@ class Survey:
     labels: Labels
     report: LabelReport
     offered: list[str]
+    left_out: dict[str, int]
 
 
 def survey(config: DataConfig) -> Survey:
@@ -70,7 +72,9 @@ def survey(config: DataConfig) -> Survey:
         count = min(len(names), config.limit or len(names))
     labels, report = read_labels(config, names, listing.beside)
     packed_bytes = count * config.resolution**2 * config.channels
-    return Survey(count, source_name(config), packed_bytes, names, labels, report, offered(names))
+    return Survey(
+        count, source_name(config), packed_bytes, names, labels, report, offered(names), dict(listing.left_out)
+    )
 
 
 def offered(names: Iterable[str]) -> list[str]:

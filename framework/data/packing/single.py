@@ -19,11 +19,12 @@ class SingleDecoder:
         reader: Reads the source here; the process reads the same open file.
         resolution: Width and height of the pictures in pixels; None for pictures of their own size.
         channels: 1 for grey pictures, 3 for colour; those of their own size are in colour.
+        rules: `data.rules`; pictures of their own size are the same by all rules.
     """
 
-    def __init__(self, reader: Reader, *, resolution: int | None = None, channels: int = 3) -> None:
+    def __init__(self, reader: Reader, *, resolution: int | None = None, channels: int = 3, rules: int = 1) -> None:
         self._reader, self._shape = reader, resolution and (resolution, resolution, channels)
-        self._resolution, self._channels = resolution or 0, channels
+        self._resolution, self._channels, self._rules = resolution or 0, channels, rules
         self._pool: Pool | None = None
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`, and has no name to be left behind
 
@@ -37,7 +38,7 @@ class SingleDecoder:
         if self._pool is None:
             self._pool = self._started()
         self._pool.put(0, item)
-        (((_, sha256, reason),),) = self._pool.results()
+        (((_, sha256, reason, _),),) = self._pool.results()
         if reason is not None:
             raise RejectedError(reason)
         shape = self._shape
@@ -68,6 +69,7 @@ class SingleDecoder:
                 "seed": 0,
                 "most_bytes": self._reader.most_bytes,
                 "unpacked": "" if unpacked is None else f"/dev/fd/{unpacked}",
+                "rules": self._rules,
             }
         )
         return pool

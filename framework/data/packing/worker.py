@@ -18,7 +18,8 @@ from framework.files import FULL
 
 _MOST_MEMORY_BYTES = 1000 << 20  # of one process; a picture that needs more is rejected
 WHOLE_HEAD = struct.Struct("<2L")  # width and height
-Result = tuple[int, str, str | None]  # slot, sha256 of the content, reason of a rejection
+Facts = dict[str, Any]  # of `decode`
+Result = tuple[int, str, str | None, Facts]  # slot, sha256 of the content, reason of a rejection
 
 
 class Work:
@@ -35,13 +36,14 @@ class Work:
         seed: The seed of drawn faces.
         most_bytes: A larger file is rejected.
         unpacked: The file with what was unpacked of the source, or empty.
+        rules: `data.rules`.
     """
 
     def __init__(
         self, *, kind: str, path: str, output: str, start: int, resolution: int, channels: int, seed: int,
-        most_bytes: int, unpacked: str = "",
+        most_bytes: int, unpacked: str = "", rules: int = 1,
     ) -> None:  # fmt: skip
-        self._resolution, self._channels, self._seed = resolution, channels, seed
+        self._resolution, self._channels, self._seed, self._rules = resolution, channels, seed, rules
         self._most_bytes = most_bytes
         self._kind, self._path, self._unpacked = kind, path, unpacked
         self._reader: Reader | None = None
@@ -54,28 +56,29 @@ class Work:
         if self._reader is not None:
             self._reader.close()
 
-    def run(self, items: list[tuple[int, Any]]) -> list[Result]:
-        """Decodes (slot, item) pairs; an item that fails does not stop the others."""
+    def run(self, items: list[tuple[int, Any, Any]]) -> list[Result]:
+        """Decodes items: slot, item and scale (see `decode`); an item that fails does not stop the others."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about unusual EXIF data and palettes
-            return [self._one(slot, item) for slot, item in items]
+            return [self._one(*item) for item in items]
 
-    def _one(self, slot: int, item: Any) -> Result:
+    def _one(self, slot: int, item: Any, scale: Any) -> Result:
+        facts: Facts = {}
         try:
-            pixels, content = self._drawn(item) if self._kind == "drawn_faces" else self._read(item)
+            pixels, content = self._drawn(item) if self._kind == "drawn_faces" else self._read(item, scale, facts)
         except RejectedError as fault:
-            return slot, "", str(fault)
+            return slot, "", str(fault), {}
         except MemoryError:  # while the file was read or unpacked
-            return slot, "", "needs too much memory"
+            return slot, "", "needs too much memory", {}
         self._write(pixels, self._start + slot * len(pixels))
-        return slot, content, None
+        return slot, content, None, facts
 
     def _write(self, pixels: bytes, place: int) -> None:
         while pixels:  # when the disk is nearly full, only a part may be written at first
             written = os.pwrite(self._output, pixels, place)
             pixels, place = pixels[written:], place + written
 
-    def _read(self, item: Any) -> tuple[bytes, str]:
+    def _read(self, item: Any, scale: Any, facts: Facts) -> tuple[bytes, str]:
         if self._reader is None:  # opened late, since a compressed source is unpacked only before its first item
             self._reader = Reader(self._kind, self._path, most_bytes=self._most_bytes, unpacked=self._unpacked)
         file = io.BytesIO(self._reader.read(item))  # holds the only reference to the bytes, so that `decode` frees them
@@ -85,7 +88,8 @@ class Work:
         if not self._resolution:
             size, pixels = decode_whole(file)
             return WHOLE_HEAD.pack(*size) + pixels, content
-        return decode(file, resolution=self._resolution, channels=self._channels), content
+        shape = {"resolution": self._resolution, "channels": self._channels}
+        return decode(file, **shape, rules=self._rules, scale=scale, facts=facts), content
 
     def _drawn(self, index: int) -> tuple[bytes, str]:
         from framework.data.synthetic_faces import DRAWING, draw_face  # imported here for a fast start

@@ -32,15 +32,20 @@ class Photo:
     sha256: str
 
 
-def read_photos(paths: Sequence[str], generator: LoadedGenerator) -> list[Photo]:
+def read_photos(paths: Sequence[str], generator: LoadedGenerator, *, rules: int = 1) -> list[Photo]:
     """Photographs as training would see them: upright, the centre square, at the generator's resolution.
+
+    Args:
+        paths: The files.
+        generator: Has the resolution and the channels.
+        rules: `data.rules` of the run.
 
     Raises:
         DataError: A file cannot be read or is not an image, or two have the same name.
     """
     photos: list[Photo] = []
     folder = Reader("folder", "", most_bytes=DataConfig().largest_file_bytes)  # of absolute paths
-    decoder = SingleDecoder(folder, resolution=generator.resolution, channels=generator.channels)
+    decoder = SingleDecoder(folder, resolution=generator.resolution, channels=generator.channels, rules=rules)
     with contextlib.closing(decoder):
         for path in paths:
             try:

@@ -25,7 +25,7 @@ def starts_of(run: RunFolder, generator: LoadedGenerator) -> list[tuple[str, np.
     starts: list[tuple[str, np.ndarray]] = []
     for name in run.experiment.latents.start:
         if generator.encoder is not None and _is_photo(name):
-            (photo,) = read_photos([name], generator)
+            (photo,) = read_photos([name], generator, rules=run.experiment.data.rules)
             starts.append((photo.name, generator.encode(photo.pixels[None])[0]))
         else:
             starts += read_starts(run.projections, [name], latent_size=generator.latent_size)

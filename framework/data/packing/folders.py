@@ -1,0 +1,50 @@
+"""The folders of a source: how many files each has, and which of them look like masks or parts of a data set."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import combinations
+from pathlib import PurePosixPath
+
+_MASKS = re.compile(r"mask|anno(?:t|$)|segment|depth|edges?$", re.IGNORECASE)
+_FEWEST = 10
+_MOST_COMPARED = 50
+
+
+def folder_counts(names: Iterable[str]) -> dict[str, int]:
+    """Top folder -> number of files, in the order of names; a folder that holds all the others is left out.
+
+    >>> folder_counts(["x/a/1.png", "x/a/2.png", "x/b/c/1.png"]), folder_counts(["1.png", "x/2.png"])
+    ({'a': 2, 'b': 1}, {'': 1, 'x': 1})
+    """
+    parents = Counter(tuple(_steps(name)[:-1]) for name in names)
+    while len(parents) > 1 and len({steps[:1] for steps in parents}) == 1:
+        parents = Counter({steps[1:]: count for steps, count in parents.items()})
+    counts: Counter[str] = Counter()
+    for steps, count in sorted(parents.items()):
+        counts[steps[0] if steps else ""] += count
+    return dict(counts)
+
+
+def mask_folders(names: Iterable[str]) -> dict[str, int]:
+    """Folders with files that are named like masks -> number of files."""
+    folders = (next((step for step in _steps(name)[:-1] if _MASKS.search(step)), None) for name in names)
+    return dict(Counter(folder for folder in folders if folder is not None))
+
+
+def paired_folders(names: Iterable[str]) -> tuple[str, str, int] | None:
+    """Two folders with files of the same names, as pictures and their masks have, and how many; None without such."""
+    stems: dict[str, set[str]] = {}
+    for name in names:
+        path = PurePosixPath("/".join(_steps(name)))
+        stems.setdefault(str(path.parent), set()).add(path.stem)
+    if len(stems) > _MOST_COMPARED:  # classes or people
+        return None
+    for one, other in combinations(sorted(stems), 2):
+        if len(stems[one]) >= _FEWEST and stems[one] == stems[other]:
+            return one, other, len(stems[one])
+    return None
+
+
+def _steps(name: str) -> list[str]:
+    return name.replace("\\", "/").split("/")
