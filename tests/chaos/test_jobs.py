@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from framework.runs import RunFolder
@@ -71,8 +72,8 @@ STUDIES = {
     "interpolate": (("artifacts/interpolation.json", "artifacts/loop.gif"), [JOB_KILLED, JOB_INTERRUPTED]),
     "report": (("report.html",), [JOB_KILLED]),
 }
-# Empty folders that others leave, killed or not: PyTorch's compiler one for each user, the dashboard of an embedded Ray
-# one for its forkserver.
+# What others leave, killed or not: PyTorch's compiler an empty folder for each user, the dashboard of an embedded Ray
+# one with the socket of its forkserver.
 OF_OTHERS = ("torchinductor_", "pymp-")
 COORDINATOR = "_AutoscalingCoordinatorActor"  # of Ray itself; it stays as long as its cluster
 # Of a run's JSON documents: what depends on the clock or on the machine.
@@ -226,8 +227,16 @@ def contents(folder: Path) -> dict[str, Any]:
         if path.exists()
     }
     leaderboard = [_timeless(row) for row in run.leaderboard()]
-    others = digests(folder, "directions/*", "artifacts/**/*.png", "artifacts/**/*.gif", "artifacts/**/*.mp4")
-    return {"trials": trials, "documents": documents, "leaderboard": leaderboard, "files": others}
+    others = digests(folder, "directions/*", "artifacts/**/*.png", "artifacts/**/*.gif")
+    films = {str(path.relative_to(folder)): _film(path) for path in folder.glob("artifacts/**/*.mp4")}
+    return {"trials": trials, "documents": documents, "leaderboard": leaderboard, "files": others, "films": films}
+
+
+def _film(path: Path) -> tuple[int, int, int]:
+    """Width, height and frames. The bytes are x264's, which now and then gives others; the GIF has the same frames."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return frames[0].width, frames[0].height, len(frames)
 
 
 def _timeless(value: Any) -> Any:
@@ -245,7 +254,8 @@ def _nothing_left(place: Place, *, of_the_cluster: bool = False) -> None:
     assert left_over(place.storage) == []
     mine = [path for path in place.temporary.glob("*") if path.name != "ray"]
     assert [path for path in mine if not path.name.startswith(("latentscape-", *OF_OTHERS))] == []
-    assert [path for folder in mine for path in folder.rglob("*") if path.suffix != ".lock"] == []
+    ours = [path for path in mine if path.name.startswith("latentscape-")]
+    assert [path for folder in ours for path in folder.rglob("*") if path.suffix != ".lock"] == []
 
 
 def _works(title: str) -> bool:
