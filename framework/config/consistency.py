@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 from framework.config.code import FUNCTION, entry_of, function_of_features, named_code
 from framework.config.families import family_faults
-from framework.config.metrics import WEIGHTS_ENDINGS, NetworkName
+from framework.config.metrics import NETWORKS, WEIGHTS_ENDINGS
 from framework.config.schema import MOST_SEED, DataConfig, ExperimentKeys
 from framework.config.secrets import login_fault
 from framework.config.words import shown
-
-_FEATURES = ("auto", *get_args(NetworkName))
 
 
 def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
@@ -96,8 +94,8 @@ def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
         if not FUNCTION.fullmatch(value):
             yield f"{dotted}: must be package.module:function, not {shown(value)}"
     features = experiment.evaluation.features
-    if not (features in _FEATURES or function_of_features(features) or features.endswith(WEIGHTS_ENDINGS)):
-        allowed = f"{', '.join(_FEATURES)}, package.module:function or a file of weights ({', '.join(WEIGHTS_ENDINGS)})"
+    if not (features in NETWORKS or function_of_features(features) or features.endswith(WEIGHTS_ENDINGS)):
+        allowed = f"{', '.join(NETWORKS)}, package.module:function or a file of weights ({', '.join(WEIGHTS_ENDINGS)})"
         yield f"evaluation.features: must be {allowed}, not {shown(features)}"
     if start is not None and entry_of(start) is not None:
         what = f"{shown(start)} is Python code, which has no weights"

@@ -4,7 +4,7 @@ A metric is one record here and one function in `framework/evaluation/values/com
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 MetricName = Literal[
     "fid",
@@ -21,6 +21,7 @@ MetricName = Literal[
     "vendi_score",
 ]
 NetworkName = Literal["inception", "efficientnet", "assessor"]  # the networks that a setting names by a word
+NETWORKS: tuple[str, ...] = ("auto", *get_args(NetworkName))  # the words that `evaluation.features` may be
 FeatureKind = Literal[NetworkName, "function", "file"]  # what computes the features that are compared
 WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors")  # of a file that `evaluation.features` names
 Setting = int | float | str | list[int]

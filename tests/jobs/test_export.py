@@ -205,6 +205,7 @@ def test_only_what_is_listed_is_published(called, tmp_path):
         "training.start_from": f"{PRIVATE}/runs/first",
         "training.start_digest": f"{PRIVATE}/x",
         "latents.directions.score": "someone_private.scores:f",
+        "evaluation.features": "someone_private.nets:f",
         "latents.directions.sorted_samples": f"{PRIVATE}/piles.csv",
         "latents.start": [f"{PRIVATE}/me"],
         "latents.steering.directions": [f"{PRIVATE}/d.safetensors"],
@@ -226,8 +227,10 @@ def test_only_what_is_listed_is_published(called, tmp_path):
     trial = run.trial("007-ab12")
     trial.write_params({**PARAMS, "data.path": f"{PRIVATE}/faces", "latents.start": [f"{PRIVATE}/me"]})
     trial.append_metrics({"images_seen": 200, "warnings": [f"cannot reach {PRIVATE}/x", "the discriminator has won"]})
+    protocol = score(1.0, 3000)["protocol"]
+    features = {**(protocol["features"] if isinstance(protocol["features"], dict) else {}), "name": "someone_private:f"}
     about = {
-        "protocol": {**score(1.0, 3000)["protocol"], "resize": f"{PRIVATE}/r"},
+        "protocol": {**protocol, "features": features, "resize": f"{PRIVATE}/r"},
         "path": PRIVATE,
         "detail": {"x": PRIVATE},
     }
@@ -257,7 +260,7 @@ def test_every_setting_that_is_published_holds_no_free_text():
     """A new key is not published until somebody lists it; one that holds text is not listed by mistake."""
     texts = {"name", "training.start_digest", "evaluation.metrics", "assessor.attributes", "search.space"}
     texts |= {"model.layers", "model.discriminator_layers"}
-    texts |= {"evaluation.features"}  # a function's name, which scores have too; a path is no word, so it is left out
+    texts |= {"evaluation.features"}  # of which only the words for networks are published
     known = {key: allowed(field.annotation) for key, field in leaves()}
     assert set(PORTABLE) <= known.keys()
     free = {key for key in PORTABLE if re.search(r"text|mapping", known[key])}

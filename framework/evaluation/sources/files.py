@@ -101,7 +101,7 @@ class ImageFiles:
             size_of_whole(self._reader.read(item))
         except RejectedError as fault:
             reason = str(fault).partition(":")[0]
-            if reason in _NO_IMAGE:
+            if reason in _NO_IMAGE or reason.endswith(", not a file"):  # a pipe or a device
                 self.left_out[reason] += 1
                 return False
         return True

@@ -6,6 +6,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from framework.config import Experiment, with_overrides
+from framework.config.code import FUNCTION
+from framework.config.metrics import NETWORKS
 from framework.training.reports.health import WARNINGS
 
 _KEYS = {
@@ -41,6 +43,8 @@ def portable(experiment: Experiment) -> Experiment:
     """The experiment with the settings that may be published; all others have their defaults."""
     values = {key: value_of(experiment, key) for key in PORTABLE}
     values["search.space"] = portable_settings(experiment.search.space)
+    if values["evaluation.features"] not in NETWORKS:  # a path, or the name of the user's code
+        values["evaluation.features"] = "auto"
     values["assessor.attributes"] = None if values["assessor.attributes"] is None else _labels(experiment)
     names = {key: name_of(value_of(experiment, key)) for key in NAMED}
     return with_overrides(Experiment(), {**names, **{key: value for key, value in values.items() if _is_plain(value)}})
@@ -62,6 +66,9 @@ def portable_score(score: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
     place = str(score.get("checkpoint"))
     known = _plain({key: score[key] for key in _SCORE if key in score and key != "checkpoint"})
+    features = (known.get("protocol") or {}).get("features")
+    if isinstance(features, dict) and FUNCTION.fullmatch(str(features.get("name"))):
+        features["name"] = "function"
     return {**known, **({"checkpoint": place} if _CHECKPOINT.fullmatch(place) else {})}
 
 
