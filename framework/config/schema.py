@@ -35,7 +35,7 @@ class DataConfig(Section):
     source: Literal["utkface", "folder", "mnist", "drawn_faces"] = key(
         "utkface", "utkface (labels in file names), folder, mnist or drawn_faces"
     )
-    path: str | None = key(None, "folder, archive, .parquet, .npz or .npy of images; for mnist the IDX files")
+    path: str | None = key(None, "folder, archive, .parquet or .npz of images; mnist: the IDX files")
     resolution: Resolution = key(128, "side of the square images: 28, 32, 64, 128 or 256", unit="pixels")
     channels: Literal[1, 3] = key(3, "3 for colour, 1 for grey")
     limit: int | None = key(
