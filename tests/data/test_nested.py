@@ -63,8 +63,9 @@ def test_a_folder_of_archives(kinds, folder_of, pack, plain):
 @pytest.mark.parametrize("outer", ["zip", "tar", "tar.gz"])
 def test_archives_in_an_archive(outer, tmp_path, pack, plain):
     inner = {f"set/part{k}.{kind}": archived(part(k), kind) for k, kind in enumerate(("zip", "tar.gz"))}
+    resource = {"__MACOSX/set/._part0.zip": b"\0\5\x16\7", "set/.hidden.tar": b"x"}
     path = tmp_path / f"all.{outer}"
-    path.write_bytes(archived({**inner, **part(2)}, outer))
+    path.write_bytes(archived({**inner, **resource, **part(2)}, outer))
     store = pack(path)
     assert store.digest == plain.digest
     assert sum(name.startswith("set/part0.zip/inner/") for name in store.names) == 40

@@ -444,6 +444,7 @@ def test_an_archive_says_what_it_lacks(golden, tmp_path):
     lacking = [
         ({"config.json": None}, "it has no config.json"),
         ({"model.weights.h5": None}, "it has no model.weights.h5"),
+        ({"net/data.pkl": b"x"}, "torch"),
         ({"config.json": "[" * 100_000}, "is damaged"),
         ({"config.json": " " * (17 << 20)}, r"its config.json is larger than 16 MiB"),
         ({"model.weights.h5": b"nothing"}, "is damaged"),

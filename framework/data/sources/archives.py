@@ -102,7 +102,7 @@ def archive_fault(where: str, fault: BaseException, start: bytes, *, named: bool
         named: Whether it must be an archive, by its suffix or because some of it was read.
     """
     if isinstance(fault, tarfile.ReadError) and (known := kind_of_start(start)) is not None:
-        return DataError(f"data.path: {where} is {known[0]}, {NEITHER}; {known[1]}")
+        return DataError(f"data.path: {where} is {known[0]}; {known[1]}")
     if isinstance(fault, tarfile.ReadError) and not named:
         return DataError(f"data.path: {where} is {NEITHER} ({reason_of(fault)})")
     return DataError(f"data.path: {where} is damaged ({reason_of(fault)}); copy or download it again")

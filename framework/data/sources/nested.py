@@ -19,6 +19,7 @@ from framework.data.sources.archives import (
     zip_files,
 )
 from framework.data.sources.beside import Beside, is_beside_name
+from framework.data.sources.clutter import clutter
 from framework.data.sources.kinds import HEAD_BYTES
 from framework.data.sources.parquet import parquet_items
 from framework.data.sources.photographs import rejected_name
@@ -146,7 +147,9 @@ class Nested:
     def _of_found(self, found: Found, prefix: str, to_item: Callable[[Found], Any]) -> Iterator[Item]:
         """A file of an archive, or the files of an archive in an archive."""
         name = prefix + found.name
-        if self.flat or found.pieces is None or not named_as_archive(name):
+        # macOS puts __MACOSX/._part1.zip beside part1.zip, which is no archive.
+        opened = found.pieces is not None and named_as_archive(name) and clutter(name, rules=2) is None
+        if self.flat or not opened or found.pieces is None:
             yield name, self._rejected(name) or to_item(found)
             return
         where = f"{self.path}/{name}"

@@ -4,16 +4,14 @@ zipfile reads the whole directory into memory, in every process that reads one m
 if it is damaged, and unpacks bzip2 and LZMA without a limit.
 """
 
-import bz2
 import io
-import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
 
-from framework.files import PIECE_BYTES
+from framework.data.sources.zip_unpacking import METHODS, unpacked_pieces
 
 _END, _END64_PLACE, _END64 = struct.Struct("<4s4H2LH"), struct.Struct("<4sLQL"), struct.Struct("<4sQ2H2L4Q")
 _ENTRY, _LOCAL = struct.Struct("<4s4B4HL2L5H2L"), struct.Struct("<4s2B4HL2L2H")
@@ -21,11 +19,8 @@ _END_MARK, _END64_PLACE_MARK, _END64_MARK = b"PK\x05\x06", b"PK\x06\x07", b"PK\x
 _ENTRY_MARK, _LOCAL_MARK = b"PK\x01\x02", b"PK\x03\x04"
 _MOST_COMMENT_BYTES = 1 << 16
 _MOST_VERSION = 63
-_LZMA_HEADER_BYTES = 9
-_MOST_WINDOW_BYTES = 256 << 20
 _ENCRYPTED, _PATCHED, _STRONGLY_ENCRYPTED, _UTF8 = 0x1, 0x20, 0x40, 0x800
 _TAR_MARK_AT, _TAR_MARK = 257, b"ustar"
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 _OTHER_METHODS = {1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 96: "JPEG", 98: "PPMd"}
 _ELSEWHERE = 0xFFFFFFFF  # a size or offset that is in the zip64 field
 
@@ -94,7 +89,7 @@ def obstacle(entry: Entry) -> str | None:
     """
     if entry.flags & (_ENCRYPTED | _STRONGLY_ENCRYPTED):
         return "protected by a password"
-    if entry.method not in _METHODS:
+    if entry.method not in METHODS:
         name = _OTHER_METHODS.get(entry.method, f"method {entry.method}")
         return f"compressed by {name}, which is not supported"
     return None
@@ -117,7 +112,7 @@ def member_pieces(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
     """As `read_member`, piece by piece; whether all was right is known only at the end."""
     _go_to_content(file, entry)
     left, checksum = entry.size, 0
-    for piece in _unpacked_pieces(file, entry):
+    for piece in unpacked_pieces(file, entry.method, entry.packed_size):
         part = piece[:left]
         left -= len(part)
         checksum = zlib.crc32(part, checksum)
@@ -152,63 +147,6 @@ def _go_to_content(file: BinaryIO, entry: Entry) -> None:
         raise RuntimeError(f"File {entry.name!r} is encrypted, password required for extraction")
     if 0 < entry.room < file.tell() - entry.offset + entry.packed_size:
         raise zipfile.BadZipFile(f"Overlapped entries: {entry.name!r} (possible zip bomb)")
-
-
-def _unpacked_pieces(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    """The content in pieces of at most a MiB; zipfile itself unpacks whatever a piece of bzip2 or LZMA contains."""
-    left = entry.packed_size
-    if entry.method == zipfile.ZIP_LZMA:
-        left -= _LZMA_HEADER_BYTES
-        unpack = _limited(lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_lzma_filter(file)]))
-    elif entry.method == zipfile.ZIP_BZIP2:
-        unpack = _limited(bz2.BZ2Decompressor())
-    elif entry.method == zipfile.ZIP_DEFLATED:
-        unpack = _inflated(zlib.decompressobj(-zlib.MAX_WBITS))
-    elif entry.method == zipfile.ZIP_STORED:
-        unpack = lambda packed: iter((packed,))  # noqa: E731
-    else:
-        # As above: Deflate64, PPMd and others, which Python cannot unpack.
-        raise NotImplementedError("That compression method is not supported")
-    while left > 0:
-        packed = file.read(min(left, PIECE_BYTES))
-        if not packed:
-            raise EOFError("the archive is cut off")
-        left -= len(packed)
-        yield from unpack(packed)
-
-
-def _inflated(unpacker: Any) -> Callable[[bytes], Iterator[bytes]]:
-    def unpack(packed: bytes) -> Iterator[bytes]:
-        while packed and not unpacker.eof:
-            yield unpacker.decompress(packed, PIECE_BYTES)
-            packed = unpacker.unconsumed_tail
-        yield unpacker.decompress(b"", PIECE_BYTES)
-
-    return unpack
-
-
-def _limited(unpacker: Any) -> Callable[[bytes], Iterator[bytes]]:
-    def unpack(packed: bytes) -> Iterator[bytes]:
-        while not unpacker.eof:
-            yield unpacker.decompress(packed, PIECE_BYTES)
-            if unpacker.needs_input:
-                return
-            packed = b""
-
-    return unpack
-
-
-def _lzma_filter(file: BinaryIO) -> dict[str, int]:
-    """The settings of LZMA, which a member begins with: a version, the length 5, and 5 bytes."""
-    header = file.read(_LZMA_HEADER_BYTES)
-    if len(header) < _LZMA_HEADER_BYTES or header[2:4] != b"\5\0":
-        raise zipfile.BadZipFile("damaged settings of LZMA")
-    packed, lc = divmod(header[4], 9)
-    pb, lp = divmod(packed, 5)
-    window = int.from_bytes(header[5:], "little")
-    if window > _MOST_WINDOW_BYTES:
-        raise zipfile.BadZipFile(f"LZMA with a window of {window:,} bytes")
-    return {"id": lzma.FILTER_LZMA1, "dict_size": max(window, 4096), "lc": lc, "lp": lp, "pb": pb}
 
 
 def _decoded(name: bytes, flags: int) -> str:

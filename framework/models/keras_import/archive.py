@@ -151,6 +151,8 @@ def _of_hdf5(place: str, root: h5py.File) -> Archive:
 def _unzipped(place: str, path: Path) -> tuple[Any, str, bytes]:
     with _damage(place), zipfile.ZipFile(path) as archive:
         names = archive.namelist()
+        if any(name.rpartition("/")[2] == "data.pkl" for name in names):
+            raise CheckpointError(f"{place}: is a file of torch, not of Keras; docs/foreign.md says how it is used")
         missing = [name for name in (_CONFIG, _WEIGHTS) if name not in names]
         if missing:
             raise CheckpointError(f"{place}: is not a .keras file (it has no {missing[0]})")

@@ -92,7 +92,7 @@ def _of_beside(names: list[str], beside: Mapping[str, Mapping[str, str]]) -> tup
     rows = [[name, *(beside.get(name, {}).get(label, "") for label in columns)] for name in names]
     table = Table(["file", *columns], rows)
     labels, about = _columns(table, 0, [[row] for row in rows], np.arange(len(names)))
-    origin = "beside the images" if labels.values else ""
+    origin = "the containers of the images" if labels.values else ""
     return labels, LabelReport(
         len(names), origin, written=about.written, left_out=about.left_out, notes=about.notes
     )  # fmt: skip
