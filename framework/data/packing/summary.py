@@ -114,7 +114,7 @@ def _copies(report: PackingReport, place: str) -> Iterator[str]:
             "they are kept, each group in training or held out as a whole"
         )
     if report.near_skipped:
-        yield f"Near-copies: not looked for, {report.near_skipped}; exact copies are found"
+        yield f"Near-copies: none is marked, {report.near_skipped}; exact copies are found"
 
 
 def _sizes(shapes: Shapes, images: int) -> str:
