@@ -7,6 +7,7 @@ from PIL import Image
 
 from framework.config import DataConfig
 from framework.data import survey
+from framework.data.packing.folders import mask_folders
 from framework.data.packing.summary import folder_lines, summary_document, summary_lines, survey_lines
 from framework.data.synthetic_faces import draw_face
 from framework.errors import DataError
@@ -77,13 +78,14 @@ def test_the_summary_has_what_a_person_checks(folder_of, pack):
 
 def test_folders_of_masks_are_told():
     names = [f"CelebA-HQ-img/{k}.jpg" for k in range(20)] + [f"CelebAMask-HQ-mask-anno/{k}.png" for k in range(99)]
-    (line,) = folder_lines(names, DataConfig())
+    (line,) = folder_lines(names, mask_folders(names), DataConfig())
     assert not missing(line, "CelebAMask-HQ-mask-anno 99")
-    pairs = [f"{side}/{k}.png" for side in ("photos", "drawings") for k in range(20)]
-    (line,) = folder_lines(pairs, DataConfig())
+    pairs = [f"{side}/{k}.{end}" for side, end in (("photos", "jpg"), ("drawings", "png")) for k in range(20)]
+    (line,) = folder_lines(pairs, {}, DataConfig())
     assert not missing(line, "'drawings'", "'photos'", 20)
-    assert folder_lines([f"{side}/{side}{k}.png" for side in "ab" for k in range(20)], DataConfig()) == []
-    assert folder_lines([f"mask/{k}.png" for k in range(20)], DataConfig()) == []  # masks alone are what is wanted
+    assert folder_lines([f"{side}/{k}.png" for side in "ab" for k in range(20)], {}, DataConfig()) == []
+    assert mask_folders([f"mask/{k}.png" for k in range(20)] + ["mask.png"]) == {"mask": 20}
+    assert mask_folders([f"masks/{side}/{k}.png" for side in "ab" for k in range(20)]) == {}  # masks are what is wanted
 
 
 def test_before_packing_the_folders_are_known(of_folders):

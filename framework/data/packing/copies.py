@@ -11,6 +11,7 @@ from framework.data.packing.near_copies import MOST_IMAGES, NearCopies, TooManyE
 from framework.data.packing.report import COPIES, PackingReport
 
 __all__ = ["COPIES", "exact_copies", "exact_rows", "near_copies", "near_rows", "write_copies"]
+_FEWEST = 16  # of so few images, most may be near-copies
 Row = tuple[str, str, str, int, str]
 
 
@@ -38,7 +39,8 @@ def exact_rows(names: Mapping[int, str], copies: Mapping[int, int]) -> list[Row]
 def near_copies(config: DataConfig, images: np.ndarray, hashes: list[str], report: PackingReport) -> NearCopies:
     """The near-copies among the packed images; none by rules 1, or where they are not looked for, which is reported.
 
-    With `data.copies: keep` exact copies are among them, but are not counted.
+    With `data.copies: keep` exact copies are among them, but are not counted. If most images look alike, they are
+    pictures of one kind, such as drawings of one layout, and there are none.
     """
     if config.packing_rules == 1:
         return NearCopies.none()
@@ -51,7 +53,11 @@ def near_copies(config: DataConfig, images: np.ndarray, hashes: list[str], repor
         report.near_skipped = "as too many images look alike"
         return NearCopies.none()
     groups = [group for group in found.groups() if len({hashes[place] for place in group}) > 1]
-    report.near_groups, report.near_copies = len(groups), sum(map(len, groups))
+    joined = sum(map(len, groups))
+    if 2 * joined > max(len(images), _FEWEST):
+        report.near_skipped = f"as {joined:,} of {len(images):,} images look alike"
+        return NearCopies.none()
+    report.near_groups, report.near_copies = len(groups), joined
     return found
 
 

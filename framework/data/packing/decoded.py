@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from framework.config import DataConfig
-from framework.data.packing.folders import folder_counts
+from framework.data.packing.folders import folder_counts, mask_folders
 from framework.data.packing.report import PackingReport, Scaled, Shapes
 from framework.data.packing.scales import Range, Scale, scale_of, united
 from framework.data.packing.worker import Facts, Result
@@ -91,6 +91,7 @@ class Decoded:
         return PackingReport(
             files=len(self._listed),
             folders=folder_counts(self._listed),
+            masks=mask_folders(self._listed),
             copies=copies,
             left_out=left_out,
             shapes=Shapes.of([(width, height) for (width, height, *_), _ in seen]),

@@ -17,9 +17,7 @@ def folder_counts(names: Iterable[str]) -> dict[str, int]:
     >>> folder_counts(["x/a/1.png", "x/a/2.png", "x/b/c/1.png"]), folder_counts(["1.png", "x/2.png"])
     ({'a': 2, 'b': 1}, {'': 1, 'x': 1})
     """
-    parents = Counter(tuple(_steps(name)[:-1]) for name in names)
-    while len(parents) > 1 and len({steps[:1] for steps in parents}) == 1:
-        parents = Counter({steps[1:]: count for steps, count in parents.items()})
+    parents = Counter(_inner(names))
     counts: Counter[str] = Counter()
     for steps, count in sorted(parents.items()):
         counts[steps[0] if steps else ""] += count
@@ -27,23 +25,44 @@ def folder_counts(names: Iterable[str]) -> dict[str, int]:
 
 
 def mask_folders(names: Iterable[str]) -> dict[str, int]:
-    """Folders with files that are named like masks -> number of files."""
-    folders = (next((step for step in _steps(name)[:-1] if _MASKS.search(step)), None) for name in names)
+    """Folders with files that are named like masks -> number of files; a folder that holds all files is left out.
+
+    >>> mask_folders(["CelebAMask/img/1.jpg", "CelebAMask/mask-anno/1.png", "CelebAMask/mask-anno/2.png"])
+    {'mask-anno': 2}
+    """
+    folders = (next((step for step in steps if _MASKS.search(step)), None) for steps in _inner(names))
     return dict(Counter(folder for folder in folders if folder is not None))
 
 
 def paired_folders(names: Iterable[str]) -> tuple[str, str, int] | None:
-    """Two folders with files of the same names, as pictures and their masks have, and how many; None without such."""
+    """Two folders with files of the same names and other endings, as pictures and their masks have, and how many.
+
+    >>> names = [f"{k}.{end}" for k in range(10) for end in ("jpg", "png")]
+    >>> paired_folders(f"{name[-3:]}s/{name}" for name in names), paired_folders(f"{name[0]}/a{name}" for name in names)
+    (('jpgs', 'pngs', 10), None)
+    """
     stems: dict[str, set[str]] = {}
+    endings: dict[str, set[str]] = {}
     for name in names:
         path = PurePosixPath("/".join(_steps(name)))
         stems.setdefault(str(path.parent), set()).add(path.stem)
+        endings.setdefault(str(path.parent), set()).add(path.suffix)
     if len(stems) > _MOST_COMPARED:  # classes or people
         return None
     for one, other in combinations(sorted(stems), 2):
-        if len(stems[one]) >= _FEWEST and stems[one] == stems[other]:
+        if len(stems[one]) >= _FEWEST and stems[one] == stems[other] and not endings[one] & endings[other]:
             return one, other, len(stems[one])
     return None
+
+
+def _inner(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The folders of each file, without those that hold all files."""
+    parents = [tuple(_steps(name)[:-1]) for name in names]
+    kinds = set(parents)
+    same = 0
+    while len(kinds) > 1 and all(len(steps) > same for steps in kinds) and len({steps[same] for steps in kinds}) == 1:
+        same += 1
+    return [steps[same:] for steps in parents]
 
 
 def _steps(name: str) -> list[str]:

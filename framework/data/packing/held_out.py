@@ -11,6 +11,7 @@ from framework.data.store import is_held_out
 from framework.errors import DataError
 
 SPLIT_NAMES = "valid, val, validation, test or testing"
+_SMALL_GROUP = 3
 _SPLIT = re.compile(r"(?:valid|val|validation|test|testing)[AB]?", re.IGNORECASE)
 
 
@@ -30,7 +31,7 @@ def held_out_marks(
         names: [n] names of the images.
         hashes: [n] sha256 of each image's content.
         groups: Indices of near-copies, which are never on both sides. By content, a group is marked as its first
-            member; by folders, it is held out if one of its members is.
+            member, or in training if it is larger than the share; by folders, it is held out if a member is.
         copies: Name of an image -> names of its exact copies, of which one in a folder of a split is enough.
 
     Raises:
@@ -47,7 +48,9 @@ def held_out_marks(
         return marks
     marks = np.array([is_held_out(content, config.held_out) for content in hashes], bool)
     for group in groups:
-        marks[group] = marks[min(group, key=lambda place: hashes[place])]
+        # A group that is larger than the share would make the held-out images mostly one picture.
+        fits = len(group) <= max(config.held_out * len(names), _SMALL_GROUP)
+        marks[group] = fits and marks[min(group, key=lambda place: hashes[place])]
     return marks
 
 

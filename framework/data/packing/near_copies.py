@@ -1,7 +1,8 @@
 """Near-copies: images that show the same picture: a photograph saved again or resized, or the next frame of a film.
 
 Candidates are pairs whose 64-bit perceptual hashes differ in at most 6 bits. On aligned faces that is not enough, so a
-pair counts only if its 32x32 grey pictures correlate above 0.97.
+pair counts only if its 32x32 grey pictures correlate above 0.97. Drawings of one layout may do so as well, so 32x32
+pictures in colour must correlate above 0.95 too.
 """
 
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from PIL import Image
 
 MOST_DIFFERENT_BITS = 6
 LEAST_CORRELATION = 0.97
+_LEAST_IN_COLOUR = 0.95
 MOST_IMAGES = 300_000  # above, only exact copies are looked for
 _MOST_CANDIDATES = 20_000_000
 _SIDE = 32
@@ -73,7 +75,7 @@ def find_near_copies(images: np.ndarray) -> NearCopies:
     small = _small_grey(images)
     shown = np.flatnonzero(_deviations(small) >= _LEAST_DEVIATION)
     hashes = perceptual_hashes(small[shown])
-    comparison = _Comparison(small, shown, hashes)
+    comparison = _Comparison(images, small, shown, hashes)
     rest = comparison.with_equal_hashes()
     for first, second in _close_hashes(hashes[rest]):
         comparison.compare(rest[first], rest[second])
@@ -99,7 +101,8 @@ def perceptual_hashes(small: np.ndarray) -> np.ndarray:
 class _Comparison:
     """Compares pairs by the correlation of their small pictures, and keeps those that are alike."""
 
-    def __init__(self, small: np.ndarray, shown: np.ndarray, hashes: np.ndarray) -> None:
+    def __init__(self, images: np.ndarray, small: np.ndarray, shown: np.ndarray, hashes: np.ndarray) -> None:
+        self._images = images
         self._small, self._shown, self._hashes = small.reshape(len(small), -1), shown, hashes
         self._found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self._candidates = 0
@@ -115,7 +118,20 @@ class _Comparison:
             one, other = (_standardised(self._small[self._shown[ends[block]]]) for ends in (first, second))
             correlations[block] = np.einsum("ij,ij->i", one, other)
         alike = correlations > LEAST_CORRELATION
+        if self._images.shape[3] > 1:
+            alike[alike] = self._alike_in_colour(first[alike], second[alike])
         self._found.append((first[alike], second[alike], correlations[alike]))
+        return alike
+
+    def _alike_in_colour(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        alike = np.empty(len(first), bool)
+        for start in range(0, len(first), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            one, other = (
+                _standardised(np.stack([_small(self._images[place]).reshape(-1) for place in self._shown[ends[block]]]))
+                for ends in (first, second)
+            )
+            alike[block] = np.einsum("ij,ij->i", one, other) > _LEAST_IN_COLOUR
         return alike
 
     def with_equal_hashes(self) -> np.ndarray:
@@ -160,6 +176,11 @@ def _close_hashes(hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]
                 bits = different[first, second]
                 new = np.all([(bits & other) != 0 for other in earlier], axis=0) if earlier else slice(None)
                 yield rows[first[new]], columns[second[new]]
+
+
+def _small(image: np.ndarray) -> np.ndarray:
+    """Of an image, uint8 [32, 32, c]."""
+    return np.asarray(Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BOX))
 
 
 def _small_grey(images: np.ndarray) -> np.ndarray:

@@ -58,6 +58,7 @@ class PackingReport:
     Attributes:
         files: Number of files that were found.
         folders: Top folder -> number of files in it.
+        masks: Folder that is named like masks -> number of files.
         left_out: Reason -> number of files or folders that were not taken.
         copies: Number of files that are copies of others and were not taken.
         copies_differ: Number of images whose copies have another value of a label; the first by name counts.
@@ -76,6 +77,7 @@ class PackingReport:
 
     files: int = 0
     folders: dict[str, int] = field(default_factory=dict)
+    masks: dict[str, int] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     copies: int = 0
     copies_differ: int = 0

@@ -30,7 +30,7 @@ def summary_lines(store: PackedStore, config: DataConfig) -> list[str]:
         _sizes(report.shapes, len(store)),
         *_colours(report),
         *_warnings(report, report.shapes, len(store)),
-        *folder_lines(store.names, config),
+        *folder_lines(store.names, report.masks, config),
     ]
 
 
@@ -45,11 +45,11 @@ def survey_lines(names: list[str], left_out: dict[str, int], config: DataConfig)
     if config.source in {"mnist", "drawn_faces"}:
         return []
     found = f"Files: {len(names):,} found{_folders(folder_counts(names))}"
-    return [found, *_left_out(left_out), *folder_lines(names, config)]
+    return [found, *_left_out(left_out), *folder_lines(names, mask_folders(names), config)]
 
 
-def folder_lines(names: list[str], config: DataConfig) -> list[str]:
-    """What the names of folders say: parts of a data set that could be held out, and masks."""
+def folder_lines(names: list[str], masks: dict[str, int], config: DataConfig) -> list[str]:
+    """What the names of folders say: parts of a data set that could be held out, and masks (see `mask_folders`)."""
     if config.source in {"mnist", "drawn_faces"}:
         return []
     lines = []
@@ -57,8 +57,7 @@ def folder_lines(names: list[str], config: DataConfig) -> list[str]:
         lines.append(
             f"Held out: by content, also of the folders {_shown(splits)}; data.held_out=folders holds out these folders"
         )
-    masks = mask_folders(names)
-    if masks and sum(masks.values()) < len(names):
+    if masks:
         lines.append(f"Warning: files in folders named like masks are taken as images: {_shown(masks)}")
     elif pair := paired_folders(names):
         one, other, count = pair
@@ -115,7 +114,7 @@ def _copies(report: PackingReport, place: str) -> Iterator[str]:
             "they are kept, each group in training or held out as a whole"
         )
     if report.near_skipped:
-        yield f"Near-copies: not looked for, {report.near_skipped}; exact copies are found"
+        yield f"Near-copies: none is marked, {report.near_skipped}; exact copies are found"
 
 
 def _sizes(shapes: Shapes, images: int) -> str:
@@ -159,6 +158,7 @@ def _warnings(report: PackingReport, shapes: Shapes, images: int) -> Iterator[st
         if 2 * count > images:
             yield f"Warning: most images are twice as {what}; what is at the {lost} is cropped away"
     if report.one_colour:
-        yield f"Warning: {report.one_colour:,} images show one colour, such as {report.one_colour_example!r}"
+        shown = "1 image shows" if report.one_colour == 1 else f"{report.one_colour:,} images show"
+        yield f"Warning: {shown} one colour, such as {report.one_colour_example!r}"
     if 2 * report.dark > images:
         yield f"Warning: {report.dark:,} of {images:,} images are nearly black"
