@@ -31,7 +31,10 @@ def test_it_is_told_once_and_the_job_goes_on(called):
     code, out, lines = called("prepare_data", "latents.side=20", "latents.method=sefa")
     assert code == 0
     document = json.loads(out)
-    assert (document["images"], set(document)) == (100, {"images", "label_table", "labels_report"})
+    assert (document["images"], set(document)) == (
+        100,
+        {"folders", "images", "label_table", "labels_report", "left_out"},
+    )
     renamed = [
         ("evaluation.batch_size", "evaluation.feature_batch_blocks"),
         ("latents.method", "latents.directions.method"),
