@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -337,15 +337,22 @@ def _zip_changed(source: Path, rng: np.random.Generator) -> tuple[bytes, str]:
 def read(path: Path) -> None:
     """As a training prepares it, after the survey that each job makes."""
     digits = path.is_dir() and any("ubyte" in each.name for each in path.iterdir())
+    prepared(
+        path, "mnist" if digits else "utkface", resolution=28 if digits else 32, channels=1 if digits else 3
+    )  # fmt: skip
+
+
+def prepared(path: Path, source: Literal["mnist", "utkface", "folder"], *, resolution: Any, channels: Any) -> None:
+    """Surveys and packs a source, and checks what comes of it and that nothing is left."""
     config = DataConfig(
-        source="mnist" if digits else "utkface", path=str(path), resolution=28 if digits else 32,
-        channels=1 if digits else 3, max_rejected=1.0,
+        source=source, path=str(path), resolution=resolution, channels=channels, max_rejected=1.0
     )  # fmt: skip
     before = set(path.parent.iterdir())
     with tempfile.TemporaryDirectory(dir=path.parent) as cache:
         expected = survey(config).images
         store = prepare(config, cache=Path(cache), processes=1)
-        assert 0 < len(store) + len(store.rejected) <= expected
+        copies = (store.packing_report or {}).get("copies", 0)
+        assert 0 < len(store) + copies + len(store.rejected) <= expected
         assert store.images.shape == (len(store), config.resolution, config.resolution, config.channels)
         assert len(set(store.names)) == len(store)
         assert all(reason.strip() and "\n" not in reason and len(reason) < 300 for _, reason in store.rejected)

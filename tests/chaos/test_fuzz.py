@@ -16,6 +16,7 @@ from tests.chaos import (
     fuzz_keras,
     fuzz_runs,
     fuzz_statistics,
+    fuzz_tables,
 )
 from tests.chaos.conftest import SEED
 from tests.chaos.fuzzing import fuzz
@@ -33,6 +34,7 @@ FUZZERS = {
         fuzz_statistics.FUZZER,
         fuzz_keras.FUZZER,
         fuzz_runs.FUZZER,
+        fuzz_tables.FUZZER,
     )
 }
 

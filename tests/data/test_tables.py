@@ -12,6 +12,7 @@ from framework.config import DataConfig
 from framework.data import survey
 from framework.errors import DataError
 from framework.evaluation.sources.source import find_source, open_source
+from tests.conftest import missing
 from tests.data.conftest import jpeg
 from tests.data.test_decoding import pixels
 
@@ -50,6 +51,16 @@ def test_a_stack_of_pictures(form, save, tmp_path, pack):
     assert sorted(store.names) == [f"{k:06d}" for k in range(COUNT)]
     assert np.array_equal(in_order(store), GREY[..., None] if grey else COLOUR)
     assert survey(DataConfig(source="folder", path=str(path))).images == COUNT
+
+
+@pytest.mark.parametrize("left", [129, 20_001, -3])  # a part of a number, of a picture, all but the last bytes
+def test_a_stack_that_is_cut_off_is_named(left, tmp_path, pack):
+    np.save(tmp_path / "stack.npy", FORMS["0 to 1"])
+    data = (tmp_path / "stack.npy").read_bytes()
+    (tmp_path / "stack.npy").write_bytes(data[:left])
+    with pytest.raises(DataError) as fault:
+        pack(tmp_path / "stack.npy")
+    assert missing(str(fault.value), str(tmp_path / "stack.npy")) == []
 
 
 def test_transparent_pictures_of_a_stack(tmp_path, pack):

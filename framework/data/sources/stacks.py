@@ -162,9 +162,11 @@ def _scale(file: BinaryIO, stack: _Array, start: int, where: str, spool: Spool) 
     with open(spool.path if compressed else f"/dev/fd/{file.fileno()}", "rb") as mapped:  # noqa: PTH123
         mapped.seek(start)
         while count > 0:
-            values = np.frombuffer(mapped.read(min(step, count) * stack.dtype.itemsize), stack.dtype)
-            if not len(values):
+            size = min(step, count) * stack.dtype.itemsize
+            data = mapped.read(size)
+            if len(data) < size:
                 raise DataError(f"data.path: {where} is cut off; copy or download it again")
+            values = np.frombuffer(data, stack.dtype)
             count -= len(values)
             finite = values[np.isfinite(values)]
             if len(finite):
