@@ -86,7 +86,6 @@ def steer(context: RunContext, target: CheckpointRef) -> dict[str, dict[str, Any
     directions = chosen_directions(context.run, target, say=context.progress.say)
     starts = starts_of(context.run, load_generator(target.location))
     _draw_all(context, models, directions, starts)
-    artifacts = context.run.artifacts
     effects = known_effects(context.run)
     if models.measurer is None or context.assessors is None:
         context.progress.say("Effects: not measured; there is no assessor, because the data has no labels")
@@ -98,6 +97,8 @@ def steer(context: RunContext, target: CheckpointRef) -> dict[str, dict[str, Any
     for file, direction in directions.items():
         basis = about | _about_direction(context, direction)
         if is_measured(context, models, file, direction):
+            if direction.effect != effects[file]:  # a job of an earlier version ended before it wrote the direction
+                keep_effect(context.run, file, direction, effects)
             continue
         chance = _chance(context, pool, measure, direction, about)
         effect = _effect(context, pool, measure, direction, chance, file=file)
@@ -105,8 +106,7 @@ def steer(context: RunContext, target: CheckpointRef) -> dict[str, dict[str, Any
         edit = edit_of(direction)
         description |= {} if edit is None else {"edit_unit": edit.unit}
         effects[file] = basis | description | effect.document()
-        artifacts.write_json(EFFECTS, effects)
-        save_direction(dataclasses.replace(direction, effect=effects[file]), context.run.directions, file)
+        keep_effect(context.run, file, direction, effects)
     return {file: effects[file] for file in directions}
 
 
@@ -138,6 +138,15 @@ def steering_ahead(ahead: Ahead) -> list[Step]:
 def known_effects(run: RunFolder) -> dict[str, dict[str, Any]]:
     """The content of effects.json; empty if there is none."""
     return read_document(run.artifacts, EFFECTS, Effects) if run.artifacts.exists(EFFECTS) else {}
+
+
+def keep_effect(run: RunFolder, file: str, direction: Direction, effects: Mapping[str, dict[str, Any]]) -> None:
+    """Writes the effect of a direction into its file, and then all effects into effects.json.
+
+    A job that ends between the two measures the same again; in the other order it would leave the direction without.
+    """
+    save_direction(dataclasses.replace(direction, effect=effects[file]), run.directions, file)
+    run.artifacts.write_json(EFFECTS, effects)
 
 
 def is_measured(context: RunContext, models: StudyModels, file: str, direction: Direction) -> bool:
