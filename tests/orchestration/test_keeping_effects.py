@@ -10,7 +10,8 @@ from framework.orchestration.studies.steer import keep_effect, known_effects
 from framework.runs import RunFolder
 
 FILE = "smiling-difference.safetensors"
-EFFECT = {"smiling": {"mean": 0.25}, "direction": "smiling"}
+MEASURED = {"slope": 0.25, "interval": [0.2, 0.3], "right_share": 0.9, "random_rank": 0.99, "random_99th": 0.1}
+EFFECT = {"method": "difference", "target": "smiling", "attributes": {"smiling": MEASURED}}
 
 
 @pytest.fixture
