@@ -43,11 +43,11 @@ def began(disk: SmallDisk, name: str, *arguments: str, come: Callable[[], bool])
     return process
 
 
-def last_lines(process: subprocess.Popen, *, code: int) -> str:
+def last_lines(process: subprocess.Popen, *codes: int) -> str:
     """Its last words, when it has ended with its documented status."""
     _, err = process.communicate(timeout=300)
     print(process.returncode, err.splitlines()[-2:], flush=True)
-    assert process.returncode == code, err
+    assert process.returncode in codes, err
     assert "Traceback" not in err, err
     return "\n".join(err.splitlines()[-6:])
 
@@ -58,7 +58,7 @@ def test_a_disk_that_becomes_read_only(disk, trained):
         shutil.rmtree(disk.inside / name)
     process = began(disk, "train", *config(disk), come=lambda: reports(disk) >= 3)
     disk.read_only(True)
-    assert f"error: {disk.place}/{RUN}/" in (last := last_lines(process, code=2))
+    assert f"error: {disk.place}/{RUN}/" in (last := last_lines(process, 2))
     assert "Read-only file system" in last
     disk.read_only(False)
     assert disk.run("train", *config(disk)).code == 0
@@ -66,15 +66,16 @@ def test_a_disk_that_becomes_read_only(disk, trained):
     assert left_over(disk.inside) == []
 
 
-@pytest.mark.parametrize(("lost", "code"), [("", 130), ("trials", 1), ("lease.json", 130)])
-def test_a_run_that_is_deleted_under_its_job(lost, code, disk, trained):
+# Of a whole run, either the lost lease or the lost rows of the trial are noticed first.
+@pytest.mark.parametrize(("lost", "codes"), [("", (130, 1)), ("trials", (1,)), ("lease.json", (130,))])
+def test_a_run_that_is_deleted_under_its_job(lost, codes, disk, trained):
     """What is gone is made again; the job does not write into a folder that is no longer its own."""
     disk.fill(trained)
     shutil.rmtree(disk.inside / RUN)
     process = began(disk, "train", *config(disk), come=lambda: reports(disk) >= 3)
     path = disk.inside / RUN / lost
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert f"{disk.place}/{RUN}" in last_lines(process, code=code)
+    assert f"{disk.place}/{RUN}" in last_lines(process, *codes)
     assert disk.run("train", *config(disk)).code == 0
     assert contents(disk.inside / RUN) == contents(trained / RUN)
     assert left_over(disk.inside) == []
@@ -115,5 +116,5 @@ def test_a_checkpoint_that_is_deleted_under_a_study(disk, temporary, trained):
     )
     for path in disk.inside.glob(f"{RUN}/trials/*/checkpoints"):
         shutil.rmtree(path)
-    assert f"{disk.place}/{RUN}/trials/" in last_lines(process, code=2)
+    assert f"{disk.place}/{RUN}/trials/" in last_lines(process, 2)
     assert left_over(disk.inside) == []
