@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from framework.errors import StorageError
 from framework.metrics import cost
 from framework.runs import RunFolder, TrialFolder
-from framework.runs.trial import ENDED, METRICS, PARAMS, STATE
+from framework.runs.trial import ENDED, METRICS, PARAMS
 
 Curve = Sequence[tuple[int, float]]
 """(images seen, cost) of each evaluation of a trial, oldest first. A cost is the score, negated if higher is better."""
@@ -101,7 +101,7 @@ def _has_begun(folder: TrialFolder) -> bool:
     """Whether a trial has its settings; without them its folder is what a killed search left of a new trial."""
     if folder.folder.exists(PARAMS):
         return True
-    if any(folder.folder.exists(name) for name in (STATE, METRICS, "checkpoints")):
+    if folder.folder.exists(METRICS) or folder.folder.exists("checkpoints"):
         raise StorageError(
             f"{folder.folder.location}/{PARAMS}: is missing, so the settings of the trial are unknown; restore it, or "
             "delete the folder of the trial to train it again"

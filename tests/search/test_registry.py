@@ -21,21 +21,23 @@ def run(tmp_path):
     return made
 
 
-@pytest.mark.parametrize("left", [None, temporary_name(PARAMS)], ids=["empty folder", "half a params.json"])
+@pytest.mark.parametrize(
+    "left", [None, temporary_name(PARAMS), "state.json"], ids=["empty folder", "half a params.json", "a late state"]
+)
 def test_a_trial_that_was_killed_before_it_had_settings_is_proposed_again(run, tmp_path, left):
     """It was taken for a trial without settings, and trained by those of the config under the name of others."""
     folder = tmp_path / "run" / "trials" / "001-bbbb"
     folder.mkdir()
     if left is not None:
-        (folder / left).write_text('{"model.lat')
+        (folder / left).write_text('{"state": "failed"}' if left == "state.json" else '{"model.lat')
     assert [record.trial for record in TrialRegistry.of(run).settings()] == ["000-aaaa"]
     run.trial("001-bbbb").write_params({"model.latent_size": 16})
     registry = TrialRegistry.of(run)
     assert registry["001-bbbb"].parameters == {"model.latent_size": 16}
-    assert [record.trial for record in registry.unfinished()] == ["001-bbbb"]
+    assert [record.trial for record in registry.unfinished()] == ([] if left == "state.json" else ["001-bbbb"])
 
 
-@pytest.mark.parametrize("there", ["state.json", "metrics.jsonl", "checkpoints"])
+@pytest.mark.parametrize("there", ["metrics.jsonl", "checkpoints"])
 def test_lost_settings_of_a_trained_trial_are_an_error(run, tmp_path, there):
     folder = tmp_path / "run" / "trials" / "001-bbbb"
     folder.mkdir()

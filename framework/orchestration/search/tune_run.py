@@ -16,7 +16,7 @@ from framework.orchestration.trial.driver import TrialDriver, last_line, ray_sto
 from framework.orchestration.trial.resources import ResourcePlan, search_plan
 from framework.orchestration.trial.spec import TrialSpec
 from framework.runs import RunFolder
-from framework.runs.trial import ENDED
+from framework.runs.trial import ENDED, PARAMS
 from framework.search.early_stopping import Rule
 from framework.search.leaderboard import update_results
 from framework.search.registry import TrialRecord, TrialRegistry
@@ -57,8 +57,9 @@ class SearchRun:
     def begin(self, record: TrialRecord) -> TrialRecord:
         """Creates the folder of a trial, so that a search that is killed after this knows the trial."""
         trial = self.context.run.trial(record.trial)
+        is_new = not trial.folder.exists(PARAMS)  # a state without settings is what a deleted trial wrote last
         trial.write_params(record.parameters)
-        if not trial.state:
+        if is_new or not trial.state:
             trial.write_state(state="pending")
         self.registry.add(record)
         return record
