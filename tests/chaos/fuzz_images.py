@@ -1,6 +1,7 @@
 """Damaged pictures of each format that is accepted."""
 
 import io
+import json
 import os
 import struct
 import tempfile
@@ -322,15 +323,16 @@ def read(path: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent) as output:
         work = Work(
             kind="folder", path=str(path.parent), output=output.name, start=0, resolution=resolution,
-            channels=channels, seed=0, most_bytes=DataConfig().largest_file_bytes,
+            channels=channels, seed=0, most_bytes=DataConfig().largest_file_bytes, rules=2,
         )  # fmt: skip
         try:
-            ((slot, digest, reason),) = work.run([(0, path.name)])
+            ((slot, digest, reason, facts),) = work.run([(0, path.name, None)])
         finally:
             work.close()
         assert slot == 0
         if reason is None:
             assert len(digest) == 64
+            assert json.dumps(facts)  # they are sent as JSON
             assert os.path.getsize(output.name) == resolution**2 * channels  # noqa: PTH202
         else:
             assert reason.strip()
