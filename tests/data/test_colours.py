@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageDraw
+from PIL import Image, ImageCms, ImageDraw, TiffImagePlugin, TiffTags
 
 from framework.data.packing import colours
 from framework.data.packing.decoding import decode
@@ -87,6 +87,11 @@ def test_profiles_that_change_nothing_or_cannot_be_used_leave_the_picture():
     whole = quarters().convert("CMYK")
     found, facts = decoded(saved(whole, "TIFF", icc_profile=ADOBE))  # the profile is not one of four colours
     assert (found == decoded(saved(whole, "TIFF"))[0]).all()
+    assert facts["broken_profile"]
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[34675], tags.tagtype[34675] = 4_294_967_295, TiffTags.LONG  # the tag of the profile is a number
+    found, facts = decoded(saved(quarters(), "TIFF", tiffinfo=tags))
+    assert (found == expected).all()
     assert facts["broken_profile"]
 
 

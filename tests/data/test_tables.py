@@ -1,7 +1,9 @@
 """Stacks of pictures (.npy, .npz) and Parquet files give the pictures and labels that were put in."""
 
 import hashlib
+import io
 import json
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -61,6 +63,17 @@ def test_a_stack_that_is_cut_off_is_named(left, tmp_path, pack):
     with pytest.raises(DataError) as fault:
         pack(tmp_path / "stack.npy")
     assert missing(str(fault.value), str(tmp_path / "stack.npy")) == []
+
+
+def test_labels_that_are_cut_off_are_named(tmp_path, pack):
+    with zipfile.ZipFile(tmp_path / "stack.npz", "w") as archive:
+        for name, array, left in (("arr_0", COLOUR, None), ("arr_1", np.arange(COUNT), -20)):
+            stream = io.BytesIO()
+            np.save(stream, array)
+            archive.writestr(f"{name}.npy", stream.getvalue()[:left])
+    with pytest.raises(DataError) as fault:
+        pack(tmp_path / "stack.npz")
+    assert missing(str(fault.value), str(tmp_path / "stack.npz"), "damaged") == []
 
 
 def test_transparent_pictures_of_a_stack(tmp_path, pack):

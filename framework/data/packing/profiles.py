@@ -26,10 +26,12 @@ def conversion(picture: Image.Image) -> tuple[str, Any] | None:
     profile = picture.info.get("icc_profile")
     if not profile or picture.mode.startswith(("I", "F")):
         return None
-    mode = _MODES.get(bytes(profile[16:20]))
+    if not isinstance(profile, bytes):  # a tag of a TIFF file may be anything
+        raise BrokenProfileError
+    mode = _MODES.get(profile[16:20])
     if mode is None or len(profile) > _MOST_BYTES or picture.mode not in _FITTING[mode]:
         raise BrokenProfileError
-    key = (bytes(profile), mode)
+    key = (profile, mode)
     if key not in _known:
         if len(_known) >= _MOST_KEPT:
             _known.clear()

@@ -80,7 +80,10 @@ def stack_items(
         shapes = ", ".join(f"{array.name} {list(array.shape)} {array.dtype}".strip() for array in arrays[:8])
         raise DataError(f"data.path: {where} has no stack of pictures [n,h,w], [n,h,w,c] or [n,c,h,w]; it has {shapes}")
     for stack in stacks:
-        labels = _labels(file, stack, arrays, alone=len(stacks) == 1)
+        try:
+            labels = _labels(file, stack, arrays, alone=len(stacks) == 1)
+        except _UNREADABLE as fault:
+            raise DataError(f"data.path: {where} is damaged ({reason_of(fault)})") from None
         inner = f"{prefix}{stack.name}/" if len(stacks) > 1 else prefix
         for row, item in enumerate(_rows(file, stack, where, reference, spool)):
             name = f"{inner}{row:06d}"
