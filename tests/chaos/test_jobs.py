@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 
 from framework.runs import RunFolder
@@ -227,16 +226,8 @@ def contents(folder: Path) -> dict[str, Any]:
         if path.exists()
     }
     leaderboard = [_timeless(row) for row in run.leaderboard()]
-    others = digests(folder, "directions/*", "artifacts/**/*.png", "artifacts/**/*.gif")
-    films = {str(path.relative_to(folder)): _film(path) for path in folder.glob("artifacts/**/*.mp4")}
-    return {"trials": trials, "documents": documents, "leaderboard": leaderboard, "files": others, "films": films}
-
-
-def _film(path: Path) -> tuple[int, int, int]:
-    """Width, height and frames. The bytes are x264's, which now and then gives others; the GIF has the same frames."""
-    with av.open(str(path)) as container:
-        frames = list(container.decode(video=0))
-    return frames[0].width, frames[0].height, len(frames)
+    others = digests(folder, "directions/*", "artifacts/**/*.png", "artifacts/**/*.gif", "artifacts/**/*.mp4")
+    return {"trials": trials, "documents": documents, "leaderboard": leaderboard, "files": others}
 
 
 def _timeless(value: Any) -> Any:

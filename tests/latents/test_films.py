@@ -84,6 +84,7 @@ def test_an_mp4_does_not_depend_on_the_cores_of_the_machine(frames):
     data = mp4_bytes(frames)
     assert b" threads=1 " in data
     assert b" sliced_threads=0 " in data
+    assert mp4_bytes(frames) == data
 
 
 def test_one_frame_is_no_film(frames):

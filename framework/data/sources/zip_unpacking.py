@@ -36,7 +36,7 @@ def unpacked_pieces(file: BinaryIO, method: int, packed_size: int) -> Iterator[b
     elif method == zipfile.ZIP_STORED:
         unpack = lambda packed: iter((packed,))  # noqa: E731
     else:
-        # As above: Deflate64, PPMd and others, which Python cannot unpack.
+        # zipfile's own exception, of which the reader makes a rejected member: Deflate64, PPMd and others.
         raise NotImplementedError("That compression method is not supported")
     while left > 0:
         packed = file.read(min(left, PIECE_BYTES))
