@@ -9,7 +9,7 @@ import tarfile
 import pytest
 
 from framework.config import DataConfig
-from framework.data import survey
+from framework.data import prepare, survey
 from framework.errors import DataError
 from tests.data.conftest import jpeg
 
@@ -68,6 +68,21 @@ def test_other_members_of_a_tar_file(tmp_path, pack):
     hashes = dict(zip(store.names, store.hashes, strict=True))
     assert hashes["a.jpg"] == hashes["b.jpg"]
     assert hashes["twice.jpg"] == hashlib.sha256(last).hexdigest()
+
+
+@pytest.mark.parametrize("others", [{}, {"z/small.jpg": jpeg(1)}])
+def test_a_compressed_archive_that_begins_with_too_large_a_file(tar_of, tmp_path, others):
+    path = tar_of({"a/large.jpg": b"x" * 70_000} | others, "packed.tar.gz", "w:gz")
+    config = DataConfig(
+        source="folder", path=str(path), largest_file_bytes=1 << 16, max_rejected=1.0, held_out=0.0, resolution=32
+    )
+    if others:
+        store = prepare(config, cache=tmp_path / "cache")
+        assert store.names == ["z/small.jpg"]
+        assert store.rejected == [("a/large.jpg", "too large: more than 65,536 bytes")]
+    else:
+        with pytest.raises(DataError, match=r"^data\.path: packed\.tar\.gz has no usable image \(1 too large\)"):
+            prepare(config, cache=tmp_path / "cache")
 
 
 def test_a_survey_counts_and_writes_nothing(tar_of, tmp_path):

@@ -1,5 +1,6 @@
 """The results of decoding so far."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ class Decoded:
 
     Attributes:
         names: Name of the file of each slot.
-        items: Its item for `Reader`.
+        items: Its item for `Reader`; None once it cannot be decoded again.
         hashes: Slot -> sha256 of the content of a usable file.
         rejected: Slot -> why the file cannot be used.
     """
@@ -49,9 +50,11 @@ class Decoded:
     def take(self, results: list[Result]) -> None:
         """Adds results, or replaces those of slots that were decoded again."""
         for slot, content, reason, facts in results:
+            if "range" not in facts:
+                self.items[slot] = None
             if reason is not None:
                 self.hashes.pop(slot, None)
-                self.rejected[slot] = reason
+                self.rejected[slot] = sys.intern(reason)  # many files are rejected for the same one
                 continue
             self.hashes[slot] = content
             self._contents.add(content)

@@ -45,7 +45,7 @@ class Listing:
             last item counts.
         left_out: Reason -> number of files and folders that are never images; filled while the items are iterated.
         beside: Name of an item -> its labels that lie beside it, as text; filled while the items are iterated.
-        unpacked: The file for `Reader` with what was unpacked, which exists once something was; empty if nothing is.
+        unpacked: The file for `Reader` with what was unpacked, which exists from the first item on; empty if none is.
     """
 
     kind: str

@@ -8,7 +8,7 @@ UNPACKED = "source.tar"
 
 
 class Spool:
-    """Appends contents to a file, which is made with the first one. Use it as a context manager, which closes it.
+    """Appends contents to a file. Use it as a context manager, which makes the file and closes it.
 
     Args:
         folder: Where the file is; None if contents are only counted.
@@ -22,6 +22,8 @@ class Spool:
         self._end = 0
 
     def __enter__(self) -> Self:
+        if self.path is not None:  # workers open it for the first item, even if its content is not written
+            self._file = self.path.open("wb")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -36,10 +38,8 @@ class Spool:
             size: Its length in bytes.
             whole: Whether it is many contents in one, which have no limit together.
         """
-        if self.path is None or (size > self._most_bytes and not whole):
+        if self._file is None or (size > self._most_bytes and not whole):
             return 0, size
-        if self._file is None:
-            self._file = self.path.open("wb")
         offset = self._file.seek(self._end)  # what a damaged content left is overwritten
         for piece in pieces:
             self._file.write(piece)
