@@ -84,7 +84,7 @@ def test_a_full_disk_is_one_line_and_with_room_again_all_is_well(number, disk, b
     faults = []
     for writer in stage.writers:
         target = 0 if writer == FIRST else next(at for at, path in enumerate(new) if Path(path).match(writer))
-        room = sum(pages(sizes[path]) for path in new[:target]) + pages(sizes[new[target]]) // 2 // PAGE * PAGE
+        room = sum(_growth(path, sizes, known) for path in new[:target]) + pages(sizes[new[target]]) // 2 // PAGE * PAGE
         disk.fill(start)
         disk.leave(room if writer != FIRST else 0)
         full = disk.run(stage.job, *stage.arguments)
@@ -110,7 +110,12 @@ def test_a_full_disk_is_one_line_and_with_room_again_all_is_well(number, disk, b
     assert not faults, "\n".join(faults)
 
 
-def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
+def _growth(path: str, sizes: dict[str, int], known: dict[str, int]) -> int:
+    """The room that a new file takes, or a replaced one takes beyond what it took before."""
+    return pages(sizes[path]) - (pages(known[path]) if path in known else 0)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
     return {
         str(path.relative_to(folder)): path.stat().st_size
         for path in folder.rglob("*")
