@@ -154,7 +154,7 @@ def test_pictures_that_were_saved_again_or_resized_are_found(channels, folder_of
 
 
 def test_pictures_of_one_layout_are_no_near_copies(folder_of, pack):
-    """The same drawing in other colours is another picture; and where most are alike, none is taken for a copy."""
+    """The same drawing in other colours is another picture; and of most images, which are alike, none is a copy."""
     rng = np.random.default_rng(5)
     palettes = rng.integers(0, 256, (60, 3, 3))
     shape = np.add.outer(np.arange(64) // 22, np.zeros(64, int)) % 3
@@ -162,9 +162,32 @@ def test_pictures_of_one_layout_are_no_near_copies(folder_of, pack):
     assert len(find_near_copies(coloured).pairs) <= 1  # of 1,770, two have nearly the same colours
     face = np.asarray(faces(1, resolution=64)[0]).astype(int)
     noisy = [np.clip(face + rng.normal(0, 2, face.shape), 0, 255).astype(np.uint8) for _ in range(40)]
-    store = pack(folder_of({f"{k}.png": saved(Image.fromarray(image), "PNG") for k, image in enumerate(noisy)}))
+    files = {f"{k}.png": saved(Image.fromarray(image), "PNG") for k, image in enumerate(noisy)}
+    store = pack(folder_of(files))
+    assert store.packing_report["near_alike"] == 40
     assert not missing(told(store)[0], 40)
     assert [is_held_out(content, 0.1) for content in store.hashes] == store.held_out.tolist()
+    twice = {f"other{suffix}": saved(faces(5)[4], kind) for suffix, kind in ((".png", "PNG"), (".jpg", "JPEG"))}
+    store = pack(folder_of(files | twice), held_out=0.4)
+    assert (store.packing_report["near_alike"], store.packing_report["near_copies"]) == (40, 2)
+    marks = dict(zip(store.names, store.held_out.tolist(), strict=True))
+    assert marks["other.png"] == marks["other.jpg"]
+
+
+def test_where_every_photograph_lies_there_in_three_sizes_each_three_are_on_one_side(folder_of, pack):
+    files = {}
+    for number, face in enumerate(faces(40)):
+        files[f"{number:02d}/original.png"] = saved(face, "PNG")
+        files[f"{number:02d}/medium.jpg"] = saved(face.resize((96, 96)), quality=85)
+        files[f"{number:02d}/thumbnail.jpg"] = saved(face.resize((64, 64)), quality=70)
+    store = pack(folder_of(files), resolution=32, held_out=0.3)
+    report = store.packing_report
+    assert (report["near_groups"], report["near_copies"], report["near_alike"]) == (40, 120, 0)
+    marks: dict[str, set[bool]] = {}
+    for name, mark in zip(store.names, store.held_out.tolist(), strict=True):
+        marks.setdefault(name[:2], set()).add(mark)
+    assert all(len(sides) == 1 for sides in marks.values())
+    assert 0 < store.held_out.sum() < 120
 
 
 def test_a_large_group_stays_in_training():

@@ -39,8 +39,8 @@ def exact_rows(names: Mapping[int, str], copies: Mapping[int, int]) -> list[Row]
 def near_copies(config: DataConfig, images: np.ndarray, hashes: list[str], report: PackingReport) -> NearCopies:
     """The near-copies among the packed images; none by rules 1, or where they are not looked for, which is reported.
 
-    With `data.copies: keep` exact copies are among them, but are not counted. If most images look alike, they are
-    pictures of one kind, such as drawings of one layout, and there are none.
+    With `data.copies: keep` exact copies are among them, but are not counted. A group of more than half of the images
+    is not one picture but pictures of one kind, such as drawings of one layout; it is reported, and has no near-copies.
     """
     if config.packing_rules == 1:
         return NearCopies.none()
@@ -52,13 +52,13 @@ def near_copies(config: DataConfig, images: np.ndarray, hashes: list[str], repor
     except TooManyError:
         report.near_skipped = "as too many images look alike"
         return NearCopies.none()
-    groups = [group for group in found.groups() if len({hashes[place] for place in group}) > 1]
-    joined = sum(map(len, groups))
-    if 2 * joined > max(len(images), _FEWEST):
-        report.near_skipped = f"as {joined:,} of {len(images):,} images look alike"
-        return NearCopies.none()
-    report.near_groups, report.near_copies = len(groups), joined
-    return found
+    groups, alike = found.groups(), np.array([], np.int64)
+    if groups and 2 * len(largest := max(groups, key=len)) > max(len(images), _FEWEST):
+        groups, alike = [group for group in groups if group is not largest], largest
+    report.near_alike = len(alike)
+    groups = [group for group in groups if len({hashes[place] for place in group}) > 1]
+    report.near_groups, report.near_copies = len(groups), sum(map(len, groups))
+    return found.without(alike)
 
 
 def near_rows(near: NearCopies, names: list[str], hashes: list[str]) -> list[Row]:

@@ -6,7 +6,7 @@ pictures in colour must correlate above 0.95 too.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -48,6 +48,13 @@ class NearCopies:
     def none(cls) -> Self:
         """No pairs."""
         return cls(np.empty((0, 2), np.int64), np.empty(0, np.int64), np.empty(0, np.float32), 0)
+
+    def without(self, images: np.ndarray) -> Self:
+        """Without the pairs of these images."""
+        kept = ~np.isin(self.pairs[:, 0], images)
+        return replace(
+            self, pairs=self.pairs[kept], distances=self.distances[kept], correlations=self.correlations[kept]
+        )
 
     def groups(self) -> list[np.ndarray]:
         """Indices of images that are connected by pairs, a sorted array for each group."""

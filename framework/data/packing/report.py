@@ -66,6 +66,7 @@ class PackingReport:
         near_copies: Number of images that look like others.
         near_groups: Number of groups of such images.
         near_skipped: Why they were not looked for; empty if they were.
+        near_alike: Size of the group of more than half of the images that look alike, none of which is marked.
         shapes: Sizes of the pictures; None for MNIST and drawn faces.
         scaled: The pictures of more than 8 bits.
         profiles: Number of pictures whose colours were converted from an embedded profile.
@@ -85,6 +86,7 @@ class PackingReport:
     near_copies: int = 0
     near_groups: int = 0
     near_skipped: str = ""
+    near_alike: int = 0
     shapes: Shapes | None = None
     scaled: list[Scaled] = field(default_factory=list)
     profiles: int = 0

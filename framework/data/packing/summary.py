@@ -26,7 +26,7 @@ def summary_lines(store: PackedStore, config: DataConfig) -> list[str]:
         f"Files: {report.files:,} found{_folders(report.folders)}, {len(store):,} taken",
         *_rejected(store.rejected),
         *_left_out(report.left_out),
-        *_copies(report, places),
+        *_copies(report, len(store), places),
         _sizes(report.shapes, len(store)),
         *_colours(report),
         *_warnings(report, report.shapes, len(store)),
@@ -98,7 +98,7 @@ def _left_out(left_out: dict[str, int]) -> Iterator[str]:
         yield f"Left out: {', '.join(f'{count:,} {reason}' for reason, count in sorted(left_out.items()))}"
 
 
-def _copies(report: PackingReport, place: str) -> Iterator[str]:
+def _copies(report: PackingReport, images: int, place: str) -> Iterator[str]:
     if report.copies:
         files = "1 file is a copy of another" if report.copies == 1 else f"{report.copies:,} files are copies of others"
         yield f"Copies: {files} and taken once ({place}); data.copies=keep takes each"
@@ -115,6 +115,11 @@ def _copies(report: PackingReport, place: str) -> Iterator[str]:
         )
     if report.near_skipped:
         yield f"Near-copies: none is marked, {report.near_skipped}; exact copies are found"
+    if report.near_alike:
+        yield (
+            f"Near-copies: {report.near_alike:,} of {images:,} images look alike; so many are taken for pictures of "
+            "one kind, and not for copies"
+        )
 
 
 def _sizes(shapes: Shapes, images: int) -> str:
