@@ -150,7 +150,7 @@ def _colours(report: PackingReport) -> Iterator[str]:
 def _values(scaled: Scaled) -> str:
     kind = "whole numbers of more than 8 bits" if scaled.whole else "floats"
     return (
-        f"Values: {scaled.images:,} images are {kind} from {scaled.least:g} to {scaled.most:g}; "
+        f"Values: {kind} from {scaled.least:g} to {scaled.most:g} (images: {scaled.images:,}); "
         f"{scaled.black:g} is black and {scaled.white:g} white in all of them"
     )
 
