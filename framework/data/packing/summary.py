@@ -109,8 +109,9 @@ def _copies(report: PackingReport, images: int, place: str) -> Iterator[str]:
             f"{label!r} differs for {first!r} and {second!r}"
         )
     if report.near_copies:
+        groups = "1 group" if report.near_groups == 1 else f"{report.near_groups:,} groups"
         yield (
-            f"Near-copies: {report.near_copies:,} images in {report.near_groups:,} groups look alike ({place}); "
+            f"Near-copies: {report.near_copies:,} images in {groups} look alike ({place}); "
             "they are kept, each group in training or held out as a whole"
         )
     if report.near_skipped:
