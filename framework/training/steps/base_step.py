@@ -77,6 +77,7 @@ class Step(ABC, Generic[S]):
         state.steps += 1
         state.images_seen += self._batch
         state.real_images_seen += self.real_images(self._batch)
+        state.follow_schedules()
         for average in state.ema_networks().values():
             average.update(self._batch, images_seen=state.images_seen)
         return figures

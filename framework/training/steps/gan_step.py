@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from framework.config import Experiment
+from framework.config.schedule import highest, value_at
 from framework.training.state import TrainState
 from framework.training.steps.augment import build_augmentation
 from framework.training.steps.base_step import Step, joined
@@ -37,8 +38,8 @@ class PairStep(Step[TrainState]):
     def _prepare(self, experiment: Experiment) -> None:
         state = self._state
         self._objective = build_objective(experiment.objective)
-        self._r1_every = experiment.objective.r1_every_steps if experiment.objective.r1_gamma else 0
-        self._r1_weight = experiment.objective.r1_gamma / 2 * experiment.objective.r1_every_steps
+        self._r1_gamma = experiment.objective.r1_gamma
+        self._r1_every = experiment.objective.r1_every_steps if highest(self._r1_gamma) else 0
         self._augment = build_augmentation(experiment.objective.augmentations)
         self._draws = StepRandom(
             seed=experiment.seed,
@@ -74,7 +75,10 @@ class PairStep(Step[TrainState]):
 
     def _real_losses(self, logits: Tensor, real: Tensor) -> Tensor:
         losses = self._objective.real(logits)
-        return losses + self._r1_weight * squared_slopes(logits, real) if real.requires_grad else losses
+        if not real.requires_grad:
+            return losses
+        weight = value_at(self._r1_gamma, self._state.images_seen) / 2 * self._r1_every
+        return losses + weight * squared_slopes(logits, real)
 
     def _penalised(self, real: Tensor, step: int) -> Tensor:
         """The images; in steps with R1 they require gradients."""
