@@ -28,6 +28,8 @@ def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
     halved = training.schedule == "notebook" and experiment.model.family == "gan"
     if halved and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule splits it into real and fake"
+    if experiment.objective.loss == "relativistic" and halved:
+        yield "objective.loss: relativistic compares real with generated images; it needs training.schedule=joint"
     smallest = training.batch_size // 2 if halved else training.batch_size
     compute = experiment.compute
     if compute.most_workers > smallest:

@@ -20,7 +20,7 @@ MOST_TRIALS = 10_000  # of a search, over all grid values
 MOST_BATCH = 2**26
 MOST_SEED = 10**18
 LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
-Gamma = Annotated[float, Field(ge=0.0)]
+Gamma = Annotated[float, Field(ge=0.0)] | Literal["auto"] | Schedule
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
@@ -96,8 +96,8 @@ class ModelConfig(Section):
 class ObjectiveConfig(Section):
     """The loss that training minimises."""
 
-    loss: Literal["binary_cross_entropy", "hinge"] = key(
-        "binary_cross_entropy", "binary_cross_entropy (non-saturating) or hinge"
+    loss: Literal["binary_cross_entropy", "hinge", "least_squares", "relativistic"] = key(
+        "binary_cross_entropy", "binary_cross_entropy, hinge, least_squares or relativistic"
     )
     likelihood: Literal["gaussian", "bernoulli"] = key(
         "gaussian", "autoencoder, vae: pixels are gaussian or (grey) bernoulli"
@@ -105,10 +105,9 @@ class ObjectiveConfig(Section):
     deviation: float = key(0.1, "standard deviation of gaussian pixels, which are 0 to 1", gt=0.0)
     beta: float = key(1.0, "vae: weight of the KL divergence from the prior", ge=0.0)
     beta_warmup_images: int = key(0, "vae: beta rises linearly from 0 over these", unit="images", ge=0, le=MOST_IMAGES)
-    r1_gamma: Gamma | Schedule = key(0.0, "weight of the R1 gradient penalty on real images; 0: no penalty")
-    r1_every_steps: int = key(
-        16, "steps between two penalties (lazy regularisation)", unit="steps", ge=1, le=MOST_IMAGES
-    )
+    r1_gamma: Gamma = key(0.0, "R1, gradient penalty on real images: weight, auto or a schedule")
+    r2_gamma: Gamma = key(0.0, "R2, the same on generated images")
+    r1_every_steps: int = key(16, "steps between two penalties, R1 and R2 (lazy)", unit="steps", ge=1, le=MOST_IMAGES)
     augmentations: list[Literal["color", "translation", "cutout"]] = key(
         [], "DiffAugment on real and generated: color, translation, cutout"
     )
