@@ -75,6 +75,25 @@ def in_short(value: Any) -> str | None:
     return line if shape == SHAPES[0] else f"{line} {shape}"
 
 
+def whole_key(dotted: str) -> str:
+    """The key that a dotted name means or is a part of.
+
+    >>> whole_key("optimizer.generator_lr.from"), whole_key("model.width")
+    ('optimizer.generator_lr', 'model.width')
+    """
+    before, _, last = dotted.rpartition(".")
+    return before if last in PARTS and "." in before else dotted
+
+
+def last_name(dotted: str) -> str:
+    """The part of a dotted name that tells it apart in a narrow place.
+
+    >>> last_name("optimizer.generator_lr"), last_name("optimizer.generator_lr.from")
+    ('generator_lr', 'generator_lr.from')
+    """
+    return dotted[len(whole_key(dotted).rpartition(".")[0]) :].lstrip(".")
+
+
 def schedulable_keys(experiment: BaseModel) -> Iterator[tuple[str, Any, Any]]:
     """The dotted name, the type of the number and the value of each key that accepts a schedule."""
     for section in type(experiment).model_fields:

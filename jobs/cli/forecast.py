@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from framework.config import Experiment
+from framework.config.schedule import in_short, scheduled, value_at
 from framework.errors import ConfigError
 from framework.models import build_companion, build_generator, count_parameters
 from framework.orchestration.cluster.connect import Cluster, is_cluster_elsewhere, planned_cluster
@@ -15,6 +16,7 @@ from framework.runs import RunFolder
 from framework.runs.folder import run_place
 from framework.runs.machine import memory_bytes
 from framework.search.space import settings
+from framework.training.steps.penalties import gamma_lines
 from jobs.cli.forecast_data import check_features, forecast_assessors, forecast_images, say_fetch
 from jobs.cli.job import Console
 
@@ -59,6 +61,8 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         f"Steps: {steps:,} of {training.batch_size} images{_schedule(experiment)}, "
         f"a score every {experiment.evaluation.every_images:,} images"
     )
+    for line in dict.fromkeys(line for trial in experiments for line in changing(trial)):
+        console.say(line)
     memory = max(worker_bytes(trial, workers=resources.fewest_workers) for trial in experiments)
     _refuse_memory(memory, most=_memory_of(cluster, resources))
     console.say(
@@ -135,6 +139,15 @@ def _names(experiment: Experiment) -> tuple[str, str]:
 
 def _schedule(experiment: Experiment) -> str:
     return f" ({experiment.training.schedule} schedule)" if experiment.model.family == "gan" else ""
+
+
+def changing(experiment: Experiment) -> list[str]:
+    """A line for each gamma that is `auto` and for each schedule, with the value at the training's end if it is cut."""
+    lines, total = gamma_lines(experiment), experiment.training.total_images
+    for key, schedule in scheduled(experiment).items():
+        cut = f", {value_at(schedule, total):.4g} when the training ends" if total < schedule["over"] else ""
+        lines.append(f"{key}: {in_short(schedule)}{cut}")
+    return lines
 
 
 def _sizes(experiments: list[Experiment]) -> dict[str, str]:
