@@ -18,14 +18,14 @@ PARTS = (*ENDS, "over", "shape")
 _MOST_IMAGES = 10**12 - 1
 
 
-def _written_out(schedule: dict[str, Any]) -> dict[str, Any]:
+def _written_out(schedule: dict[Any, Any]) -> dict[Any, Any]:
     """A schedule in the one form that the digest sees: known parts in order, ends as floats, the shape always there."""
     ordered = {part: schedule[part] for part in PARTS if part in schedule} | {"shape": schedule.get("shape", SHAPES[0])}
     ordered |= {end: float(ordered[end]) for end in ENDS if _is_number(ordered.get(end))}
     return ordered | {name: value for name, value in schedule.items() if name not in PARTS}
 
 
-Schedule = Annotated[dict[str, Any], Described("a schedule {from, to, over}"), AfterValidator(_written_out)]
+Schedule = Annotated[dict[Any, Any], Described("a schedule {from, to, over}"), AfterValidator(_written_out)]
 """The type of a schedule. A key that accepts one has the type `Annotated[float, Field(…)] | Schedule`; the bounds of
 the number hold for both ends."""
 
@@ -137,7 +137,7 @@ def _faults(dotted: str, number: Any, schedule: Mapping[str, Any]) -> Iterator[s
 
 
 def _is_allowed(number: Any, value: Any) -> bool:
-    if not _is_number(value) or not math.isfinite(value):
+    if not _is_number(value):
         return False
     try:
         TypeAdapter(number).validate_python(value)
@@ -147,7 +147,7 @@ def _is_allowed(number: Any, value: Any) -> bool:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    # A larger whole number has no float, and no key allows it.
+    # Finite, and a larger whole number has no float.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e300
 
 

@@ -89,6 +89,10 @@ def test_any_number_of_workers_is_the_same_training(ranks, alone, world):
             torch.testing.assert_close(found[name], expected[name], rtol=1e-7, atol=1e-10, msg=name)
         for key in ("discriminator_loss", "accuracy_fake", "logit_mean_real", "generator_gradient_norm", "r1_penalty"):
             assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
+    last = rows(shared[-1])[-1]
+    reached = {"generator_lr": 1e-4, "beta2": 0.99, "r1_gamma": 1.0, "ema_half_life_images": 20.0}
+    assert {key: last[key] for key in reached} == reached
+    assert rows(shared[0])[-1].keys() & reached.keys() == {"generator_lr"}
 
 
 @pytest.mark.parametrize("world", [1, 2])
