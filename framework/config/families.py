@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
+from framework.config.schedule import in_short
 from framework.config.schema import ExperimentKeys
 
 _OF_GANS = (
     *("model.architecture", "model.dropout", "model.discriminator_layers"),
-    *("objective.loss", "objective.r1_gamma", "objective.r1_every_steps"),
+    *("objective.loss", "objective.r1_gamma", "objective.r2_gamma", "objective.r1_every_steps"),
     *("objective.augmentations", "optimizer.discriminator_lr", "training.schedule", "training.start_from"),
 )
 _OF_LIKELIHOODS = ("objective.likelihood", "objective.deviation")
@@ -28,4 +29,4 @@ def family_faults(experiment: ExperimentKeys) -> Iterator[str]:
         values = getattr(experiment, section)
         value = getattr(values, name)
         if value != type(values).model_fields[name].default:
-            yield f"{dotted}: {value} has no effect for {setting}; remove it"
+            yield f"{dotted}: {in_short(value) or value} has no effect for {setting}; remove it"
