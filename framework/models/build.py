@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from framework.models.architectures import autoencoder, dcgan, described, skip
+from framework.models.architectures import autoencoder, dcgan, described, residual, skip
 from framework.models.architectures.autoencoder import Encoder
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.architectures.prior import derive_seed
@@ -20,12 +20,14 @@ Network = TypeVar("Network", bound=nn.Module)
 GENERATORS = {
     "dcgan": (dcgan.Generator, dcgan.keras_initialise),
     "skip": (skip.Generator, skip.orthogonal_initialise),
+    "residual": (residual.Generator, residual.initialise),
     "autoencoder": (autoencoder.FittedDecoder, autoencoder.initialise),
     "vae": (autoencoder.Decoder, autoencoder.initialise),
 }
 DISCRIMINATORS = {
     "dcgan": (dcgan.Discriminator, dcgan.keras_initialise),
     "skip": (skip.Discriminator, skip.orthogonal_initialise),
+    "residual": (residual.Discriminator, residual.initialise),
     "keras": (dcgan.Discriminator, dcgan.keras_initialise),  # if no discriminator was imported
 }
 
@@ -40,7 +42,7 @@ def build_generator(config: "ModelConfig", *, resolution: int, channels: int, se
         network, initialise = described.Generator(config.layers, **shape), dcgan.keras_initialise
     else:
         make, initialise = GENERATORS[config.kind]
-        network = make(**shape, width=config.width)
+        network = make(**shape, **_size(config))
     return _placed(network, initialise, seed=derive_seed(seed, "generator"))
 
 
@@ -51,7 +53,7 @@ def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int
         network, initialise = described.Discriminator(config.discriminator_layers, **shape), dcgan.keras_initialise
     else:
         make, initialise = DISCRIMINATORS[config.architecture]
-        network = make(**shape, width=config.width)
+        network = make(**shape, **_size(config))
     return _placed(network, initialise, seed=derive_seed(seed, "discriminator"))
 
 
@@ -71,6 +73,11 @@ def build_companion(config: "ModelConfig", *, resolution: int, channels: int, se
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _size(config: "ModelConfig") -> dict[str, int]:
+    """The keys that set the size of the networks that `config` names."""
+    return {"width": config.width} | ({"blocks": config.blocks} if config.kind == "residual" else {})
 
 
 def _placed(network: Network, initialise: Callable[..., None], *, seed: int) -> Network:

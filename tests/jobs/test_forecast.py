@@ -55,6 +55,13 @@ CASES = {
         "model.architecture": "skip",
         "training.schedule": "joint",
     },
+    "residual": {
+        "data.resolution": 64,
+        "model.width": 32,
+        "training.batch_size": 32,
+        "model.architecture": "residual",
+        "training.schedule": "joint",
+    },
     "passes": {
         "data.resolution": 64,
         "model.width": 64,
@@ -64,7 +71,7 @@ CASES = {
 }
 
 
-@pytest.mark.timeout(300)  # six trainings, one after the other
+@pytest.mark.timeout(300)  # eight trainings, one after the other
 def test_memory_is_what_a_worker_takes_within_half():
     command = [sys.executable, "-c", MEASURE, json.dumps(list(CASES.values()))]
     grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

@@ -198,9 +198,10 @@ def test_the_average_follows_by_its_half_life():
     torch.testing.assert_close(state.ema.network.dense.weight, 0.5 * (first + state.generator.dense.weight.detach()))
 
 
-def test_bfloat16_computes_nearly_the_same_on_float32_weights():
-    _, state, step = start("bfloat16")
-    _, exact, exact_step = start("float64")
+@pytest.mark.parametrize("architecture", ["dcgan", "residual"])
+def test_bfloat16_computes_nearly_the_same_on_float32_weights(architecture):
+    _, state, step = start("bfloat16", model__architecture=architecture)
+    _, exact, exact_step = start("float64", model__architecture=architecture)
     found = dict(zip(METRIC_NAMES, step(pixels(4)).tolist(), strict=True))
     expected = dict(zip(METRIC_NAMES, exact_step(pixels(4)).tolist(), strict=True))
     assert state.generator.dense.weight.dtype == torch.float32

@@ -4,7 +4,10 @@ from torch import nn
 
 
 class GeneratorNetwork(nn.Module):
-    """Generates images [n, channels, resolution, resolution] in [-1, 1] from latents [n, latent_size]."""
+    """Generates images [n, channels, resolution, resolution] from latents [n, latent_size].
+
+    In evaluation mode, which everything but a training step uses, they are in [-1, 1].
+    """
 
     latent_size: int
     resolution: int
