@@ -7,6 +7,7 @@ from typing import Any
 from framework.config.code import FUNCTION, entry_of, function_of_features, named_code
 from framework.config.families import family_faults
 from framework.config.metrics import NETWORKS, WEIGHTS_ENDINGS
+from framework.config.schedule import schedule_faults
 from framework.config.schema import MOST_SEED, DataConfig, ExperimentKeys
 from framework.config.secrets import login_fault
 from framework.config.words import shown
@@ -21,11 +22,14 @@ def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
         return
     yield from _network_faults(experiment)
     yield from _number_faults(experiment)
+    yield from schedule_faults(experiment)
     yield from family_faults(experiment)
     yield from _mnist_faults(experiment.data)
     halved = training.schedule == "notebook" and experiment.model.family == "gan"
     if halved and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule splits it into real and fake"
+    if experiment.objective.loss == "relativistic" and halved:
+        yield "objective.loss: relativistic compares real with generated images; it needs training.schedule=joint"
     smallest = training.batch_size // 2 if halved else training.batch_size
     compute = experiment.compute
     if compute.most_workers > smallest:

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -19,6 +20,14 @@ class Experiment(ExperimentKeys):
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def gamma(self, name: Literal["r1_gamma", "r2_gamma"]) -> float | Mapping[str, Any]:
+        """The weight of a gradient penalty, or its schedule.
+
+        `auto` is 0.0002 · resolution² / batch_size, the rule of StyleGAN2-ADA's training (Karras et al. 2020).
+        """
+        value = getattr(self.objective, name)
+        return 0.0002 * self.data.resolution**2 / self.training.batch_size if value == "auto" else value
 
     def learned(self) -> dict[str, Any]:
         """Dotted key -> value of each key that changes what is learned and is not at its default.

@@ -6,7 +6,7 @@ from framework.config.schema import ExperimentKeys
 
 _OF_GANS = (
     *("model.architecture", "model.blocks", "model.dropout", "model.discriminator_layers"),
-    *("objective.loss", "objective.r1_gamma", "objective.r1_every_steps"),
+    *("objective.loss", "objective.r1_gamma", "objective.r2_gamma", "objective.r1_every_steps"),
     *("objective.augmentations", "optimizer.discriminator_lr", "training.schedule", "training.start_from"),
 )
 _OF_LIKELIHOODS = ("objective.likelihood", "objective.deviation")

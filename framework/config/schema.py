@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from framework.config.metrics import MetricName, NetworkName
+from framework.config.schedule import Schedule
 from framework.config.section import Section, key
 
 GpuShare = Annotated[float, Field(ge=0.0, le=1.0)]  # a worker computes on one GPU
@@ -18,6 +19,8 @@ MOST_SAMPLES = 10**8
 MOST_TRIALS = 10_000  # of a search, over all grid values
 MOST_BATCH = 2**26
 MOST_SEED = 10**18
+LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
+Gamma = Annotated[float, Field(ge=0.0)] | Literal["auto"] | Schedule
 Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
@@ -94,8 +97,8 @@ class ModelConfig(Section):
 class ObjectiveConfig(Section):
     """The loss that training minimises."""
 
-    loss: Literal["binary_cross_entropy", "hinge"] = key(
-        "binary_cross_entropy", "binary_cross_entropy (non-saturating) or hinge"
+    loss: Literal["binary_cross_entropy", "hinge", "least_squares", "relativistic"] = key(
+        "binary_cross_entropy", "binary_cross_entropy, hinge, least_squares or relativistic"
     )
     likelihood: Literal["gaussian", "bernoulli"] = key(
         "gaussian", "autoencoder, vae: pixels are gaussian or (grey) bernoulli"
@@ -103,10 +106,9 @@ class ObjectiveConfig(Section):
     deviation: float = key(0.1, "standard deviation of gaussian pixels, which are 0 to 1", gt=0.0)
     beta: float = key(1.0, "vae: weight of the KL divergence from the prior", ge=0.0)
     beta_warmup_images: int = key(0, "vae: beta rises linearly from 0 over these", unit="images", ge=0, le=MOST_IMAGES)
-    r1_gamma: float = key(0.0, "weight of the R1 gradient penalty on real images; 0: no penalty", ge=0.0)
-    r1_every_steps: int = key(
-        16, "steps between two penalties (lazy regularisation)", unit="steps", ge=1, le=MOST_IMAGES
-    )
+    r1_gamma: Gamma = key(0.0, "R1, gradient penalty on real images: weight, auto or a schedule")
+    r2_gamma: Gamma = key(0.0, "R2, the same on generated images")
+    r1_every_steps: int = key(16, "steps between two penalties, R1 and R2 (lazy)", unit="steps", ge=1, le=MOST_IMAGES)
     augmentations: list[Literal["color", "translation", "cutout"]] = key(
         [], "DiffAugment on real and generated: color, translation, cutout"
     )
@@ -115,10 +117,12 @@ class ObjectiveConfig(Section):
 class OptimizerConfig(Section):
     """The settings of Adam; each network has an optimizer of its own."""
 
-    generator_lr: float = key(2e-4, "learning rate of the generator", gt=0.0, le=1.0)
-    discriminator_lr: float = key(2e-4, "learning rate of the discriminator", gt=0.0, le=1.0)
+    generator_lr: LearningRate | Schedule = key(2e-4, "learning rate of the generator, or a schedule")
+    discriminator_lr: LearningRate | Schedule = key(2e-4, "learning rate of the discriminator, or a schedule")
     beta1: float = key(0.5, "Adam's decay rate of the gradients' mean", ge=0.0, lt=1.0)
-    beta2: float = key(0.999, "Adam's decay rate of the squared gradients' mean", ge=0.0, lt=1.0)
+    beta2: Annotated[float, Field(ge=0.0, lt=1.0)] | Schedule = key(
+        0.999, "Adam's decay rate of the squared gradients' mean, or a schedule"
+    )
     epsilon: float = key(1e-7, "Adam's epsilon (Keras's default)", gt=0.0)
 
 
@@ -139,8 +143,8 @@ class TrainingConfig(Section):
         ge=1,
         le=MOST_IMAGES,
     )
-    ema_half_life_images: int = key(
-        10_000, "half-life of the generator's moving average; 0: none", unit="images", ge=0, le=MOST_IMAGES
+    ema_half_life_images: Annotated[int, Field(ge=0, le=MOST_IMAGES)] | Schedule = key(
+        10_000, "half-life of the generator's average; 0: none; or a schedule", unit="images"
     )
     report_every_images: int = key(
         6_400, "images between two reports", unit="images", learned=False, ge=1, le=MOST_IMAGES

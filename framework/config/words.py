@@ -3,11 +3,19 @@
 import re
 import types
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from framework.config.secrets import login_fault
 
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """An annotation of a type that says in words what it allows."""
+
+    words: str
 
 
 def allowed(kind: Any, limits: Iterable[Any] = ()) -> str:
@@ -67,7 +75,7 @@ def _members(kind: Any, limits: list[Any]) -> Iterator[str]:
     elif origin is list:
         yield f"a list of {_plural(allowed(arguments[0]))}"
     elif origin is dict or kind is dict:
-        yield "a mapping"
+        yield next((limit.words for limit in limits if isinstance(limit, Described)), "a mapping")
     elif kind in (int, float):
         yield f"{NAMES[kind]}{_bounds(limits)}"
     elif kind is str:

@@ -1,9 +1,13 @@
 """Exponential moving average of a network's weights, with a half-life in images."""
 
 import copy
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from framework.config.schedule import value_at
 
 _RAMP_SHARE = 0.05  # StyleGAN2-ADA's ema_rampup (Karras et al. 2020)
 
@@ -13,11 +17,12 @@ class Ema:
 
     Args:
         tracked: The network in training.
-        half_life_images: The number of images after which a weight's influence has halved. At most a twentieth of the
-            images seen is used, so that the initial weights do not dominate an early average. 0 copies the weights.
+        half_life_images: The number of images after which a weight's influence has halved, or its schedule. At most a
+            twentieth of the images seen is used, so that the initial weights do not dominate an early average. 0 copies
+            the weights.
     """
 
-    def __init__(self, tracked: nn.Module, *, half_life_images: int) -> None:
+    def __init__(self, tracked: nn.Module, *, half_life_images: float | Mapping[str, Any]) -> None:
         self.half_life_images = half_life_images
         self.network = copy.deepcopy(tracked).eval().requires_grad_(False)
         self._tracked = tracked
@@ -33,7 +38,7 @@ class Ema:
             images: Images since the last update.
             images_seen: Images since the start of the training, more than 0.
         """
-        half_life = min(self.half_life_images, _RAMP_SHARE * images_seen)
+        half_life = min(value_at(self.half_life_images, images_seen), _RAMP_SHARE * images_seen)
         decay = 0.5 ** (images / half_life) if half_life else 0.0
         averages, weights = self._averages, self._weights
         if decay:

@@ -107,7 +107,7 @@ class Trainer:
         self._state = self._make_state()
         step = self._family.step
         self._step = step(self._state, experiment=self._experiment, workers=workers, precision=self._precision)
-        self._tally = MetricAccumulator(workers, figures=step.METRIC_NAMES, advice=step.NAN_HINT)
+        self._tally = MetricAccumulator(workers, figures=self._step.metric_names, advice=step.NAN_HINT)
         self._health = Health(total_images=self._experiment.training.total_images, notes=self._state.notes)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
         self._life_began_at = self._reported_at = self._state.images_seen

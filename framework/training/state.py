@@ -15,6 +15,7 @@ from framework.checkpoint.saved import generator_config
 from framework.checkpoint.snapshot import Parts, on_host
 from framework.checkpoint.start import Start
 from framework.config import Experiment, OptimizerConfig
+from framework.config.schedule import value_at
 from framework.data import PackedStore
 from framework.errors import TrainingError
 from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_generator
@@ -138,6 +139,7 @@ class State(ABC):
         self.steps, self.images_seen = info["steps"], info["images_seen"]
         self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
         self.notes = info["notes"]
+        self.follow_schedules()
 
     def _check_finite(self, parts: Parts) -> None:
         """Raises `TrainingError` with the name of the first weight that is not finite, if there is one."""
@@ -148,6 +150,18 @@ class State(ABC):
                         f"step {self.steps}, {self.images_seen:,} images seen: {network}.{name} is not finite; "
                         "lower the learning rates"
                     )
+
+    def follow_schedules(self) -> None:
+        """Sets the learning rates and beta2 to their values at this number of images seen.
+
+        Adam corrects its bias by the beta2 of the moment, so its step is a function of saved numbers and images_seen.
+        """
+        config = self.experiment.optimizer
+        for name, optimizer in self.optimizers().items():
+            lr = config.discriminator_lr if name == "discriminator" else config.generator_lr
+            for group in optimizer.param_groups:
+                group["lr"] = value_at(lr, self.images_seen)
+                group["betas"] = (config.beta1, value_at(config.beta2, self.images_seen))
 
     def networks(self) -> dict[str, nn.Module]:
         """The trained networks by name."""
@@ -191,9 +205,10 @@ class TrainState(State):
             self.discriminator.load_state_dict(start.discriminator)
 
 
-def adam(network: nn.Module, config: OptimizerConfig, *, lr: float) -> Optimizer:
-    """Builds the Adam optimizer of a network."""
-    return Adam(network.parameters(), lr=lr, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True)
+def adam(network: nn.Module, config: OptimizerConfig, *, lr: float | Mapping[str, Any]) -> Optimizer:
+    """Builds the Adam optimizer of a network, with the values that schedules have before the first image."""
+    betas = (config.beta1, value_at(config.beta2, 0))
+    return Adam(network.parameters(), lr=value_at(lr, 0), betas=betas, eps=config.epsilon, fused=True)
 
 
 def single(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ LEARNED = {
     "model.discriminator_layers": [{"kind": "dense", "units": 1}],
     "objective.loss": "hinge",
     "objective.r1_gamma": 1.0,
+    "objective.r2_gamma": 1.0,
     "objective.r1_every_steps": 4,
     "objective.augmentations": ["color"],
     "optimizer.generator_lr": 1e-3,

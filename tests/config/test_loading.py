@@ -38,7 +38,7 @@ def test_all_faults_come_out_together():
         "name: must be text like ^[A-Za-z0-9][A-Za-z0-9._-]*$, not '../up'",
         "data.held_out: must be a number from 0 to 0.5 or folders, not 0.9",
         "data.resolutoin: unknown key; did you mean data.resolution?",
-        "optimizer.generator_lr: must be a number greater than 0 and at most 1, not -1",
+        "optimizer.generator_lr: must be a number greater than 0 and at most 1 or a schedule {from, to, over}, not -1",
         "optimizer.beta1: must be a number of at least 0 and less than 1, not 'fast'",
         "sead: unknown key; did you mean seed?",
         "training.batch_size: 3 is odd; the notebook schedule splits it into real and fake",
@@ -69,7 +69,10 @@ def test_all_faults_come_out_together():
         ("evaluation: {tap: 65}", "evaluation.tap: must be auto, 64, 192, 768 or 2048, not 65"),
         ("evaluation: {workers: 0}", "evaluation.workers: must be a whole number from 1 to 4096 or auto, not 0"),
         ("checkpoint: {keep: some}", "checkpoint.keep: must be a whole number from 1 to 1,000,000 or all, not 'some'"),
-        ("objective: {r1_gamma: .inf}", "objective.r1_gamma: must be a number of at least 0, not inf"),
+        (
+            "objective: {r1_gamma: .inf}",
+            "objective.r1_gamma: must be a number of at least 0 or a schedule {from, to, over}, not inf",
+        ),
         ("optimizer: {beta1: .nan}", "optimizer.beta1: must be a number of at least 0 and less than 1, not nan"),
         (
             "objective: {augmentations: [color, blur]}",

@@ -12,7 +12,7 @@ from framework.models.arithmetic.bfloat16 import convolution_gain, is_emulated
 from framework.training.algorithms import algorithms
 from framework.training.precision import precision_of_gpu, settle_precision, settled
 from framework.training.steps.augment import NUMBERS, build_augmentation
-from framework.training.steps.objectives import squared_slopes
+from framework.training.steps.penalties import squared_slopes
 from tests.conftest import missing
 
 CPU = torch.device("cpu")
@@ -128,7 +128,7 @@ def operations_of(overrides, *, deterministic):
     with algorithms("meta", deterministic=deterministic), Operations() as operations:
         images = generator(torch.empty(4, experiment.model.latent_size, device="meta"))
         result = partner(augment(images, torch.empty(4, NUMBERS, device="meta")))
-        losses = squared_slopes(result, images) if experiment.objective.r1_gamma else result
+        losses = squared_slopes((result, images))[0] if experiment.objective.r1_gamma else result
         losses.sum().backward()
     return operations.seen
 

@@ -8,10 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
+from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, with_overrides
+from framework.config.schedule import value_at
 from framework.images import to_model_range
+from framework.storage import open_folder
 from framework.training.precision import Precision, choose_precision
 from framework.training.state import TrainState
+from framework.training.steps.augment import build_augmentation
 from framework.training.steps.draws import StepRandom
 from framework.training.steps.gan_step import METRIC_NAMES, STEPS
 from framework.training.workers import WorkerGroup
@@ -140,6 +144,62 @@ def test_r1_enters_the_discriminators_step_where_it_is_due(schedule):
         torch.testing.assert_close(found - plain_found, gradient, rtol=1e-7, atol=1e-12)
 
 
+def test_the_relativistic_loss_in_the_joint_schedule():
+    """The generator is compared with the real image of its index, augmented and masked as the discriminator saw it."""
+    settings = {"objective__loss": "relativistic", "objective__augmentations": ["color", "translation", "cutout"]}
+    experiment, state, step = start(training__schedule="joint", **settings)
+    plain = Plain(experiment, state)
+    augment = build_augmentation(experiment.objective.augmentations)
+
+    def judge(images, purpose, number):
+        numbers = plain.draws.augmentation(purpose, number, WorkerGroup().shard(8))
+        return plain.judge(augment(images, numbers), purpose, number, 8)
+
+    for number in range(3):
+        pixels_seen = pixels(8, number)
+        figures = dict(zip(METRIC_NAMES, step(pixels_seen).tolist(), strict=True))
+        real = to_model_range(pixels_seen).double()
+        fake = plain.generator(plain.latents("generator", number, 8))
+        margins = judge(real, "real", number) - judge(fake.detach(), "fake", number)
+        loss = torch.log1p(torch.exp(-margins)).mean()
+        plain.descend(plain.adam_d, loss)
+        above = judge(fake, "generator", number) - judge(real, "real", number).detach()
+        generator_loss = torch.log1p(torch.exp(-above)).mean()
+        plain.descend(plain.adam_g, generator_loss)
+        assert_same_networks(plain, state)
+        assert figures["discriminator_loss"] == pytest.approx(loss.item())
+        assert figures["generator_loss"] == pytest.approx(generator_loss.item())
+        assert figures["accuracy_real"] == figures["accuracy_fake"] == (margins > 0).double().mean()
+
+
+@pytest.mark.parametrize("schedule", ["notebook", "joint"])
+def test_r2_is_the_penalty_on_generated_images_through_their_augmentation(schedule):
+    settings = {"training__schedule": schedule, "model__dropout": 0.0, "objective__augmentations": ["color"]}
+    experiment, state, step = start(**settings, objective__r2_gamma=4.0, objective__r1_every_steps=2)
+    _, without, step_without = start(**settings)
+    plain = Plain(experiment, state)
+    count, purpose = (4, "fake") if schedule == "notebook" else (8, "generator")
+    numbers = plain.draws.augmentation("fake", 0, WorkerGroup().shard(count))
+    images = plain.generator(plain.latents(purpose, 0, count)).detach().requires_grad_()
+    # One step of each with a learning rate that moves nothing: the moments are the gradients.
+    for each in (state, without):
+        each.experiment = with_overrides(each.experiment, {"optimizer.discriminator_lr": 1e-300})
+        each.follow_schedules()
+    figures = dict(zip(step.metric_names, step(pixels(count)).tolist(), strict=True))
+    step_without(pixels(count))
+    logits = plain.discriminator(build_augmentation(["color"])(images, numbers), None)
+    (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    penalty = 4.0 / 2 * 2 * slopes.square().sum(dim=(1, 2, 3)).mean()  # gamma / 2 x the steps between
+    assert figures["r2_penalty"] == pytest.approx(penalty.item())
+    (gradient,) = torch.autograd.grad(penalty, [plain.discriminator.from_image.weight])
+    found, plain_found = (
+        each.discriminator_optimizer.state[each.discriminator.from_image.weight]["exp_avg"] / 0.5
+        for each in (state, without)
+    )
+    torch.testing.assert_close(found - plain_found, gradient, rtol=1e-7, atol=1e-12)
+    assert step(pixels(count))[6].item() == 0.0  # the second step is without
+
+
 def test_augmentation_touches_real_and_generated_images():
     _, state, step = start(training__schedule="joint", objective__augmentations=["color", "cutout"])
     _, without, step_without = start(training__schedule="joint")
@@ -156,6 +216,8 @@ def test_passes_add_up_to_the_whole_batch(schedule, images_per_pass):
     settings = {
         "training__schedule": schedule,
         "objective__r1_gamma": 4.0,
+        "objective__r2_gamma": 1.0,
+        "objective__loss": "relativistic" if schedule == "joint" else "least_squares",
         "objective__augmentations": ["color", "translation", "cutout"],
     }
     _, whole, step = start(**settings)
@@ -196,6 +258,59 @@ def test_the_average_follows_by_its_half_life():
     first = state.generator.dense.weight.detach().clone()
     step(pixels(4))
     torch.testing.assert_close(state.ema.network.dense.weight, 0.5 * (first + state.generator.dense.weight.detach()))
+
+
+SCHEDULED = {
+    "optimizer__generator_lr": {"from": 2e-3, "to": 1e-4, "over": 40},
+    "optimizer__discriminator_lr": {"from": 1e-4, "to": 1e-3, "over": 24, "shape": "linear"},
+    "optimizer__beta2": {"from": 0.9, "to": 0.99, "over": 40},
+    "objective__r1_gamma": {"from": 2.0, "to": 0.0, "over": 32, "shape": "linear"},
+    "objective__r2_gamma": {"from": 0.0, "to": 1.0, "over": 40},
+    "objective__r1_every_steps": 2,
+    "objective__loss": "relativistic",
+    "training__schedule": "joint",
+    "training__ema_half_life_images": {"from": 0, "to": 2, "over": 40},
+}
+
+
+def test_a_step_takes_the_values_of_schedules_at_its_images_seen():
+    _, state, step = start(**SCHEDULED)
+    for number in range(3):
+        seen = 8 * number
+        rates = ("generator_lr", "discriminator_lr", "beta2")
+        constants = {key: value_at(getattr(state.experiment.optimizer, key), seen) for key in rates}
+        groups = [optimizer.param_groups[0] for optimizer in state.optimizers().values()]
+        assert [group["lr"] for group in groups] == [constants["generator_lr"], constants["discriminator_lr"]]
+        assert [group["betas"] for group in groups] == [(0.5, constants["beta2"])] * 2
+        before = state.ema.network.dense.weight.clone()
+        step(pixels(8, number))
+        half_life = min(
+            value_at(SCHEDULED["training__ema_half_life_images"] | {"shape": "cosine"}, seen + 8), 0.4 * (number + 1)
+        )
+        decay = 0.5 ** (8 / half_life)
+        expected = decay * before + (1 - decay) * state.generator.dense.weight.detach()
+        torch.testing.assert_close(state.ema.network.dense.weight, expected)
+
+
+def test_a_resumed_training_goes_on_along_its_schedules_bit_for_bit(tmp_path):
+    _, whole, step = start("float32", **SCHEDULED)
+    _, first, step_first = start("float32", **SCHEDULED)
+    for number in range(6):
+        step(pixels(8, number))
+    for number in range(3):
+        step_first(pixels(8, number))
+    store = CheckpointStore(open_folder(tmp_path), digest="0", learned={}, keep="all")
+    experiment, second, _ = start("float32", **SCHEDULED, training__total_images=10**9)
+    second.load(first.save(store))
+    precision = Precision("float32", CPU)
+    step_second = STEPS["joint"](second, experiment=experiment, workers=WorkerGroup(), precision=precision)
+    for number in range(3, 6):
+        step_second(pixels(8, number))
+    for name, network in whole.networks().items():
+        for expected, found in zip(network.parameters(), second.networks()[name].parameters(), strict=True):
+            assert torch.equal(found, expected), name
+    for expected, found in zip(whole.ema.network.parameters(), second.ema.network.parameters(), strict=True):
+        assert torch.equal(found, expected)
 
 
 @pytest.mark.parametrize("architecture", ["dcgan", "residual"])

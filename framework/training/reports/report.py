@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framework.config.schedule import scheduled, value_at
 from framework.errors import TrainingError
 from framework.training.state import State
 from framework.training.workers import WorkerGroup
@@ -160,6 +161,10 @@ class MetricAccumulator:
             row |= dict(zip(self._names, means, strict=True))
             row |= {"images_per_second": self._images / seconds, "data_wait_share": waited / seconds}
         row |= {f"{name}_lr": optimizer.param_groups[0]["lr"] for name, optimizer in state.optimizers().items()}
+        row |= {
+            key.rpartition(".")[2]: value_at(schedule, state.images_seen)
+            for key, schedule in scheduled(state.experiment).items()
+        }
         row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3)}
         self._steps, self._waited, self._images, self._largest_norm = [], 0.0, 0, 0.0
         self.due = due > 0

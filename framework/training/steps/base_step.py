@@ -29,8 +29,8 @@ class Step(ABC, Generic[S]):
     """
 
     METRIC_NAMES: ClassVar[tuple[str, ...]]
-    """Names of the metrics of a step. A value is this rank's share of the batch's mean, so that the sum over ranks is
-    the mean. The last two are norms of gradients."""
+    """Names of the metrics of every step of this class. A value is this rank's share of the batch's mean, so that the
+    sum over ranks is the mean. The last two are norms of gradients."""
     NAN_HINT: ClassVar[str]
     """Hint for the error message if a metric is not finite."""
 
@@ -40,6 +40,11 @@ class Step(ABC, Generic[S]):
         self._images_per_pass = experiment.compute.images_per_pass
         self._prepare(experiment)
         self._warm_up_ddp_buckets()
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The names of the metrics of this step: `METRIC_NAMES`, and those of what is turned on before the norms."""
+        return self.METRIC_NAMES
 
     @abstractmethod
     def _prepare(self, experiment: Experiment) -> None:
@@ -65,7 +70,7 @@ class Step(ABC, Generic[S]):
             numbers: The result of `draw` for this step; None draws the numbers now.
 
         Returns:
-            [len(METRIC_NAMES)] float64, this worker's part of the metrics.
+            [len(metric_names)] float64, this worker's part of the metrics.
         """
         state = self._state
         pixels = self._placed(pixels)
@@ -77,6 +82,7 @@ class Step(ABC, Generic[S]):
         state.steps += 1
         state.images_seen += self._batch
         state.real_images_seen += self.real_images(self._batch)
+        state.follow_schedules()
         for average in state.ema_networks().values():
             average.update(self._batch, images_seen=state.images_seen)
         return figures

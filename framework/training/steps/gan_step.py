@@ -11,7 +11,8 @@ from framework.training.state import TrainState
 from framework.training.steps.augment import build_augmentation
 from framework.training.steps.base_step import Step, joined
 from framework.training.steps.draws import Numbers, StepRandom
-from framework.training.steps.objectives import build_objective, squared_slopes
+from framework.training.steps.objectives import build_objective
+from framework.training.steps.penalties import GradientPenalties
 from framework.training.workers import Shard
 
 METRIC_NAMES = (
@@ -37,8 +38,7 @@ class PairStep(Step[TrainState]):
     def _prepare(self, experiment: Experiment) -> None:
         state = self._state
         self._objective = build_objective(experiment.objective)
-        self._r1_every = experiment.objective.r1_every_steps if experiment.objective.r1_gamma else 0
-        self._r1_weight = experiment.objective.r1_gamma / 2 * experiment.objective.r1_every_steps
+        self._penalties = GradientPenalties(experiment)
         self._augment = build_augmentation(experiment.objective.augmentations)
         self._draws = StepRandom(
             seed=experiment.seed,
@@ -51,6 +51,11 @@ class PairStep(Step[TrainState]):
         self._discriminator = self._workers.wrapped(state.discriminator)
         part, whole = (self._workers.shard(count) for count in (self.real_images(self._batch), self._batch))
         self._shards = {"real": part, "fake": part, "generator": whole}
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics of every step, and the penalties that are on."""
+        return (*METRIC_NAMES[:-2], *self._penalties.metric_names, *METRIC_NAMES[-2:])
 
     def draw(self, step: int) -> Numbers:
         """The random numbers of a step: latents, dropout masks and augmentation."""
@@ -72,22 +77,32 @@ class PairStep(Step[TrainState]):
             logits = network(images, mask)
         return logits.to(self._precision.dtype)
 
-    def _real_losses(self, logits: Tensor, real: Tensor) -> Tensor:
-        losses = self._objective.real(logits)
-        return losses + self._r1_weight * squared_slopes(logits, real) if real.requires_grad else losses
+    def _penalised(self, losses: Tensor, **pairs: tuple[Tensor, Tensor]) -> Tensor:
+        """The losses with the penalties that are due, from purpose=(logits, images)."""
+        penalties = self._penalties.of(pairs, images_seen=self._state.images_seen)
+        return losses if penalties is None else losses + penalties
 
-    def _penalised(self, real: Tensor, step: int) -> Tensor:
-        """The images; in steps with R1 they require gradients."""
-        return real.requires_grad_(self._r1_every > 0 and step % self._r1_every == 0)
+    def _generator_update(
+        self, images_of: Callable[[Shard], Tensor], numbers: Numbers, real_of: Callable[[Shard], Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Updates the generator through a frozen discriminator; returns its losses and the norm of its gradient.
 
-    def _generator_update(self, images_of: Callable[[Shard], Tensor], numbers: Numbers) -> tuple[Tensor, Tensor]:
-        """Updates the generator through a frozen discriminator; returns its losses and the norm of its gradient."""
+        Args:
+            images_of: The generated images of a part.
+            numbers: The random numbers of the step.
+            real_of: The real images that a loss of pairs compares them with, as the discriminator saw them.
+        """
         network = self._state.discriminator.requires_grad_(False)
         all_losses = []
 
         def loss_of(part: Shard) -> Tensor:
             augmented = self._augmented(images_of(part), "generator", numbers, part)
-            losses = self._objective.generator(self._logits(network, augmented, numbers.mask("generator", part)))
+            logits = self._logits(network, augmented, numbers.mask("generator", part))
+            if real_of is not None:
+                with torch.no_grad():
+                    partners = self._logits(network, real_of(part), numbers.mask("real", part))
+                logits = logits - partners
+            losses = self._objective.generator(logits)
             all_losses.append(losses.detach())
             return self._workers.mean_loss(losses, part)
 
@@ -97,17 +112,18 @@ class PairStep(Step[TrainState]):
         return joined(all_losses), norm
 
     def _figures(self, *, real: Tensor, fake: Tensor, generated: Tensor, norms: tuple[Tensor, Tensor]) -> Tensor:
-        """The values of `METRIC_NAMES`, from logits of real and fake images and the generator's losses."""
+        """The values of `metric_names`, from logits of real and fake images and the generator's losses."""
         half, whole = self._shards["real"], self._shards["generator"]
         real, fake = real.double(), fake.double()
-        losses = self._objective.real(real).sum() + self._objective.fake(fake).sum()
+        real_margins, fake_margins = self._objective.margins(real, fake)
         shares = [
-            losses / (2 * half.total),
+            self._objective.reported(real, fake) / half.total,
             generated.double().sum() / whole.total,
-            (real > 0).double().sum() / half.total,
-            (fake <= 0).double().sum() / half.total,
+            (real_margins > 0).double().sum() / half.total,
+            (fake_margins <= 0).double().sum() / half.total,
             real.sum() / half.total,
             fake.sum() / half.total,
+            *self._penalties.shares(half.total, like=real),
             *(norm.detach().double() / self._workers.world_size for norm in norms),
         ]
         return torch.stack(shares)
@@ -136,11 +152,12 @@ class NotebookStep(PairStep):
         half = self._shards["real"]
 
         def real_of(part: Shard) -> Tensor:
-            return self._penalised(half.of(real, part), step)
+            return self._penalties.watched(half.of(real, part), "real", step=step)
 
         @torch.no_grad()
         def fake_of(part: Shard) -> Tensor:
-            return self._images(self._state.generator, numbers.latents("fake", part))
+            images = self._images(self._state.generator, numbers.latents("fake", part))
+            return self._penalties.watched(images, "fake", step=step)
 
         def images_of(part: Shard) -> Tensor:
             return self._images(self._generator, numbers.latents("generator", part))
@@ -154,6 +171,8 @@ class NotebookStep(PairStep):
     def _discriminator_update(
         self, images_of: Callable[[Shard], Tensor], purpose: str, numbers: Numbers
     ) -> tuple[Tensor, Tensor]:
+        loss = self._objective.real if purpose == "real" else self._objective.fake
+        assert loss is not None, "a loss of pairs needs the joint schedule"
         all_logits = []
 
         def loss_of(part: Shard) -> Tensor:
@@ -161,7 +180,7 @@ class NotebookStep(PairStep):
             augmented = self._augmented(images, purpose, numbers, part)
             logits = self._logits(self._discriminator, augmented, numbers.mask(purpose, part))
             all_logits.append(logits.detach())
-            losses = self._real_losses(logits, images) if purpose == "real" else self._objective.fake(logits)
+            losses = self._penalised(loss(logits), **{purpose: (logits, images)})
             return self._workers.mean_loss(losses, part)
 
         optimizer = self._state.discriminator_optimizer
@@ -182,19 +201,22 @@ class JointStep(PairStep):
 
         @torch.no_grad()
         def fake_of(part: Shard) -> Tensor:
-            if held is not None:
-                return held.detach()
-            return self._images(self._state.generator, numbers.latents("generator", part))
+            latents = numbers.latents("generator", part)
+            images = self._images(self._state.generator, latents) if held is None else held.detach()
+            return self._penalties.watched(images, "fake", step=step)
 
         def images_of(part: Shard) -> Tensor:
             return self._images(self._generator, numbers.latents("generator", part)) if held is None else held
 
+        def real_of(part: Shard) -> Tensor:
+            return self._augmented(shard.of(real, part), "real", numbers, part)
+
         def loss_of(part: Shard) -> Tensor:
-            images = self._penalised(shard.of(real, part), step)
+            images, generated = self._penalties.watched(shard.of(real, part), "real", step=step), fake_of(part)
             both = torch.cat(
                 [
                     self._augmented(images, "real", numbers, part),
-                    self._augmented(fake_of(part), "fake", numbers, part),
+                    self._augmented(generated, "fake", numbers, part),
                 ]
             )
             masks = [numbers.mask(purpose, part) for purpose in ("real", "fake")]
@@ -203,13 +225,15 @@ class JointStep(PairStep):
             real_logits, fake_logits = logits.chunk(2)
             on_real.append(real_logits.detach())
             on_fake.append(fake_logits.detach())
-            return self._workers.mean_loss(
-                self._real_losses(real_logits, images) + self._objective.fake(fake_logits), part
-            )
+            losses = self._objective.discriminator(real_logits, fake_logits)
+            losses = self._penalised(losses, real=(real_logits, images), fake=(fake_logits, generated))
+            return self._workers.mean_loss(losses, part)
 
         optimizer = self._state.discriminator_optimizer
         (discriminator_norm,) = self._update(loss_of, shard, optimizer, through=[self._discriminator])
-        generated, norm = self._generator_update(images_of, numbers)
+        # Pairs are of one index in the batch, which neither workers nor passes change.
+        partners = real_of if self._objective.is_paired else None
+        generated, norm = self._generator_update(images_of, numbers, partners)
         return self._figures(
             real=joined(on_real), fake=joined(on_fake), generated=generated, norms=(discriminator_norm, norm)
         )
