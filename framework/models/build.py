@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from framework.models.architectures import autoencoder, dcgan, described, residual, skip
+from framework.models.architectures import autoencoder, dcgan, described, projected, residual, skip
 from framework.models.architectures.autoencoder import Encoder
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.architectures.prior import derive_seed
+from framework.models.pretrained.projection import projection_of
 
 if TYPE_CHECKING:
     from framework.config import ModelConfig
@@ -47,7 +48,22 @@ def build_generator(config: "ModelConfig", *, resolution: int, channels: int, se
 
 
 def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> DiscriminatorNetwork:
-    """Builds and initialises a discriminator: images [n, c, h, w] and a dropout mask -> logits [n]."""
+    """Builds and initialises a discriminator: images [n, c, h, w] and a dropout mask -> logits [n] or [n, heads].
+
+    Raises:
+        ConfigError: `model.discriminator` needs weights that are not installed.
+    """
+    if config.discriminator == "own":
+        return _own_discriminator(config, resolution=resolution, channels=channels, seed=seed)
+    projection = projection_of(config.feature_network, config.projection_channels)
+    heads = projected.Projected(resolution=resolution, projection=projection, dropout=config.dropout)
+    heads = _placed(heads, projected.initialise, seed=derive_seed(seed, "heads"))
+    if config.discriminator == "projected":
+        return heads
+    return projected.Both(_own_discriminator(config, resolution=resolution, channels=channels, seed=seed), heads)
+
+
+def _own_discriminator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> DiscriminatorNetwork:
     shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "dropout": config.dropout}
     if config.discriminator_layers is not None:
         network, initialise = described.Discriminator(config.discriminator_layers, **shape), dcgan.keras_initialise

@@ -16,6 +16,7 @@ LEARNED = {
     "model.family": "vae",
     "model.width": 64,
     "model.latent_size": 32,
+    "model.discriminator": "both",
     "model.dropout": 0.1,
     "model.entry": "mine:generator",
     "model.discriminator_layers": [{"kind": "dense", "units": 1}],
@@ -35,7 +36,11 @@ LEARNED = {
     "training.ema_half_life_images": 0,
 }
 # Likewise, of keys that have an effect only beside others.
-NEEDS = {"model.blocks": ({"model.architecture": "residual"}, 2)}
+NEEDS = {
+    "model.blocks": ({"model.architecture": "residual"}, 2),
+    "model.feature_network": ({"model.discriminator": "both"}, "efficientnet-lite2"),
+    "model.projection_channels": ({"model.discriminator": "projected"}, 32),
+}
 # Likewise, of keys that only some families have.
 LEARNED_BY = {
     "objective.likelihood": ("autoencoder", "bernoulli"),
