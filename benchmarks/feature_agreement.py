@@ -21,10 +21,10 @@ from benchmarks.assessor_agreement import MORE_STRENGTHS, STRENGTHS, damaged, po
 from framework.config import DataConfig, EvaluationConfig
 from framework.data import PackedStore, prepare
 from framework.evaluation import build_extractor, resolve_features
-from framework.evaluation.features.efficientnet import SIDE, TAPS, EfficientNetLite2
 from framework.evaluation.features.resizing import resize
 from framework.evaluation.features.weights import efficientnet_file, read_efficientnet
 from framework.metrics import Moments, frechet_distance
+from framework.models.pretrained.efficientnet import SIDE, TAPS, EfficientNetLite
 
 REFERENCE_IMAGES = 1_000
 _SLICE = 8
@@ -32,7 +32,7 @@ _SLICE = 8
 
 def every_tap() -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Images -> tap's name -> features [n,tap], of one pass."""
-    network = EfficientNetLite2(read_efficientnet(efficientnet_file()))
+    network = EfficientNetLite(read_efficientnet(efficientnet_file()))
 
     @torch.inference_mode()
     def extract(images: np.ndarray) -> dict[str, np.ndarray]:

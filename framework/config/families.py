@@ -6,7 +6,8 @@ from framework.config.schedule import in_short
 from framework.config.schema import ExperimentKeys
 
 _OF_GANS = (
-    *("model.architecture", "model.dropout", "model.discriminator_layers"),
+    *("model.architecture", "model.blocks", "model.dropout", "model.discriminator_layers"),
+    *("model.discriminator", "model.feature_network", "model.projection_channels"),
     *("objective.loss", "objective.r1_gamma", "objective.r2_gamma", "objective.r1_every_steps"),
     *("objective.augmentations", "optimizer.discriminator_lr", "training.schedule", "training.start_from"),
 )
@@ -22,6 +23,11 @@ _WITHOUT_EFFECT = {
 def family_faults(experiment: ExperimentKeys) -> Iterator[str]:
     """A line for each key that is not at its default and would have no effect."""
     without_effect = dict.fromkeys(_WITHOUT_EFFECT[experiment.model.family], f"model.family={experiment.model.family}")
+    if experiment.model.architecture != "residual":
+        without_effect.setdefault("model.blocks", f"model.architecture={experiment.model.architecture}")
+    if experiment.model.discriminator == "own":
+        for name in ("model.feature_network", "model.projection_channels"):
+            without_effect.setdefault(name, "model.discriminator=own")
     if experiment.objective.likelihood == "bernoulli":
         without_effect.setdefault("objective.deviation", "objective.likelihood=bernoulli")
     for dotted, setting in without_effect.items():

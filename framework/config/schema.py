@@ -77,11 +77,19 @@ class ModelConfig(Section):
     """The networks: family, architecture and size."""
 
     family: Literal["gan", "autoencoder", "vae"] = key("gan", "gan, autoencoder or vae (variational autoencoder)")
-    architecture: Literal["dcgan", "skip", "keras"] = key(
-        "dcgan", "dcgan (as in the notebooks), skip (smaller, faster) or keras (imported)"
+    architecture: Literal["dcgan", "skip", "residual", "keras"] = key(
+        "dcgan", "dcgan (of the notebooks), skip (fast), residual or keras (imported)"
     )
-    width: int = key(128, "channels of each layer; for skip, of the widest", unit="channels", ge=4, le=2048)
+    width: int = key(128, "channels of each layer; skip, residual: at full size", unit="channels", ge=4, le=2048)
+    blocks: int = key(1, "residual: blocks per size of the maps", unit="blocks", ge=1, le=16)
     latent_size: int = key(100, "length of a latent vector", unit="dimensions", ge=1, le=8192)
+    discriminator: Literal["own", "projected", "both"] = key(
+        "own", "own (of the pair), projected (on pretrained features) or both"
+    )
+    feature_network: Literal["efficientnet-lite0", "efficientnet-lite2"] = key(
+        "efficientnet-lite0", "projected, both: efficientnet-lite0 or -lite2"
+    )
+    projection_channels: int = key(64, "projected, both: channels of its maps", unit="channels", ge=8, le=512)
     dropout: float = key(0.4, "dropout before the discriminator's output", unit="probability", ge=0.0, lt=1.0)
     entry: str | None = key(None, "your own generator, package.module:function; this code is run")
     layers: list[dict[str, Any]] | None = key(None, "generator layers, written by jobs.import_keras")

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from framework.models.architectures import autoencoder, dcgan, described, skip
+from framework.models.architectures import autoencoder, dcgan, described, projected, residual, skip
 from framework.models.architectures.autoencoder import Encoder
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
 from framework.models.architectures.prior import derive_seed
+from framework.models.pretrained.projection import projection_of
 
 if TYPE_CHECKING:
     from framework.config import ModelConfig
@@ -20,12 +21,14 @@ Network = TypeVar("Network", bound=nn.Module)
 GENERATORS = {
     "dcgan": (dcgan.Generator, dcgan.keras_initialise),
     "skip": (skip.Generator, skip.orthogonal_initialise),
+    "residual": (residual.Generator, residual.initialise),
     "autoencoder": (autoencoder.FittedDecoder, autoencoder.initialise),
     "vae": (autoencoder.Decoder, autoencoder.initialise),
 }
 DISCRIMINATORS = {
     "dcgan": (dcgan.Discriminator, dcgan.keras_initialise),
     "skip": (skip.Discriminator, skip.orthogonal_initialise),
+    "residual": (residual.Discriminator, residual.initialise),
     "keras": (dcgan.Discriminator, dcgan.keras_initialise),  # if no discriminator was imported
 }
 
@@ -40,18 +43,33 @@ def build_generator(config: "ModelConfig", *, resolution: int, channels: int, se
         network, initialise = described.Generator(config.layers, **shape), dcgan.keras_initialise
     else:
         make, initialise = GENERATORS[config.kind]
-        network = make(**shape, width=config.width)
+        network = make(**shape, **_size(config))
     return _placed(network, initialise, seed=derive_seed(seed, "generator"))
 
 
 def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> DiscriminatorNetwork:
-    """Builds and initialises a discriminator: images [n, c, h, w] and a dropout mask -> logits [n]."""
+    """Builds and initialises a discriminator: images [n, c, h, w] and a dropout mask -> logits [n] or [n, heads].
+
+    Raises:
+        ConfigError: `model.discriminator` needs weights that are not installed.
+    """
+    if config.discriminator == "own":
+        return _own_discriminator(config, resolution=resolution, channels=channels, seed=seed)
+    projection = projection_of(config.feature_network, config.projection_channels)
+    heads = projected.Projected(resolution=resolution, projection=projection, dropout=config.dropout)
+    heads = _placed(heads, projected.initialise, seed=derive_seed(seed, "heads"))
+    if config.discriminator == "projected":
+        return heads
+    return projected.Both(_own_discriminator(config, resolution=resolution, channels=channels, seed=seed), heads)
+
+
+def _own_discriminator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> DiscriminatorNetwork:
     shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "dropout": config.dropout}
     if config.discriminator_layers is not None:
         network, initialise = described.Discriminator(config.discriminator_layers, **shape), dcgan.keras_initialise
     else:
         make, initialise = DISCRIMINATORS[config.architecture]
-        network = make(**shape, width=config.width)
+        network = make(**shape, **_size(config))
     return _placed(network, initialise, seed=derive_seed(seed, "discriminator"))
 
 
@@ -71,6 +89,11 @@ def build_companion(config: "ModelConfig", *, resolution: int, channels: int, se
 def count_parameters(module: nn.Module) -> int:
     """Number of trainable parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _size(config: "ModelConfig") -> dict[str, int]:
+    """The keys that set the size of the networks that `config` names."""
+    return {"width": config.width} | ({"blocks": config.blocks} if config.kind == "residual" else {})
 
 
 def _placed(network: Network, initialise: Callable[..., None], *, seed: int) -> Network:

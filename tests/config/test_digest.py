@@ -16,6 +16,7 @@ LEARNED = {
     "model.family": "vae",
     "model.width": 64,
     "model.latent_size": 32,
+    "model.discriminator": "both",
     "model.dropout": 0.1,
     "model.entry": "mine:generator",
     "model.discriminator_layers": [{"kind": "dense", "units": 1}],
@@ -33,6 +34,12 @@ LEARNED = {
     "training.schedule": "joint",
     "training.batch_size": 64,
     "training.ema_half_life_images": 0,
+}
+# Likewise, of keys that have an effect only beside others.
+NEEDS = {
+    "model.blocks": ({"model.architecture": "residual"}, 2),
+    "model.feature_network": ({"model.discriminator": "both"}, "efficientnet-lite2"),
+    "model.projection_channels": ({"model.discriminator": "projected"}, 32),
 }
 # Likewise, of keys that only some families have.
 LEARNED_BY = {
@@ -91,6 +98,14 @@ def test_a_learned_key_of_a_family_is_refused_by_others(key):
         with_overrides(Experiment(), {key: value})
 
 
+@pytest.mark.parametrize("key", NEEDS)
+def test_a_learned_key_that_needs_another_is_refused_without_it(key):
+    others, value = NEEDS[key]
+    assert with_overrides(Experiment(), {**others, key: value}).learned() == {**others, key: value}
+    with pytest.raises(ConfigError, match=f"{key}: {value} has no effect for .*; remove it"):
+        with_overrides(Experiment(), {key: value})
+
+
 @pytest.mark.parametrize("key", ["model.dropout", "objective.loss", "optimizer.discriminator_lr", "training.schedule"])
 def test_what_only_a_gan_has_is_refused_by_others(key):
     with pytest.raises(ConfigError, match=f"{key}: .* has no effect for model.family=vae; remove it"):
@@ -106,7 +121,7 @@ def test_every_learned_key_is_in_the_digest():
     sections = ("model.", "objective.", "optimizer.", "training.")
     not_alone = {"model.architecture", "model.layers"}
     wanted = {key for key in known_keys() if key.startswith(sections)} - set(NOT_LEARNED) - not_alone
-    assert wanted <= LEARNED.keys() | LEARNED_BY.keys()
+    assert wanted <= LEARNED.keys() | LEARNED_BY.keys() | NEEDS.keys()
     imported = [
         with_overrides(
             Experiment(), {"model.architecture": "keras", "model.layers": [{"kind": "dense", "units": units}]}

@@ -29,7 +29,7 @@ def latents(count=COUNT):
 
 
 def test_images_have_their_shape_and_range(config, shape):
-    network = build_generator(config, **shape)
+    network = build_generator(config, **shape).eval()
     images = network(latents())
     assert images.shape == (COUNT, shape["channels"], shape["resolution"], shape["resolution"])
     assert images.abs().max() <= 1.0
@@ -53,6 +53,9 @@ def test_logits_have_their_shape_and_the_mask_its_say(config, shape):
 
 def test_every_weight_gets_a_finite_gradient_through_both(config, shape):
     generator, discriminator = build_generator(config, **shape), build_discriminator(config, **shape)
+    for network in (generator, discriminator):  # a layer that begins at 0 passes no gradient on
+        for parameter in network.parameters():
+            parameter.data.add_(torch.full_like(parameter, 1e-3))
     discriminator(generator(latents())).square().sum().backward()
     for network in (generator, discriminator):
         for name, parameter in network.named_parameters():

@@ -36,6 +36,7 @@ _STEPS = 3  # the second is counted: the first makes Adam's moments, the last is
 
 _NOTEBOOK = {"training.schedule": "notebook"}
 _JOINT = {"training.schedule": "joint", "model.architecture": "skip"}
+_RESIDUAL = {"training.schedule": "joint", "model.architecture": "residual", "model.width": 8}
 _PENALTY = {"objective.r1_gamma": 1.0, "objective.r1_every_steps": 1}
 _AUGMENTED = {"objective.augmentations": ["color", "translation", "cutout"], "model.dropout": 0.3}
 _SIDES = (32, 64, 128)
@@ -45,6 +46,8 @@ _KINDS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "gan notebook, R1": (_NOTEBOOK | _PENALTY, _SIDE),
     "gan joint, skip": (_JOINT, _SIDES),
     "gan joint, skip, augmented, R1, hinge": (_JOINT | _PENALTY | _AUGMENTED | {"objective.loss": "hinge"}, _SIDE),
+    "gan joint, residual": (_RESIDUAL, _SIDE),
+    "gan joint, residual, R1": (_RESIDUAL | _PENALTY, _SIDE),
     "autoencoder": ({"model.family": "autoencoder"}, (28, *_SIDES)),
     "vae": ({"model.family": "vae"}, (28, *_SIDES)),
 }

@@ -59,7 +59,11 @@ def pixels(count, side=32):
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
 
 
-@pytest.mark.parametrize("model", [{}, {"architecture": "skip"}, {"family": "autoencoder"}, {"family": "vae"}], ids=str)
+@pytest.mark.parametrize(
+    "model",
+    [{}, {"architecture": "skip"}, {"architecture": "residual"}, {"family": "autoencoder"}, {"family": "vae"}],
+    ids=str,
+)
 def test_images_and_codes(gpu, model):
     generator = loaded(**model)
     assert {p.device.type for p in generator.network.parameters()} == {"cuda"}

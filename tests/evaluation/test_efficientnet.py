@@ -15,13 +15,13 @@ from PIL import Image
 
 from framework.config import EvaluationConfig
 from framework.errors import EvaluationError
-from framework.evaluation.features.efficientnet import SIDE, TAPS, EfficientNetLite2
 from framework.evaluation.features.extractor import build_extractor
 from framework.evaluation.features.resizing import resize
 from framework.evaluation.features.resolving import resolve_features
 from framework.evaluation.features.weights import efficientnet_file, read_efficientnet
 from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol
 from framework.metrics import Moments, frechet_distance
+from framework.models.pretrained.efficientnet import SIDE, TAPS, EfficientNetLite
 from tests.evaluation.test_degradation import WAYS
 
 pytestmark = pytest.mark.long
@@ -60,7 +60,7 @@ def picture(name):
 
 @pytest.mark.parametrize(("name", "number", "least"), PICTURES)
 def test_it_knows_what_a_photograph_shows(weights, name, number, least):
-    network = EfficientNetLite2(weights)
+    network = EfficientNetLite(weights)
     pixels = resize(picture(name)[None], how="clean", device=network.device, side=SIDE)
     shares = network.logits(network(pixels)).softmax(dim=1)[0]
     assert int(shares.argmax()) == number
@@ -103,7 +103,7 @@ def unfolded(weights, x):
 def test_folding_changes_nothing_at_any_tap(weights):
     pixels = resize(picture("china")[None], how="clean", device=torch.device("cpu"), side=SIDE)
     with torch.inference_mode():
-        ours = dict(EfficientNetLite2(weights).walk(pixels))
+        ours = dict(EfficientNetLite(weights).walk(pixels))
         plain = dict(unfolded(weights, ((pixels - 127) / 128).permute(0, 3, 1, 2)))
     assert tuple(ours) == tuple(plain) == TAPS
     for tap, there in plain.items():

@@ -124,7 +124,7 @@ def test_a_declaration_that_is_read_is_the_one_that_runs(name):
         ("latentscape train configs/utkface-c", ["configs/utkface-cpu.yaml"]),
         ("latentscape train x.yaml --json model.archi", ["model.architecture="]),
         ("latentscape train x.yaml model.architecture=", ["model.architecture=dcgan", "model.architecture=skip",
-                                                          "model.architecture=keras"]),
+                                                          "model.architecture=residual", "model.architecture=keras"]),
         ("latentscape train x.yaml compute.determ", ["compute.deterministic="]),
         ("latentscape train x.yaml compute.deterministic=f", ["compute.deterministic=false"]),
         ("latentscape train x.yaml data.path=conf", ["data.path=configs/"]),

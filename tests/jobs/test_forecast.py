@@ -66,6 +66,13 @@ CASES = {
         "objective.r2_gamma": 1.0,
         "objective.r1_every_steps": 1,
     },
+    "residual": {
+        "data.resolution": 64,
+        "model.width": 32,
+        "training.batch_size": 32,
+        "model.architecture": "residual",
+        "training.schedule": "joint",
+    },
     "passes": {
         "data.resolution": 64,
         "model.width": 64,

@@ -60,7 +60,7 @@ def test_a_layer_is_seen_by_what_it_computes():
     np.testing.assert_allclose(early_activations(network, LATENTS).numpy(), expected.numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["dcgan", "skip"])
+@pytest.mark.parametrize("architecture", ["dcgan", "skip", "residual"])
 def test_our_own_generators_show_theirs(architecture):
     config = ModelConfig(architecture=architecture, width=4, latent_size=SIZE)
     network = build_generator(config, resolution=32, channels=3, seed=0).requires_grad_(False)
@@ -68,7 +68,8 @@ def test_our_own_generators_show_theirs(architecture):
     with torch.no_grad():
         whole = network(LATENTS)
     activations = early_activations(network, LATENTS)
-    assert activations.shape == (6, network.dense.out_features)
+    patterns = 4 * 4 if architecture == "residual" else 1  # each number of the dense layer weighs a map of 4x4
+    assert activations.shape == (6, network.dense.out_features * patterns)
     with torch.no_grad():
         assert torch.equal(network(LATENTS), whole)
     found = discover(

@@ -44,6 +44,7 @@ THROW = [
 MODELS = {
     "dcgan": {"objective.r1_gamma": 1.0},
     "skip": {"model.architecture": "skip", "objective.augmentations": ["color", "translation", "cutout"]},
+    "residual": {"model.architecture": "residual", "objective.r1_gamma": 1.0},
     "autoencoder": {"model.family": "autoencoder"},
     "vae": {"model.family": "vae"},
 }
@@ -143,5 +144,6 @@ def test_deterministic_mode_meets_no_operation_that_throws_in_it(name):
     assert those_that_throw(seen) == set()
 
 
-def test_without_it_the_skip_generator_has_one():
-    assert those_that_throw(operations_of(MODELS["skip"], deterministic=False)) == {"upsample_bilinear2d_backward"}
+@pytest.mark.parametrize("name", ["skip", "residual"])
+def test_without_it_a_generator_that_interpolates_has_one(name):
+    assert those_that_throw(operations_of(MODELS[name], deterministic=False)) == {"upsample_bilinear2d_backward"}

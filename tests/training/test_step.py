@@ -313,9 +313,10 @@ def test_a_resumed_training_goes_on_along_its_schedules_bit_for_bit(tmp_path):
         assert torch.equal(found, expected)
 
 
-def test_bfloat16_computes_nearly_the_same_on_float32_weights():
-    _, state, step = start("bfloat16")
-    _, exact, exact_step = start("float64")
+@pytest.mark.parametrize("architecture", ["dcgan", "residual"])
+def test_bfloat16_computes_nearly_the_same_on_float32_weights(architecture):
+    _, state, step = start("bfloat16", model__architecture=architecture)
+    _, exact, exact_step = start("float64", model__architecture=architecture)
     found = dict(zip(METRIC_NAMES, step(pixels(4)).tolist(), strict=True))
     expected = dict(zip(METRIC_NAMES, exact_step(pixels(4)).tolist(), strict=True))
     assert state.generator.dense.weight.dtype == torch.float32

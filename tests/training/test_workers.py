@@ -255,3 +255,54 @@ def test_encoders_and_decoders_are_the_same_on_two_workers_in_passes_and_after_a
             assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
     assert rows(stopped)[-1]["images_seen"] == 21 * 13
     assert_same(*(weights(job, 21 * 20, RECONSTRUCTION_PARTS) for job in (undisturbed, continued)))
+
+
+PAIRS = {
+    "residual": {"model.architecture": "residual"},
+    "both": {
+        "model.architecture": "skip",
+        "model.discriminator": "both",
+        "model.projection_channels": 8,
+        "training.batch_size": 5,  # float64 is slow in the frozen network
+        "training.total_images": 10,
+        "training.report_every_images": 10,
+        "compute.images_per_pass": 2,
+    },
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_pair_is_the_same_on_three_workers_and_in_passes_on_two(ranks, name):
+    keys = {**JOINT, "compute.images_per_pass": 4, **PAIRS[name]}
+    end = keys["training.total_images"]
+    alone, three, passes = (
+        ranks.job(f"{name}-{kind}", overrides=keys | more)
+        for kind, more in {
+            "alone": {"compute.images_per_pass": None},
+            "three": {"compute.workers": 3},
+            "passes": {"compute.workers": 2},
+        }.items()
+    )
+    ranks.run(alone)
+    ranks.run(three, world=3)
+    ranks.run(passes, world=2)
+    for other in (three, passes):
+        expected, found = weights(alone, end), weights(other, end)
+        assert expected.keys() == found.keys()
+        for key in expected:
+            torch.testing.assert_close(found[key], expected[key], rtol=1e-7, atol=1e-10, msg=key)
+        for key in ("discriminator_loss", "accuracy_real", "logit_mean_fake", "generator_gradient_norm"):
+            assert rows(alone)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_pair_goes_on_bit_for_bit_after_a_stop(ranks, name):
+    keys = LONG | PAIRS[name] | {"training.schedule": "joint", "compute.workers": 2, "training.batch_size": 8}
+    keys |= {"training.total_images": 8 * 6, "checkpoint.every_images": 8 * 6, "training.report_every_images": 8}
+    keys |= {"objective.r1_gamma": 5.0, "objective.r1_every_steps": 3}
+    whole = ranks.job(f"{name}-whole", overrides=keys)
+    stopped = ranks.job(f"{name}-stopped", overrides=keys, stop_at=4)
+    continued = ranks.job(f"{name}-continued", store=f"{name}-stopped", overrides=keys)
+    ranks.run(whole, stopped, continued, world=2)
+    assert rows(stopped)[-1]["images_seen"] == 8 * 4
+    assert_same(weights(whole, 8 * 6), weights(continued, 8 * 6))

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from framework.config.metrics import FeatureKind, NetworkName
 from framework.errors import CheckpointError, EvaluationError
-from framework.evaluation.features import efficientnet
 from framework.evaluation.features.function import function_compute
 from framework.evaluation.features.inception import CLASSES, Inception
 from framework.evaluation.features.resizing import SIDE, Images, ResizeName, resize
@@ -22,6 +21,7 @@ from framework.evaluation.features.weights import read_efficientnet, read_transf
 from framework.models.arithmetic.blocks import BLOCK_IMAGES
 from framework.models.arithmetic.exact import exact
 from framework.models.assessor.assessor import Assessor
+from framework.models.pretrained import efficientnet
 
 # On a CPU a block is processed in slices that fit into its caches. Their size is fixed, so results do not vary.
 _CPU_SLICE_IMAGES = 8
@@ -209,7 +209,7 @@ def _inception_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, devi
 
 
 def _efficientnet_compute(spec: FeatureSpec, weights: Mapping[str, Tensor], *, device: str) -> Compute:
-    network = efficientnet.EfficientNetLite2(weights, tap=spec.tap, device=device)
+    network = efficientnet.EfficientNetLite(weights, tap=spec.tap, device=device)
     side = efficientnet.SIDE
     return _in_slices(
         lambda part: network(resize(part, how="clean", device=network.device, side=side)), device=network.device

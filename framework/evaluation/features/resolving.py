@@ -15,7 +15,7 @@ from framework.evaluation.features.inception import Inception
 from framework.evaluation.features.resizing import resize
 from framework.evaluation.features.transformer import VisionTransformer
 from framework.evaluation.features.weights import (
-    EFFICIENTNET_SHA256,
+    EFFICIENTNET,
     efficientnet_file,
     features_file,
     find_weights,
@@ -57,7 +57,7 @@ def resolve_features(config: EvaluationConfig, *, assessor_folder: str | Path | 
         _refuse_what_only_inception_has(config, instead="EfficientNet", allowed=("clean",), taps=True)
         file = efficientnet_file()
         read_efficientnet(file)
-        return FeatureSpec("efficientnet", str(file), EFFICIENTNET_SHA256, EFFICIENTNET_TAP, resize_name="clean")
+        return FeatureSpec("efficientnet", str(file), EFFICIENTNET.sha256, EFFICIENTNET_TAP, resize_name="clean")
     if assessor_folder is None:
         raise EvaluationError(
             "evaluation.features: assessor, but there is no assessor; it needs images with labels (data.labels). "

