@@ -8,6 +8,7 @@ from typing import Any
 from framework.config import Experiment, with_overrides
 from framework.config.code import FUNCTION
 from framework.config.metrics import NETWORKS
+from framework.config.schedule import whole_key
 from framework.training.reports.health import WARNINGS
 
 _KEYS = {
@@ -52,8 +53,12 @@ def portable(experiment: Experiment) -> Experiment:
 
 
 def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a trial or a search space, dotted key -> value, that may be published."""
-    return {key: value for key, value in settings.items() if key in PORTABLE and _is_plain(value)}
+    """Those of a trial or a search space, dotted key -> value, that may be published.
+
+    >>> portable_settings({"optimizer.generator_lr.from": 1e-3, "data.path": "/home/me"})
+    {'optimizer.generator_lr.from': 0.001}
+    """
+    return {key: value for key, value in settings.items() if whole_key(key) in PORTABLE and _is_plain(value)}
 
 
 def portable_config(config: Mapping[str, Any]) -> dict[str, Any]:
