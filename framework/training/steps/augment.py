@@ -95,7 +95,10 @@ def cutout(images: Tensor, numbers: Tensor) -> Tensor:
 
 # In the order in which they are applied; between the two, what moves the picture.
 _BEFORE: dict[str, Operation] = {"flip": flip, "hue": hue, "saturation": saturation, "color": color}
+_MOVES = ("scale", "rotation", "translation")
 _AFTER: dict[str, Operation] = {"noise": noise, "cutout": cutout}
+ORDER = (*_BEFORE, *_MOVES, *_AFTER)
+"""All operations, in the order in which they are applied."""
 
 
 @dataclass(frozen=True)
@@ -172,9 +175,6 @@ class Augmentation:
         if self.gated and name in self.names:
             return numbers[:, _GATE + AUGMENTATIONS.index(name)] < probability
         return torch.full_like(numbers[:, 0], name in self.names, dtype=torch.bool)
-
-
-_MOVES = ("scale", "rotation", "translation")
 
 
 def build_augmentation(names: Sequence[str], *, gated: bool = False) -> Augmentation | None:

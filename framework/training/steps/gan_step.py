@@ -74,7 +74,8 @@ class PairStep(Step[TrainState]):
 
     def _adapt(self, real_logits: Tensor, fake_logits: Tensor, step: int) -> None:
         """Adapts the probability of augmentations, if it is adaptive, at the end of a step."""
-        self._augment.after_step(self._objective.margins(real_logits, fake_logits)[0], step)
+        if self._augment.adaptive is not None:
+            self._augment.adaptive.after_step(self._objective.margins(real_logits, fake_logits)[0], step)
 
     def _logits(self, network: nn.Module, images: Tensor, mask: Tensor | None) -> Tensor:
         with self._precision.autocast():

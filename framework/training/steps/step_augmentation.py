@@ -63,6 +63,7 @@ class StepAugmentation:
         is_on: Whether images are augmented at all.
         more_numbers: See `Augmentation.more_numbers`.
         noise_numbers: See `Augmentation.noise_numbers`.
+        adaptive: What adapts the probability; None if nothing does.
     """
 
     def __init__(self, experiment: Experiment, state: TrainState, *, workers: WorkerGroup) -> None:
@@ -74,10 +75,10 @@ class StepAugmentation:
         sizes = {"resolution": state.resolution, "channels": state.channels}
         self.more_numbers = 0 if augment is None else augment.more_numbers
         self.noise_numbers = 0 if augment is None else augment.noise_numbers(**sizes)
-        self._adaptive = None
+        self.adaptive = None
         if state.augmentation is not None:
             batch_size = experiment.training.batch_size
-            self._adaptive = AdaptiveProbability(state.augmentation, config, batch_size=batch_size, workers=workers)
+            self.adaptive = AdaptiveProbability(state.augmentation, config, batch_size=batch_size, workers=workers)
 
     def __call__(self, images: Tensor, purpose: str, numbers: Numbers, part: Shard) -> Tensor:
         """Augments a part of the images of a purpose."""
@@ -88,10 +89,5 @@ class StepAugmentation:
     def probability(self) -> float | Tensor:
         """The probability in the current step."""
         if isinstance(self._probability, str):
-            return 1.0 if self._adaptive is None else self._adaptive.value()
+            return 1.0 if self.adaptive is None else self.adaptive.value()
         return value_at(self._probability, self._state.images_seen)
-
-    def after_step(self, margins: Tensor, step: int) -> None:
-        """See `AdaptiveProbability.after_step`."""
-        if self._adaptive is not None:
-            self._adaptive.after_step(margins, step)
