@@ -124,6 +124,11 @@ class Augmentation:
         """How many standard normal numbers per image are needed after the uniform ones."""
         return channels * resolution**2 if "noise" in self.names else 0
 
+    def with_sure(self, numbers: Tensor, names: Sequence[str]) -> Tensor:
+        """The numbers with which image k gets operation `names[k]` at any probability above 0, if `gated`."""
+        columns = torch.tensor([_GATE + AUGMENTATIONS.index(name) for name in names]).unsqueeze(1)
+        return numbers.scatter(1, columns, 0.0)
+
     def __call__(self, images: Tensor, numbers: Tensor, probability: float | Tensor = 1.0) -> Tensor:
         """Augments images.
 
