@@ -25,6 +25,7 @@ def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
     yield from schedule_faults(experiment)
     yield from family_faults(experiment)
     yield from _mnist_faults(experiment.data)
+    yield from _augmentation_faults(experiment)
     halved = training.schedule == "notebook" and experiment.model.family == "gan"
     if halved and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule splits it into real and fake"
@@ -90,6 +91,14 @@ def _mnist_faults(data: DataConfig) -> Iterator[str]:
         yield f"data.resolution: {data.resolution} for mnist; must be 28 (unchanged) or 32 (with 2 black pixels around)"
     if data.held_out != type(data).model_fields["held_out"].default:
         yield f"data.held_out: {data.held_out} for mnist, whose test split is held out; remove it"
+
+
+def _augmentation_faults(experiment: ExperimentKeys) -> Iterator[str]:
+    """Operations on colours of images that have none."""
+    coloured = [name for name in ("hue", "saturation") if name in experiment.objective.augmentations]
+    if coloured and experiment.data.channels == 1:
+        have = "has" if len(coloured) == 1 else "have"
+        yield f"objective.augmentations: {' and '.join(coloured)} {have} no effect on grey images (data.channels=1)"
 
 
 def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:

@@ -143,12 +143,25 @@ def _schedule(experiment: Experiment) -> str:
 
 
 def changing(experiment: Experiment) -> list[str]:
-    """A line for each gamma that is `auto` and for each schedule, with the value at the training's end if it is cut."""
-    lines, total = gamma_lines(experiment), experiment.training.total_images
+    """Lines on each gamma that is `auto`, augmentations, and each schedule, with its last value if it is cut."""
+    total = experiment.training.total_images
+    lines = [*gamma_lines(experiment), *_augmentation_lines(experiment)]
     for key, schedule in scheduled(experiment).items():
         cut = f", {value_at(schedule, total):.4g} when the training ends" if total < schedule["over"] else ""
         lines.append(f"{key}: {in_short(schedule)}{cut}")
     return lines
+
+
+def _augmentation_lines(experiment: Experiment) -> list[str]:
+    """What images are augmented with, and the probability."""
+    objective = experiment.objective
+    if not objective.augmentations:
+        return []
+    probability = in_short(objective.augmentation_probability) or str(objective.augmentation_probability)
+    if probability == "adaptive":
+        speed = f"{objective.augmentation_speed_images:,} images from 0 to 1"
+        probability = f"adaptive (target {objective.augmentation_target:g}, {speed})"
+    return [f"Augmentation: {', '.join(objective.augmentations)}; probability {probability}"]
 
 
 def _sizes(experiments: list[Experiment]) -> dict[str, str]:

@@ -15,7 +15,8 @@ _KEYS = {
     "data": "source resolution channels limit held_out max_rejected horizontal_flip seed",
     "model": "family architecture width blocks latent_size discriminator feature_network projection_channels dropout "
     "layers discriminator_layers",
-    "objective": "loss likelihood deviation beta beta_warmup_images r1_gamma r2_gamma r1_every_steps augmentations",
+    "objective": "loss likelihood deviation beta beta_warmup_images r1_gamma r2_gamma r1_every_steps augmentations "
+    "augmentation_probability augmentation_target augmentation_speed_images",
     "optimizer": "generator_lr discriminator_lr beta1 beta2 epsilon",
     "training": "start_digest schedule batch_size total_images ema_half_life_images report_every_images "
     "samples_every_images",
