@@ -32,6 +32,16 @@ def test_it_moves_by_the_share_of_positive_logits_every_fourth_step():
     assert found == pytest.approx([0] * 3 + [0.4] * 4 + [0.8] * 4 + [1.0] * 8 + [0.6] * 4 + [1.0])
 
 
+def test_each_head_of_a_discriminator_counts():
+    config = with_overrides(Experiment(), {"objective.augmentation_target": 0.6}).objective
+    state = torch.zeros(3, dtype=torch.float64)
+    adaptive = AdaptiveProbability(state, config, batch_size=10, workers=WorkerGroup())
+    for step in range(4):  # the mean sign is 1/2 and below the target; summed over the heads it would be above
+        adaptive.after_step(torch.tensor([[1.0, 2.0, 3.0, -1.0]]).repeat(5, 1), step)
+    assert state.tolist() == [0.0, 0.0, 0.0]
+    assert start(**ADAPTIVE, model__discriminator="projected", data__resolution=32)[2](pixels(8)).isfinite().all()
+
+
 def test_half_way_through_an_interval_it_is_saved_and_goes_on_bit_for_bit(tmp_path):
     settings = ADAPTIVE | {"objective__augmentation_speed_images": 64, "objective__augmentation_target": -0.9}
     experiment, state, step = start(**settings)

@@ -21,7 +21,7 @@ class AdaptiveProbability:
     rises, below it falls, always at the same speed.
 
     Args:
-        state: [3] float64 on the device: the probability, and the sum of signs and the number of images since it last
+        state: [3] float64 on the device: the probability, and the sum of signs and the number of margins since it last
             changed. Equal on all workers after each step, since sums of signs are exact.
         config: Provides target and speed.
         batch_size: Images seen per step.
@@ -40,11 +40,11 @@ class AdaptiveProbability:
         """Counts the margins of a step, and changes the probability at the end of an interval; waits for no device.
 
         Args:
-            margins: Of this worker's real images.
+            margins: [n] or, of a discriminator with several heads, [n, heads], of this worker's real images.
             step: The index of the step.
         """
         signs = margins.sign().sum(dtype=torch.float64)
-        self._state[1:] += self._workers.sum_on_device(torch.stack([signs, torch.full_like(signs, len(margins))]))
+        self._state[1:] += self._workers.sum_on_device(torch.stack([signs, torch.full_like(signs, margins.numel())]))
         if (step + 1) % INTERVAL_STEPS == 0:
             probability, signs, count = self._state.clone().unbind()
             change = self._change * (signs / count - self._target).sign()
