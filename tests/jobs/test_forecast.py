@@ -62,6 +62,14 @@ CASES = {
         "model.architecture": "residual",
         "training.schedule": "joint",
     },
+    "both": {
+        "data.resolution": 64,
+        "model.width": 32,
+        "training.batch_size": 32,
+        "model.architecture": "skip",
+        "model.discriminator": "both",
+        "training.schedule": "joint",
+    },
     "passes": {
         "data.resolution": 64,
         "model.width": 64,
@@ -71,7 +79,7 @@ CASES = {
 }
 
 
-@pytest.mark.timeout(300)  # eight trainings, one after the other
+@pytest.mark.timeout(300)  # ten trainings, one after the other
 def test_memory_is_what_a_worker_takes_within_half():
     command = [sys.executable, "-c", MEASURE, json.dumps(list(CASES.values()))]
     grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
