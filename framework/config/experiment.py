@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
@@ -21,8 +21,8 @@ class Experiment(ExperimentKeys):
             raise ValueError("\n".join(faults))
         return self
 
-    def gamma(self, name: Literal["r1_gamma", "r2_gamma"]) -> float | Mapping[str, Any]:
-        """The weight of a gradient penalty, or its schedule.
+    def gamma(self, name: str) -> float | Mapping[str, Any]:
+        """The weight of a gradient penalty, or its schedule, from `r1_gamma` or `r2_gamma`.
 
         `auto` is 0.0002 · resolution² / batch_size, the rule of StyleGAN2-ADA's training (Karras et al. 2020).
         """

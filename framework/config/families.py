@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from framework.config.schedule import in_short
 from framework.config.schema import ExperimentKeys
 
 _OF_GANS = (
@@ -34,4 +35,4 @@ def family_faults(experiment: ExperimentKeys) -> Iterator[str]:
         values = getattr(experiment, section)
         value = getattr(values, name)
         if value != type(values).model_fields[name].default:
-            yield f"{dotted}: {value} has no effect for {setting}; remove it"
+            yield f"{dotted}: {in_short(value) or value} has no effect for {setting}; remove it"

@@ -18,14 +18,14 @@ PARTS = (*ENDS, "over", "shape")
 _MOST_IMAGES = 10**12 - 1
 
 
-def _written_out(schedule: dict[str, Any]) -> dict[str, Any]:
+def _written_out(schedule: dict[Any, Any]) -> dict[Any, Any]:
     """A schedule in the one form that the digest sees: known parts in order, ends as floats, the shape always there."""
     ordered = {part: schedule[part] for part in PARTS if part in schedule} | {"shape": schedule.get("shape", SHAPES[0])}
     ordered |= {end: float(ordered[end]) for end in ENDS if _is_number(ordered.get(end))}
     return ordered | {name: value for name, value in schedule.items() if name not in PARTS}
 
 
-Schedule = Annotated[dict[str, Any], Described("a schedule {from, to, over}"), AfterValidator(_written_out)]
+Schedule = Annotated[dict[Any, Any], Described("a schedule {from, to, over}"), AfterValidator(_written_out)]
 """The type of a schedule. A key that accepts one has the type `Annotated[float, Field(…)] | Schedule`; the bounds of
 the number hold for both ends."""
 
@@ -75,6 +75,25 @@ def in_short(value: Any) -> str | None:
     return line if shape == SHAPES[0] else f"{line} {shape}"
 
 
+def whole_key(dotted: str) -> str:
+    """The key that a dotted name means or is a part of.
+
+    >>> whole_key("optimizer.generator_lr.from"), whole_key("model.width")
+    ('optimizer.generator_lr', 'model.width')
+    """
+    before, _, last = dotted.rpartition(".")
+    return before if last in PARTS and "." in before else dotted
+
+
+def last_name(dotted: str) -> str:
+    """The part of a dotted name that tells it apart in a narrow place.
+
+    >>> last_name("optimizer.generator_lr"), last_name("optimizer.generator_lr.from")
+    ('generator_lr', 'generator_lr.from')
+    """
+    return dotted[len(whole_key(dotted).rpartition(".")[0]) :].lstrip(".")
+
+
 def schedulable_keys(experiment: BaseModel) -> Iterator[tuple[str, Any, Any]]:
     """The dotted name, the type of the number and the value of each key that accepts a schedule."""
     for section in type(experiment).model_fields:
@@ -118,7 +137,7 @@ def _faults(dotted: str, number: Any, schedule: Mapping[str, Any]) -> Iterator[s
 
 
 def _is_allowed(number: Any, value: Any) -> bool:
-    if not _is_number(value) or not math.isfinite(value):
+    if not _is_number(value):
         return False
     try:
         TypeAdapter(number).validate_python(value)
@@ -128,7 +147,7 @@ def _is_allowed(number: Any, value: Any) -> bool:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    # A larger whole number has no float, and no key allows it.
+    # Finite, and a larger whole number has no float.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e300
 
 

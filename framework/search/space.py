@@ -12,12 +12,13 @@ import numpy as np
 from pydantic import JsonValue
 
 from framework.config import RENAMED, Experiment, known_keys, with_overrides
+from framework.config.schedule import ENDS, whole_key
 from framework.config.schema import MOST_TRIALS
 from framework.config.words import shown
 from framework.errors import ConfigError
 
 MUTABLE = ("optimizer.generator_lr", "optimizer.discriminator_lr")
-"""The keys that may change during a training, because no shape in a checkpoint depends on them."""
+"""Keys that may change during a training, as no shape in a checkpoint depends on them; of schedules `from` and `to`."""
 
 _DISTRIBUTIONS = ("loguniform", "uniform", "randint", "choice", "grid")
 _SEARCHABLE = ("model.", "objective.", "optimizer.", "training.", "data.horizontal_flip", "seed")
@@ -66,7 +67,9 @@ def check_space(experiment: Experiment) -> None:
             f"search.trials: {search.trials:,} for each combination of grid values are {count:,} trials; at most "
             f"{MOST_TRIALS:,} are allowed"
         )
-    faults = [fault for key, spec in search.space.items() for fault in _faults(experiment, key, spec)]
+    faults = list(
+        dict.fromkeys(fault for key, spec in search.space.items() for fault in _faults(experiment, key, spec))
+    )
     if search.sampler == "optuna":
         grids = [key for key, spec in search.space.items() if "grid" in spec]
         faults += [f"search.space.{key}: optuna does not support grid; use choice" for key in grids]
@@ -76,7 +79,12 @@ def check_space(experiment: Experiment) -> None:
         faults += [
             f"search.space.{key}: pbt copies weights between trials, so only {' and '.join(MUTABLE)} can vary"
             for key in search.space
-            if key not in MUTABLE
+            if key not in {name for rate in MUTABLE for name in (rate, *(f"{rate}.{end}" for end in ENDS))}
+        ]
+        faults += [
+            f"search.space.{key}: pbt cannot say which schedule is higher; vary {key}.from and {key}.to instead"
+            for key, spec in search.space.items()
+            if any(isinstance(value, dict) for values in spec.values() if isinstance(values, list) for value in values)
         ]
         if not search.space or number_of_settings(experiment) < 2:
             faults.append("search.scheduler: pbt needs at least two trials, and learning rates to vary")
@@ -90,7 +98,11 @@ def check_space(experiment: Experiment) -> None:
 
 def _faults(experiment: Experiment, key: str, spec: dict[str, Any]) -> Iterator[str]:
     where = f"search.space.{key}"
-    if key not in {*known_keys(), *RENAMED}:
+    whole = whole_key(key)
+    if whole != key and whole in experiment.search.space:
+        yield f"{where}: {whole} is searched too; remove one of the two"
+        return
+    if whole not in {*known_keys(), *RENAMED}:
         try:
             with_overrides(experiment, {key: None})
         except ConfigError as fault:  # its message suggests the nearest known key

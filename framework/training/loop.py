@@ -25,6 +25,8 @@ from framework.training.reports.report import MetricAccumulator, Outcome, Report
 from framework.training.reports.scores import PendingScores
 from framework.training.state import State, TrainState
 from framework.training.steps.families import family_of
+from framework.training.steps.objectives import build_objective
+from framework.training.steps.penalties import gamma_lines
 from framework.training.workers import WorkerGroup
 
 SAMPLES = 64
@@ -108,7 +110,11 @@ class Trainer:
         step = self._family.step
         self._step = step(self._state, experiment=self._experiment, workers=workers, precision=self._precision)
         self._tally = MetricAccumulator(workers, figures=self._step.metric_names, advice=step.NAN_HINT)
-        self._health = Health(total_images=self._experiment.training.total_images, notes=self._state.notes)
+        objective = build_objective(self._experiment.objective) if isinstance(self._state, TrainState) else None
+        length = self._experiment.training.total_images
+        self._health = Health(total_images=length, notes=self._state.notes, objective=objective)
+        for line in gamma_lines(self._experiment):
+            self._log(line)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
         self._life_began_at = self._reported_at = self._state.images_seen
         self._born = time.perf_counter() - self._state.wall_seconds

@@ -1,5 +1,6 @@
 """The plan that --dry-run prints: resolves the settings, opens the data, builds the models, and writes nothing."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import nn
 
 from framework.config import Experiment
 from framework.config.consistency import discriminator_networks
+from framework.config.schedule import highest, in_short, scheduled, value_at
 from framework.errors import ConfigError
 from framework.models import DiscriminatorNetwork, build_companion, build_generator, count_parameters
 from framework.models.pretrained.projection import projection_of
@@ -18,6 +20,7 @@ from framework.runs import RunFolder
 from framework.runs.folder import run_place
 from framework.runs.machine import memory_bytes
 from framework.search.space import settings
+from framework.training.steps.penalties import gamma_lines
 from jobs.cli.forecast_data import check_features, forecast_assessors, forecast_images, say_fetch
 from jobs.cli.job import Console
 
@@ -65,6 +68,8 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         f"Steps: {steps:,} of {training.batch_size} images{_schedule(experiment)}, "
         f"a score every {experiment.evaluation.every_images:,} images"
     )
+    for line in dict.fromkeys(line for trial in experiments for line in changing(trial)):
+        console.say(line)
     memory = max(worker_bytes(trial, workers=resources.fewest_workers) for trial in experiments)
     _refuse_memory(memory, most=_memory_of(cluster, resources))
     console.say(
@@ -156,6 +161,15 @@ def _schedule(experiment: Experiment) -> str:
     return f" ({experiment.training.schedule} schedule)" if experiment.model.family == "gan" else ""
 
 
+def changing(experiment: Experiment) -> list[str]:
+    """A line for each gamma that is `auto` and for each schedule, with the value at the training's end if it is cut."""
+    lines, total = gamma_lines(experiment), experiment.training.total_images
+    for key, schedule in scheduled(experiment).items():
+        cut = f", {value_at(schedule, total):.4g} when the training ends" if total < schedule["over"] else ""
+        lines.append(f"{key}: {in_short(schedule)}{cut}")
+    return lines
+
+
 def _sizes(experiments: list[Experiment]) -> dict[str, str]:
     """Network's name -> number of parameters, or its range over the trials."""
     models = {experiment.model.model_dump_json(): experiment for experiment in experiments}
@@ -174,22 +188,58 @@ def worker_bytes(experiment: Experiment, *, workers: int | None = None) -> int:
     """Estimated memory of a worker's device: weights, gradients, Adam's moments, average, and kept activations.
 
     The activations are counted by running the networks on torch's meta device, without computing anything, for the
-    images that a worker computes at a time. The generator's pass goes through both networks and keeps the most.
+    images that a worker computes at a time. The generator's pass goes through both networks and keeps the most, if no
+    gradient penalty of the discriminator keeps more.
     Temporary tensors of a step are estimated as twice the largest activation that is kept.
 
     Args:
         workers: Number of workers that share a batch; None for the smallest number that `compute.workers` allows.
     """
     share = -(-experiment.training.batch_size // (workers or experiment.compute.fewest_workers))
-    kept = _kept_bytes(experiment, min(share, experiment.compute.images_per_pass or share))
+    images = min(share, experiment.compute.images_per_pass or share)
+    passes = [_kept_by_generator_update(experiment, images)]
+    if experiment.model.family == "gan" and any(highest(experiment.gamma(name)) for name in ("r1_gamma", "r2_gamma")):
+        passes.append(_kept_by_penalties(experiment, images))
     numbers = sum(_parameters(experiment)) * (_ADAM_COPIES + 1) + _frozen(experiment)
     weights = numbers * _BYTES.get(experiment.compute.precision, 4)
-    return weights + sum(kept) + 2 * max(kept)
+    size = {"bfloat16": 2, "float64": 8}.get(experiment.compute.precision, 4)
+    return weights + max(sum(kept) + 2 * max(kept) for kept in passes) * size // 4
 
 
-def _kept_bytes(experiment: Experiment, images: int) -> list[int]:
-    """Bytes of each activation that backward keeps for this number of images; precision `auto` counts as float32."""
+def _kept_by_generator_update(experiment: Experiment, images: int) -> list[int]:
+    """Bytes of each activation that backward keeps for this number of images, in float32."""
+    generator, partner = _networks(experiment)
+    latents = torch.zeros(images, experiment.model.latent_size, device="meta")
+
+    def run() -> torch.Tensor:
+        images_made = generator.to("meta")(latents)
+        # The joint schedule sends real and generated images through the discriminator in one batch, while the
+        # activations of the generator are still held. A frozen network keeps activations for the generator's alone.
+        judge = partner.to("meta").requires_grad_(experiment.model.discriminator == "own")
+        joint = experiment.training.schedule == "joint" and experiment.model.discriminator == "own"
+        return judge(torch.cat([images_made, images_made]) if joint else images_made)
+
+    return _kept_bytes(run)
+
+
+def _kept_by_penalties(experiment: Experiment, images: int) -> list[int]:
+    """The same for a step of the discriminator with R1 or R2.
+
+    Backward through the graph of the slopes holds a gradient for about each activation of this graph, hence twice.
+    """
+    generator, partner = _networks(experiment)
+    joint, side = experiment.training.schedule == "joint", experiment.data.resolution
+    shape = (2 * images if joint else max(1, images // 2), experiment.data.channels, side, side)
+    pixels = torch.zeros(shape, device="meta", requires_grad=True)
+    latents = torch.zeros(images, experiment.model.latent_size, device="meta")
+    slopes = _kept_bytes(lambda: torch.autograd.grad(partner.to("meta")(pixels).sum(), pixels, create_graph=True))
+    return [*slopes, *slopes, *(_kept_bytes(lambda: generator.to("meta")(latents)) if joint else [])]
+
+
+def _kept_bytes(run: Callable[[], Any]) -> list[int]:
+    """Bytes of each activation that backward keeps of what a function computes."""
     kept: dict[int, int] = {}
+    held: list[Any] = []  # keeps the storages alive, so that no id is used twice
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         if not tensor.is_leaf:
@@ -197,15 +247,6 @@ def _kept_bytes(experiment: Experiment, images: int) -> list[int]:
         held.append(tensor)
         return tensor
 
-    held: list[torch.Tensor] = []  # keeps the storages alive, so that no id is used twice
-    generator, partner = _networks(experiment)
-    latents = torch.zeros(images, experiment.model.latent_size, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        images_made = generator.to("meta")(latents)
-        # The joint schedule sends real and generated images through the discriminator in one batch, while the
-        # activations of the generator are still held. A frozen network keeps activations for the generator's alone.
-        joint = experiment.training.schedule == "joint" and experiment.model.discriminator == "own"
-        partner.to("meta").requires_grad_(experiment.model.discriminator == "own")
-        partner(torch.cat([images_made, images_made]) if joint else images_made)
-    size = {"bfloat16": 2, "float64": 8}.get(experiment.compute.precision, 4)
-    return [bytes_ * size // 4 for bytes_ in kept.values()]
+        held.append(run())
+    return list(kept.values())

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from framework.config.schedule import in_short, last_name
 from framework.report.shared.score_table import Column as ScoreColumn
 from framework.report.shared.score_table import Row
 from framework.runs import RunFolder
@@ -122,14 +123,14 @@ def short_name(key: str) -> str:
     >>> [short_name(key) for key in ("optimizer.generator_lr", "model.latent_size", "training.ema_half_life_images")]
     ['g_lr', 'l_size', 'e_h_l_images']
     """
-    *before, last = key.rsplit(".", 1)[-1].split("_")
+    *before, last = last_name(key).split("_")
     return "_".join([*(word[:1] for word in before), last])
 
 
 def legend(fit: Fit, searched: Sequence[str]) -> list[str]:
     """A line that explains the shortened names of settings; empty if no name is shortened."""
     named = {short_name(key): key for key in searched}
-    long = {key.rsplit(".", 1)[-1] for key in searched}
+    long = {last_name(key) for key in searched}
     shortened = [f"{head}: {named[head]}" for head in fit.heads if head in named and head not in long]
     return [f"({', '.join(shortened)})"] if shortened else []
 
@@ -140,7 +141,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, width: int | None = None) -
     searched = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in last_columns]
     columns = [
         Column(
-            head=_NAMES.get(key, (key.rsplit(".", 1)[-1],))[0],
+            head=_NAMES.get(key, (last_name(key),))[0],
             short=short_name(key) if key in searched else _NAMES.get(key, ("", _SHORT.get(key, key)))[1],
             cells=[_cell(row.get(key)) for row in rows],
             leaves=1 if key in searched else _LEAVES.get(key, 0),
@@ -238,4 +239,4 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else in_short(value) or str(value)

@@ -70,6 +70,7 @@ def test_an_override_changes_one_part():
         (FALLING | {"to": float("nan")}, ".to: must be a number greater than 0 and at most 1, not nan"),
         (FALLING | {"until": 7}, ": a schedule has from, to, over and shape, not 'until'"),
         ({"to": 1e-4, "over": 7}, ": a schedule needs from, to and over; this one lacks from"),
+        (FALLING | {1: 2}, ": a schedule has from, to, over and shape, not 1"),
         ({}, ": a schedule needs from, to and over; this one lacks from and to and over"),
         (
             -1.0,

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from framework.config import Experiment, with_overrides
-from jobs.cli.forecast import worker_bytes
+from jobs.cli.forecast import changing, worker_bytes
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
@@ -62,6 +62,17 @@ CASES = {
         "model.architecture": "residual",
         "training.schedule": "joint",
     },
+    "penalties": {
+        "data.resolution": 64,
+        "model.width": 32,
+        "training.batch_size": 32,
+        "model.architecture": "skip",
+        "training.schedule": "joint",
+        "objective.loss": "relativistic",
+        "objective.r1_gamma": 1.0,
+        "objective.r2_gamma": 1.0,
+        "objective.r1_every_steps": 1,
+    },
     "both": {
         "data.resolution": 64,
         "model.width": 32,
@@ -79,10 +90,24 @@ CASES = {
 }
 
 
-@pytest.mark.timeout(300)  # ten trainings, one after the other
+@pytest.mark.timeout(300)  # twelve trainings, one after the other
 def test_memory_is_what_a_worker_takes_within_half():
     command = [sys.executable, "-c", MEASURE, json.dumps(list(CASES.values()))]
     grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     for (name, overrides), bytes_grown in zip(CASES.items(), grown, strict=True):
         forecast = worker_bytes(with_overrides(Experiment(), {**overrides, "compute.precision": "float32"}))
         assert 0.5 < float(bytes_grown) / forecast < 1.5, name
+
+
+def test_the_plan_names_what_auto_and_schedules_come_to():
+    overrides = {
+        "data.resolution": 64, "training.batch_size": 32, "training.total_images": 1_000, "training.schedule": "joint",
+        "objective.r1_gamma": "auto", "objective.loss": "relativistic",
+        "optimizer.generator_lr": {"from": 4e-4, "to": 2e-4, "over": 2_000, "shape": "linear"},
+        "optimizer.beta2": {"from": 0.9, "to": 0.99, "over": 1_000},
+    }  # fmt: skip
+    assert changing(with_overrides(Experiment(), overrides)) == [
+        "objective.r1_gamma: auto is 0.0256 (0.0002 · 64² / 32)",
+        "optimizer.generator_lr: 0.0004 to 0.0002 over 2,000 linear, 0.0003 when the training ends",
+        "optimizer.beta2: 0.9 to 0.99 over 1,000",
+    ]

@@ -21,6 +21,14 @@ def test_a_log_has_all_of_the_leaderboard_on_a_line_a_trial():
     ]
 
 
+def test_schedules_are_short():
+    falling = {"from": 2e-4, "to": 5e-5, "over": 200_000, "shape": "cosine"}
+    rows = [row | {"optimizer.generator_lr": falling, "optimizer.beta2.from": 0.9} for row in ROWS[:1]]
+    head, line = leaderboard_table(rows).splitlines()
+    assert head.split()[2:5] == ["generator_lr", "latent_size", "beta2.from"]
+    assert "  0.0002 to 5e-05 over 200,000  64           0.9         " in line
+
+
 @pytest.mark.parametrize("width", [50, 60, 80, 100, 140])
 def test_a_terminal_has_what_there_is_room_for_and_says_what_is_left_out(width):
     lines = leaderboard_table(ROWS, width=width).splitlines()

@@ -7,9 +7,11 @@ import shutil
 
 import pytest
 
+from framework.config.schedule import value_at
 from framework.evaluation.truncation import Point, draw_truncation
 from framework.images import png_bytes
 from framework.runs import RunFolder
+from framework.search.leaderboard import update_results
 
 SECTIONS = (
     *("leaderboard", "curves", "growth", "scores", "interpolation", "arithmetic", "latent"),
@@ -264,6 +266,27 @@ def test_numbers_that_are_not_finite_interrupt_a_curve(make_run, page_of, tmp_pa
     chart = page.source.split('id="chart-generator_loss"')[1].split("</svg>")[0]
     assert chart.count("<polyline") == 2
     assert 'id="chart-discriminator_loss"' not in page.source
+
+
+@pytest.mark.long
+def test_scheduled_values_have_a_panel_and_a_short_name(make_run, page_of, tmp_path):
+    run = make_run(tmp_path, trials=3)
+    assert "chart-generator_lr" not in page_of(run).source
+    for number, trial in enumerate(sorted((run / "trials").iterdir())):
+        falling = {"from": 4e-4 / (number + 1), "to": 5e-5, "over": 100_000}
+        params = json.loads((trial / "params.json").read_text()) | {"optimizer.generator_lr": falling}
+        (trial / "params.json").write_text(json.dumps(params))
+        values = {"shape": "cosine"} | falling
+        rows = [json.loads(line) for line in (trial / "metrics.jsonl").read_text().splitlines()]
+        rows = [row | {"generator_lr": value_at(values, row["images_seen"]), "r2_penalty": 0.1} for row in rows]
+        (trial / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    update_results(RunFolder.open(run))
+    page = page_of(run)
+    assert_whole(page)
+    assert "Schedule of generator lr optimizer.generator_lr" in page.text
+    assert page.source.split('id="chart-generator_lr"')[1].split("</svg>")[0].count("<polyline") == 3
+    assert 'id="chart-r2_penalty"' in page.source
+    assert "0.0002 to 5e-05 over 100,000" in page.section("leaderboard")
 
 
 @pytest.mark.long

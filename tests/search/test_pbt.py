@@ -155,3 +155,22 @@ def test_only_learning_rates_may_vary():
         check_space(wanted)
     with pytest.raises(ConfigError, match=r"search.scheduler: pbt needs at least two trials"):
         check_space(with_overrides(Experiment(), {"search.scheduler": "pbt"}))
+
+
+def test_of_a_schedule_its_ends_may_vary():
+    falling = {"from": 1e-3, "to": 1e-4, "over": 128}
+    space = {f"{LR}.from": {"loguniform": [1e-4, 1e-2]}, f"{LR}.to": {"loguniform": [1e-5, 1e-2]}}
+    wanted = with_overrides(Experiment(), {LR: falling, "search.scheduler": "pbt", "search.space": space})
+    check_space(wanted)
+    population = [
+        TrialRecord(f"{number:03d}", {f"{LR}.from": 1e-3, f"{LR}.to": 1e-4}, "waiting", [(64, float(number))], 64)
+        for number in range(4)
+    ]
+    (made,) = decide(population, end=64, space=space, quantile=0.25, seed=0)
+    assert made.parameters[f"{LR}.from"] in (8e-4, 1.25e-3)
+    assert made.parameters[f"{LR}.to"] in (8e-5, 1.25e-4)
+    assert with_overrides(wanted, made.parameters).optimizer.generator_lr["over"] == 128
+    for key, part in ((f"{LR}.over", "pbt copies weights"), (LR, f"vary {LR}.from and {LR}.to instead")):
+        spec = {"choice": [falling, falling | {"to": 2e-4}] if key == LR else [64, 128]}
+        with pytest.raises(ConfigError, match=part):
+            check_space(with_overrides(wanted, {"search.space": {key: spec}}))

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from framework.config import Experiment, with_overrides
+from framework.config.schedule import value_at
 from framework.errors import ConfigError
 from framework.search.space import settings
 from tests.conftest import missing
@@ -58,6 +59,13 @@ def test_grid_is_crossed_with_the_draws():
         ({"optimizer.beta1": {"uniform": [0.9, 0.1]}}, "optimizer.beta1.uniform", ["low", "high"]),
         ({"optimizer.generator_lr": {"loguniform": [0, 1]}}, "optimizer.generator_lr.loguniform", ["low", 0]),
         ({"model.width": {"between": [1, 2]}}, "model.width", ["loguniform, uniform, randint, choice, grid"]),
+        ({"optimizer.generator_lr.from": {"uniform": [0.1, 0.2]}}, "optimizer.generator_lr.from.uniform", ["lacks to"]),
+        ({"optimizer.beta1.from": {"choice": [0.1]}}, "optimizer.beta1.from.choice", ["must be a number"]),
+        (
+            {"optimizer.generator_lr": {"choice": [{"from": 1, "to": 2, "over": 3}]}},
+            "optimizer.generator_lr.choice",
+            ["optimizer.generator_lr.to"],
+        ),
         ({"model.width": {"randint": [8.5, 16]}}, "model.width.randint", ["[low, high]", "whole numbers"]),
     ],
 )
@@ -67,6 +75,27 @@ def test_faults_name_the_key(space, place, facts):
     (line,) = fault.value.faults
     assert line.startswith(f"search.space.{place}: ")
     assert missing(line.partition(": ")[2], *facts) == []
+
+
+def test_schedules_and_their_parts_are_searched():
+    falling, rising = ({"from": one, "to": other, "over": 1_000} for one, other in ((2e-4, 5e-5), (5e-5, 2e-4)))
+    scheduled = with_overrides(Experiment(), {"optimizer.beta2": {"from": 0.9, "to": 0.99, "over": 1_000}})
+    space = {
+        "optimizer.generator_lr": {"choice": [falling, rising, 1e-4]},
+        "optimizer.beta2.from": {"uniform": [0.5, 0.9]},
+        "objective.r1_gamma": {"choice": ["auto", 0.5]},
+    }
+    base = with_overrides(scheduled, {"search.space": space, "search.trials": 8})
+    for setting in settings(base):
+        trial = with_overrides(base, setting.parameters)
+        assert value_at(trial.optimizer.beta2, 0) == setting.parameters["optimizer.beta2.from"]
+        assert trial.optimizer.beta2["to"] == 0.99
+        assert value_at(trial.optimizer.generator_lr, 0) in (2e-4, 5e-5, 1e-4)
+    both = {"optimizer.beta2": {"uniform": [0.5, 0.9]}, "optimizer.beta2.from": {"uniform": [0.5, 0.9]}}
+    with pytest.raises(
+        ConfigError, match=r"search.space.optimizer.beta2.from: optimizer.beta2 is searched too; remove"
+    ):
+        settings(with_overrides(scheduled, {"search.space": both}))
 
 
 def test_all_faults_come_together():

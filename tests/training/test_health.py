@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from framework.training.reports.health import Health, mutual_distance
+from framework.training.steps.objectives import OBJECTIVES
 from tests.conftest import missing
 
 
@@ -53,6 +54,50 @@ def test_collapse_after_samples_were_varied_is_said_at_once_and_thinness_before_
     restarted = Health(total_images=1_000_000, notes=notes)
     assert restarted.after_samples(0.4, images_seen=7_000) == []
     assert "collapsed" in restarted.after_samples(0.1, images_seen=8_000)[0]
+
+
+def balance(loss, penalty, *, objective="hinge", notes=None, clocks=range(10_000, 400_000, 10_000)):
+    """All warnings of reports with these means; a loss and a penalty may be functions of the clock."""
+    health = Health(total_images=1_000_000, notes={} if notes is None else notes, objective=OBJECTIVES[objective])
+    said = []
+    for clock in clocks:
+        values = {"discriminator_loss": loss, "r1_penalty": penalty}
+        values = {name: value(clock) if callable(value) else value for name, value in values.items()}
+        said += [(clock, text) for text in health.after_report(row(clock, 0.7, 0.7) | values)]
+    return said
+
+
+def test_a_penalty_larger_than_loss_and_gain_dominates():
+    """Hinge, half of which is reported: a constant costs 2. A loss of 0.8 and a penalty of 1.3 are more."""
+    ((clock, text),) = balance(0.4, 1.3)
+    assert clock == 60_000  # 50,000 images after the first report
+    wanted = ("dominates", "from 10,000 to 60,000 images it is 1.3 and the loss 0.8", "loss of 2", "objective.r1_gamma")
+    assert missing(text, *wanted) == []
+    assert balance(0.4, 1.1) == []  # together less than the constant
+    assert balance(0.8, 1.5) == []  # smaller than the loss of 1.6, which is bad by itself
+    assert len(balance(0.4, 1.3, objective="relativistic")) == 1  # a constant costs log 2
+
+
+def test_lazy_penalties_are_judged_by_their_mean():
+    """Reports between two penalties have 0, and the one with it several times its mean."""
+    seldom = lambda factor: lambda clock: 4 * factor if clock % 40_000 == 0 else 0.0  # noqa: E731
+    assert len(balance(0.4, seldom(2.0))) == 1
+    assert balance(0.4, seldom(0.5)) == []
+
+
+def test_a_penalty_below_a_thousandth_of_the_gain_has_no_effect():
+    (found,) = balance(0.4, 0.001)  # the gain is 1.2
+    assert missing(found[1], "no effect", "0.001", "objective.r1_gamma") == []
+    assert balance(0.4, 0.002) == []
+    assert balance(0.999, 1e-3) == []  # a discriminator that gains nothing, as one that is held too much
+    assert balance(0.4, 0.0) == []  # a schedule that has ended at 0
+
+
+def test_the_balance_is_kept_over_restarts():
+    notes, clocks = {}, list(range(10_000, 400_000, 10_000))
+    assert balance(0.4, 1.3, notes=notes, clocks=clocks[:4]) == []
+    assert [clock for clock, _ in balance(0.4, 1.3, notes=notes, clocks=clocks[4:])] == [60_000]
+    assert notes["said"] == ["dominated"]
 
 
 def test_mutual_distance_by_hand():

@@ -27,6 +27,16 @@ HARD = {  # everything that draws random numbers or differentiates twice
 END = 22 * 4
 NOTEBOOK = {**HARD, "training.schedule": "notebook"}
 JOINT = {**HARD, "training.schedule": "joint", "objective.loss": "hinge"}
+PAIRED = {  # pairs of images, both penalties, and all that follows a schedule
+    **HARD,
+    "training.schedule": "joint",
+    "objective.loss": "relativistic",
+    "objective.r1_gamma": {"from": 5.0, "to": 1.0, "over": 44},
+    "objective.r2_gamma": 2.0,
+    "optimizer.generator_lr": {"from": 1e-3, "to": 1e-4, "over": 44},
+    "optimizer.beta2": {"from": 0.9, "to": 0.99, "over": 66, "shape": "linear"},
+    "training.ema_half_life_images": {"from": 0, "to": 20, "over": 44},
+}
 LONG = {
     **SMALL,
     "compute.precision": "float32",
@@ -56,8 +66,9 @@ def assert_same(one, other):
 
 @pytest.fixture(scope="module")
 def alone(ranks):
-    """Both schedules on one worker."""
-    jobs = [ranks.job("alone-notebook", overrides=NOTEBOOK), ranks.job("alone-joint", overrides=JOINT)]
+    """Both schedules, and pairs, on one worker."""
+    kinds = {"notebook": NOTEBOOK, "joint": JOINT, "paired": PAIRED}
+    jobs = [ranks.job(f"alone-{kind}", overrides=overrides) for kind, overrides in kinds.items()]
     ranks.run(*jobs)
     return jobs
 
@@ -68,6 +79,7 @@ def test_any_number_of_workers_is_the_same_training(ranks, alone, world):
     shared = [
         ranks.job(f"notebook-{world}", overrides={**NOTEBOOK, "compute.workers": world}),
         ranks.job(f"joint-{world}", overrides={**JOINT, "compute.workers": world}),
+        ranks.job(f"paired-{world}", overrides={**PAIRED, "compute.workers": world}),
     ]
     ranks.run(*shared, world=world)
     for one, other in zip(alone, shared, strict=True):
@@ -75,8 +87,12 @@ def test_any_number_of_workers_is_the_same_training(ranks, alone, world):
         assert expected.keys() == found.keys()
         for name in expected:
             torch.testing.assert_close(found[name], expected[name], rtol=1e-7, atol=1e-10, msg=name)
-        for key in ("discriminator_loss", "accuracy_fake", "logit_mean_real", "generator_gradient_norm"):
+        for key in ("discriminator_loss", "accuracy_fake", "logit_mean_real", "generator_gradient_norm", "r1_penalty"):
             assert rows(one)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
+    last = rows(shared[-1])[-1]
+    reached = {"generator_lr": 1e-4, "beta2": 0.99, "r1_gamma": 1.0, "ema_half_life_images": 20.0}
+    assert {key: last[key] for key in reached} == reached
+    assert rows(shared[0])[-1].keys() & reached.keys() == {"generator_lr"}
 
 
 @pytest.mark.parametrize("world", [1, 2])
@@ -86,6 +102,7 @@ def test_a_batch_in_several_passes_is_the_same_training(ranks, alone, world):
     passes = [
         ranks.job(f"notebook-passes-{world}", overrides=NOTEBOOK | shares),
         ranks.job(f"joint-passes-{world}", overrides=JOINT | shares),
+        ranks.job(f"paired-passes-{world}", overrides=PAIRED | shares),
     ]
     ranks.run(*passes, world=world)
     for one, other in zip(alone, passes, strict=True):

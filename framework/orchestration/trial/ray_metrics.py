@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import JsonValue
 from ray.util.metrics import Gauge
 
+from framework.config.schedule import in_short
+
 FIGURES = {
     "images_seen": "Images seen",
     "real_images_seen": "Real images seen",
@@ -21,6 +23,8 @@ FIGURES = {
     "kl_nats": "Mean divergence of the codes' posteriors from the prior",
     "elbo_nats": "Mean evidence lower bound of training images",
     "beta": "Current weight of the divergence",
+    "r1_penalty": "Gradient penalty on real images, as weighted in the loss",
+    "r2_penalty": "Gradient penalty on generated images, as weighted in the loss",
     "generator_gradient_norm": "Gradient norm of the generator",
     "discriminator_gradient_norm": "Gradient norm of the discriminator",
     "encoder_gradient_norm": "Gradient norm of the encoder",
@@ -69,4 +73,4 @@ def tag_name(key: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else in_short(value) or str(value)

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from framework.config.schedule import in_short, last_name, scheduled
 from framework.report.charts.line_chart import Chart, Line, Point, draw
 from framework.report.read.json_values import as_list, finite
 from framework.report.read.run import Results
@@ -17,19 +18,36 @@ _COLOURS_IN_A_CROWD = 5
 _FIT_UNIT = 100_000  # samples
 _POINTS_A_CHART = 12_000  # in all lines of a chart together, so that a page of 200 trials stays small
 
-_PANELS = [
+_Panel = tuple[str, str, str, tuple[float, float] | None]  # the metric, title, caption, vertical range
+_PANELS: list[_Panel] = [
     ("generator_loss", "Generator loss", "low: the discriminator takes its images for real", None),
     ("discriminator_loss", "Discriminator loss", "low: it tells real and generated images apart", None),
     ("accuracy_real", "Discriminator accuracy, real", "share of real images recognised as real", (0.0, 1.0)),
     ("accuracy_fake", "Discriminator accuracy, generated", "share of generated images recognised as such", (0.0, 1.0)),
     ("logit_mean_real", "Mean logit, real", "discriminator’s output; above 0 it means real", None),
     ("logit_mean_fake", "Mean logit, generated", "discriminator’s output; below 0 it means generated", None),
+    ("r1_penalty", "R1 penalty", "slopes at real images, as weighted in the loss", None),
+    ("r2_penalty", "R2 penalty", "slopes at generated images, as weighted in the loss", None),
     ("elbo_nats", "ELBO", "nats per training image: reconstruction minus KL", None),
     ("reconstruction_nats", "Reconstruction", "nats per training image; high: images are rebuilt well", None),
     ("kl_nats", "KL", "nats per image; distance of the codes from the prior", None),
     ("sample_spread", "Spread of the samples", "how much samples differ; near 0 they have collapsed", None),
     ("images_per_second", "Throughput", "training images per second", None),
 ]
+
+# What is different about the discriminator's logits under other losses than the first two.
+_CAPTIONS = {
+    "least_squares": {
+        "logit_mean_real": "discriminator’s output; 1 means real",
+        "logit_mean_fake": "discriminator’s output; 0 means generated",
+    },
+    "relativistic": {
+        "accuracy_real": "share of real images rated above their partner",
+        "accuracy_fake": "share of generated images rated below theirs",
+        "logit_mean_real": "discriminator’s output; only differences count",
+        "logit_mean_fake": "discriminator’s output; only differences count",
+    },
+}
 
 
 @dataclass(frozen=True)
@@ -72,10 +90,11 @@ def curves_of(results: Results) -> Curves:
     ]
     pairs = list(zip(ranked, keys, strict=True))[::-1]
     most = max(40, min(240, _POINTS_A_CHART // max(1, len(ranked))))
+    captions = _CAPTIONS.get(results.experiment.objective.loss, {})
     panels = [
-        draw(name, [_line(key, trial.series(name)) for trial, key in pairs], title=title, caption=caption, fixed=fixed,
-             most_points=most)
-        for name, title, caption, fixed in _PANELS
+        draw(name, [_line(key, trial.series(name)) for trial, key in pairs], title=title,
+             caption=captions.get(name, caption), fixed=fixed, most_points=most)
+        for name, title, caption, fixed in [*_PANELS, *_schedule_panels(results)]
     ]  # fmt: skip
     return Curves(
         score_wide=_score(results, pairs, name="score-wide", size=(1120, 400)),
@@ -88,12 +107,20 @@ def curves_of(results: Results) -> Curves:
     )
 
 
+def _schedule_panels(results: Results) -> list[_Panel]:
+    """A panel for each key that follows a schedule, in the config or in a trial's settings."""
+    keys = dict.fromkeys(scheduled(results.experiment))
+    keys |= dict.fromkeys(key for trial in results.trials for key, value in trial.params.items() if in_short(value))
+    names = {last_name(key): key for key in keys}
+    return [(name, f"Schedule of {name.replace('_', ' ')}", key, None) for name, key in names.items()]
+
+
 def trial_label(trial: Trial) -> str:
     """A trial's settings under their short names, or its id if nothing was searched.
 
     Short names are enough: the leaderboard's headings contain the dotted keys.
     """
-    settings = [f"{key.rsplit('.', 1)[-1]} {words.setting(value)}" for key, value in trial.params.items()]
+    settings = [f"{last_name(key)} {words.setting(value)}" for key, value in trial.params.items()]
     return ", ".join(settings) or trial.id
 
 

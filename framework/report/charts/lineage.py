@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from framework.config.schedule import last_name
 from framework.report.charts.line_chart import Axis
 from framework.report.read.run import Results
 from framework.report.read.trials import Ancestry, Trial
@@ -72,8 +73,7 @@ def changes(ancestry: Ancestry) -> str:
     'generator_lr 2e−4 → 1.6e−4'
     """
     return ", ".join(
-        f"{key.rsplit('.', 1)[-1]} {words.setting(old)} → {words.setting(new)}"
-        for key, (old, new) in ancestry.changed.items()
+        f"{last_name(key)} {words.setting(old)} → {words.setting(new)}" for key, (old, new) in ancestry.changed.items()
     )
 
 

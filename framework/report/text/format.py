@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from framework.config.metrics import METRICS
+from framework.config.schedule import in_short
 from framework.metrics import higher_is_better
 from framework.report.read.json_values import finite
 from framework.report.text.ticks import short_number
@@ -227,13 +228,15 @@ def plain(value: Any) -> str:
 
     >>> plain({"lr": {"loguniform": [1e-4, 1e-3]}}), plain(["glasses", "hat"]), plain(8000)
     ('lr: {loguniform: [0.0001, 0.001]}', 'glasses, hat', '8,000')
+    >>> plain({"from": 2e-4, "to": 5e-5, "over": 200_000})
+    '0.0002 to 5e-05 over 200,000'
     """
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_within(part)}" for name, part in value.items()) or "–"
+        return in_short(value) or ", ".join(f"{name}: {_within(part)}" for name, part in value.items()) or "–"
     if isinstance(value, (list, tuple)):
         return ", ".join(_within(part) for part in value) or "–"
     if isinstance(value, int):

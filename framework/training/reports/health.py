@@ -1,18 +1,26 @@
-"""Warnings that a training fails, each given once: the discriminator has won, or the generator has collapsed."""
+"""Warnings that a training fails, each given once.
+
+The discriminator has won, the generator has collapsed, or a gradient penalty and the loss are out of balance.
+"""
 
 from typing import Any
 
 import numpy as np
+
+from framework.training.steps.objectives import Objective
 
 WON_ACCURACY = 0.99
 WON_IMAGES = 50_000
 WON_REPORTS = 5
 THIN_SPREAD = 0.5
 COLLAPSED_SPREAD = 0.2
-WON, COLLAPSED, THIN = WARNINGS = (
+NO_PENALTY = 1 / 1_000
+WON, COLLAPSED, THIN, DOMINATED, UNPENALISED = WARNINGS = (
     "the discriminator has won",
     "the generator has collapsed",
     "the generator generates very similar images",
+    "the gradient penalty dominates the discriminator's loss",
+    "the gradient penalty has no effect",
 )
 """How each warning begins."""
 
@@ -23,14 +31,19 @@ class Health:
     Args:
         total_images: Length of the training. A condition lasts "long" after a quarter of it, or 50,000 images.
         notes: State of the checks, which the caller saves with checkpoints.
+        objective: The losses of a GAN; None for other families.
     """
 
-    def __init__(self, *, total_images: int, notes: dict[str, Any]) -> None:
+    def __init__(self, *, total_images: int, notes: dict[str, Any], objective: Objective | None = None) -> None:
         self._long_images = min(WON_IMAGES, total_images // 4)
         self._notes = notes
+        self._objective = objective
 
     def after_report(self, row: dict[str, Any]) -> list[str]:
         """New warnings from the metrics of a report."""
+        return [*self._of_accuracies(row), *self._of_penalties(row)]
+
+    def _of_accuracies(self, row: dict[str, Any]) -> list[str]:
         notes, clock = self._notes, int(row["images_seen"])
         if min(row["accuracy_real"], row["accuracy_fake"]) <= WON_ACCURACY:
             notes["won_since"], notes["won_reports"] = None, 0
@@ -46,6 +59,39 @@ class Health:
             f"{WON}: it tells real from generated images in over {WON_ACCURACY:.0%} of both since "
             f"{notes['won_since']:,} images; a smaller optimizer.discriminator_lr or objective.r1_gamma may help",
         )
+
+    def _of_penalties(self, row: dict[str, Any]) -> list[str]:
+        """Compares the penalties with the loss, averaged over parts of the training that are "long".
+
+        The measure is what the discriminator gains over one that gives every image the same logit, which has no slopes
+        and costs `constant_loss`. A penalty that is larger than the loss and than this gain dominates: the constant
+        would be better. At a discriminator that no scaling of its logits improves, the penalty is at most half the gain
+        and of its order (the loss is convex in the scale, the penalty quadratic), so a thousandth of it is no hold.
+        """
+        found = {name: row[f"{name}_penalty"] for name in ("r1", "r2") if f"{name}_penalty" in row}
+        if self._objective is None or not found:
+            return []
+        clock, part = int(row["images_seen"]), self._notes.get("balance")
+        if part is None:
+            self._notes["balance"] = _new_part(clock)
+            return []
+        images = clock - part["at"]
+        part["at"], part["reports"] = clock, part["reports"] + 1
+        part["loss"] += images * self._objective.total(row["discriminator_loss"])
+        part["penalty"] += images * sum(found.values())
+        lasted = clock - part["since"]
+        if lasted < self._long_images or part["reports"] < WON_REPORTS:
+            return []
+        self._notes["balance"] = _new_part(clock)
+        loss, penalty, constant = part["loss"] / lasted, part["penalty"] / lasted, self._objective.constant_loss
+        keys = " and ".join(f"objective.{name}_gamma" for name in found)
+        means = f"from {part['since']:,} to {clock:,} images it is {penalty:.2g} and the loss {loss:.2g}"
+        same = f"a discriminator that gives every image the same answer has a loss of {constant:.2g}"
+        if penalty > loss and loss + penalty > constant:
+            return self._once("dominated", f"{DOMINATED}: {means}, but {same}; a quarter of {keys} may help")
+        if 0.0 < penalty < NO_PENALTY * (constant - loss):
+            return self._once("unpenalised", f"{UNPENALISED}: {means}, and {same}; four times {keys} may help")
+        return []
 
     def after_samples(self, spread: float, *, images_seen: int) -> list[str]:
         """New warnings from the spread of samples.
@@ -70,6 +116,11 @@ class Health:
             return []
         self._notes["said"].append(sign)
         return [text]
+
+
+def _new_part(clock: int) -> dict[str, Any]:
+    """Sums of loss and penalty, weighted by images, over the reports of a part of the training."""
+    return {"since": clock, "at": clock, "reports": 0, "loss": 0.0, "penalty": 0.0}
 
 
 def mutual_distance(images: np.ndarray) -> float:

@@ -13,6 +13,13 @@ _NAMES = {"real": "r1", "fake": "r2"}
 """Which images a penalty is on, and its name: R1 on real, R2 on generated images."""
 
 
+def gamma_lines(experiment: Experiment) -> list[str]:
+    """A line for each gamma that is `auto`, with its value."""
+    keys = [name for name in ("r1_gamma", "r2_gamma") if getattr(experiment.objective, name) == "auto"]
+    side, batch = experiment.data.resolution, experiment.training.batch_size
+    return [f"objective.{name}: auto is {experiment.gamma(name):.4g} (0.0002 · {side}² / {batch})" for name in keys]
+
+
 class GradientPenalties:
     """Lazily, once in `objective.r1_every_steps` steps and as many times as heavy then (Karras et al. 2020).
 
