@@ -7,9 +7,12 @@ import torch
 from torch import nn
 
 from framework.config import Experiment
+from framework.config.consistency import discriminator_networks
 from framework.config.schedule import highest, in_short, scheduled, value_at
 from framework.errors import ConfigError
-from framework.models import build_companion, build_generator, count_parameters
+from framework.models import DiscriminatorNetwork, build_companion, build_generator, count_parameters
+from framework.models.pretrained.projection import projection_of
+from framework.models.pretrained.weights import PACKAGES
 from framework.orchestration.cluster.connect import Cluster, is_cluster_elsewhere, planned_cluster
 from framework.orchestration.search.run import trial_experiment
 from framework.orchestration.trial.resources import ResourcePlan, plan, search_plan
@@ -56,6 +59,9 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     console.say(resources.line(cluster))
     for name, size in _sizes(experiments).items():
         console.say(f"{name}: {size}")
+    frozen = {trial.model.feature_network: _frozen(trial) for trial in experiments if _frozen(trial)}
+    for name, size in frozen.items():
+        console.say(f"Frozen: {size:,} parameters of {name} and random layers, which are not trained")
     training = experiment.training
     steps = -(-training.total_images // training.batch_size)
     console.say(
@@ -85,6 +91,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
 
 def refuse_oversized(experiment: Experiment, cluster: Cluster) -> None:
     """Raises a ConfigError if a worker of this experiment needs more memory than a machine of the cluster can have."""
+    _refuse_missing_networks(experiment)
     resources = plan(experiment.compute, cluster, concurrent=1)
     memory = worker_bytes(experiment, workers=resources.fewest_workers)
     _refuse_memory(memory, most=_memory_of(cluster, resources))
@@ -132,6 +139,18 @@ def _networks(experiment: Experiment) -> tuple[nn.Module, nn.Module]:
 def _parameters(experiment: Experiment) -> tuple[int, int]:
     generator, partner = _networks(experiment)
     return count_parameters(generator), count_parameters(partner)
+
+
+def _frozen(experiment: Experiment) -> int:
+    """Number of weights that the discriminator uses and does not train."""
+    partner = _networks(experiment)[1]
+    return partner.frozen_size if isinstance(partner, DiscriminatorNetwork) else 0
+
+
+def _refuse_missing_networks(experiment: Experiment) -> None:
+    """Raises a ConfigError if a trial would need a pretrained network whose weights are not installed."""
+    for name in discriminator_networks(experiment) & PACKAGES.keys():
+        projection_of(name, experiment.model.projection_channels)
 
 
 def _names(experiment: Experiment) -> tuple[str, str]:
@@ -194,7 +213,8 @@ def worker_bytes(experiment: Experiment, *, workers: int | None = None) -> int:
     passes = [_kept_by_generator_update(experiment, images)]
     if experiment.model.family == "gan" and any(highest(experiment.gamma(name)) for name in ("r1_gamma", "r2_gamma")):
         passes.append(_kept_by_penalties(experiment, images))
-    weights = sum(_parameters(experiment)) * (_ADAM_COPIES + 1) * _BYTES.get(experiment.compute.precision, 4)
+    numbers = sum(_parameters(experiment)) * (_ADAM_COPIES + 1) + _frozen(experiment)
+    weights = numbers * _BYTES.get(experiment.compute.precision, 4)
     size = {"bfloat16": 2, "float64": 8}.get(experiment.compute.precision, 4)
     return weights + max(sum(kept) + 2 * max(kept) for kept in passes) * size // 4
 
@@ -207,9 +227,10 @@ def _kept_by_generator_update(experiment: Experiment, images: int) -> list[int]:
     def run() -> torch.Tensor:
         images_made = generator.to("meta")(latents)
         # The joint schedule sends real and generated images through the discriminator in one batch, while the
-        # activations of the generator are still held.
-        joint = experiment.training.schedule == "joint"
-        return partner.to("meta")(torch.cat([images_made, images_made]) if joint else images_made)
+        # activations of the generator are still held. A frozen network keeps activations for the generator's alone.
+        judge = partner.to("meta").requires_grad_(experiment.model.discriminator == "own")
+        joint = experiment.training.schedule == "joint" and experiment.model.discriminator == "own"
+        return judge(torch.cat([images_made, images_made]) if joint else images_made)
 
     return _kept_bytes(run)
 
