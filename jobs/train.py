@@ -1,5 +1,6 @@
 """Train one setting with DDP under Ray Train: a run with one trial. Run it again to resume."""
 
+import shlex
 from typing import Any
 
 from framework.config import Experiment
@@ -41,7 +42,8 @@ def _write_sheet(folder: Folder, name: str, experiment: Experiment, arguments: A
         raise ConfigError(f"{SHEET}: objective.augmentations is empty; add e.g. objective.augmentations=[color]")
     images = find_prepared(experiment.data, cache=cache_folder(experiment.storage))
     if images is None:
-        command = f"python -m jobs.prepare_data {arguments.positionals[0]}"
+        keys = [word for word in arguments.command if word.startswith(("data.", "storage."))]
+        command = shlex.join(["python", "-m", "jobs.prepare_data", arguments.positionals[0], *keys])
         raise ConfigError(f"{SHEET}: the images are not packed yet; first run {command}")
     folder.write_bytes(name, png_bytes(augmentation_sheet(images, experiment)))
     arguments.console.say(f"Written: {shown((folder / name).location)}")

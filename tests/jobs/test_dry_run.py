@@ -176,7 +176,10 @@ def test_the_sheet_of_augmentations_is_all_that_is_written(place, dry, capsys):
     packed = ("new.yaml", "--dry-run", "data.limit=180", "augmentation_sheet=sheet.png")
     refused = [
         (("new.yaml",), "augmentation_sheet: objective.augmentations is empty"),
-        (("new.yaml", "objective.augmentations=[color]"), "python -m jobs.prepare_data new.yaml"),
+        (
+            ("new.yaml", "objective.augmentations=[color]", "data.limit=170"),
+            "first run python -m jobs.prepare_data new.yaml data.limit=170",
+        ),
         (("new.yaml", "augmentation_sheet=sheet.jpg"), "must end in .png"),
     ]
     for arguments, why in refused:
