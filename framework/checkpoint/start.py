@@ -10,6 +10,7 @@ from torch import Tensor
 from framework.checkpoint.generator import load_generator
 from framework.checkpoint.saved import MANIFEST, STATE, Checkpoint, is_name, model_keys
 from framework.config import Experiment, ModelConfig, with_overrides
+from framework.config.recipes import searched_settings
 from framework.errors import CheckpointError, ConfigError, StorageError
 from framework.storage import Folder, open_folder
 
@@ -108,7 +109,7 @@ def _contradictions(model: Mapping[str, Any], overrides: Mapping[str, Any]) -> I
 
 def _searched_again(experiment: Experiment, free: Iterable[str]) -> Iterator[str]:
     keys = {f"model.{key}" for key in free}
-    for key in experiment.search.space:
+    for key in (*experiment.search.space, *searched_settings(experiment)):
         if key in (KEY, DIGEST_KEY) or (key.startswith("model.") and key not in keys):
             yield f"search.space: {key} cannot be searched, because {KEY} sets it"
 

@@ -7,6 +7,7 @@ from typing import Any
 from framework.config.code import FUNCTION, entry_of, function_of_features, named_code
 from framework.config.families import family_faults
 from framework.config.metrics import NETWORKS, WEIGHTS_ENDINGS
+from framework.config.recipes import recipe_faults, searched_settings
 from framework.config.schedule import schedule_faults
 from framework.config.schema import MOST_SEED, DataConfig, ExperimentKeys
 from framework.config.secrets import login_fault
@@ -23,6 +24,7 @@ def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
     yield from _network_faults(experiment)
     yield from _number_faults(experiment)
     yield from schedule_faults(experiment)
+    yield from recipe_faults(experiment)
     yield from family_faults(experiment)
     yield from _mnist_faults(experiment.data)
     yield from _augmentation_faults(experiment)
@@ -62,6 +64,7 @@ def _number_faults(experiment: ExperimentKeys) -> Iterator[str]:
         "model.layers": experiment.model.layers,
         "model.discriminator_layers": experiment.model.discriminator_layers,
         "search.space": experiment.search.space,
+        "recipes": experiment.recipes,
     }
     for dotted, value in free.items():
         number = next((each for each in _numbers(value) if not _is_sound(each)), None)
@@ -131,6 +134,7 @@ def discriminator_networks(experiment: ExperimentKeys) -> set[str]:
 def _searched(experiment: ExperimentKeys, dotted: str) -> list[Any]:
     """The values that a search tries for a key that is a word."""
     values = [each for each in experiment.search.space.get(dotted, {}).values() if isinstance(each, list)]
+    values.append(searched_settings(experiment).get(dotted, []))
     return [value for each in values for value in each if isinstance(value, str)]
 
 

@@ -18,6 +18,7 @@ from ruamel.yaml.scanner import Scanner
 
 from framework.config.experiment import Experiment
 from framework.config.faults import fault_lines, leaves, section_of
+from framework.config.recipes import RECIPE, settings_of_recipe
 from framework.config.renames import Say, new_name, rename_document, rename_overrides
 from framework.config.words import is_text
 from framework.errors import ConfigError
@@ -81,17 +82,27 @@ def experiment_from_text(
     if of_run:
         document = _overlaid(document, {key: value for key, value in OF_OLD_RUNS.items() if not _has(document, key)})
     overrides, more = rename_overrides(overrides or {}, say)
-    return _validated(_overlaid(document, overrides), [*faults, *more])
+    # The settings of a run are those that it began with, with its recipe already in them.
+    chosen = RECIPE in overrides or not of_run
+    return _validated(_with_recipe(document, overrides) if chosen else _overlaid(document, overrides), [*faults, *more])
 
 
 def with_overrides(experiment: Experiment, overrides: Mapping[str, Any]) -> Experiment:
     """A changed copy: `with_overrides(experiment, {"optimizer.generator_lr": 1e-4})`.
 
+    A `recipe` among the overrides adds its settings, and the other overrides take precedence over these.
+
     Raises:
         ConfigError: A key is unknown or a value is not allowed; has all faults.
     """
     overrides, faults = rename_overrides(overrides)
-    return _validated(_overlaid(experiment.model_dump(), overrides), faults)
+    if experiment.recipe not in (None, overrides.get(RECIPE, experiment.recipe)):
+        faults = [
+            *faults,
+            f"recipe: the settings of {experiment.recipe} are in these already; choose another in the config",
+        ]
+    overlay = _with_recipe if RECIPE in overrides else _overlaid
+    return _validated(overlay(experiment.model_dump(), overrides), faults)
 
 
 def parse_overrides(arguments: list[str], *, say: Say | None = None) -> dict[str, Any]:
@@ -253,6 +264,12 @@ def _overlaid(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict
             node = child
         node[last] = value
     return result
+
+
+def _with_recipe(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a document with the settings of the recipe that is chosen, and over them the overrides."""
+    settings, _ = rename_overrides(settings_of_recipe(_overlaid(document, overrides)))
+    return _overlaid(_overlaid(document, settings), overrides)
 
 
 def _has(document: Mapping[str, Any], dotted: str) -> bool:

@@ -430,6 +430,8 @@ class ExperimentKeys(Section):
         "experiment", "name of the run's folder; default: the YAML file's name", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
     )
     seed: int = key(0, "seed of weights, batches, latents, dropout and augmentation", ge=0, le=MOST_SEED)
+    recipe: str | None = key(None, "one of recipes, whose settings are added")
+    recipes: dict[str, dict[str, Any]] = key({}, "name: {key: value, ...}, settings under a name")
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
     objective: ObjectiveConfig = ObjectiveConfig()

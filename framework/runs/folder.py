@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from framework.config import Experiment, StorageConfig, experiment_from_text, to_yaml, with_overrides
+from framework.config.recipes import searched_settings
 from framework.errors import CheckpointError, ConfigError, StorageError
 from framework.runs.documents import About, Best, Scores, read_document
 from framework.runs.machine import machine, versions
@@ -187,7 +188,8 @@ class RunFolder:
         old, new = (self.about.get("data") or {}).get("digest"), data.get("digest")
         if old and new:
             saved["data"], current["data"] = old, new
-        searched = set(self.experiment.search.space)  # each trial has its own values
+        search = self.experiment.search.space
+        searched = {*search, *searched_settings(self.experiment)}  # each trial has its own values
         lines = differences(saved, current)
         if "data" in lines:
             lines["data"] = f"{lines['data']}, {what_gives_back(began.data, self.experiment.data)}"

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import JsonValue
 
 from framework.config import RENAMED, Experiment, known_keys, with_overrides
+from framework.config.recipes import RECIPE, searched_settings
 from framework.config.schedule import ENDS, whole_key
 from framework.config.schema import MOST_TRIALS
 from framework.config.words import shown
@@ -21,7 +22,7 @@ MUTABLE = ("optimizer.generator_lr", "optimizer.discriminator_lr")
 """Keys that may change during a training, as no shape in a checkpoint depends on them; of schedules `from` and `to`."""
 
 _DISTRIBUTIONS = ("loguniform", "uniform", "randint", "choice", "grid")
-_SEARCHABLE = ("model.", "objective.", "optimizer.", "training.", "data.horizontal_flip", "seed")
+_SEARCHABLE = ("model.", "objective.", "optimizer.", "training.", "data.horizontal_flip", "seed", RECIPE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def check_space(experiment: Experiment) -> None:
     faults = list(
         dict.fromkeys(fault for key, spec in search.space.items() for fault in _faults(experiment, key, spec))
     )
+    if experiment.recipe is not None and RECIPE in search.space:
+        faults = [f"{RECIPE}: {experiment.recipe} is chosen, but search.space tries recipes; add {RECIPE}=null"]
     if search.sampler == "optuna":
         grids = [key for key, spec in search.space.items() if "grid" in spec]
         faults += [f"search.space.{key}: optuna does not support grid; use choice" for key in grids]
@@ -101,6 +104,9 @@ def _faults(experiment: Experiment, key: str, spec: dict[str, Any]) -> Iterator[
     whole = whole_key(key)
     if whole != key and whole in experiment.search.space:
         yield f"{where}: {whole} is searched too; remove one of the two"
+        return
+    if whole in searched_settings(experiment):
+        yield f"{where}: is set by a recipe, and search.space.{RECIPE} searches these; remove it from one of the two"
         return
     if whole not in {*known_keys(), *RENAMED}:
         try:

@@ -31,7 +31,7 @@ SCORE_KEYS = (
 STUDY_KEYS = ("data.path", "model.entry", *WORKER_KEYS, "assessor", "latents.seed", "latents.truncation", "storage")
 # A training is scored while it runs, by `search.metric` even where it is the only trial.
 TRAINING_SECTIONS = (
-    *("name", "seed", "data", "model", "objective", "optimizer", "training"),
+    *("name", "seed", "recipe", "recipes", "data", "model", "objective", "optimizer", "training"),
     *("evaluation.trial_samples", "evaluation.every_images", *_FEATURE_KEYS, "search.metric"),
     *("assessor", "checkpoint", "storage", "telemetry", "compute"),
 )

@@ -15,7 +15,11 @@ FEATURES = {
     for name in ("features", "weights", "tap", "resize", "precision", "feature_batch_blocks", "seed")
 }
 SCORES = {f"evaluation.{name}" for name in ("metrics", "engine", "seeds", "samples", "truncation")} | FEATURES | TASKS
-TRAINING = {"name", "seed", "search.metric", "evaluation.trial_samples", "evaluation.every_images"} | FEATURES | TASKS
+TRAINING = (
+    {"name", "seed", "recipe", "recipes", "search.metric", "evaluation.trial_samples", "evaluation.every_images"}
+    | FEATURES
+    | TASKS
+)
 TRAINED = ("data", "model", "objective", "optimizer", "training", "assessor", "checkpoint", "storage", "telemetry")
 # Single keys of each job, then sections of which it reads every key.
 READ = {

@@ -8,6 +8,7 @@ from typing import Any
 from framework.config import Experiment, with_overrides
 from framework.config.code import FUNCTION
 from framework.config.metrics import NETWORKS
+from framework.config.recipes import RECIPE
 from framework.config.schedule import whole_key
 from framework.training.reports.health import WARNINGS
 
@@ -46,6 +47,7 @@ def portable(experiment: Experiment) -> Experiment:
     """The experiment with the settings that may be published; all others have their defaults."""
     values = {key: value_of(experiment, key) for key in PORTABLE}
     values["search.space"] = portable_settings(experiment.search.space)
+    values["recipes"] = {name: portable_settings(settings) for name, settings in experiment.recipes.items()}
     if values["evaluation.features"] not in NETWORKS:  # a path, or the name of the user's code
         values["evaluation.features"] = "auto"
     values["assessor.attributes"] = None if values["assessor.attributes"] is None else _labels(experiment)
@@ -59,7 +61,8 @@ def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     >>> portable_settings({"optimizer.generator_lr.from": 1e-3, "data.path": "/home/me"})
     {'optimizer.generator_lr.from': 0.001}
     """
-    return {key: value for key, value in settings.items() if whole_key(key) in PORTABLE and _is_plain(value)}
+    published = (*PORTABLE, RECIPE)
+    return {key: value for key, value in settings.items() if whole_key(key) in published and _is_plain(value)}
 
 
 def portable_config(config: Mapping[str, Any]) -> dict[str, Any]:
