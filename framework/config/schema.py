@@ -150,6 +150,9 @@ class TrainingConfig(Section):
         ge=1,
         le=MOST_IMAGES,
     )
+    budget_minutes: float | None = key(
+        None, "ends it after so many CPU-minutes, on a card GPU-minutes", unit="minutes", learned=False, gt=0.0, le=1e8
+    )
     ema_half_life_images: Annotated[int, Field(ge=0, le=MOST_IMAGES)] | Schedule = key(
         10_000, "half-life of the generator's average; 0: none; or a schedule", unit="images"
     )

@@ -56,6 +56,7 @@ NOT_LEARNED = {
     "data.copies": "keep",
     "training.start_from": "/runs/elsewhere",
     "training.total_images": 10**9,
+    "training.budget_minutes": 10.0,
     "training.report_every_images": 1,
     "training.samples_every_images": 1,
     "evaluation.samples": 50_000,

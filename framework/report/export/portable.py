@@ -16,7 +16,7 @@ _KEYS = {
     "layers discriminator_layers",
     "objective": "loss likelihood deviation beta beta_warmup_images r1_gamma r2_gamma r1_every_steps augmentations",
     "optimizer": "generator_lr discriminator_lr beta1 beta2 epsilon",
-    "training": "start_digest schedule batch_size total_images ema_half_life_images report_every_images "
+    "training": "start_digest schedule batch_size total_images budget_minutes ema_half_life_images report_every_images "
     "samples_every_images",
     "evaluation": "features tap resize precision metrics engine checkpoints seeds samples trial_samples "
     "importance_samples every_images feature_batch_blocks seed truncation",
