@@ -2,7 +2,6 @@
 
 import shlex
 import shutil
-from pathlib import Path
 from typing import Any
 
 from framework.checkpoint.reference import CheckpointRef, find_target
@@ -12,9 +11,10 @@ from framework.report.compare_page.compared_run import ComparedRun, read_compare
 from framework.report.compare_page.page import write_comparison
 from framework.report.shared.score_table import Column, Row, columns, read_row
 from framework.runs import RunFolder
-from framework.storage import Folder, is_uri, open_folder
+from framework.storage import Folder
 from jobs.cli.console import obeys, print_lines
 from jobs.cli.job import Arguments, Job, run_job, shown, with_plan
+from jobs.cli.places import file_place
 from jobs.cli.tables import comparison_table
 
 OWN = (KeyHelp("output", "", "", "a file", "the .html page to write, which compares the runs in detail"),)
@@ -33,7 +33,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
 
 
 def _compare(arguments: Arguments, *, write: bool) -> dict[str, Any]:
-    page = _page_place(arguments.own["output"])
+    page = file_place(arguments.own["output"], key="output", ending=".html", example="families.html")
     targets = [find_target(place) for place in arguments.positionals]
     rows = [
         read_row(shown(place.rstrip("/")), RunFolder.open(target.run), target.checkpoint)
@@ -60,26 +60,6 @@ def _document(rows: list[Row], score_columns: list[Column]) -> dict[str, Any]:
             for column in score_columns
         ],
     }
-
-
-def _page_place(output: str) -> tuple[Folder, str] | None:
-    """The folder and the file name of the page; None if `output` is not set.
-
-    Raises:
-        ConfigError: `output` is a URI, a folder, not an .html file, or in a folder that does not exist.
-    """
-    if not output:
-        return None
-    if is_uri(output):
-        raise ConfigError(f"output: {output}: must be a file on this machine, not a URI")
-    place = Path(output).expanduser().absolute()
-    if place.is_dir():
-        raise ConfigError(f"output: {output}: is a folder; name a file in it, e.g. {output.rstrip('/')}/families.html")
-    if place.suffix.lower() != ".html":
-        raise ConfigError(f"output: {output}: the file name must end in .html")
-    if not place.parent.is_dir():
-        raise ConfigError(f"output: {output}: the folder {place.parent} does not exist")
-    return open_folder(place.parent), place.name
 
 
 def _write_page(

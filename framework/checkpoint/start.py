@@ -1,7 +1,7 @@
 """The networks that a training starts from (`training.start_from`): those of a run, checkpoint, import or export."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,13 @@ from torch import Tensor
 
 from framework.checkpoint.generator import load_generator
 from framework.checkpoint.saved import MANIFEST, STATE, Checkpoint, is_name, model_keys
-from framework.config import Experiment, with_overrides
+from framework.config import Experiment, ModelConfig, with_overrides
 from framework.errors import CheckpointError, ConfigError, StorageError
 from framework.storage import Folder, open_folder
 
 KEY, DIGEST_KEY = "training.start_from", "training.start_digest"
 _FREE = ("dropout",)  # may be changed, because no weight's shape depends on it
+_OF_DISCRIMINATORS = ("discriminator", "feature_network", "projection_channels")  # free if there is no discriminator
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,11 @@ def with_start(experiment: Experiment, overrides: Mapping[str, Any], *, say: Cal
             f"{KEY}: {location} makes images of {side}x{side} with {channels} channels, but data.resolution is "
             f"{data.resolution} and data.channels is {data.channels}"
         )
-    model = model_keys(start.config)
-    model |= {key: overrides[f"model.{key}"] for key in _FREE if f"model.{key}" in overrides}
-    faults = [*_contradictions(model, overrides), *_searched_again(experiment)]
+    free = _FREE if start.discriminator else (*_FREE, *_OF_DISCRIMINATORS)
+    model = {key: ModelConfig.model_fields[key].default for key in _OF_DISCRIMINATORS} | model_keys(start.config)
+    model = {key: value for key, value in model.items() if start.discriminator or key not in _OF_DISCRIMINATORS}
+    model |= {key: overrides[f"model.{key}"] for key in free if f"model.{key}" in overrides}
+    faults = [*_contradictions(model, overrides), *_searched_again(experiment, free)]
     if faults:
         raise ConfigError(*faults)
     discriminator = "its discriminator" if start.discriminator else "a new discriminator"
@@ -103,10 +106,10 @@ def _contradictions(model: Mapping[str, Any], overrides: Mapping[str, Any]) -> I
             yield f"model.{key}: {override} does not fit {KEY}, which has {value}"
 
 
-def _searched_again(experiment: Experiment) -> Iterator[str]:
-    free = {f"model.{key}" for key in _FREE}
+def _searched_again(experiment: Experiment, free: Iterable[str]) -> Iterator[str]:
+    keys = {f"model.{key}" for key in free}
     for key in experiment.search.space:
-        if key in (KEY, DIGEST_KEY) or (key.startswith("model.") and key not in free):
+        if key in (KEY, DIGEST_KEY) or (key.startswith("model.") and key not in keys):
             yield f"search.space: {key} cannot be searched, because {KEY} sets it"
 
 

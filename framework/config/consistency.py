@@ -25,6 +25,7 @@ def cross_field_faults(experiment: ExperimentKeys) -> Iterator[str]:
     yield from schedule_faults(experiment)
     yield from family_faults(experiment)
     yield from _mnist_faults(experiment.data)
+    yield from _augmentation_faults(experiment)
     halved = training.schedule == "notebook" and experiment.model.family == "gan"
     if halved and training.batch_size % 2:
         yield f"training.batch_size: {training.batch_size} is odd; the notebook schedule splits it into real and fake"
@@ -92,6 +93,14 @@ def _mnist_faults(data: DataConfig) -> Iterator[str]:
         yield f"data.held_out: {data.held_out} for mnist, whose test split is held out; remove it"
 
 
+def _augmentation_faults(experiment: ExperimentKeys) -> Iterator[str]:
+    """Operations on colours of images that have none."""
+    coloured = [name for name in ("hue", "saturation") if name in experiment.objective.augmentations]
+    if coloured and experiment.data.channels == 1:
+        have = "has" if len(coloured) == 1 else "have"
+        yield f"objective.augmentations: {' and '.join(coloured)} {have} no effect on grey images (data.channels=1)"
+
+
 def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
     model, start = experiment.model, experiment.training.start_from
     for dotted, value in named_code(experiment).items():
@@ -104,8 +113,35 @@ def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
     if start is not None and entry_of(start) is not None:
         what = f"{shown(start)} is Python code, which has no weights"
         yield f"training.start_from: {what}; must be a run, checkpoint or export"
+    if "efficientnet-lite2" in discriminator_networks(experiment):
+        yield from _ranking_faults(experiment)
     if (model.architecture == "keras") != (model.layers is not None):
         yield "model.architecture: keras needs model.layers and no other has them; jobs.import_keras writes both"
+
+
+def discriminator_networks(experiment: ExperimentKeys) -> set[str]:
+    """The pretrained networks that the discriminators of an experiment's trials are built on."""
+    kinds, names = (
+        {getattr(experiment.model, key), *_searched(experiment, f"model.{key}")}
+        for key in ("discriminator", "feature_network")
+    )
+    return names if kinds - {"own"} else set()
+
+
+def _searched(experiment: ExperimentKeys, dotted: str) -> list[Any]:
+    """The values that a search tries for a key that is a word."""
+    values = [each for each in experiment.search.space.get(dotted, {}).values() if isinstance(each, list)]
+    return [value for each in values for value in each if isinstance(value, str)]
+
+
+def _ranking_faults(experiment: ExperimentKeys) -> Iterator[str]:
+    """Scores by the network that a discriminator is built on flatter its generator, so they rank no trials."""
+    metric, features = experiment.search.metric, experiment.evaluation.features
+    why = "trials are not ranked by the network of their discriminator (model.feature_network: efficientnet-lite2)"
+    if metric == "efficientnet_frechet_distance":
+        yield f"search.metric: {metric}, but {why}; must be another metric, such as fid or assessor_frechet_distance"
+    elif features == "efficientnet" and metric not in ("fid", "inception_score", "assessor_frechet_distance"):
+        yield f"evaluation.features: efficientnet, but {why}; set search.metric to fid or assessor_frechet_distance"
 
 
 def _login_faults(value: Any, place: str = "") -> Iterator[str]:

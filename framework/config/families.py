@@ -9,7 +9,9 @@ _OF_GANS = (
     *("model.architecture", "model.blocks", "model.dropout", "model.discriminator_layers"),
     *("model.discriminator", "model.feature_network", "model.projection_channels"),
     *("objective.loss", "objective.r1_gamma", "objective.r2_gamma", "objective.r1_every_steps"),
-    *("objective.augmentations", "optimizer.discriminator_lr", "training.schedule", "training.start_from"),
+    *("objective.augmentations", "objective.augmentation_probability"),
+    *("objective.augmentation_target", "objective.augmentation_speed_images"),
+    *("optimizer.discriminator_lr", "training.schedule", "training.start_from"),
 )
 _OF_LIKELIHOODS = ("objective.likelihood", "objective.deviation")
 _OF_VAES = ("objective.beta", "objective.beta_warmup_images")

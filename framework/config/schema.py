@@ -4,7 +4,7 @@ Defaults are stated here and nowhere else. The file is long because there are ma
 every key is found in one place. The line of help of each key has to fit into 110 columns after `key=default`.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
@@ -25,6 +25,13 @@ Resolution = Literal[28, 32, 64, 128, 256]
 # fmt: off
 EditName = Literal["zoom", "shift_x", "shift_y", "rotate", "brightness", "red", "green", "blue"]
 # fmt: on
+# fmt: off
+AugmentationName = Literal[
+    # A new one goes to the end: the place of each is that of one of its random numbers.
+    "color", "translation", "cutout", "flip", "rotation", "scale", "hue", "saturation", "noise",
+]
+# fmt: on
+AUGMENTATIONS: tuple[AugmentationName, ...] = get_args(AugmentationName)
 SearchMetric = Literal["auto", MetricName, "efficientnet_frechet_distance", "assessor_frechet_distance"]
 
 
@@ -116,8 +123,15 @@ class ObjectiveConfig(Section):
     r1_gamma: Gamma = key(0.0, "R1, gradient penalty on real images: weight, auto or a schedule")
     r2_gamma: Gamma = key(0.0, "R2, the same on generated images")
     r1_every_steps: int = key(16, "steps between two penalties, R1 and R2 (lazy)", unit="steps", ge=1, le=MOST_IMAGES)
-    augmentations: list[Literal["color", "translation", "cutout"]] = key(
-        [], "DiffAugment on real and generated: color, translation, cutout"
+    augmentations: list[AugmentationName] = key(
+        [], "of real and generated: color, translation, flip, rotation, scale, …"
+    )
+    augmentation_probability: Annotated[float, Field(ge=0.0, le=1.0)] | Schedule | Literal["adaptive"] = key(
+        1.0, "of each operation; a number, a schedule or adaptive (ADA)"
+    )
+    augmentation_target: float = key(0.6, "adaptive: the mean sign of the logits of real images", gt=-1.0, lt=1.0)
+    augmentation_speed_images: int = key(
+        500_000, "adaptive: images in which it can rise from 0 to 1", unit="images", ge=1, le=MOST_IMAGES
     )
 
 

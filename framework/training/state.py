@@ -83,6 +83,14 @@ class State(ABC):
         """Moving averages by their name in a checkpoint."""
         return {"ema": self.ema}
 
+    def more_parts(self) -> dict[str, dict[str, Tensor]]:
+        """Tensors by part and name that checkpoints save besides networks and optimizers. Most families have none."""
+        return {}
+
+    def more_metrics(self) -> dict[str, float]:
+        """Numbers of the state that each report shows."""
+        return {}
+
     def prepare_for_sampling(self, images: PackedStore) -> None:  # noqa: B027  most families have nothing to do
         """Computes statistics that the averaged networks need before sampling or saving. Most families need none."""
 
@@ -104,7 +112,7 @@ class State(ABC):
         """
         parts = {name: network.state_dict() for name, network in self._parts().items()}
         optimizers = {f"{name}_optimizer": _flat(*pair) for name, pair in self._optimizers().items()}
-        held = on_host(parts | optimizers)
+        held = on_host(parts | optimizers | self.more_parts())
         self._check_finite({name: held[name] for name in parts})
         info = {
             "steps": self.steps,
@@ -135,6 +143,9 @@ class State(ABC):
             network.load_state_dict(checkpoint.tensors(name))
         for name, pair in self._optimizers().items():
             _restore(*pair, checkpoint.tensors(f"{name}_optimizer"))
+        for name, tensors in self.more_parts().items():
+            for key, value in checkpoint.tensors(name).items():
+                tensors[key].copy_(value)
         info = checkpoint.training_info
         self.steps, self.images_seen = info["steps"], info["images_seen"]
         self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
@@ -182,16 +193,40 @@ class State(ABC):
 
 @dataclass(kw_only=True)
 class TrainState(State):
-    """The state of a GAN, whose companion network is the discriminator."""
+    """The state of a GAN, whose companion network is the discriminator.
+
+    Attributes:
+        augmentation: The state of `AdaptiveProbability` ([3] float64); None if the probability is not adaptive.
+    """
 
     discriminator: DiscriminatorNetwork
     discriminator_optimizer: Optimizer
+    augmentation: Tensor | None = None
 
     @classmethod
     def companion_fields(cls, companion: nn.Module, experiment: Experiment) -> dict[str, Any]:
-        """The fields of the discriminator."""
+        """The fields of the discriminator, and of an adaptive augmentation."""
         optimizer = adam(companion, experiment.optimizer, lr=experiment.optimizer.discriminator_lr)
-        return {"discriminator": companion, "discriminator_optimizer": optimizer}
+        fields = {"discriminator": companion, "discriminator_optimizer": optimizer}
+        if experiment.objective.augmentations and experiment.objective.augmentation_probability == "adaptive":
+            device = next(companion.parameters()).device
+            fields["augmentation"] = torch.zeros(3, dtype=torch.float64, device=device)
+        return fields
+
+    def more_parts(self) -> dict[str, dict[str, Tensor]]:
+        """The state of an adaptive augmentation."""
+        return {} if self.augmentation is None else {"augmentation": {"adaptive": self.augmentation}}
+
+    def more_metrics(self) -> dict[str, float]:
+        """The probability of augmentations, unless it is 1 throughout."""
+        config = self.experiment.objective
+        probability = config.augmentation_probability
+        if self.augmentation is not None:
+            return {"augmentation_probability": float(self.augmentation[0])}
+        # The value of a schedule is shown by the report itself, as that of every schedule.
+        if not isinstance(probability, float) or probability == 1.0 or not config.augmentations:
+            return {}
+        return {"augmentation_probability": probability}
 
     def companion(self) -> tuple[str, nn.Module, Optimizer]:
         """The name, the network and the optimizer of the discriminator."""

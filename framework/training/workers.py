@@ -106,6 +106,12 @@ class WorkerGroup:
         dist.all_reduce(shared)
         return shared.cpu()
 
+    def sum_on_device(self, values: Tensor) -> Tensor:
+        """Sums a vector over workers on their devices, for which the CPUs do not wait."""
+        if self.world_size > 1:
+            dist.all_reduce(values)
+        return values
+
     def agreed(self, ask: Callable[[], float], *, least: float = 1.0) -> "Agreement":
         """A question that all workers answer at each step; on GPUs, whose steps are short, one step ahead."""
         return Agreement(ask, self, ahead=torch.device(self.device).type == "cuda", least=least)

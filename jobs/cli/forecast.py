@@ -7,9 +7,12 @@ import torch
 from torch import nn
 
 from framework.config import Experiment
+from framework.config.consistency import discriminator_networks
 from framework.config.schedule import highest, in_short, scheduled, value_at
 from framework.errors import ConfigError
-from framework.models import build_companion, build_generator, count_parameters
+from framework.models import DiscriminatorNetwork, build_companion, build_generator, count_parameters
+from framework.models.pretrained.projection import projection_of
+from framework.models.pretrained.weights import PACKAGES
 from framework.orchestration.cluster.connect import Cluster, is_cluster_elsewhere, planned_cluster
 from framework.orchestration.search.run import trial_experiment
 from framework.orchestration.trial.resources import ResourcePlan, plan, search_plan
@@ -57,6 +60,9 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     console.say(resources.line(cluster))
     for name, size in _sizes(experiments).items():
         console.say(f"{name}: {size}")
+    frozen = {trial.model.feature_network: _frozen(trial) for trial in experiments if _frozen(trial)}
+    for name, size in frozen.items():
+        console.say(f"Frozen: {size:,} parameters of {name} and random layers, which are not trained")
     training = experiment.training
     steps = -(-training.total_images // training.batch_size)
     console.say(
@@ -89,6 +95,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
 
 def refuse_oversized(experiment: Experiment, cluster: Cluster) -> None:
     """Raises a ConfigError if a worker of this experiment needs more memory than a machine of the cluster can have."""
+    _refuse_missing_networks(experiment)
     resources = plan(experiment.compute, cluster, concurrent=1)
     memory = worker_bytes(experiment, workers=resources.fewest_workers)
     _refuse_memory(memory, most=_memory_of(cluster, resources))
@@ -138,6 +145,18 @@ def _parameters(experiment: Experiment) -> tuple[int, int]:
     return count_parameters(generator), count_parameters(partner)
 
 
+def _frozen(experiment: Experiment) -> int:
+    """Number of weights that the discriminator uses and does not train."""
+    partner = _networks(experiment)[1]
+    return partner.frozen_size if isinstance(partner, DiscriminatorNetwork) else 0
+
+
+def _refuse_missing_networks(experiment: Experiment) -> None:
+    """Raises a ConfigError if a trial would need a pretrained network whose weights are not installed."""
+    for name in discriminator_networks(experiment) & PACKAGES.keys():
+        projection_of(name, experiment.model.projection_channels)
+
+
 def _names(experiment: Experiment) -> tuple[str, str]:
     return "generator", "discriminator" if experiment.model.family == "gan" else "encoder"
 
@@ -147,12 +166,25 @@ def _schedule(experiment: Experiment) -> str:
 
 
 def changing(experiment: Experiment) -> list[str]:
-    """A line for each gamma that is `auto` and for each schedule, with the value at the training's end if it is cut."""
-    lines, total = gamma_lines(experiment), experiment.training.total_images
+    """Lines on each gamma that is `auto`, augmentations, and each schedule, with its last value if it is cut."""
+    total = experiment.training.total_images
+    lines = [*gamma_lines(experiment), *_augmentation_lines(experiment)]
     for key, schedule in scheduled(experiment).items():
         cut = f", {value_at(schedule, total):.4g} when the training ends" if total < schedule["over"] else ""
         lines.append(f"{key}: {in_short(schedule)}{cut}")
     return lines
+
+
+def _augmentation_lines(experiment: Experiment) -> list[str]:
+    """What images are augmented with, and the probability."""
+    objective = experiment.objective
+    if not objective.augmentations:
+        return []
+    probability = in_short(objective.augmentation_probability) or str(objective.augmentation_probability)
+    if probability == "adaptive":
+        speed = f"{objective.augmentation_speed_images:,} images from 0 to 1"
+        probability = f"adaptive (target {objective.augmentation_target:g}, {speed})"
+    return [f"Augmentation: {', '.join(objective.augmentations)}; probability {probability}"]
 
 
 def _sizes(experiments: list[Experiment]) -> dict[str, str]:
@@ -185,7 +217,8 @@ def worker_bytes(experiment: Experiment, *, workers: int | None = None) -> int:
     passes = [_kept_by_generator_update(experiment, images)]
     if experiment.model.family == "gan" and any(highest(experiment.gamma(name)) for name in ("r1_gamma", "r2_gamma")):
         passes.append(_kept_by_penalties(experiment, images))
-    weights = sum(_parameters(experiment)) * (_ADAM_COPIES + 1) * _BYTES.get(experiment.compute.precision, 4)
+    numbers = sum(_parameters(experiment)) * (_ADAM_COPIES + 1) + _frozen(experiment)
+    weights = numbers * _BYTES.get(experiment.compute.precision, 4)
     size = {"bfloat16": 2, "float64": 8}.get(experiment.compute.precision, 4)
     return weights + max(sum(kept) + 2 * max(kept) for kept in passes) * size // 4
 
@@ -198,9 +231,10 @@ def _kept_by_generator_update(experiment: Experiment, images: int) -> list[int]:
     def run() -> torch.Tensor:
         images_made = generator.to("meta")(latents)
         # The joint schedule sends real and generated images through the discriminator in one batch, while the
-        # activations of the generator are still held.
-        joint = experiment.training.schedule == "joint"
-        return partner.to("meta")(torch.cat([images_made, images_made]) if joint else images_made)
+        # activations of the generator are still held. A frozen network keeps activations for the generator's alone.
+        judge = partner.to("meta").requires_grad_(experiment.model.discriminator == "own")
+        joint = experiment.training.schedule == "joint" and experiment.model.discriminator == "own"
+        return judge(torch.cat([images_made, images_made]) if joint else images_made)
 
     return _kept_bytes(run)
 

@@ -11,8 +11,10 @@ from framework.evaluation.requests.begun import final_settings
 from framework.evaluation.requests.run_metrics import RunImageSets, run_scoring_passes
 from framework.orchestration.cluster.connect import is_cluster_elsewhere, planned_cluster
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
+from framework.orchestration.scoring.augmentation_leak import leak_operations
 from framework.orchestration.scoring.evaluate_pair import pair_requests
 from framework.runs import cache_folder
+from framework.training.leak import SAMPLES
 from jobs.cli.context import checked_target
 from jobs.cli.forecast_data import forecast_assessors, say_fetch
 from jobs.cli.job import Arguments, Console
@@ -43,7 +45,10 @@ def forecast_run(arguments: Arguments) -> dict[str, Any]:
         return {"checkpoints": len(targets), "passes": []}
     sides = RunImageSets.of_run(run) if images is None else RunImageSets.of_store(images)
     plans = plan_run(run_scoring_passes(run, sides, assessor_folder=measurer), targets)
-    return {"checkpoints": len(targets), **_say(plans, run.experiment, console)}
+    document = {"checkpoints": len(targets), **_say(plans, run.experiment, console)}
+    if any(leak_operations(run, target) for target in targets):
+        console.say(f"Augmentation leak: a small classifier, trained and asked of {SAMPLES:,} samples on one core")
+    return document
 
 
 def forecast_pair(arguments: Arguments) -> dict[str, Any]:

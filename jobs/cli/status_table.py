@@ -3,6 +3,7 @@
 import textwrap
 from typing import Any
 
+from framework.config.schedule import last_name
 from framework.report.status import OPEN, SILENT, RunStatus, TrialStatus
 from jobs.cli.console import duration
 from jobs.cli.tables import Column, clipped, fitted, legend, short_name
@@ -57,7 +58,7 @@ def _notes(trial: TrialStatus) -> list[str]:
 
 def _columns(trials: list[TrialStatus]) -> list[Column]:
     searched = [
-        Column(key.rsplit(".", 1)[-1], short_name(key), [_setting(trial.params.get(key)) for trial in trials], 1)
+        Column(last_name(key), short_name(key), [_setting(trial.params.get(key)) for trial in trials], 1)
         for key in _searched(trials)
     ]
     return [

@@ -212,6 +212,8 @@ def _score_line(score: dict[str, Any]) -> str:
     compared = _image_count(protocol["fake"])
     if "real" in protocol:
         compared += f" against {_image_count(protocol['real'])} of the reference"
+    if "features" not in protocol:  # of a classifier of its own
+        return f"{score['metric']} = {score_value(score)}  ({compared})"
     line = (
         f"{score['metric']} = {score_value(score)}  "
         f"({protocol['features']['name']}, {protocol['tap']} features; {compared})"

@@ -14,6 +14,7 @@ from framework.config import (
     with_overrides,
 )
 from framework.config.loading import parse_yaml
+from framework.config.schema import AUGMENTATIONS
 from framework.errors import ConfigError
 
 
@@ -71,12 +72,20 @@ def test_all_faults_come_out_together():
         ("checkpoint: {keep: some}", "checkpoint.keep: must be a whole number from 1 to 1,000,000 or all, not 'some'"),
         (
             "objective: {r1_gamma: .inf}",
-            "objective.r1_gamma: must be a number of at least 0 or a schedule {from, to, over}, not inf",
+            "objective.r1_gamma: must be a number of at least 0, auto or a schedule {from, to, over}, not inf",
         ),
         ("optimizer: {beta1: .nan}", "optimizer.beta1: must be a number of at least 0 and less than 1, not nan"),
         (
             "objective: {augmentations: [color, blur]}",
-            "objective.augmentations[1]: must be color, translation or cutout, not 'blur'",
+            f"objective.augmentations[1]: must be {', '.join(AUGMENTATIONS[:-1])} or {AUGMENTATIONS[-1]}, not 'blur'",
+        ),
+        (
+            "objective: {augmentation_probability: {from: 0, to: 2, over: 1000}}",
+            "objective.augmentation_probability.to: must be a number from 0 to 1, not 2.0",
+        ),
+        (
+            "{data: {channels: 1}, objective: {augmentations: [color, hue]}}",
+            "objective.augmentations: hue has no effect on grey images (data.channels=1)",
         ),
         ("latents: {groups: {g: 3}}", "latents.groups.g: must be a list of whole numbers or a mapping, not 3"),
         ("latents: {loop_samples: 1}", "latents.walks.loop_samples: must be 0 (no film) or from 2 to 64, not 1"),

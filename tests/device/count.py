@@ -48,6 +48,7 @@ _KINDS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "gan joint, skip, augmented, R1, hinge": (_JOINT | _PENALTY | _AUGMENTED | {"objective.loss": "hinge"}, _SIDE),
     "gan joint, residual": (_RESIDUAL, _SIDE),
     "gan joint, residual, R1": (_RESIDUAL | _PENALTY, _SIDE),
+    "gan joint, both, R1": (_JOINT | _PENALTY | {"model.discriminator": "both"}, _SIDE),
     "autoencoder": ({"model.family": "autoencoder"}, (28, *_SIDES)),
     "vae": ({"model.family": "vae"}, (28, *_SIDES)),
 }

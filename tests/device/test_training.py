@@ -5,6 +5,7 @@ import pytest
 
 from framework.checkpoint import load_generator
 from framework.config import Experiment, with_overrides
+from framework.config.schema import AUGMENTATIONS
 from framework.training import Trainer, WorkerGroup
 from tests.device.count import BATCH, images_of, store_of
 from tests.device.pretended import pretended
@@ -45,6 +46,14 @@ CASES = {
         "model.dropout": 0.0,
         "objective.loss": "hinge",
         "compute.precision": "auto",
+    },
+    "joint of skip with R1, every augmentation, adaptive, deterministic": {
+        **PENALTY,
+        "training.schedule": "joint",
+        "model.architecture": "skip",
+        "objective.augmentations": list(AUGMENTATIONS),
+        "objective.augmentation_probability": "adaptive",
+        "compute.deterministic": True,
     },
     "autoencoder, bernoulli": {"model.family": "autoencoder", "objective.likelihood": "bernoulli"},
     "vae, gaussian, float64, deterministic, in passes": {

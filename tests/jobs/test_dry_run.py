@@ -172,6 +172,28 @@ def test_a_generator_of_ones_own_is_opened_and_leaves_nothing(dry, name):
     assert "Generator: runs your code, mine_for_dry_runs:Net" in err
 
 
+def test_the_sheet_of_augmentations_is_all_that_is_written(place, dry, capsys):
+    packed = ("new.yaml", "--dry-run", "data.limit=180", "augmentation_sheet=sheet.png")
+    refused = [
+        (("new.yaml",), "augmentation_sheet: objective.augmentations is empty"),
+        (
+            ("new.yaml", "objective.augmentations=[color]", "data.limit=170"),
+            "first run python -m jobs.prepare_data new.yaml data.limit=170",
+        ),
+        (("new.yaml", "augmentation_sheet=sheet.jpg"), "must end in .png"),
+    ]
+    for arguments, why in refused:
+        assert why in dry("train", "augmentation_sheet=sheet.png", *arguments)[2]
+    before = everything(place)
+    assert run_to_the_end("train", *packed[:1], *packed[2:]) == 2
+    assert "augmentation_sheet: is written by --dry-run only" in capsys.readouterr().err
+    assert everything(place) == before
+    assert run_to_the_end("train", *packed, "objective.augmentations=[color, rotation]") == 0
+    assert everything(place).keys() - before.keys() == {"sheet.png"}
+    with Image.open("sheet.png") as picture:
+        assert picture.size[0] > 8 * 32
+
+
 def test_an_import_is_not_written(dry):
     assert dry("import_keras", "saved.h5", "output=runs/another")[0] == 0
 

@@ -55,6 +55,13 @@ CASES = {
         "model.architecture": "skip",
         "training.schedule": "joint",
     },
+    "residual": {
+        "data.resolution": 64,
+        "model.width": 32,
+        "training.batch_size": 32,
+        "model.architecture": "residual",
+        "training.schedule": "joint",
+    },
     "penalties": {
         "data.resolution": 64,
         "model.width": 32,
@@ -66,11 +73,12 @@ CASES = {
         "objective.r2_gamma": 1.0,
         "objective.r1_every_steps": 1,
     },
-    "residual": {
+    "both": {
         "data.resolution": 64,
         "model.width": 32,
         "training.batch_size": 32,
-        "model.architecture": "residual",
+        "model.architecture": "skip",
+        "model.discriminator": "both",
         "training.schedule": "joint",
     },
     "passes": {
@@ -82,7 +90,7 @@ CASES = {
 }
 
 
-@pytest.mark.timeout(300)  # eight trainings, one after the other
+@pytest.mark.timeout(300)  # twelve trainings, one after the other
 def test_memory_is_what_a_worker_takes_within_half():
     command = [sys.executable, "-c", MEASURE, json.dumps(list(CASES.values()))]
     grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()

@@ -2,7 +2,8 @@
 
 import pytest
 
-from jobs.cli.tables import aligned, leaderboard_table
+from framework.report.text.format import score_in_words
+from jobs.cli.tables import aligned, leaderboard_table, score_lines
 
 ROWS = [
     {"rank": 1, "trial": "003-ab12", "optimizer.generator_lr": 0.000433, "model.latent_size": 64, "score": 0.53412,
@@ -63,3 +64,11 @@ def test_numbers_end_below_each_other():
     assert aligned(["", "nats"], [["elbo", "-101.25"], ["kl", "7.50"]], right=[1]) == [
         "         nats", "elbo  -101.25", "kl       7.50",
     ]  # fmt: skip
+
+
+def test_a_leak_of_augmentations_is_told_without_features():
+    side = {"count": 1_000, "split": "generated", "seed": 0}
+    protocol = {"family": "augmentation_leak", "operations": ["color", "noise"], "fake": side}
+    score = {"metric": "augmentation_leak", "value": 0.0625, "sd": 0.01, "protocol": protocol}
+    assert score_lines([score]).startswith("augmentation_leak = 0.0625 ± 0.01  (1,000 ")
+    assert "(color, noise)" in score_in_words(score)

@@ -7,7 +7,7 @@ from framework.checkpoint import CheckpointStore, export_generator
 from framework.checkpoint.imported import imported_experiment, write_imported
 from framework.checkpoint.start import open_start, with_start
 from framework.config import Experiment, with_overrides
-from framework.errors import TrainingError
+from framework.errors import ConfigError, TrainingError
 from framework.models import build_discriminator, build_generator
 from framework.models.architectures.described_layers import Activation, Dense, Normalisation, Reshape, documents_of
 from framework.models.keras_import import Imported
@@ -134,3 +134,20 @@ def test_what_has_changed_since_is_refused(imported, images, tmp_path):
         Trainer(
             experiment=changed, images=images, store=store, workers=WorkerGroup(), report=[].append, log=[].append
         ).run()
+
+
+def test_another_discriminator_may_judge_only_where_none_comes_along(imported, begun, tmp_path):
+    folder, _ = imported("dcgan")
+    both = {"model.discriminator": "both", "model.projection_channels": 8}
+    with pytest.raises(ConfigError) as fault:
+        with_start(
+            with_overrides(Experiment(), SETTINGS | {"training.start_from": folder.location}),
+            both,
+            say=lambda line: None,
+        )
+    assert missing(str(fault.value), "model.discriminator: both does not fit training.start_from", "own") == []
+    exported = tmp_path / "exported"
+    export_generator(folder.location, exported)
+    store, said, _ = begun(exported, name="judged", **both, **{"training.total_images": 8})
+    assert "a new discriminator" in said[0]
+    assert "projected._extra_state" in store.newest(warn=said.append).tensors("discriminator")

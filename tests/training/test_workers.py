@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from framework.checkpoint.saved import Checkpoint
+from framework.config.schema import AUGMENTATIONS
 from framework.storage import open_folder
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
@@ -18,15 +19,24 @@ HARD = {  # everything that draws random numbers or differentiates twice
     **SMALL,
     "compute.precision": "float64",
     "training.batch_size": 22,
-    "training.total_images": 22 * 4,
-    "training.report_every_images": 22 * 4,
+    "training.total_images": 22 * 6,
+    "training.report_every_images": 22 * 6,
     "objective.r1_gamma": 5.0,
     "objective.r1_every_steps": 2,
     "objective.augmentations": ["color", "translation", "cutout"],
 }
-END = 22 * 4
+END = 22 * 6
 NOTEBOOK = {**HARD, "training.schedule": "notebook"}
-JOINT = {**HARD, "training.schedule": "joint", "objective.loss": "hinge"}
+JOINT = {
+    **HARD,
+    "training.schedule": "joint",
+    "objective.loss": "hinge",
+    "objective.augmentations": list(AUGMENTATIONS),
+    # From the fourth step on 0.44.
+    "objective.augmentation_probability": "adaptive",
+    "objective.augmentation_target": -0.9,
+    "objective.augmentation_speed_images": 200,
+}
 PAIRED = {  # pairs of images, both penalties, and all that follows a schedule
     **HARD,
     "training.schedule": "joint",
@@ -44,14 +54,20 @@ LONG = {
     "training.total_images": 16 * 20,
     "training.report_every_images": 16 * 2,
     "checkpoint.every_images": 16 * 10,
-    "objective.augmentations": ["translation"],
+    "objective.augmentations": ["translation", "rotation", "noise"],
+    # It rises by a fifth every fourth step; the checkpoint is half way through an interval.
+    "objective.augmentation_probability": "adaptive",
+    "objective.augmentation_target": -0.9,
+    "objective.augmentation_speed_images": 16 * 4 * 5,
 }
 
 
 def weights(job, images_seen, parts=PARTS):
     """part.name -> tensor of the checkpoint at a clock."""
     checkpoint = Checkpoint(open_folder(f"{job['store']}/{images_seen:012d}"))
-    return {f"{part}.{name}": value for part in parts for name, value in checkpoint.tensors(part).items()}
+    adaptive = ["augmentation"] if any("state/augmentation" in name for name in checkpoint.manifest["files"]) else []
+    names = [*parts, *adaptive]
+    return {f"{part}.{name}": value for part in names for name, value in checkpoint.tensors(part).items()}
 
 
 def rows(job):
@@ -93,6 +109,8 @@ def test_any_number_of_workers_is_the_same_training(ranks, alone, world):
     reached = {"generator_lr": 1e-4, "beta2": 0.99, "r1_gamma": 1.0, "ema_half_life_images": 20.0}
     assert {key: last[key] for key in reached} == reached
     assert rows(shared[0])[-1].keys() & reached.keys() == {"generator_lr"}
+    joint = [rows(job[1])[-1]["augmentation_probability"] for job in (alone, shared)]
+    assert joint == [0.44, 0.44]
 
 
 @pytest.mark.parametrize("world", [1, 2])
@@ -174,6 +192,7 @@ def test_killed_and_continued_is_bit_for_bit_the_undisturbed_run(ranks, undistur
     ranks.run(continued, world=world)
     assert rows(continued)[0]["images_seen"] == 16 * 12  # from 10 steps on
     assert_same(weights(undisturbed(world), 16 * 20), weights(continued, 16 * 20))
+    assert [row["augmentation_probability"] for row in rows(continued)][:3] == pytest.approx([0.6, 0.6, 0.8])
 
 
 def test_stopped_early_or_made_longer_and_continued_is_the_undisturbed_run(ranks, undisturbed):

@@ -22,10 +22,15 @@ class _Frozen(BaseModel):
 
 
 class FeatureSource(_Frozen):
-    """The extractor: its name and the sha256 of its weights."""
+    """The extractor: its name and the sha256 of its weights.
+
+    Attributes:
+        in_discriminator: True if a discriminator of the run was built on this network, which flatters the generator.
+    """
 
     name: str
     sha256: Digest
+    in_discriminator: Literal[True] | None = None
 
 
 class ImageSetSpec(_Frozen):

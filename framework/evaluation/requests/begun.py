@@ -5,6 +5,7 @@ from typing import Any
 
 from framework.config import EvaluationConfig
 from framework.config.code import FUNCTION
+from framework.config.consistency import discriminator_networks
 from framework.config.metrics import NetworkName
 from framework.errors import EvaluationError
 from framework.evaluation.features.extractor import NAMES
@@ -31,6 +32,8 @@ def trial_settings(run: RunFolder) -> EvaluationConfig:
     kind = implied_features(run)
     if kind is None and settings.features == "auto":
         kind = begun_features(run)
+        if kind in (None, "efficientnet"):
+            kind = _instead_of_the_discriminators(run) or kind
     return settings if kind is None else settings.model_copy(update={"features": kind})
 
 
@@ -45,9 +48,27 @@ def final_settings(run: RunFolder) -> EvaluationConfig:
     Without Inception's weights, `auto` is the assessor in a run that began with it: older versions took it there.
     """
     settings = run.experiment.evaluation
+    instead = _instead_of_the_discriminators(run) if settings.features == "auto" else None
+    if instead is not None:
+        return settings.model_copy(update={"features": instead})
     if settings.features != "auto" or find_weights(settings.weights) or begun_features(run) != "assessor":
         return settings
     return settings.model_copy(update={"features": "assessor"})
+
+
+def judged_in_training(run: RunFolder, features: str) -> bool:
+    """Whether a discriminator of the run is built on the network of these features, by its name in protocols."""
+    return features in discriminator_networks(run.experiment)
+
+
+def _instead_of_the_discriminators(run: RunFolder) -> NetworkName | None:
+    """What `auto` means where a discriminator is built on the network that it would take without Inception's weights.
+
+    None if there is no such discriminator.
+    """
+    if not judged_in_training(run, NAMES["efficientnet"]):
+        return None
+    return "inception" if find_weights(run.experiment.evaluation.weights) else "assessor"
 
 
 def begun_features(run: RunFolder) -> NetworkName | None:

@@ -15,7 +15,7 @@ from framework.errors import CheckpointError
 from framework.evaluation.features.extractor import FeatureSpec
 from framework.evaluation.features.resolving import resolve_features
 from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, same_but_device
-from framework.evaluation.requests.begun import final_settings
+from framework.evaluation.requests.begun import final_settings, judged_in_training
 from framework.evaluation.requests.passes import Request, ScoringPass, passes
 from framework.evaluation.requests.requested import requested
 from framework.evaluation.sources.source import store_spec
@@ -103,7 +103,11 @@ class RunScoringPass:
         """The protocol of the score of a request."""
         sides = self.sides
         fake = sides.generated(samples=request.samples, seed=request.seed, truncation=request.truncation)
-        return request.protocol(self.features, fake=fake, real=sides.training, held_out=sides.held_out)
+        protocol = request.protocol(self.features, fake=fake, real=sides.training, held_out=sides.held_out)
+        if not judged_in_training(self.run, self.features.name):
+            return protocol
+        source = protocol.features.model_copy(update={"in_discriminator": True})
+        return protocol.model_copy(update={"features": source})
 
     def on(self, device: str | None) -> Self:
         """The same pass with features computed on this type of GPU; None for CPUs."""

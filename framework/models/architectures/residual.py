@@ -5,8 +5,8 @@ activations. The last convolution of each branch is initially 0, so a new networ
 learned patterns, the discriminator a weighted sum of patches. This is what makes it trainable without normalisation
 (Fixup, Zhang et al. 2019).
 
-R3GAN's branches are grouped convolutions between two 1x1 ones. Here a branch is two dense 3x3 convolutions, of which a CPU
-core computes 1.7 to 2.1 times as many multiplications a second (16 channels a group, 16 and 32 px, float32).
+R3GAN's branches are grouped convolutions between two 1x1 ones. Here a branch is two dense 3x3 convolutions, of which a
+CPU core computes 1.7 to 2.1 times as many multiplications a second (16 channels a group, 16 and 32 px, float32).
 """
 
 import itertools

@@ -4,6 +4,8 @@ The usual power iteration keeps a vector from one forward pass to the next, so t
 passes. Here nothing is kept: the norm is the same for any number of passes and workers, and after a restart.
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
@@ -15,7 +17,9 @@ def spectral_norms(matrices: Tensor) -> Tensor:
 
     The gradient treats the singular vectors as constants, which is exact for a simple largest singular value.
     """
-    with torch.autocast(matrices.device.type, enabled=False):
+    kind = matrices.device.type
+    exact = torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+    with exact:  # autocast does not know torch's meta device, on which the memory of a training is planned
         vectors = _leading_vectors(matrices.detach())
         return torch.linalg.vector_norm(vectors.unsqueeze(1) @ matrices, dim=(1, 2))
 

@@ -62,8 +62,9 @@ class Projection:
         Args:
             images: [n, 1 or 3, h, w] in [-1, 1]; grey is repeated. Under autocast the maps are computed in its type.
         """
-        device = images.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else images.dtype
+        kind = images.device.type
+        casts = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if casts else images.dtype
         there = self._placed(images.device, dtype)
         if images.shape[-1] < LEAST_SIDE:
             images = F.interpolate(images, size=(LEAST_SIDE, LEAST_SIDE), mode="bilinear", align_corners=False)

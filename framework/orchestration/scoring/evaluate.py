@@ -10,6 +10,7 @@ from framework.evaluation.cost import plan_run, refuse_oversized
 from framework.evaluation.protocols.protocol import is_truncated
 from framework.evaluation.requests.run_metrics import RunImageSets, RunScoringPass, run_scoring_passes
 from framework.orchestration.context import RunContext
+from framework.orchestration.scoring.augmentation_leak import augmentation_leaks
 from framework.orchestration.scoring.features import run_feature_computer
 from framework.orchestration.scoring.nearest_images import write_nearest
 from framework.orchestration.scoring.score_pass import Reference, Scored, score_pass
@@ -20,7 +21,8 @@ def evaluate(context: RunContext, targets: Sequence[CheckpointRef]) -> list[dict
     """The scores of checkpoints by the run's evaluation settings. They are kept in scores.json and not computed twice.
 
     Returns:
-        The scores of one checkpoint after the other, each in the order of `evaluation.metrics`.
+        The scores of one checkpoint after the other, each in the order of `evaluation.metrics`; then the leaks of
+        those that were trained with augmentation.
 
     Raises:
         EvaluationError: A metric cannot be computed here.
@@ -45,7 +47,8 @@ def evaluate(context: RunContext, targets: Sequence[CheckpointRef]) -> list[dict
                     write_nearest(context, target, score)
         if len(targets) == 1 or (best is not None and target.checkpoint == best["checkpoint"]):
             write_truncation(context, target, scores)
-    return [score for scores in scores_of.values() for score in scores]
+    leaks = augmentation_leaks(context, targets)
+    return [*(score for scores in scores_of.values() for score in scores), *leaks]
 
 
 def run_reference(context: RunContext) -> Reference:

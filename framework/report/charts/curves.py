@@ -28,6 +28,7 @@ _PANELS: list[_Panel] = [
     ("logit_mean_fake", "Mean logit, generated", "discriminator’s output; below 0 it means generated", None),
     ("r1_penalty", "R1 penalty", "slopes at real images, as weighted in the loss", None),
     ("r2_penalty", "R2 penalty", "slopes at generated images, as weighted in the loss", None),
+    ("augmentation_probability", "Augmentation probability", "share of images that get each operation", (0.0, 1.0)),
     ("elbo_nats", "ELBO", "nats per training image: reconstruction minus KL", None),
     ("reconstruction_nats", "Reconstruction", "nats per training image; high: images are rebuilt well", None),
     ("kl_nats", "KL", "nats per image; distance of the codes from the prior", None),
@@ -112,6 +113,8 @@ def _schedule_panels(results: Results) -> list[_Panel]:
     keys = dict.fromkeys(scheduled(results.experiment))
     keys |= dict.fromkeys(key for trial in results.trials for key, value in trial.params.items() if in_short(value))
     names = {last_name(key): key for key in keys}
+    for name, *_ in _PANELS:  # some have a panel anyway
+        names.pop(name, None)
     return [(name, f"Schedule of {name.replace('_', ' ')}", key, None) for name, key in names.items()]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from framework.config import Experiment
 from framework.config.code import entry_of
-from framework.errors import StorageError
+from framework.errors import ConfigError, StorageError
 from framework.models import build_companion, build_generator, count_parameters
 from framework.report.read.json_values import as_dict, finite
 from framework.report.read.run import read_documents
@@ -125,7 +125,10 @@ def _parameters(experiment: Experiment) -> tuple[int, int] | None:
     if experiment.model.entry is not None:
         return None
     shape = {"resolution": experiment.data.resolution, "channels": experiment.data.channels, "seed": experiment.seed}
-    networks = build_generator(experiment.model, **shape), build_companion(experiment.model, **shape)
+    try:
+        networks = build_generator(experiment.model, **shape), build_companion(experiment.model, **shape)
+    except ConfigError:  # a frozen network that is not installed here
+        return None
     return count_parameters(networks[0]), count_parameters(networks[1])
 
 

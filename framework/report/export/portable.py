@@ -8,13 +8,15 @@ from typing import Any
 from framework.config import Experiment, with_overrides
 from framework.config.code import FUNCTION
 from framework.config.metrics import NETWORKS
+from framework.config.schedule import whole_key
 from framework.training.reports.health import WARNINGS
 
 _KEYS = {
     "data": "source resolution channels limit held_out max_rejected horizontal_flip seed",
     "model": "family architecture width blocks latent_size discriminator feature_network projection_channels dropout "
     "layers discriminator_layers",
-    "objective": "loss likelihood deviation beta beta_warmup_images r1_gamma r2_gamma r1_every_steps augmentations",
+    "objective": "loss likelihood deviation beta beta_warmup_images r1_gamma r2_gamma r1_every_steps augmentations "
+    "augmentation_probability augmentation_target augmentation_speed_images",
     "optimizer": "generator_lr discriminator_lr beta1 beta2 epsilon",
     "training": "start_digest schedule batch_size total_images budget_minutes ema_half_life_images report_every_images "
     "samples_every_images",
@@ -52,8 +54,12 @@ def portable(experiment: Experiment) -> Experiment:
 
 
 def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a trial or a search space, dotted key -> value, that may be published."""
-    return {key: value for key, value in settings.items() if key in PORTABLE and _is_plain(value)}
+    """Those of a trial or a search space, dotted key -> value, that may be published.
+
+    >>> portable_settings({"optimizer.generator_lr.from": 1e-3, "data.path": "/home/me"})
+    {'optimizer.generator_lr.from': 0.001}
+    """
+    return {key: value for key, value in settings.items() if whole_key(key) in PORTABLE and _is_plain(value)}
 
 
 def portable_config(config: Mapping[str, Any]) -> dict[str, Any]:

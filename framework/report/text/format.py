@@ -189,6 +189,13 @@ def score_in_words(score: Mapping[str, Any]) -> str:
             f"recognised as {plain(protocol.get('shows'))}, compared with {share(protocol.get('random_share'))} of "
             f"random samples; {better(metric)}."
         )
+    if metric == "augmentation_leak":
+        operations = protocol.get("operations")
+        names = ", ".join(map(plain, operations)) if isinstance(operations, list) else ""
+        return (
+            f"Share of samples that a small classifier takes for augmented ({names}), less that of real images without "
+            f"augmentation; 0 is best, above 0.05 augmentations seem to leak into samples."
+        )
     family = str(protocol.get("family"))
     if family in METRICS:
         return f"{METRICS[family].about}{f', {counts}' if counts else ''}; {better(metric)}."

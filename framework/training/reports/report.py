@@ -174,6 +174,7 @@ class MetricAccumulator:
             key.rpartition(".")[2]: value_at(schedule, state.images_seen)
             for key, schedule in scheduled(state.experiment).items()
         }
+        row |= state.more_metrics()
         row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3), **meter.note(used)}
         self._steps, self._waited, self._images, self._largest_norm = [], 0.0, 0, 0.0
         self.due = due > 0

@@ -45,7 +45,7 @@ class Numbers:
         return self._part("mask", purpose, part) if ("mask", purpose) in self.drawn else None
 
     def augmentation(self, purpose: str, part: Shard) -> Tensor:
-        """Uniform numbers [part.count, 7] in [0, 1)."""
+        """The numbers of each image for its augmentation [part.count, numbers], as `Augmentation` takes them."""
         return self._part("augmentation", purpose, part)
 
     def _part(self, kind: Kind, purpose: str, part: Shard) -> Tensor:
@@ -61,11 +61,23 @@ class StepRandom:
         features: Number of the discriminator's features before its logit.
         dropout: Probability of dropping a feature; 0 draws no masks.
         dtype: Type of latents and augmentation numbers.
+        more_numbers: Uniform numbers for the augmentation of an image, after the first 7.
+        noise_numbers: Standard normal numbers for the augmentation of an image, after the uniform ones.
     """
 
-    def __init__(self, *, seed: int, latent_size: int, features: int, dropout: float, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int,
+        latent_size: int,
+        features: int,
+        dropout: float,
+        dtype: torch.dtype,
+        more_numbers: int = 0,
+        noise_numbers: int = 0,
+    ) -> None:
         self._seed, self._latent_size, self._features, self._dropout = seed, latent_size, features, dropout
-        self._dtype = dtype
+        self._dtype, self._more_numbers, self._noise_numbers = dtype, more_numbers, noise_numbers
 
     def of_step(
         self, step: int, shards: Mapping[str, Shard], *, latents: Sequence[str], augmented: Sequence[str] = ()
@@ -105,9 +117,21 @@ class StepRandom:
         return torch.from_numpy(kept)
 
     def augmentation(self, purpose: str, step: int, shard: Shard) -> Tensor:
-        """Uniform numbers [shard.count, 7] in [0, 1)."""
+        """Numbers [shard.count, 7 + more_numbers + noise_numbers]; the uniform ones are in [0, 1).
+
+        The first 7 are a stream of their own, so that they do not depend on which others are needed.
+        """
         seed = derive_seed(self._seed, "augmentation", purpose, step)
-        return self._typed(uniforms(shard.count, NUMBERS, seed=seed, start=shard.start))
+        numbers = [self._typed(uniforms(shard.count, NUMBERS, seed=seed, start=shard.start))]
+        if self._more_numbers:
+            seed = derive_seed(self._seed, "augmentation-more", purpose, step)
+            more = self._typed(uniforms(shard.count, self._more_numbers, seed=seed, start=shard.start))
+            # Rounding may have made a 1 of them, with which an operation of probability 1 would be left out.
+            numbers.append(more.clamp(max=1.0 - torch.finfo(self._dtype).eps / 2))
+        if self._noise_numbers:
+            seed = derive_seed(self._seed, "augmentation-noise", purpose, step)
+            numbers.append(self._typed(sample_latents(shard.count, self._noise_numbers, seed=seed, start=shard.start)))
+        return numbers[0] if len(numbers) == 1 else torch.cat(numbers, dim=1)
 
     def _typed(self, numbers: np.ndarray) -> Tensor:
         return torch.from_numpy(numbers).to(self._dtype)

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from framework.config import Experiment
 from framework.training.state import TrainState
-from framework.training.steps.augment import build_augmentation
 from framework.training.steps.base_step import Step, joined
 from framework.training.steps.draws import Numbers, StepRandom
 from framework.training.steps.objectives import build_objective
 from framework.training.steps.penalties import GradientPenalties
+from framework.training.steps.step_augmentation import StepAugmentation
 from framework.training.workers import Shard
 
 METRIC_NAMES = (
@@ -39,13 +39,15 @@ class PairStep(Step[TrainState]):
         state = self._state
         self._objective = build_objective(experiment.objective).of_heads(state.discriminator)
         self._penalties = GradientPenalties(experiment)
-        self._augment = build_augmentation(experiment.objective.augmentations)
+        self._augment = StepAugmentation(experiment, state, workers=self._workers)
         self._draws = StepRandom(
             seed=experiment.seed,
             latent_size=experiment.model.latent_size,
             features=state.discriminator.features,
             dropout=experiment.model.dropout,
             dtype=self._precision.dtype,
+            more_numbers=self._augment.more_numbers,
+            noise_numbers=self._augment.noise_numbers,
         )
         self._generator = self._workers.wrapped(state.generator)
         self._discriminator = self._workers.wrapped(state.discriminator)
@@ -59,7 +61,7 @@ class PairStep(Step[TrainState]):
 
     def draw(self, step: int) -> Numbers:
         """The random numbers of a step: latents, dropout masks and augmentation."""
-        augmented = () if self._augment is None else ("real", "fake", "generator")
+        augmented = ("real", "fake", "generator") if self._augment.is_on else ()
         return self._draws.of_step(step, self._shards, latents=self.LATENTS, augmented=augmented)
 
     def _images(self, network: nn.Module, latents: Tensor) -> Tensor:
@@ -68,9 +70,12 @@ class PairStep(Step[TrainState]):
         return images.to(self._precision.dtype)
 
     def _augmented(self, images: Tensor, purpose: str, numbers: Numbers, part: Shard) -> Tensor:
-        if self._augment is None:
-            return images
-        return self._augment(images, numbers.augmentation(purpose, part))
+        return self._augment(images, purpose, numbers, part) if self._augment.is_on else images
+
+    def _adapt(self, real_logits: Tensor, fake_logits: Tensor, step: int) -> None:
+        """Adapts the probability of augmentations, if it is adaptive, at the end of a step."""
+        if self._augment.adaptive is not None:
+            self._augment.adaptive.after_step(self._objective.margins(real_logits, fake_logits)[0], step)
 
     def _logits(self, network: nn.Module, images: Tensor, mask: Tensor | None) -> Tensor:
         with self._precision.autocast():
@@ -170,6 +175,7 @@ class NotebookStep(PairStep):
         real_logits, real_norm = self._discriminator_update(real_of, "real", numbers)
         fake_logits, fake_norm = self._discriminator_update(fake_of, "fake", numbers)
         losses, norm = self._generator_update(images_of, numbers)
+        self._adapt(real_logits, fake_logits, step)
         norms = ((real_norm + fake_norm) / 2, norm)
         return self._figures(real=real_logits, fake=fake_logits, generated=losses, norms=norms)
 
@@ -239,6 +245,7 @@ class JointStep(PairStep):
         # Pairs are of one index in the batch, which neither workers nor passes change.
         partners = real_of if self._objective.is_paired else None
         generated, norm = self._generator_update(images_of, numbers, partners)
+        self._adapt(joined(on_real), joined(on_fake), step)
         return self._figures(
             real=joined(on_real), fake=joined(on_fake), generated=generated, norms=(discriminator_norm, norm)
         )
