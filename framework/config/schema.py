@@ -152,6 +152,9 @@ class TrainingConfig(Section):
 
     start_from: str | None = key(None, "run or checkpoint whose networks training starts from", learned=False)
     start_digest: str | None = key(None, "sha256 of that checkpoint; written by the jobs")
+    freeze_discriminator: int = key(
+        0, "with start_from: first layers not trained, from the image on", unit="layers", ge=0, le=1_000
+    )
     schedule: Literal["notebook", "joint"] = key(
         "notebook", "notebook (discriminator on real, then on fake half-batches) or joint"
     )

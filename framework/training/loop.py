@@ -277,8 +277,8 @@ class Trainer:
         start = open_start(location)
         if start.digest != self._experiment.training.start_digest:
             raise TrainingError(f"training.start_from: {location} has changed since this training started")
-        state.begin_with(start)
-        self._log(f"starts with the networks of {location}")
+        taken = state.begin_with(start)
+        self._log(f"starts with the networks of {location}: {taken.line}")
 
     def _owed(self) -> list[Checkpoint]:
         """Checkpoints whose scores were due but not ready when the training was interrupted, oldest first."""

@@ -34,6 +34,7 @@ LEARNED = {
     "optimizer.beta2": 0.9,
     "optimizer.epsilon": 1e-8,
     "training.start_digest": "0" * 64,
+    "training.freeze_discriminator": 1,
     "training.schedule": "joint",
     "training.batch_size": 64,
     "training.ema_half_life_images": 0,
