@@ -5,18 +5,38 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from framework.checkpoint.generator import load_generator
 from framework.checkpoint.saved import MANIFEST, STATE, Checkpoint, is_name, model_keys
 from framework.config import Experiment, ModelConfig, with_overrides
 from framework.config.recipes import searched_settings
 from framework.errors import CheckpointError, ConfigError, StorageError
+from framework.models import DiscriminatorNetwork, GeneratorNetwork, build_discriminator, build_generator
+from framework.models.transfer import FREEZE_KEY, freeze, matching, weights_of
 from framework.storage import Folder, open_folder
 
 KEY, DIGEST_KEY = "training.start_from", "training.start_digest"
 _FREE = ("dropout",)  # may be changed, because no weight's shape depends on it
+_SIZES = ("width", "blocks", "latent_size")  # may be changed on the command line; what no longer fits begins fresh
 _OF_DISCRIMINATORS = ("discriminator", "feature_network", "projection_channels")  # free if there is no discriminator
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What networks begin with, by its names in these networks; what they have besides begins fresh.
+
+    Args:
+        line: What was taken, in words.
+        is_whole: Whether that is all there is.
+    """
+
+    generator: dict[str, Tensor]
+    averaged: dict[str, Tensor]
+    discriminator: dict[str, Tensor]
+    line: str
+    is_whole: bool
 
 
 @dataclass(frozen=True)
@@ -36,6 +56,24 @@ class Start:
     generator: dict[str, Tensor]
     discriminator: dict[str, Tensor] | None
     digest: str
+
+    def taken(self, generator: nn.Module, discriminator: nn.Module) -> Taken:
+        """What these networks, which may be on torch's meta device, begin with: layers of the same name and shape.
+
+        Those of discriminators are named by the size of their maps (see `matching`).
+        """
+        judged, config = self.discriminator or {}, self.config
+        if self.discriminator is None:  # its kind may need weights that are not installed
+            config = {key: value for key, value in config.items() if key not in _OF_DISCRIMINATORS}
+        old_generator, old_discriminator = _networks(config)
+        taken = matching(generator, old_generator, self.generator, from_image=False)
+        averaged = matching(generator, old_generator, self.averaged, from_image=False)
+        trained = matching(discriminator, old_discriminator, judged, from_image=True)
+        line, is_whole = _share(taken, generator, "generator")
+        if self.discriminator is None:
+            return Taken(taken, averaged, trained, f"{line}, a new discriminator", is_whole)
+        other, is_other_whole = _share(trained, discriminator, "discriminator")
+        return Taken(taken, averaged, trained, f"{line}, {other}", is_whole and is_other_whole)
 
 
 def open_start(location: str) -> Start:
@@ -79,25 +117,74 @@ def with_start(experiment: Experiment, overrides: Mapping[str, Any], *, say: Cal
     """
     location = experiment.training.start_from
     if location is None:
+        if experiment.training.freeze_discriminator:
+            raise ConfigError(f"{FREEZE_KEY}: freezes layers of {KEY}, which is null; set it, or remove this")
         return experiment
     start, data = open_start(location), experiment.data
     side, channels = start.config["resolution"], start.config["channels"]
-    if (side, channels) != (data.resolution, data.channels):
+    is_fixed = start.config["architecture"] == "keras"
+    if is_fixed and (side, channels) != (data.resolution, data.channels):
         raise ConfigError(
             f"{KEY}: {location} makes images of {side}x{side} with {channels} channels, but data.resolution is "
             f"{data.resolution} and data.channels is {data.channels}"
         )
     free = _FREE if start.discriminator else (*_FREE, *_OF_DISCRIMINATORS)
+    named = free if is_fixed else (*free, *_SIZES)
     model = {key: ModelConfig.model_fields[key].default for key in _OF_DISCRIMINATORS} | model_keys(start.config)
     model = {key: value for key, value in model.items() if start.discriminator or key not in _OF_DISCRIMINATORS}
-    model |= {key: overrides[f"model.{key}"] for key in free if f"model.{key}" in overrides}
+    model |= {key: overrides[f"model.{key}"] for key in named if f"model.{key}" in overrides}
     faults = [*_contradictions(model, overrides), *_searched_again(experiment, free)]
     if faults:
         raise ConfigError(*faults)
-    discriminator = "its discriminator" if start.discriminator else "a new discriminator"
-    say(f"Start: {location} ({model['architecture']}, latents of {model['latent_size']}) with {discriminator}")
     origin = {KEY: open_folder(location).location, DIGEST_KEY: start.digest}
-    return with_overrides(experiment, {**{f"model.{key}": value for key, value in model.items()}, **origin})
+    started = with_overrides(experiment, {**{f"model.{key}": value for key, value in model.items()}, **origin})
+    shape = {"resolution": data.resolution, "channels": data.channels}
+    generator, discriminator = _networks({**started.model.model_dump(mode="json"), **shape})
+    taken = start.taken(generator, discriminator)
+    if not taken.generator:
+        raise ConfigError(
+            f"{KEY}: no layer of the generator in {location} ({_size(start.config)}) has the name and shape of one "
+            f"here ({_size({**started.model.model_dump(), **shape})})"
+        )
+    _check_frozen(started, discriminator, taken)
+    fits = f"with {'its discriminator' if start.discriminator else 'a new discriminator'}"
+    if not taken.is_whole or (side, channels) != (data.resolution, data.channels):
+        fits = f"of {side}x{side}, of which this training takes {taken.line}"
+    say(f"Start: {location} ({model['architecture']}, latents of {model['latent_size']}) {fits}")
+    return started
+
+
+def _networks(config: Mapping[str, Any]) -> tuple[GeneratorNetwork, DiscriminatorNetwork]:
+    """The networks of a generator's config, without their numbers."""
+    model = with_overrides(Experiment(), {f"model.{key}": value for key, value in model_keys(config).items()}).model
+    shape = {"resolution": config["resolution"], "channels": config["channels"], "seed": 0}
+    with torch.device("meta"):
+        return build_generator(model, **shape), build_discriminator(model, **shape)
+
+
+def _share(taken: Mapping[str, Tensor], network: nn.Module, name: str) -> tuple[str, bool]:
+    """How many of a network's tensors are taken, in words, and whether all are."""
+    count, whole = len(weights_of(taken)), len(weights_of(network.state_dict()))
+    return f"{count} of {whole} tensors of the {name}", count == whole
+
+
+def _size(config: Mapping[str, Any]) -> str:
+    """The size of the networks of a config, in words."""
+    blocks = f", {config['blocks']} blocks" if config["architecture"] == "residual" else ""
+    return f"{config['resolution']} px, width {config['width']}, latents of {config['latent_size']}{blocks}"
+
+
+def _check_frozen(experiment: Experiment, discriminator: DiscriminatorNetwork, taken: Taken) -> None:
+    """Raises a ConfigError if a frozen layer does not exist, or is not one of those that training starts from."""
+    spec = experiment.search.space.get(FREEZE_KEY, {})
+    searched = [value - (kind == "randint") for kind, values in spec.items() for value in values]
+    count = max([experiment.training.freeze_discriminator, *searched])
+    new = next((name for name in freeze(discriminator, count) if name not in taken.discriminator), None)
+    if new is not None:
+        raise ConfigError(
+            f"{FREEZE_KEY}: {count} layers include {new}, which is new and has learned nothing; of {KEY} this training "
+            f"takes {taken.line}"
+        )
 
 
 def _contradictions(model: Mapping[str, Any], overrides: Mapping[str, Any]) -> Iterator[str]:

@@ -12,6 +12,7 @@ _OF_GANS = (
     *("objective.augmentations", "objective.augmentation_probability"),
     *("objective.augmentation_target", "objective.augmentation_speed_images"),
     *("optimizer.discriminator_lr", "training.schedule", "training.start_from"),
+    "training.freeze_discriminator",
 )
 _OF_LIKELIHOODS = ("objective.likelihood", "objective.deviation")
 _OF_VAES = ("objective.beta", "objective.beta_warmup_images")

@@ -152,6 +152,9 @@ class TrainingConfig(Section):
 
     start_from: str | None = key(None, "run or checkpoint whose networks training starts from", learned=False)
     start_digest: str | None = key(None, "sha256 of that checkpoint; written by the jobs")
+    freeze_discriminator: int = key(
+        0, "with start_from: first layers not trained, from the image on", unit="layers", ge=0, le=1_000
+    )
     schedule: Literal["notebook", "joint"] = key(
         "notebook", "notebook (discriminator on real, then on fake half-batches) or joint"
     )
@@ -163,6 +166,9 @@ class TrainingConfig(Section):
         learned=False,
         ge=1,
         le=MOST_IMAGES,
+    )
+    budget_minutes: float | None = key(
+        None, "ends it after so many CPU-minutes, on a card GPU-minutes", unit="minutes", learned=False, gt=0.0, le=1e8
     )
     ema_half_life_images: Annotated[int, Field(ge=0, le=MOST_IMAGES)] | Schedule = key(
         10_000, "half-life of the generator's average; 0: none; or a schedule", unit="images"

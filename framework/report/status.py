@@ -41,6 +41,7 @@ class TrialStatus:
         score: The best score so far, measured at `score_images_seen` images.
         images_per_second: Its speed at its last report.
         report_age_seconds: Seconds since its last report.
+        reason: Why it ended before `total_images`; empty if it did not.
     """
 
     id: str
@@ -56,6 +57,7 @@ class TrialStatus:
     images_per_second: float | None
     report_age_seconds: float | None
     error: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -231,4 +233,5 @@ def _trial(folder: TrialFolder, total_images: int) -> TrialStatus:
         ),
         report_age_seconds=None,
         error=str(state.get("error") or ""),
+        reason=str(state.get("reason") or ""),
     )

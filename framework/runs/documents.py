@@ -144,6 +144,7 @@ class State(Shape):
 
     state: str = "pending"
     error: str | None = None
+    reason: str | None = None
 
 
 class Row(Shape):

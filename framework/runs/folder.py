@@ -30,7 +30,11 @@ MORE_COLUMNS = (
     "score_sd",
     "within_noise",
     "lineage",
-)  # only with repeats, or in population based training
+    "budget_minutes",
+    "cpu_minutes",
+    "gpu_minutes",
+    "reason",
+)  # only with repeats, in population based training, with a budget, by device, and where a training ended early
 LAST_COLUMNS = (
     *("score", "score_images_seen", "last_score", "images_seen", "images_per_second", "state", "warnings", "error"),
 )

@@ -35,7 +35,10 @@ class TrialFolder:
 
     @property
     def state(self) -> dict[str, Any]:
-        """`state` (pending, running, interrupted, waiting, finished, stopped or failed) and `error`; {} at first."""
+        """`state` (pending, running, interrupted, waiting, finished, stopped or failed); {} at first.
+
+        `error` says why it failed, and `reason` why it ended before its total_images.
+        """
         return read_document(self.folder, STATE, State) if self.folder.exists(STATE) else {}
 
     def write_state(self, **state: Any) -> None:

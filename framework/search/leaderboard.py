@@ -15,7 +15,7 @@ def update_results(run: RunFolder) -> list[dict[str, Any]]:
     Returns:
         The rows, best first.
     """
-    rows = [_row(trial) for trial in run.trials()]
+    rows = [_row(trial, budget=run.experiment.training.budget_minutes) for trial in run.trials()]
     repeat_of = {row["trial"]: first for row in rows if (first := repeated_by(row["trial"])) is not None}
     metric = next(iter({row.pop("metric") for row in rows} - {None}), "")
     rows = rank(rows, repeat_of, metric=metric)
@@ -43,7 +43,7 @@ def _best(trial: TrialFolder) -> dict[str, Any]:
     return best if best["checkpoint"] else {}
 
 
-def _row(trial: TrialFolder) -> dict[str, Any]:
+def _row(trial: TrialFolder, *, budget: float | None) -> dict[str, Any]:
     metrics = trial.metrics()
     state = trial.state
     last = metrics[-1] if metrics else {}
@@ -64,6 +64,9 @@ def _row(trial: TrialFolder) -> dict[str, Any]:
         "images_per_second": round(sorted(rates)[len(rates) // 2], 1) if rates else None,
         "state": state.get("state", "pending"),
         **({"lineage": "; ".join(copied)} if copied else {}),
+        **({"budget_minutes": budget} if budget is not None else {}),
+        **{key: last[key] for key in ("cpu_minutes", "gpu_minutes") if key in last},
+        **({"reason": state["reason"]} if state.get("reason") else {}),
         "warnings": "; ".join(warnings),
         "error": state.get("error") or "",
     }

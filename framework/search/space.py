@@ -91,6 +91,10 @@ def check_space(experiment: Experiment) -> None:
         ]
         if not search.space or number_of_settings(experiment) < 2:
             faults.append("search.scheduler: pbt needs at least two trials, and learning rates to vary")
+        if experiment.training.budget_minutes is not None:
+            faults.append(
+                "training.budget_minutes: pbt compares trials at the same number of images; use another scheduler"
+            )
         if search.seeds > 1:
             faults.append("search.seeds: pbt changes the settings of its trials, so they cannot be repeated")
     if search.seeds > 1 and "seed" in search.space:

@@ -16,6 +16,7 @@ from framework.errors import TrainingError
 from framework.images import to_pixels
 from framework.models import derive_seed, sample_latents
 from framework.training.algorithms import algorithms
+from framework.training.budget import ComputeMeter
 from framework.training.feed import Feed
 from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.precision import Precision, settle_precision
@@ -35,7 +36,9 @@ _CHUNK_IMAGES = 16
 
 
 class Trainer:
-    """Trains one experiment to `training.total_images`, from the store's newest checkpoint if it has one.
+    """Trains one experiment to its end, from the store's newest checkpoint if it has one.
+
+    The end is at `training.total_images`, or where `training.budget_minutes` is used up.
 
     Args:
         experiment: The configuration of the training.
@@ -50,6 +53,8 @@ class Trainer:
             for one interval at most; the score is part of the next report after it is ready.
         should_stop: Asked before each step; True on any rank saves a checkpoint and ends the training on all ranks.
             Given on every rank or on none.
+        clock: Seconds of compute that this worker has used, from any start, which the budget counts; None for CPU time,
+            or wall time on a GPU.
 
     Raises:
         CheckpointError: The store holds checkpoints of another experiment.
@@ -67,6 +72,7 @@ class Trainer:
         record: Callable[[Report], None] | None = None,
         score: Callable[[Checkpoint], ScoreHandle] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._experiment, self._images, self._workers = experiment, images, workers
         self._report = report
@@ -77,6 +83,7 @@ class Trainer:
         self._kept = Keeper(store, workers, log=self._log)
         self._scores = None if score is None else PendingScores(score, store)
         self._stop_asked = None if should_stop is None else workers.agreed(should_stop)
+        self._clock = clock
 
     def run(self) -> Outcome:
         """Trains. A trainer runs once.
@@ -107,6 +114,8 @@ class Trainer:
         images, workers = self._images, self._workers
         self._precision = self._choose_precision()
         self._state = self._make_state()
+        self._meter = ComputeMeter(self._experiment, notes=self._state.notes, workers=workers, clock=self._clock)
+        self._ended = self._state.images_seen >= self._experiment.training.total_images or self._meter.was_spent()
         step = self._family.step
         self._step = step(self._state, experiment=self._experiment, workers=workers, precision=self._precision)
         self._tally = MetricAccumulator(workers, figures=self._step.metric_names, advice=step.NAN_HINT)
@@ -120,18 +129,18 @@ class Trainer:
         self._born = time.perf_counter() - self._state.wall_seconds
 
     def _train(self) -> Outcome:
-        state, training = self._state, self._experiment.training
+        state = self._state
         if state.images_seen == 0:
             self._pause(samples=True)
         owed = self._owed()
         for checkpoint in owed:
             self._begin_score(checkpoint)
-        if owed and state.images_seen >= training.total_images:
+        if owed and self._ended:
             self._pause(last=True)
         feed = Feed(self._images, self._experiment, step=self._step, workers=self._workers)
         with feed.batches(step=state.steps, position=state.real_images_seen) as batches:
             self._tally.start_clock()
-            while state.images_seen < training.total_images:
+            while not self._ended:
                 if self._stop_asked is not None and self._stop_asked():
                     self._stop()
                     return self._outcome("stopped")
@@ -142,6 +151,7 @@ class Trainer:
                 self._after_step(before)
         if self._stop_asked is not None:
             self._stop_asked.close()
+        self._meter.close()
         return self._outcome("finished")
 
     @property
@@ -151,7 +161,7 @@ class Trainer:
     def _after_step(self, before: int) -> None:
         """Saves, scores, samples and reports what is due; `before` is the number of images seen before the step."""
         experiment, now = self._experiment, self._state.images_seen
-        last = now >= experiment.training.total_images
+        last = self._ended = self._meter.is_spent() or now >= experiment.training.total_images
         scored = self._scores is not None and (last or _crossed(before, now, experiment.evaluation.every_images))
         saved = (
             scored
@@ -186,7 +196,7 @@ class Trainer:
         """Reports, after saving, starting a score and drawing samples as asked; includes scores that are ready."""
         state = self._state
         state.wall_seconds = time.perf_counter() - self._born
-        row = self._tally.row(state) | {"life_began_at_images_seen": self._life_began_at}
+        row = self._tally.row(state, self._meter) | {"life_began_at_images_seen": self._life_began_at}
         warnings = self._health.after_report(row) if "accuracy_real" in row else []
         pictures = None
         if samples:
@@ -226,7 +236,10 @@ class Trainer:
         return self._workers.from_first(lambda: scores.take(images_seen=self._state.images_seen, leave=leave))
 
     def _outcome(self, state: str) -> Outcome:
-        return Outcome(state, self._state.images_seen, self._newest.name if self._newest else None)
+        seen, training = self._state.images_seen, self._experiment.training
+        by_budget = state == "finished" and seen < training.total_images
+        reason = f"training.budget_minutes={training.budget_minutes:g} is used up" if by_budget else None
+        return Outcome(state, seen, self._newest.name if self._newest else None, reason)
 
     def _choose_precision(self) -> Precision:
         """The configured precision; auto uses that of the checkpoint, or else the one that rank 0 chooses."""
@@ -264,8 +277,8 @@ class Trainer:
         start = open_start(location)
         if start.digest != self._experiment.training.start_digest:
             raise TrainingError(f"training.start_from: {location} has changed since this training started")
-        state.begin_with(start)
-        self._log(f"starts with the networks of {location}")
+        taken = state.begin_with(start)
+        self._log(f"starts with the networks of {location}: {taken.line}")
 
     def _owed(self) -> list[Checkpoint]:
         """Checkpoints whose scores were due but not ready when the training was interrupted, oldest first."""
@@ -275,7 +288,8 @@ class Trainer:
 
         def is_due(seen: int) -> bool:
             before = seen - training.batch_size
-            return seen >= training.total_images or _crossed(before, seen, self._experiment.evaluation.every_images)
+            is_end = seen >= training.total_images or (self._ended and seen == self._state.images_seen)
+            return is_end or _crossed(before, seen, self._experiment.evaluation.every_images)
 
         return self._kept.owed(is_due)
 

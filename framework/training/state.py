@@ -13,13 +13,14 @@ from torch.optim import Adam, Optimizer
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.saved import generator_config
 from framework.checkpoint.snapshot import Parts, on_host
-from framework.checkpoint.start import Start
+from framework.checkpoint.start import Start, Taken
 from framework.config import Experiment, OptimizerConfig
 from framework.config.schedule import value_at
 from framework.data import PackedStore
 from framework.errors import TrainingError
 from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_generator
 from framework.models.build import build_companion
+from framework.models.transfer import freeze
 
 
 @dataclass(kw_only=True)
@@ -205,7 +206,9 @@ class TrainState(State):
 
     @classmethod
     def companion_fields(cls, companion: nn.Module, experiment: Experiment) -> dict[str, Any]:
-        """The fields of the discriminator, and of an adaptive augmentation."""
+        """The fields of the discriminator, whose first layers may be frozen, and of an adaptive augmentation."""
+        assert isinstance(companion, DiscriminatorNetwork)
+        freeze(companion, experiment.training.freeze_discriminator)
         optimizer = adam(companion, experiment.optimizer, lr=experiment.optimizer.discriminator_lr)
         fields = {"discriminator": companion, "discriminator_optimizer": optimizer}
         if experiment.objective.augmentations and experiment.objective.augmentation_probability == "adaptive":
@@ -232,18 +235,30 @@ class TrainState(State):
         """The name, the network and the optimizer of the discriminator."""
         return "discriminator", self.discriminator, self.discriminator_optimizer
 
-    def begin_with(self, start: Start) -> None:
-        """Loads already trained networks; the number of images seen and both optimizers start from zero."""
-        self.generator.load_state_dict(start.generator)
-        self.ema.network.load_state_dict(start.averaged)
-        if start.discriminator is not None:
-            self.discriminator.load_state_dict(start.discriminator)
+    def begin_with(self, start: Start) -> Taken:
+        """Loads what fits of already trained networks; images seen and both optimizers start from zero.
+
+        Returns:
+            What fitted.
+
+        Raises:
+            CheckpointError: A projected discriminator was trained on other pretrained weights.
+        """
+        taken = start.taken(self.generator, self.discriminator)
+        for network, tensors in (
+            (self.generator, taken.generator),
+            (self.ema.network, taken.averaged),
+            (self.discriminator, taken.discriminator),
+        ):
+            network.load_state_dict(network.state_dict() | tensors)
+        return taken
 
 
 def adam(network: nn.Module, config: OptimizerConfig, *, lr: float | Mapping[str, Any]) -> Optimizer:
-    """Builds the Adam optimizer of a network, with the values that schedules have before the first image."""
+    """Builds the Adam optimizer of a network's trained weights, with the schedules' values before the first image."""
     betas = (config.beta1, value_at(config.beta2, 0))
-    return Adam(network.parameters(), lr=value_at(lr, 0), betas=betas, eps=config.epsilon, fused=True)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return Adam(trained, lr=value_at(lr, 0), betas=betas, eps=config.epsilon, fused=True)
 
 
 def single(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

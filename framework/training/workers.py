@@ -112,9 +112,9 @@ class WorkerGroup:
             dist.all_reduce(values)
         return values
 
-    def agreed(self, ask: Callable[[], bool]) -> "Agreement":
-        """A question that all workers answer before each step; on GPUs, whose steps are short, one step ahead."""
-        return Agreement(ask, self, ahead=torch.device(self.device).type == "cuda")
+    def agreed(self, ask: Callable[[], float], *, least: float = 1.0) -> "Agreement":
+        """A question that all workers answer at each step; on GPUs, whose steps are short, one step ahead."""
+        return Agreement(ask, self, ahead=torch.device(self.device).type == "cuda", least=least)
 
     def from_first(self, make: Callable[[], T]) -> T:
         """Calls `make` on rank 0, and returns its result or raises its exception on every rank.
@@ -142,25 +142,26 @@ class WorkerGroup:
 
 
 class Agreement:
-    """Whether any worker answers yes. The CPUs communicate, so that no GPU has to be waited for.
+    """Whether the workers' answers have a sum of at least `least`: with answers of yes and no, whether any says yes.
 
-    Every worker must call it equally often, and close it.
+    The CPUs communicate, so that no GPU has to be waited for. Every worker must call it equally often, and close it.
 
     Args:
-        ask: Returns this worker's answer.
+        ask: Returns this worker's answer: yes or no, or a number.
         workers: The group of workers.
         ahead: Whether to ask one step ahead, so that no step waits for the messages; a yes then takes effect one step
             later.
+        least: The least sum that counts as a yes.
     """
 
-    def __init__(self, ask: Callable[[], bool], workers: WorkerGroup, *, ahead: bool) -> None:
-        self._ask, self._workers, self._is_ahead = ask, workers, ahead
+    def __init__(self, ask: Callable[[], float], workers: WorkerGroup, *, ahead: bool, least: float = 1.0) -> None:
+        self._ask, self._workers, self._is_ahead, self._least = ask, workers, ahead, least
         self._ahead: tuple[Tensor, dist.Work] | None = None
 
     def __call__(self) -> bool:
         """The common answer for the next step."""
         if self._workers.world_size == 1:
-            return self._ask()
+            return self._ask() >= self._least
         answer = self._answer(self._ahead or self._asked())
         self._ahead = self._asked() if self._is_ahead and not answer else None
         return answer
@@ -172,7 +173,7 @@ class Agreement:
             self._ahead = None
 
     def _asked(self) -> tuple[Tensor, dist.Work]:
-        votes = torch.tensor(float(self._ask()))
+        votes = torch.tensor(float(self._ask()), dtype=torch.float64)
         work = dist.all_reduce(votes, group=self._workers.host_group, async_op=True)
         assert work is not None
         return votes, work
@@ -180,7 +181,7 @@ class Agreement:
     def _answer(self, asked: tuple[Tensor, dist.Work]) -> bool:
         votes, work = asked
         work.wait()
-        return bool(votes.item())
+        return votes.item() >= self._least
 
 
 def numbered(device: torch.device | str) -> torch.device:

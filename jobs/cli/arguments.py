@@ -77,6 +77,7 @@ class Arguments:
     stdout: TextIO
     command: list[str]
     own: dict[str, Any] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)  # lines that run.json keeps
 
     @property
     def takes_config(self) -> bool:
@@ -113,7 +114,11 @@ class Arguments:
             )
         from framework.checkpoint.start import with_start  # imports torch, which --help does not need
 
-        return with_start(experiment, self.overrides, say=self.console.say)
+        def say(line: str) -> None:
+            self.console.say(line)
+            self.notes.append(line)
+
+        return with_start(experiment, self.overrides, say=say)
 
     def settings(self) -> Experiment:
         """The default configuration with the overrides applied, for jobs without a CONFIG argument."""

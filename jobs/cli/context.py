@@ -46,6 +46,8 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
             code=code_files(arguments, experiment),
         ) as cluster,
     ):
+        if arguments.notes:
+            run.note(notes=list(arguments.notes))
         check_storage_everywhere(run, cluster, console.say)
         refuse_oversized(experiment, cluster)
         assessors = train_assessors(run, images, console, cluster)

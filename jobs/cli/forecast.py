@@ -20,6 +20,7 @@ from framework.runs import RunFolder
 from framework.runs.folder import run_place
 from framework.runs.machine import memory_bytes
 from framework.search.space import settings
+from framework.training.budget import budget_line
 from framework.training.steps.penalties import gamma_lines
 from jobs.cli.forecast_data import check_features, forecast_assessors, forecast_images, say_fetch
 from jobs.cli.job import Console
@@ -68,6 +69,9 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
         f"Steps: {steps:,} of {training.batch_size} images{_schedule(experiment)}, "
         f"a score every {experiment.evaluation.every_images:,} images"
     )
+    budget = budget_line(experiment, on_gpus=resources.gpus_per_worker > 0)
+    if budget is not None:
+        console.say(budget)
     for line in dict.fromkeys(line for trial in experiments for line in changing(trial)):
         console.say(line)
     memory = max(worker_bytes(trial, workers=resources.fewest_workers) for trial in experiments)

@@ -52,7 +52,8 @@ def _foot(status: RunStatus) -> list[str]:
 
 
 def _notes(trial: TrialStatus) -> list[str]:
-    return [f"      error: {' '.join(trial.error.split())}"] if trial.error else []
+    told = {"error": trial.error, "ended": trial.reason}
+    return [f"      {kind}: {' '.join(text.split())}" for kind, text in told.items() if text]
 
 
 def _columns(trials: list[TrialStatus]) -> list[Column]:

@@ -54,6 +54,7 @@ NOT_LEARNED = {
     "data_wait_share",
     "memory_bytes",
     "wall_seconds",
+    "cpu_minutes",
     "life_began_at_images_seen",
     "images_trained_twice",
     "seconds",

@@ -4,9 +4,10 @@ For each it forks a process that leads a session of its own, says its number in 
 code in another; that process forks the ranks, which run the jobs one after another, and writes to the spec's `.log`.
 
 The spec: {"world": 2, "rendezvous": <path>, "jobs": [{"overrides", "images", "store", "reports", "hang_at", "stop_at",
-"score"}]}. A job writes its reports as JSON to `reports`; it hangs (to be killed) in the report at `hang_at` images,
-and asks to stop, on the last rank alone, from `stop_at` steps on. With "answers" it agrees on these instead, with
-"side" it takes steps on random images of that side.
+"score", "seconds_per_step"}]}. A job writes its reports as JSON to `reports`; it hangs (to be killed) in the report at
+`hang_at` images, and asks to stop, on the last rank alone, from `stop_at` steps on. A step of each rank costs its
+`seconds_per_step` of a budget. With "answers" it agrees on these instead, with "side" it takes steps on random images
+of that side.
 """
 
 import json
@@ -98,6 +99,9 @@ def run_job(job, workers):
         asked.append(1)
         return workers.rank == workers.world_size - 1 and len(asked) > job["stop_at"]
 
+    def clock():
+        return job["seconds_per_step"][workers.rank] * min(len(asked), job["stop_at"])
+
     Trainer(
         experiment=experiment,
         images=open_store(Path(job["images"])),
@@ -106,6 +110,7 @@ def run_job(job, workers):
         report=report,
         score=PixelMean if job.get("score") else None,
         should_stop=should_stop if "stop_at" in job else None,
+        clock=clock if "seconds_per_step" in job else None,
         log=said.append,
     ).run()
     if workers.rank == 0:

@@ -29,6 +29,13 @@ class DiscriminatorNetwork(nn.Module):
     judges: int = 1
     frozen_size: int = 0
 
+    def layers_from_image(self) -> list[list[nn.Module]]:
+        """The trained layers from the image on, without the output, as lists of modules that belong together.
+
+        `training.freeze_discriminator` counts them. There are none on features of a pretrained network.
+        """
+        return []
+
     def combined(self, values: Tensor) -> Tensor:
         """Losses or other values of logits [n] or [n, heads] -> [n], summed over the judges."""
         return values

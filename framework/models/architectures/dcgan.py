@@ -102,6 +102,10 @@ class Discriminator(DiscriminatorNetwork):
         # A matrix-vector product, because its gradient has the layout of the weight, which DDP's buckets require.
         return x @ self.dense.weight[0] + self.dense.bias
 
+    def layers_from_image(self) -> list[list[nn.Module]]:
+        """The convolutions."""
+        return [[layer] for layer in (self.from_image, *self.downs)]
+
 
 @torch.no_grad()
 def keras_initialise(network: nn.Module, *, generator: torch.Generator) -> None:

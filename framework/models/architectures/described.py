@@ -103,6 +103,10 @@ class Discriminator(DiscriminatorNetwork):
                 x = x * mask
         return x[:, 0]
 
+    def layers_from_image(self) -> list[list[nn.Module]]:
+        """The layers with weights, except the last one."""
+        return [[step] for step in self.steps if any(True for _ in step.parameters())][:-1]
+
 
 class Normalisation(nn.Module):
     """Batch normalisation with fixed statistics, which training does not change; scale and offset are trained."""

@@ -126,6 +126,10 @@ class Both(DiscriminatorNetwork):
         """The own value plus the mean over the heads: [n, 1 + heads] -> [n]."""
         return values[:, 0] + values[:, 1:].mean(dim=1)
 
+    def layers_from_image(self) -> list[list[nn.Module]]:
+        """Those of the pair's own discriminator."""
+        return self.own.layers_from_image()
+
 
 def _pooled(head: Head, x: Tensor, norms: Tensor) -> Tensor:
     """The means [n, channels] over the places of what the two convolutions make of a map."""

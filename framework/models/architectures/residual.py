@@ -131,6 +131,10 @@ class Discriminator(DiscriminatorNetwork):
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
         return x @ self.dense.weight[0] + self.dense.bias
 
+    def layers_from_image(self) -> list[list[nn.Module]]:
+        """The blocks of each size of the maps, with the 1x1 convolution before them."""
+        return [list(pair) for pair in zip((self.from_image, *self.widen), self.stages, strict=True)]
+
 
 def _stage(channels: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(*(Block(channels) for _ in range(blocks)))

@@ -100,6 +100,10 @@ class Discriminator(DiscriminatorNetwork):
         # of features too much.
         return (x * self.features**-0.5) @ self.dense.weight[0] + self.dense.bias
 
+    def layers_from_image(self) -> list[list[nn.Module]]:
+        """The convolutions."""
+        return [[layer] for layer in (self.from_image, *self.downs, self.last)]
+
 
 def _normalised(x: Tensor) -> Tensor:
     """Scales the vector of each pixel or latent, along dimension 1, to a root mean square of 1."""

@@ -77,6 +77,6 @@ def _say_what_is_lacking(context: "RunContext") -> None:
 def _ranked(run: RunFolder) -> list[dict[str, Any]]:
     rows = update_results(run)
     if not any(row["score"] is not None for row in rows):
-        errors = "; ".join(f"{row['trial']}: {row['error']}" for row in rows if row["error"])
+        errors = "; ".join(f"{row['trial']}: {why}" for row in rows if (why := row["error"] or row.get("reason")))
         raise TrainingError(f"no trial of {run.folder.name} ended with a score ({errors or 'none was scored'})")
     return rows

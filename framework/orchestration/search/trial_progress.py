@@ -23,6 +23,7 @@ class TrialProgress:
         self.ended = ended
         self._progress = progress
         self._total = run.experiment.training.total_images
+        self._budget = run.experiment.training.budget_minutes
         self._trials = trials
         self._best: float | None = None
 
@@ -39,13 +40,17 @@ class TrialProgress:
         best = f", best score {self._best:.4g}" if self._best is not None else ""
         rate = figures.get("images_per_second")
         to_go = self._total - figures["images_seen"]  # may be negative: the last batch can exceed the total
-        left = f", {_minutes(to_go / rate)} left" if rate and to_go > 0 else ""
+        left = f", {_minutes(to_go / rate)} left" if rate and to_go > 0 and self._budget is None else ""
+        length = f" of {self._total:,} images" if self._budget is None else f" images, {self._used(figures)}"
         self._progress.update(
             f"{self.ended} of {self._trials} trials ended; "
-            f"{trial}: {figures['images_seen']:,} of {self._total:,} images"
-            + (f", {rate:,.0f} images/s{left}" if rate else "")
-            + best
+            f"{trial}: {figures['images_seen']:,}{length}" + (f", {rate:,.0f} images/s{left}" if rate else "") + best
         )
+
+    def _used(self, figures: dict[str, Any]) -> str:
+        """The minutes used of the budget. A trial that moved to GPUs has the minutes of both."""
+        kind = "GPU" if "gpu_minutes" in figures else "CPU"
+        return f"{figures.get(f'{kind.lower()}_minutes', 0.0):.1f} of {self._budget:g} {kind}-minutes"
 
     def say(self, trial: str, text: str) -> None:
         """Shows a line about a trial."""

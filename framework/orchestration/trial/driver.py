@@ -58,10 +58,11 @@ class TrialDriver(tune.Trainable):
 
 
 def training(work: TrialSpec) -> Iterator[dict[str, Any]]:
-    """Trains until the trial's total_images, from its newest checkpoint if it has one; yields the figures of reports.
+    """Trains to the trial's end, from its newest checkpoint if it has one; yields the figures of reports.
 
     The trial's state is "running" meanwhile, and at the end "finished" (or `state_at_end`), "failed" (state.json then
-    has the reason), or "interrupted" if the stop flag was raised.
+    has the error), or "interrupted" if the stop flag was raised. state.json says why a training ended before its
+    total_images.
     """
     trial = RunFolder.open(work.run).trial(work.trial)
     trial.write_params(work.parameters)
@@ -94,7 +95,7 @@ def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> N
     elif state.get("error"):
         state = {"state": "failed", "error": state["error"]}
     elif state.get("state") != "interrupted":
-        state = {"state": at_end}
+        state = {"state": at_end} | ({"reason": state["reason"]} if state.get("reason") else {})
     trial.write_state(**state)
 
 

@@ -19,8 +19,8 @@ _KEYS = {
     "objective": "loss likelihood deviation beta beta_warmup_images r1_gamma r2_gamma r1_every_steps augmentations "
     "augmentation_probability augmentation_target augmentation_speed_images",
     "optimizer": "generator_lr discriminator_lr beta1 beta2 epsilon",
-    "training": "start_digest schedule batch_size total_images ema_half_life_images report_every_images "
-    "samples_every_images",
+    "training": "start_digest freeze_discriminator schedule batch_size total_images budget_minutes "
+    "ema_half_life_images report_every_images samples_every_images",
     "evaluation": "features tap resize precision metrics engine checkpoints seeds samples trial_samples "
     "importance_samples every_images feature_batch_blocks seed truncation",
     "assessor": "attributes images width low high seed",

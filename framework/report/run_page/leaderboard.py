@@ -12,7 +12,15 @@ from framework.report.shared import score_table
 from framework.report.text import format as words
 
 STATES = {"stopped": "ended early", "pending": "waiting"}
-_MORE_TITLES = {"score_mean": "Mean score", "score_sd": "± sd", "within_noise": "Within noise of the first"}
+_MORE_TITLES = {
+    "score_mean": "Mean score",
+    "score_sd": "± sd",
+    "within_noise": "Within noise of the first",
+    "budget_minutes": "Budget (minutes)",
+    "cpu_minutes": "CPU-minutes",
+    "gpu_minutes": "GPU-minutes",
+    "reason": "Ended because",
+}
 
 
 @dataclass(frozen=True)

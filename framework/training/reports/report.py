@@ -13,6 +13,7 @@ from torch import Tensor
 
 from framework.config.schedule import scheduled, value_at
 from framework.errors import TrainingError
+from framework.training.budget import ComputeMeter
 from framework.training.state import State
 from framework.training.workers import WorkerGroup
 
@@ -67,14 +68,16 @@ class Outcome:
     """How a training ended.
 
     Attributes:
-        state: "finished" at `training.total_images`, or "stopped" on request.
+        state: "finished" at `training.total_images` or at the end of its budget, or "stopped" on request.
         images_seen: Images seen at the end.
         checkpoint: Name of the newest checkpoint; None if it was stopped before the first one.
+        reason: Why it ended before `training.total_images`; None if it did not, or was stopped on request.
     """
 
     state: str
     images_seen: int
     checkpoint: str | None
+    reason: str | None = None
 
 
 class ScoreHandle(Protocol):
@@ -137,8 +140,8 @@ class MetricAccumulator:
         if self._looks_each_step:
             self._check(self._steps[-1:], state=state)
 
-    def row(self, state: State) -> dict[str, Any]:
-        """The metrics since the last row, over all workers; resets the accumulation."""
+    def row(self, state: State, meter: ComputeMeter) -> dict[str, Any]:
+        """The metrics since the last row, over all workers, and the compute used; resets the accumulation."""
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         seconds = time.perf_counter() - self._started
@@ -148,9 +151,15 @@ class MetricAccumulator:
         figures = torch.stack(self._steps).mean(0).double().cpu() if steps else torch.zeros(len(self._names)).double()
         world = self._workers.world_size
         due = self._workers.rank == 0 and time.perf_counter() - self._reported_at >= DUE_SECONDS
-        others = [seconds / world, self._waited / world, float(_memory_bytes(self._device)), float(due)]
+        others = [
+            seconds / world,
+            self._waited / world,
+            float(_memory_bytes(self._device)),
+            float(due),
+            meter.seconds(),
+        ]
         summed = self._workers.sum(torch.cat([figures, torch.tensor(others, dtype=torch.float64)]))
-        *means, seconds, waited, memory, due = summed.tolist()
+        *means, seconds, waited, memory, due, used = summed.tolist()
         row: dict[str, Any] = {
             "images_seen": state.images_seen,
             "real_images_seen": state.real_images_seen,
@@ -166,7 +175,7 @@ class MetricAccumulator:
             for key, schedule in scheduled(state.experiment).items()
         }
         row |= state.more_metrics()
-        row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3)}
+        row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3), **meter.note(used)}
         self._steps, self._waited, self._images, self._largest_norm = [], 0.0, 0, 0.0
         self.due = due > 0
         return row

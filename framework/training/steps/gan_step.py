@@ -49,6 +49,8 @@ class PairStep(Step[TrainState]):
             more_numbers=self._augment.more_numbers,
             noise_numbers=self._augment.noise_numbers,
         )
+        # Without those that training.freeze_discriminator excludes.
+        self._judging = [parameter for parameter in state.discriminator.parameters() if parameter.requires_grad]
         self._generator = self._workers.wrapped(state.generator)
         self._discriminator = self._workers.wrapped(state.discriminator)
         part, whole = (self._workers.shard(count) for count in (self.real_images(self._batch), self._batch))
@@ -115,7 +117,8 @@ class PairStep(Step[TrainState]):
 
         optimizer = self._state.generator_optimizer
         (norm,) = self._update(loss_of, self._shards["generator"], optimizer, through=[self._generator])
-        network.requires_grad_(True)
+        for parameter in self._judging:
+            parameter.requires_grad_(True)
         return joined(all_losses), norm
 
     def _figures(self, *, real: Tensor, fake: Tensor, generated: Tensor, norms: tuple[Tensor, Tensor]) -> Tensor:
