@@ -8,15 +8,23 @@ import pytest
 import torch
 
 from framework.checkpoint import CheckpointStore, load_generator
+from framework.checkpoint.start import open_start
 from framework.config import DataConfig, Experiment, with_overrides
 from framework.data import prepare
-from framework.errors import CheckpointError, ConfigError, LatentsError
+from framework.errors import CheckpointError, ConfigError, LatentsError, TrainingError
 from framework.images import to_model_range
 from framework.models import derive_seed, sample_latents
 from framework.models.condition import condition_seed
 from framework.storage import open_folder
 from framework.training import Trainer, WorkerGroup
-from framework.training.conditions import check_conditions, codes_of, condition_of, training_labels
+from framework.training.conditions import (
+    check_conditions,
+    codes_of,
+    condition_of,
+    row_labels,
+    sample_latents_of,
+    training_labels,
+)
 from framework.training.feed import Feed
 from framework.training.precision import Precision
 from framework.training.state import TrainState
@@ -217,3 +225,34 @@ def test_any_number_of_workers_and_passes_is_the_same_training(ranks):
             for name in expected:
                 torch.testing.assert_close(found[name], expected[name], rtol=1e-7, atol=1e-10, msg=name)
             assert rows(one)[-1]["discriminator_loss"] == pytest.approx(rows(other)[-1]["discriminator_loss"], rel=1e-9)
+
+
+def test_a_training_that_starts_from_it_keeps_its_labels_and_their_scale(train, faces, tmp_path):
+    train(name="first", model__condition=["glasses", "age"])
+    place = str(tmp_path / "first")
+    older = dataclasses.replace(faces, labels=faces.labels | {"age": faces.labels["age"] + 20})
+    settings = {"model__condition": ["glasses", "age"], "training__start_from": place}
+    settings["training__start_digest"] = open_start(place).digest
+    train(images=older, name="second", training__total_images=16, **settings)
+    again, _ = train(images=older, name="second", **settings)  # goes on, and finds the same scale again
+    ages = again.condition.label("age")
+    assert (ages.low, ages.high) == (10, 50)
+    assert set(np.unique(again.condition.rows[:, 1])) <= {30, 50, 70}
+    other = dataclasses.replace(faces, label_classes=faces.label_classes | {"glasses": ["no", "yes"]})
+    with pytest.raises(TrainingError) as fault:
+        train(images=other, name="third", **settings)
+    assert not missing(str(fault.value), "training.start_from", "model.condition", "glasses", "no", "yes")
+
+
+def test_the_rows_of_the_samples_have_the_values_of_a_label(faces):
+    condition = condition_of(faces, ["age", "background", "glasses"])
+    labels = row_labels(condition)
+    assert labels == [
+        f"background {name}" for name in ("grey", "grey", "blue", "blue", "green", "green", "warm", "warm")
+    ]
+    latents = sample_latents_of(condition, 64, 6, seed=1)
+    np.testing.assert_array_equal(latents[:, :6], sample_latents(64, 6, seed=1))
+    shown = [text.split(", ")[1] for text in condition.captions(latents[:, 6:])]
+    assert shown == [label for label in labels for _ in range(8)]
+    assert row_labels(condition_of(faces, ["age"])) is None
+    assert sample_latents_of(condition_of(faces, ["age"]), 64, 6, seed=1).shape == (64, 8)
