@@ -30,7 +30,7 @@ JOB = Job(
     "generate",
     __doc__,
     "CHECKPOINT_OR_RUN output=PLACE",
-    ("model.entry", "latents.seed", "latents.truncation", *WORKER_KEYS),
+    ("model.entry", "latents.seed", "latents.truncation", "latents.condition", *WORKER_KEYS),
     own=OWN,
 )
 
@@ -59,7 +59,9 @@ def body(arguments: Arguments) -> dict[str, Any]:
     """Generates the images that are missing."""
     job, console = _opened(arguments), arguments.console
     experiment, generator = job.run.experiment, job.generator
-    models = StudyModels(job.target.location, generator.digest, None, None, experiment.latents.truncation)
+    latents = experiment.latents
+    samples = {"truncation": latents.truncation, "condition": tuple(latents.condition.items())}
+    models = StudyModels(job.target.location, generator.digest, None, None, **samples)
     with connect(
         arguments.title(job.run.folder.name),
         verbose=arguments.verbose,
@@ -86,7 +88,7 @@ def _opened(arguments: Arguments) -> _Job:
         raise ConfigError("output: missing; name a folder, or a file .zip or .npz: output=PLACE")
     run, target = find_context(arguments)
     latents = run.experiment.latents
-    generator = load_generator(target.location).truncated(latents.truncation)
+    generator = load_generator(target.location).truncated(latents.truncation).conditioned(latents.condition)
     given = None
     if own["latents"]:
         if own["count"]:

@@ -23,6 +23,7 @@ LATENTS = (
     "latents.groups",
     "latents.seed",
     "latents.truncation",
+    "latents.condition",
     "latents.start",
     "latents.walks",
     "latents.arithmetic",

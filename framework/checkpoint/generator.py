@@ -11,11 +11,13 @@ import torch
 from framework.checkpoint.foreign import open_entry
 from framework.checkpoint.loaded import LoadedGenerator
 from framework.checkpoint.saved import (
+    CONDITION,
     ENCODER_WEIGHTS,
     GENERATOR,
     GENERATOR_CONFIG,
     GENERATOR_WEIGHTS,
     HUB_WEIGHTS,
+    condition_in,
     is_name,
     model_keys,
     parse_tensors,
@@ -142,7 +144,10 @@ def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
     try:
         model = ModelConfig.model_validate(model_keys(config))
         shape = {"resolution": config["resolution"], "channels": config["channels"], "seed": 0}
-        network = build_generator(model, **shape)
+        condition = condition_in(config)
+        if model.condition != ([] if condition is None else condition.names):
+            raise ValueError(f"{CONDITION} has other labels than condition")
+        network = build_generator(model, **shape, condition=condition)
         network.load_state_dict(weights)
         if encoder_weights is not None:
             encoder = build_encoder(model, **shape)
@@ -150,7 +155,7 @@ def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
     except (ValueError, RuntimeError, LatentscapeError) as fault:  # ValueError includes pydantic's errors
         reason = " ".join(str(fault).split())[:200]
         raise CheckpointError(f"{folder.location}: the weights do not fit config.json ({reason})") from None
-    about = {"config": config, "digest": digest, "source": folder.location, "device": device}
+    about = {"config": config, "digest": digest, "source": folder.location, "device": device, "condition": condition}
     return LoadedGenerator(network, encoder=encoder, **about)
 
 

@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 from framework.config import ModelConfig
 from framework.config.words import shown
 from framework.errors import CheckpointError, StorageError, reason_of
+from framework.models.condition import Condition
 from framework.runs.documents import Manifest, Shape, TrainingInfo, checked_document, read_object
 from framework.storage import Folder
 from framework.storage.json_text import parse_json
@@ -26,6 +27,7 @@ GENERATOR = "generator"
 GENERATOR_CONFIG = "config.json"
 GENERATOR_WEIGHTS = "weights.safetensors"
 ENCODER_WEIGHTS = "encoder.safetensors"
+CONDITION = "condition_code"  # key of the generator's config
 HUB_WEIGHTS = "model.safetensors"  # the usual name in model repositories
 
 
@@ -120,10 +122,18 @@ def fill(
         (place / name).write_bytes(data)
 
 
-def generator_config(model: ModelConfig, *, resolution: int, channels: int, images_seen: int) -> dict[str, Any]:
-    """What `load_generator` needs to rebuild a generator: the section `model`, and the size of its images."""
+def generator_config(
+    model: ModelConfig, *, resolution: int, channels: int, images_seen: int, condition: Condition | None = None
+) -> dict[str, Any]:
+    """What `load_generator` needs to rebuild a generator: the section `model`, its images' size, its condition."""
     shown = {"resolution": resolution, "channels": channels, "images_seen": images_seen}
-    return {**model.model_dump(mode="json"), **shown}
+    described = {} if condition is None else {CONDITION: condition.document()}
+    return {**model.model_dump(mode="json"), **shown, **described}
+
+
+def condition_in(config: Mapping[str, Any]) -> Condition | None:
+    """The condition in a generator's config; None without one. ValueError if it is damaged."""
+    return Condition.read(config[CONDITION]) if CONDITION in config else None
 
 
 def model_keys(config: Mapping[str, Any]) -> dict[str, Any]:

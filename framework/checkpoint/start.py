@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from framework.checkpoint.generator import load_generator
-from framework.checkpoint.saved import MANIFEST, STATE, Checkpoint, is_name, model_keys
+from framework.checkpoint.saved import CONDITION, MANIFEST, STATE, Checkpoint, condition_in, is_name, model_keys
 from framework.config import Experiment, ModelConfig, with_overrides
 from framework.config.recipes import searched_settings
 from framework.errors import CheckpointError, ConfigError, StorageError
@@ -139,7 +139,8 @@ def with_start(experiment: Experiment, overrides: Mapping[str, Any], *, say: Cal
     origin = {KEY: open_folder(location).location, DIGEST_KEY: start.digest}
     started = with_overrides(experiment, {**{f"model.{key}": value for key, value in model.items()}, **origin})
     shape = {"resolution": data.resolution, "channels": data.channels}
-    generator, discriminator = _networks({**started.model.model_dump(mode="json"), **shape})
+    condition = {key: start.config[key] for key in (CONDITION,) if key in start.config}
+    generator, discriminator = _networks({**started.model.model_dump(mode="json"), **shape, **condition})
     taken = start.taken(generator, discriminator)
     if not taken.generator:
         raise ConfigError(
@@ -157,7 +158,8 @@ def with_start(experiment: Experiment, overrides: Mapping[str, Any], *, say: Cal
 def _networks(config: Mapping[str, Any]) -> tuple[GeneratorNetwork, DiscriminatorNetwork]:
     """The networks of a generator's config, without their numbers."""
     model = with_overrides(Experiment(), {f"model.{key}": value for key, value in model_keys(config).items()}).model
-    shape = {"resolution": config["resolution"], "channels": config["channels"], "seed": 0}
+    shape: dict[str, Any] = {"resolution": config["resolution"], "channels": config["channels"], "seed": 0}
+    shape["condition"] = condition_in(config)
     with torch.device("meta"):
         return build_generator(model, **shape), build_discriminator(model, **shape)
 

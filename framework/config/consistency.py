@@ -120,6 +120,26 @@ def _network_faults(experiment: ExperimentKeys) -> Iterator[str]:
         yield from _ranking_faults(experiment)
     if (model.architecture == "keras") != (model.layers is not None):
         yield "model.architecture: keras needs model.layers and no other has them; jobs.import_keras writes both"
+    yield from _condition_faults(experiment)
+
+
+def _condition_faults(experiment: ExperimentKeys) -> Iterator[str]:
+    model, labels = experiment.model, experiment.model.condition
+    twice = next((name for name in labels if labels.count(name) > 1), None)
+    if twice is not None:
+        yield f"model.condition: names {shown(twice)} twice; remove one"
+    if "model.condition" not in experiment.search.space:
+        for name in experiment.latents.condition:
+            if name not in labels:
+                yield f"latents.condition: {shown(name)} is not a label of model.condition, {shown(labels)}"
+    fixed = {
+        "model.entry": model.entry is not None,
+        "model.architecture=keras": model.architecture == "keras",
+        "model.discriminator_layers": model.discriminator_layers is not None,
+    }
+    for setting, is_set in fixed.items():
+        if labels and is_set:
+            yield f"model.condition: {shown(labels)} does not fit {setting}, whose layers take no condition; remove one"
 
 
 def discriminator_networks(experiment: ExperimentKeys) -> set[str]:

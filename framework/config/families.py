@@ -7,7 +7,7 @@ from framework.config.schema import ExperimentKeys
 
 _OF_GANS = (
     *("model.architecture", "model.blocks", "model.dropout", "model.discriminator_layers"),
-    *("model.discriminator", "model.feature_network", "model.projection_channels"),
+    *("model.discriminator", "model.feature_network", "model.projection_channels", "model.condition"),
     *("objective.loss", "objective.r1_gamma", "objective.r2_gamma", "objective.r1_every_steps"),
     *("objective.augmentations", "objective.augmentation_probability"),
     *("objective.augmentation_target", "objective.augmentation_speed_images"),

@@ -97,6 +97,7 @@ class ModelConfig(Section):
         "efficientnet-lite0", "projected, both: efficientnet-lite0 or -lite2"
     )
     projection_channels: int = key(64, "projected, both: channels of its maps", unit="channels", ge=8, le=512)
+    condition: list[str] = key([], "labels to generate by, such as [female, age]; docs/conditional.md")
     dropout: float = key(0.4, "dropout before the discriminator's output", unit="probability", ge=0.0, lt=1.0)
     entry: str | None = key(None, "your own generator, package.module:function; this code is run")
     layers: list[dict[str, Any]] | None = key(None, "generator layers, written by jobs.import_keras")
@@ -356,6 +357,9 @@ class LatentsConfig(Section):
     seed: int = key(0, "seed of the samples' latents", ge=0, le=MOST_SEED)
     truncation: float = key(1.0, "ψ, the scale of sampled latents; below 1 typical, less varied images", ge=0.0, le=4.0)
     start: list[str] = key([], "where studies start: names in RUN/projections, or photographs")
+    condition: dict[str, str | float | None] = key(
+        {}, "conditional generators: label: value of all samples; null: unknown"
+    )
     walks: WalksConfig = WalksConfig()
     arithmetic: ArithmeticConfig = ArithmeticConfig()
     directions: DirectionsConfig = DirectionsConfig()

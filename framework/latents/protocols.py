@@ -127,6 +127,11 @@ def merge_assessed(parts: Sequence[Assessed]) -> Assessed:
     )
 
 
+def normal_size(generator: GeneratorLike) -> int:
+    """The numbers of a latent that are standard normal; what follows is the code of a conditional generator."""
+    return getattr(generator, "normal_size", generator.latent_size)
+
+
 def typical_norm(latent_size: int) -> float:
     """The mean norm of a standard normal latent: about the square root of its size.
 

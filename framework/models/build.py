@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import nn
 
-from framework.models.architectures import autoencoder, dcgan, described, projected, residual, skip
+from framework.models.architectures import autoencoder, conditional, dcgan, described, projected, residual, skip
 from framework.models.architectures.autoencoder import Encoder
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
+from framework.models.architectures.conditional import ConditionalDiscriminator, ConditionalGenerator
 from framework.models.architectures.prior import derive_seed
+from framework.models.condition import Condition
 from framework.models.pretrained.projection import projection_of
 
 if TYPE_CHECKING:
@@ -33,26 +35,47 @@ DISCRIMINATORS = {
 }
 
 
-def build_generator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> GeneratorNetwork:
+def build_generator(
+    config: "ModelConfig", *, resolution: int, channels: int, seed: int, condition: Condition | None = None
+) -> GeneratorNetwork:
     """Builds and initialises a generator or decoder: latents [n, z] -> images [n, c, h, w] in [-1, 1].
 
-    The same arguments give the same weights.
+    The same arguments give the same weights. With a condition, latents are [n, z + condition.size]; without one, the
+    network has none, whatever `config.condition` says.
     """
-    shape: dict[str, int] = {"latent_size": config.latent_size, "resolution": resolution, "channels": channels}
+    # With a condition, an embedding of its code is as long as z, and joined to it.
+    size = config.latent_size if condition is None else 2 * config.latent_size
+    shape: dict[str, int] = {"latent_size": size, "resolution": resolution, "channels": channels}
     if config.layers is not None:
         network, initialise = described.Generator(config.layers, **shape), dcgan.keras_initialise
     else:
         make, initialise = GENERATORS[config.kind]
         network = make(**shape, **_size(config))
-    return _placed(network, initialise, seed=derive_seed(seed, "generator"))
+    network = _placed(network, initialise, seed=derive_seed(seed, "generator"))
+    if condition is None:
+        return network
+    network = ConditionalGenerator(network, code_size=condition.size, labels=len(condition.labels))
+    return _placed(network, conditional.initialise, seed=derive_seed(seed, "generator condition"))
 
 
-def build_discriminator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> DiscriminatorNetwork:
+def build_discriminator(
+    config: "ModelConfig", *, resolution: int, channels: int, seed: int, condition: Condition | None = None
+) -> DiscriminatorNetwork:
     """Builds and initialises a discriminator: images [n, c, h, w] and a dropout mask -> logits [n] or [n, heads].
+
+    With a condition, it also takes codes [n, condition.size].
 
     Raises:
         ConfigError: `model.discriminator` needs weights that are not installed.
     """
+    network = _discriminator(config, resolution=resolution, channels=channels, seed=seed)
+    if condition is None:
+        return network
+    network = ConditionalDiscriminator(network, code_size=condition.size)
+    return _placed(network, conditional.initialise, seed=derive_seed(seed, "discriminator condition"))
+
+
+def _discriminator(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> DiscriminatorNetwork:
     if config.discriminator == "own":
         return _own_discriminator(config, resolution=resolution, channels=channels, seed=seed)
     projection = projection_of(config.feature_network, config.projection_channels)
@@ -80,10 +103,13 @@ def build_encoder(config: "ModelConfig", *, resolution: int, channels: int, seed
     return _placed(network, autoencoder.initialise, seed=derive_seed(seed, "encoder"))
 
 
-def build_companion(config: "ModelConfig", *, resolution: int, channels: int, seed: int) -> nn.Module:
+def build_companion(
+    config: "ModelConfig", *, resolution: int, channels: int, seed: int, condition: Condition | None = None
+) -> nn.Module:
     """Builds the network that is trained with the generator: a GAN's discriminator, else the encoder."""
-    build = build_discriminator if config.family == "gan" else build_encoder
-    return build(config, resolution=resolution, channels=channels, seed=seed)
+    if config.family == "gan":
+        return build_discriminator(config, resolution=resolution, channels=channels, seed=seed, condition=condition)
+    return build_encoder(config, resolution=resolution, channels=channels, seed=seed)
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 from pydantic import JsonValue
 
 from framework.config import Experiment
-from framework.images import grid, png_bytes
+from framework.images import Row, grid, png_bytes, strips
 from framework.metrics import cost
 from framework.runs import TrialFolder
 from framework.storage.folder import storage_errors
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
 _SAMPLE_COLUMNS = 8
+_SMALLEST_TILE = 64
 _JUDGED = ("score", "best_score")  # TensorBoard's HParams tab compares trials by these, and logs them as scalars too
 
 
@@ -84,7 +86,7 @@ class Telemetry:
         if images_seen > began_at or self._before.get("images_seen") != images_seen:
             self._trial.append_metrics(row)
         if report.samples is not None:
-            self._trial.write_sample(images_seen, png_bytes(grid(report.samples, columns=_SAMPLE_COLUMNS)))
+            self._trial.write_sample(images_seen, png_bytes(_picture(report.samples, report.sample_rows)))
         self._recorded_at = images_seen
 
     def write(self, report: Report) -> None:
@@ -96,7 +98,7 @@ class Telemetry:
         figures = numbers(row)
         self._gauges.set(figures)
         self._trackers.write(figures, images_seen=images_seen)
-        picture = None if report.samples is None else grid(report.samples, columns=_SAMPLE_COLUMNS)
+        picture = None if report.samples is None else _picture(report.samples, report.sample_rows)
         with storage_errors(str(self._events), "written"):
             self._write_events(figures, picture, images_seen)
         for scored in report.scores:
@@ -186,3 +188,16 @@ def numbers(row: dict[str, Any]) -> dict[str, float]:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _picture(samples: np.ndarray, row_labels: list[str] | None) -> np.ndarray:
+    """The grid [H, W, 3] uint8 of samples [n, h, w, c]; rows with captions have them above."""
+    if row_labels is None:
+        return grid(samples, columns=_SAMPLE_COLUMNS)
+    rows = np.split(samples, len(row_labels))
+    # The rows of one value stand together below one caption.
+    joined = [
+        Row(images, label=label if at == 0 or label != row_labels[at - 1] else None)
+        for at, (images, label) in enumerate(zip(rows, row_labels, strict=True))
+    ]
+    return strips(joined, scale=max(1, _SMALLEST_TILE // samples.shape[1]))

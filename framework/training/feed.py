@@ -7,6 +7,8 @@ from torch import Tensor
 
 from framework.config import Experiment
 from framework.data import PackedStore, Prefetcher, TrainingStream
+from framework.models.condition import Condition
+from framework.training.conditions import codes_of
 from framework.training.steps.base_step import Step
 from framework.training.steps.draws import Numbers
 from framework.training.workers import WorkerGroup, numbered
@@ -19,7 +21,7 @@ class Batch:
     Attributes:
         pixels: [n, h, w, c] uint8, real images.
         mirrored: [n] bool, True for images to mirror; None without flips.
-        numbers: The random numbers of the step.
+        numbers: The random numbers of the step, and the codes of the real images if there is a condition.
     """
 
     pixels: Tensor
@@ -39,13 +41,23 @@ class Feed:
         experiment: Provides seed, flips and batch size.
         step: The step that draws the random numbers.
         workers: The group of workers that share a batch.
+        condition: The condition of the networks; None without one.
     """
 
-    def __init__(self, images: PackedStore, experiment: Experiment, *, step: Step, workers: WorkerGroup) -> None:
+    def __init__(
+        self,
+        images: PackedStore,
+        experiment: Experiment,
+        *,
+        step: Step,
+        workers: WorkerGroup,
+        condition: Condition | None = None,
+    ) -> None:
         self._stream = TrainingStream(images, seed=experiment.seed, horizontal_flip=experiment.data.horizontal_flip)
         self._step, self._device = step, numbered(workers.device)
         self._count = step.real_images(experiment.training.batch_size)
         self._shard = workers.shard(self._count)
+        self._codes = None if condition is None else codes_of(images, condition)
 
     def batches(self, *, step: int, position: int) -> Prefetcher[Batch]:
         """The batches starting at a step, as a context manager (see `Prefetcher`).
@@ -57,11 +69,15 @@ class Feed:
         return Prefetcher(lambda k: self._batch(step + k, position + k * self._count))
 
     def _batch(self, step: int, position: int) -> Batch:
-        pixels, mirrored = self._stream.batch(position + self._shard.start, self._shard.count)
+        place = position + self._shard.start, self._shard.count
+        pixels, mirrored = self._stream.batch(*place)
+        numbers = self._step.draw(step)
+        if self._codes is not None:
+            numbers = numbers.with_codes("real", self._step.typed(self._codes[self._stream.indices(*place)]))
         batch = Batch(
             torch.from_numpy(pixels),
             None if mirrored is None else torch.from_numpy(mirrored),
-            self._step.draw(step),
+            numbers,
         )
         if self._device.type != "cuda":
             return batch

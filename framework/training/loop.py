@@ -14,9 +14,10 @@ from framework.config import Experiment
 from framework.data import PackedStore
 from framework.errors import TrainingError
 from framework.images import to_pixels
-from framework.models import derive_seed, sample_latents
+from framework.models import derive_seed
 from framework.training.algorithms import algorithms
 from framework.training.budget import ComputeMeter
+from framework.training.conditions import condition_of, row_labels, sample_latents_of
 from framework.training.feed import Feed
 from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.precision import Precision, settle_precision
@@ -122,6 +123,7 @@ class Trainer:
         objective = build_objective(self._experiment.objective) if isinstance(self._state, TrainState) else None
         length = self._experiment.training.total_images
         self._health = Health(total_images=length, notes=self._state.notes, objective=objective)
+        self._sample_rows = row_labels(self._state.condition)
         for line in gamma_lines(self._experiment):
             self._log(line)
         self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
@@ -137,7 +139,7 @@ class Trainer:
             self._begin_score(checkpoint)
         if owed and self._ended:
             self._pause(last=True)
-        feed = Feed(self._images, self._experiment, step=self._step, workers=self._workers)
+        feed = Feed(self._images, self._experiment, step=self._step, workers=self._workers, condition=state.condition)
         with feed.batches(step=state.steps, position=state.real_images_seen) as batches:
             self._tally.start_clock()
             while not self._ended:
@@ -207,7 +209,8 @@ class Trainer:
             self._log(f"{state.images_seen:,} images seen: {warning}")
         if saved:
             if self._record is not None:
-                self._record(Report(row, pictures, name_at(state.images_seen), warnings=warnings))
+                name = name_at(state.images_seen)
+                self._record(Report(row, pictures, name, warnings=warnings, sample_rows=self._sample_rows))
             self._kept.save(state, self._images)
         if last:
             self._kept.wait()
@@ -217,7 +220,7 @@ class Trainer:
         scores = self._arrived(leave=0 if last else 1 if scored else None)
         self._reported_at = state.images_seen
         due = self._tally.due or samples or last or stopping or bool(scores or warnings)
-        self._report(Report(row, pictures, checkpoint, scores, warnings, due))
+        self._report(Report(row, pictures, checkpoint, scores, warnings, due, self._sample_rows))
         if due:
             self._tally.reported()
         if self._scores is not None and self._workers.rank == 0:
@@ -264,6 +267,7 @@ class Trainer:
             channels=self._images.channels,
             precision=self._precision.name,
             device=self._device,
+            condition=condition_of(self._images, self._experiment.model.condition),
         )
         if self._newest is not None:
             state.load(self._newest)
@@ -298,7 +302,8 @@ class Trainer:
         """Images of fixed latents by the averaged network, and their relative spread; computed on rank 0."""
         self._state.prepare_for_sampling(self._images)
         seed = derive_seed(self._experiment.seed, "samples")
-        latents = torch.from_numpy(sample_latents(SAMPLES, self._experiment.model.latent_size, seed=seed))
+        size = self._experiment.model.latent_size
+        latents = torch.from_numpy(sample_latents_of(self._state.condition, SAMPLES, size, seed=seed))
         latents = latents.to(self._device, self._precision.dtype)
         network = self._state.ema.network
         pictures = np.concatenate([to_pixels(network(chunk)) for chunk in latents.split(_CHUNK_IMAGES)])

@@ -1,5 +1,6 @@
 """The state of a training, which checkpoints save and restore."""
 
+import contextlib
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -11,15 +12,16 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from framework.checkpoint import Checkpoint, CheckpointStore
-from framework.checkpoint.saved import generator_config
+from framework.checkpoint.saved import condition_in, generator_config
 from framework.checkpoint.snapshot import Parts, on_host
 from framework.checkpoint.start import Start, Taken
 from framework.config import Experiment, OptimizerConfig
 from framework.config.schedule import value_at
 from framework.data import PackedStore
-from framework.errors import TrainingError
+from framework.errors import CheckpointError, TrainingError
 from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_generator
 from framework.models.build import build_companion
+from framework.models.condition import Condition, Label
 from framework.models.transfer import freeze
 
 
@@ -36,6 +38,7 @@ class State(ABC):
         real_images_seen: Position in the endless order of training images.
         wall_seconds: Time spent in training, including earlier runs of the same training.
         notes: Small values by name that other code saves across restarts.
+        condition: The labels that the networks are conditional on; None without any.
     """
 
     experiment: Experiment
@@ -50,21 +53,30 @@ class State(ABC):
     real_images_seen: int = 0
     wall_seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
+    condition: Condition | None = None
 
     @classmethod
     def fresh(
-        cls, experiment: Experiment, *, resolution: int, channels: int, precision: str, device: torch.device | str
+        cls,
+        experiment: Experiment,
+        *,
+        resolution: int,
+        channels: int,
+        precision: str,
+        device: torch.device | str,
+        condition: Condition | None = None,
     ) -> Self:
         """The state before the first step."""
         dtype = torch.float64 if precision == "float64" else torch.float32
         shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
-        generator = build_generator(experiment.model, **shape).to(device, dtype)
-        companion = build_companion(experiment.model, **shape).to(device, dtype)
+        generator = build_generator(experiment.model, **shape, condition=condition).to(device, dtype)
+        companion = build_companion(experiment.model, **shape, condition=condition).to(device, dtype)
         return cls(
             experiment=experiment,
             resolution=resolution,
             channels=channels,
             precision=precision,
+            condition=condition,
             generator=generator,
             ema=Ema(generator, half_life_images=experiment.training.ema_half_life_images),
             generator_optimizer=adam(generator, experiment.optimizer, lr=experiment.optimizer.generator_lr),
@@ -123,9 +135,9 @@ class State(ABC):
             "precision": self.precision,
             "seed": self.experiment.seed,
             "notes": copy.deepcopy(self.notes),
-        }
+        } | ({} if self.condition is None else {"condition": self.condition.summary()})
         shown = {"resolution": self.resolution, "channels": self.channels, "images_seen": self.images_seen}
-        config = generator_config(self.experiment.model, **shown)
+        config = generator_config(self.experiment.model, **shown, condition=self.condition)
 
         def write(store: CheckpointStore) -> Checkpoint:
             return store.save(
@@ -139,7 +151,12 @@ class State(ABC):
         return write
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Restores the state from a checkpoint, except the learning rates, which stay those of the experiment."""
+        """Restores the state from a checkpoint, except the learning rates, which stay those of the experiment.
+
+        Raises:
+            CheckpointError: Its condition is not the one of this state.
+        """
+        self._check_condition(checkpoint.info.get("condition"))
         for name, network in self._parts().items():
             network.load_state_dict(checkpoint.tensors(name))
         for name, pair in self._optimizers().items():
@@ -152,6 +169,22 @@ class State(ABC):
         self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
         self.notes = info["notes"]
         self.follow_schedules()
+
+    def _check_condition(self, kept: Mapping[str, Any] | None) -> None:
+        """Raises `CheckpointError` if the labels of the training images are not those that the training began with."""
+        if self.condition is not None and kept is not None:
+            with contextlib.suppress(ValueError):  # a training with a start keeps the scale of its numbers
+                self.condition = self.condition.scaled_like(tuple(map(Label.read, kept["labels"])))
+        ours = None if self.condition is None else self.condition.summary()
+        if ours == kept:
+            return
+        before = {} if kept is None else {label["name"]: label for label in kept["labels"]}
+        now = {} if ours is None else {label["name"]: label for label in ours["labels"]}
+        changed = [name for name in [*before, *now] if before.get(name) != now.get(name)] or [*now]
+        raise CheckpointError(
+            f"model.condition: the labels {', '.join(dict.fromkeys(changed))} have changed since this training began; "
+            "restore them, or use another name to start a new run"
+        )
 
     def _check_finite(self, parts: Parts) -> None:
         """Raises `TrainingError` with the name of the first weight that is not finite, if there is one."""
@@ -238,12 +271,22 @@ class TrainState(State):
     def begin_with(self, start: Start) -> Taken:
         """Loads what fits of already trained networks; images seen and both optimizers start from zero.
 
+        Numbers of a condition keep the scale of the start.
+
         Returns:
             What fitted.
 
         Raises:
             CheckpointError: A projected discriminator was trained on other pretrained weights.
+            TrainingError: A label of the condition is not the start's.
         """
+        if self.condition is not None:
+            theirs = condition_in(start.config)
+            assert theirs is not None, "model.condition is the start's"
+            try:
+                self.condition = self.condition.scaled_like(theirs.labels)
+            except ValueError as fault:
+                raise TrainingError(f"training.start_from: model.condition: {fault}") from None
         taken = start.taken(self.generator, self.discriminator)
         for network, tensors in (
             (self.generator, taken.generator),

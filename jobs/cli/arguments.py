@@ -28,7 +28,10 @@ SCORE_KEYS = (
     *_FEATURE_KEYS,
 )
 # A study opens a run, its images and its assessors, and works in tasks.
-STUDY_KEYS = ("data.path", "model.entry", *WORKER_KEYS, "assessor", "latents.seed", "latents.truncation", "storage")
+STUDY_KEYS = (
+    *("data.path", "model.entry", *WORKER_KEYS, "assessor"),
+    *("latents.seed", "latents.truncation", "latents.condition", "storage"),
+)
 # A training is scored while it runs, by `search.metric` even where it is the only trial.
 TRAINING_SECTIONS = (
     *("name", "seed", "recipe", "recipes", "data", "model", "objective", "optimizer", "training"),

@@ -19,6 +19,7 @@ from framework.orchestration.cluster.nodes import check_storage_everywhere
 from framework.orchestration.context import RunContext, begin_run, end_run, prepare_images, train_assessors
 from framework.runs import RunFolder
 from framework.runs.folder import run_place
+from framework.training.conditions import check_conditions, training_labels
 from jobs.cli.forecast import refuse_oversized, refuse_samples
 from jobs.cli.job import Arguments, Console
 
@@ -37,6 +38,8 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
     if not is_cluster_elsewhere():
         refuse_oversized(experiment, planned_cluster())  # before hours of packing
     images = prepare_images(experiment, console)
+    for line in check_conditions(training_labels(images), experiment):
+        console.say(line)
     with (
         begin_run(experiment, images, arguments.command, console) as run,
         connect(
@@ -95,6 +98,8 @@ def checked_target(arguments: Arguments, check: Check | None) -> tuple[RunFolder
     if target.entry is not None:
         open_foreign(target.location, run.experiment, arguments.console)
     refuse_samples(run.experiment)
+    if run.experiment.latents.condition:
+        load_generator(target.location).conditioned(run.experiment.latents.condition)  # an unknown value is an error
     if check is not None:
         check(run, target)
     return run, target

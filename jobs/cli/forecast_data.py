@@ -25,6 +25,7 @@ from framework.storage.local import check_room
 from framework.training import AssessorPair, find_assessors
 from framework.training.assessor.labels import usable_labels
 from framework.training.assessor.train import split
+from framework.training.conditions import check_conditions
 from jobs.cli.job import Console
 
 
@@ -44,6 +45,7 @@ def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedSto
         )
         labels, report = described_labels(images)
         _say_labels(labels, report, console)
+        _say_conditions(labels, experiment, console)
         return images, {"images": len(images.names), **label_document(labels, report)}
     source = survey(experiment.data)
     check_room(cache, source.packed_bytes, what="the packed images")
@@ -54,6 +56,7 @@ def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedSto
     for line in survey_lines(source.names, source.left_out, experiment.data):
         console.say(line)
     _say_labels(source.labels, source.report, console)
+    _say_conditions(source.labels, experiment, console)
     if not source.labels.values and not experiment.data.labels:
         for line in offer_lines(source.offered, source.names):
             console.say(line)
@@ -63,6 +66,12 @@ def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedSto
 
 def _say_labels(labels: Labels, report: LabelReport, console: Console) -> None:
     for line in (*label_lines(labels, report), *note_lines(report)):
+        console.say(line)
+
+
+def _say_conditions(labels: Labels, experiment: Experiment, console: Console) -> None:
+    """Prints the line about `model.condition`, by all images; ConfigError if a label does not fit."""
+    for line in check_conditions(labels, experiment):
         console.say(line)
 
 

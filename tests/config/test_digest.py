@@ -17,6 +17,7 @@ LEARNED = {
     "model.width": 64,
     "model.latent_size": 32,
     "model.discriminator": "both",
+    "model.condition": ["gender"],
     "model.dropout": 0.1,
     "model.entry": "mine:generator",
     "model.discriminator_layers": [{"kind": "dense", "units": 1}],

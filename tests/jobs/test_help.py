@@ -9,7 +9,7 @@ from framework.config.describe import describe_keys
 from jobs.cli.job_files import job_names
 
 TASKS = {"evaluation.workers", "evaluation.gpus_per_worker", "compute.gpus_per_worker"}
-STUDY = {"data.path", "model.entry", "latents.seed", "latents.truncation", *TASKS}
+STUDY = {"data.path", "model.entry", "latents.seed", "latents.truncation", "latents.condition", *TASKS}
 FEATURES = {
     f"evaluation.{name}"
     for name in ("features", "weights", "tap", "resize", "precision", "feature_batch_blocks", "seed")
@@ -26,7 +26,7 @@ READ = {
     "train": (TRAINING, (*TRAINED, "compute")),
     "search": (TRAINING, (*TRAINED, "compute", "search")),
     "pipeline": (
-        {*TRAINING, *SCORES, "latents.groups", "latents.seed", "latents.truncation", "latents.start"},
+        {*TRAINING, *SCORES, *(f"latents.{key}" for key in ("groups", "seed", "truncation", "condition", "start"))},
         (*TRAINED, "compute", "search", "latents.walks", "latents.arithmetic"),
     ),
     "prepare_data": (set(), ("data", "storage")),
@@ -43,10 +43,13 @@ READ = {
         {"latents.arithmetic.candidates", "evaluation.weights"} | STUDY,
         ("latents.projection", "assessor", "storage"),
     ),
-    "latent_map": (STUDY - {"model.entry", "latents.truncation"}, ("latents.maps", "assessor", "storage")),
+    "latent_map": (
+        STUDY - {"model.entry", "latents.truncation", "latents.condition"},
+        ("latents.maps", "assessor", "storage"),
+    ),
     "likelihood": ({"data.path", "evaluation.importance_samples", "evaluation.seed"} | TASKS, ("storage",)),
     "import_keras": (set(), ("data", "evaluation", "assessor", "latents")),
-    "generate": ({"model.entry", "latents.seed", "latents.truncation"} | TASKS, ()),
+    "generate": ({"model.entry", "latents.seed", "latents.truncation", "latents.condition"} | TASKS, ()),
     **dict.fromkeys(("compare", "export", "report", "status"), (set(), ())),
 }
 

@@ -1,5 +1,6 @@
 """Walks between latents: linear or spherical between two, a loop through many, a sheet between four."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from framework.config.schema import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import Row, corner_sheet, strips
 from framework.latents.films import draw_frames
-from framework.latents.protocols import GeneratorLike, typical_norm
+from framework.latents.protocols import GeneratorLike, normal_size, typical_norm
 from framework.latents.walks.smoothness import PATH_STEPS, PathMeter, measured, smoothness
 
 LEG_FRAMES = 30  # frames from one sample to the next, 1.2 seconds
@@ -43,7 +44,7 @@ def lerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     return _with_ends((1 - t) * a.astype(np.float64) + t * b.astype(np.float64), a, b)
 
 
-def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
+def slerp(a: np.ndarray, b: np.ndarray, steps: int, *, normal: int | None = None) -> np.ndarray:
     """Equal angles on the great circle from a to b, both ends included exactly: [z], [z] -> [steps, z] float32.
 
     The directions follow Shoemake, "Animating rotation with quaternion curves" (1985), which White, "Sampling
@@ -52,7 +53,13 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
 
     If the directions are equal, or one end is 0, the walk is linear. If they are opposite, all great circles are
     equally short, and the walk takes the one through the axis with which a is least aligned.
+
+    Args:
+        normal: The numbers of a latent that are normal; the rest, the code of a condition, changes linearly. None: all.
     """
+    if normal is not None and normal < len(a):
+        parts = [slerp(a[:normal], b[:normal], steps), lerp(a[normal:], b[normal:], steps)]
+        return np.concatenate(parts, axis=1)
     first, second = a.astype(np.float64), b.astype(np.float64)
     norms = np.linalg.norm(first), np.linalg.norm(second)
     if min(norms) == 0.0:
@@ -71,24 +78,24 @@ def slerp(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     return _with_ends(((1 - t) * norms[0] + t * norms[1]) * directions, a, b)
 
 
-def loop(latents: np.ndarray, steps: int) -> np.ndarray:
+def loop(latents: np.ndarray, steps: int, *, normal: int | None = None) -> np.ndarray:
     """Slerps from each latent to the next and from the last to the first: [n,z] -> [n * steps, z].
 
     Each leg starts exactly at its latent and ends one step before the next, so that no latent is repeated when the loop
     is played several times.
     """
     ends = zip(latents, np.roll(latents, -1, axis=0), strict=True)
-    return np.concatenate([slerp(a, b, steps + 1)[:-1] for a, b in ends])
+    return np.concatenate([slerp(a, b, steps + 1, normal=normal)[:-1] for a, b in ends])
 
 
-def between_corners(corners: np.ndarray, steps: int) -> np.ndarray:
+def between_corners(corners: np.ndarray, steps: int, *, normal: int | None = None) -> np.ndarray:
     """A sheet of latents between four corners: [4,z] -> [steps, steps, z].
 
     The corners are top left, top right, bottom left, bottom right. The first and the last row are slerps, and each
     column is a slerp between them. So the corners are exact and the four edges are slerps; inner rows are not.
     """
-    first, last = slerp(corners[0], corners[1], steps), slerp(corners[2], corners[3], steps)
-    return np.stack([slerp(a, b, steps) for a, b in zip(first, last, strict=True)], axis=1)
+    first, last = (slerp(*corners[at : at + 2], steps, normal=normal) for at in (0, 2))
+    return np.stack([slerp(a, b, steps, normal=normal) for a, b in zip(first, last, strict=True)], axis=1)
 
 
 def interpolate(
@@ -113,9 +120,9 @@ def interpolate(
     if len(ends) > 2:
         raise LatentsError(f"latents.start: a walk has two ends, but {len(ends)} are named")
     (from_name, a), (to_name, b) = ends
-    steps = config.walks.steps
-    latents = {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps)}
-    paths = {"lerp": lerp(a, b, PATH_STEPS), "slerp": slerp(a, b, PATH_STEPS)}
+    steps, normal = config.walks.steps, normal_size(generator)
+    latents = {"lerp": lerp(a, b, steps), "slerp": slerp(a, b, steps, normal=normal)}
+    paths = {"lerp": lerp(a, b, PATH_STEPS), "slerp": slerp(a, b, PATH_STEPS, normal=normal)}
     lengths = None if meter is None else measured(meter, paths)
     t = [round(float(value), 6) for value in np.linspace(0.0, 1.0, steps)]
     captions = [f"t = {value:.2g}" for value in t]
@@ -126,8 +133,10 @@ def interpolate(
         "from": from_name,
         "to": to_name,
         "t": t,
-        "latent_norms": {name: np.linalg.norm(walk, axis=1).round(4).tolist() for name, walk in latents.items()},
-        "typical_norm": round(typical_norm(generator.latent_size), 4),
+        "latent_norms": {
+            name: np.linalg.norm(walk[:, :normal], axis=1).round(4).tolist() for name, walk in latents.items()
+        },
+        "typical_norm": round(typical_norm(normal), 4),
         "path_length": lengths,
         "paths": None if meter is None else _smoothness(meter, generator, config),
     }
@@ -139,14 +148,15 @@ def interpolate(
 def _smoothness(meter: PathMeter, generator: GeneratorLike, config: LatentsConfig) -> dict[str, Any]:
     """Smoothness over `latents.walks.pairs` pairs of samples, the first of which is samples 1 and 2."""
     pairs = generator.sample_latents(2 * config.walks.pairs, config.seed).reshape(config.walks.pairs, 2, -1)
-    kinds = {"lerp": lerp, "slerp": slerp}
+    kinds = {"lerp": lerp, "slerp": functools.partial(slerp, normal=normal_size(generator))}
     return smoothness(meter, {name: [walk(a, b, PATH_STEPS) for a, b in pairs] for name, walk in kinds.items()})
 
 
 def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
     """Draws frames [s,H,W,3] of the loop through the first samples; `latents.walks.loop_samples` must be at least 2."""
     count = config.walks.loop_samples
-    legs = np.split(loop(generator.sample_latents(count, config.seed), LEG_FRAMES), count)
+    samples = generator.sample_latents(count, config.seed)
+    legs = np.split(loop(samples, LEG_FRAMES, normal=normal_size(generator)), count)
     captions = [f"sample {number} → {number % count + 1}" for number in range(1, count + 1) for _ in range(LEG_FRAMES)]
     return draw_frames((image for leg in legs for image in generator.images(leg)), captions)
 
@@ -154,7 +164,7 @@ def draw_loop(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
 def draw_corners(generator: GeneratorLike, config: LatentsConfig) -> np.ndarray:
     """Draws the sheet between samples 1 to 4 of `latents.seed`, [H,W,3] uint8."""
     steps = config.walks.corner_steps
-    sheet = between_corners(generator.sample_latents(4, config.seed), steps)
+    sheet = between_corners(generator.sample_latents(4, config.seed), steps, normal=normal_size(generator))
     return corner_sheet(
         generator.images(sheet.reshape(steps * steps, -1)),
         [f"sample {number}" for number in range(1, 5)],

@@ -36,6 +36,24 @@ class DiscriminatorNetwork(nn.Module):
         """
         return []
 
+    @property
+    def feature_widths(self) -> tuple[int, ...]:
+        """The numbers of the features before each logit; none if it can have no condition."""
+        return (self.features,)
+
+    @property
+    def bounded(self) -> tuple[bool, ...]:
+        """For each logit, whether the weights that make it from its features have a spectral norm of 1."""
+        return (False,) * len(self.feature_widths)
+
+    def judged(self, images: Tensor, dropout_mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """The logits, and for each the features [n, width] from which a last layer makes it."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
+        """Logits [n] or [n, heads], as the class says."""
+        return self.judged(images, dropout_mask)[0]
+
     def combined(self, values: Tensor) -> Tensor:
         """Losses or other values of logits [n] or [n, heads] -> [n], summed over the judges."""
         return values

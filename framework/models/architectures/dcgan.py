@@ -86,8 +86,8 @@ class Discriminator(DiscriminatorNetwork):
         self.downs = nn.ModuleList(nn.Conv2d(width, width, 3, stride=2, padding=1) for _ in range(halvings))
         self.dense = nn.Linear(self.features, 1)
 
-    def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """Logits [n], positive for real, of images [n, c, h, w] in [-1, 1].
+    def judged(self, images: Tensor, dropout_mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Logits [n] and features [n, features], positive for real, of images [n, c, h, w] in [-1, 1].
 
         Args:
             dropout_mask: [n, features] bool, True where a feature is kept; kept features are scaled up. None disables
@@ -100,7 +100,7 @@ class Discriminator(DiscriminatorNetwork):
         if dropout_mask is not None:
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
         # A matrix-vector product, because its gradient has the layout of the weight, which DDP's buckets require.
-        return x @ self.dense.weight[0] + self.dense.bias
+        return x @ self.dense.weight[0] + self.dense.bias, [x]
 
     def layers_from_image(self) -> list[list[nn.Module]]:
         """The convolutions."""

@@ -90,8 +90,13 @@ class Discriminator(DiscriminatorNetwork):
         self.features = 1 if self._masked is None else int(torch.Size(shapes[self._masked]).numel())
         self.steps = chain(read, shapes)
 
-    def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """Logits [n] of images [n, c, h, w], as `DiscriminatorNetwork` defines them."""
+    @property
+    def feature_widths(self) -> tuple[int, ...]:
+        """None: the layers before the logit may be of any kind."""
+        return ()
+
+    def judged(self, images: Tensor, dropout_mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Logits [n] of images [n, c, h, w], as `DiscriminatorNetwork` defines them, and no features."""
         x = images
         for index, step in enumerate(self.steps):
             x = step(x)
@@ -101,7 +106,7 @@ class Discriminator(DiscriminatorNetwork):
                     n, c, h, w = x.shape
                     mask = mask.view(n, h, w, c).permute(0, 3, 1, 2)
                 x = x * mask
-        return x[:, 0]
+        return x[:, 0], []
 
     def layers_from_image(self) -> list[list[nn.Module]]:
         """The layers with weights, except the last one."""

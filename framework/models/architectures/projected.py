@@ -55,8 +55,18 @@ class Projected(DiscriminatorNetwork):
         self.features = projection.channels * len(self.heads)
         self.frozen_size = projection.size
 
-    def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """Logits [n, heads], positive for real, of images [n, c, h, w] in [-1, 1].
+    @property
+    def feature_widths(self) -> tuple[int, ...]:
+        """The channels of each head."""
+        return (self.projection.channels,) * len(self.heads)
+
+    @property
+    def bounded(self) -> tuple[bool, ...]:
+        """All of them."""
+        return (True,) * len(self.heads)
+
+    def judged(self, images: Tensor, dropout_mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Logits [n, heads], positive for real, of images [n, c, h, w] in [-1, 1], and features [n, channels] of each.
 
         Args:
             dropout_mask: [n, features] bool, True where a feature is kept; None disables dropout.
@@ -69,7 +79,8 @@ class Projected(DiscriminatorNetwork):
         if dropout_mask is not None:
             x = x * dropout_mask.view_as(x).to(x.dtype).div_(1.0 - self.dropout)
         weights = torch.cat([head.dense.weight / torch.linalg.vector_norm(head.dense.weight) for head in heads])
-        return (x * weights).sum(dim=2) + torch.cat([head.dense.bias for head in heads])
+        logits = (x * weights).sum(dim=2) + torch.cat([head.dense.bias for head in heads])
+        return logits, list(x.unbind(1))
 
     def combined(self, values: Tensor) -> Tensor:
         """The mean over the heads: [n, heads] -> [n]."""
@@ -112,15 +123,25 @@ class Both(DiscriminatorNetwork):
         self.dropout, self.features = own.dropout, own.features + projected.features
         self.frozen_size = projected.frozen_size
 
-    def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """Logits [n, 1 + heads] of images [n, c, h, w], as `DiscriminatorNetwork` defines them."""
+    @property
+    def feature_widths(self) -> tuple[int, ...]:
+        """Those of its own discriminator, then those of the heads."""
+        return (*self.own.feature_widths, *self.projected.feature_widths)
+
+    @property
+    def bounded(self) -> tuple[bool, ...]:
+        """The heads."""
+        return (*self.own.bounded, *self.projected.bounded)
+
+    def judged(self, images: Tensor, dropout_mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Logits [n, 1 + heads] of images [n, c, h, w], as `DiscriminatorNetwork` defines them, and their features."""
         parts = [self.own.features, self.projected.features]
         masks = (None, None) if dropout_mask is None else dropout_mask.split(parts, dim=1)
         is_trained = next(self.projected.parameters()).requires_grad
         seen = images.detach() if is_trained else images
-        own = self.own(images, masks[0])
-        projected = self.projected(seen, masks[1])
-        return torch.cat([own.unsqueeze(1).to(projected.dtype), projected], dim=1)
+        own, own_features = self.own.judged(images, masks[0])
+        projected, features = self.projected.judged(seen, masks[1])
+        return torch.cat([own.unsqueeze(1).to(projected.dtype), projected], dim=1), [*own_features, *features]
 
     def combined(self, values: Tensor) -> Tensor:
         """The own value plus the mean over the heads: [n, 1 + heads] -> [n]."""

@@ -121,15 +121,15 @@ class Discriminator(DiscriminatorNetwork):
         self.features = widths[-1]
         self.dense = nn.Linear(self.features, 1)
 
-    def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """Logits [n] of images [n, c, h, w], as `DiscriminatorNetwork` defines them."""
+    def judged(self, images: Tensor, dropout_mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Logits [n] and features [n, features] of images [n, c, h, w], as `DiscriminatorNetwork` defines them."""
         x = self.stages[0](self.from_image(images))
         for widen, stage in zip(self.widen, self.stages[1:], strict=True):
             x = stage(widen(F.avg_pool2d(x, 2)))
         x = (x.permute(0, 2, 3, 1) * self.basis).sum(dim=(1, 2))
         if dropout_mask is not None:
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
-        return x @ self.dense.weight[0] + self.dense.bias
+        return x @ self.dense.weight[0] + self.dense.bias, [x]
 
     def layers_from_image(self) -> list[list[nn.Module]]:
         """The blocks of each size of the maps, with the 1x1 convolution before them."""

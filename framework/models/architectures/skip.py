@@ -87,8 +87,8 @@ class Discriminator(DiscriminatorNetwork):
         self.features = (stem // 2) ** 2 * widths[-1]
         self.dense = nn.Linear(self.features, 1)
 
-    def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
-        """Logits [n] of images [n, c, h, w], as `DiscriminatorNetwork` defines them."""
+    def judged(self, images: Tensor, dropout_mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        """Logits [n] and features [n, features] of images [n, c, h, w], as `DiscriminatorNetwork` defines them."""
         x = leaky_convolution(self.from_image, images, slope=_SLOPE)
         for down in self.downs:
             x = leaky_convolution(down, x, slope=_SLOPE)
@@ -98,7 +98,8 @@ class Discriminator(DiscriminatorNetwork):
             x = x * dropout_mask.to(x.dtype).div_(1.0 - self.dropout)
         # Adam changes every weight by a similar amount, so without the scale a step would change the sum of thousands
         # of features too much.
-        return (x * self.features**-0.5) @ self.dense.weight[0] + self.dense.bias
+        x = x * self.features**-0.5
+        return x @ self.dense.weight[0] + self.dense.bias, [x]
 
     def layers_from_image(self) -> list[list[nn.Module]]:
         """The convolutions."""

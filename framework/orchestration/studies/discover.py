@@ -184,7 +184,8 @@ def _is_found(
 def _ask_for_piles(context: RunContext, target: CheckpointRef) -> None:
     """Draws the sheet and writes an empty labels file; an existing file is kept, because it may have labels."""
     settings, artifacts = context.experiment.latents, context.run.artifacts
-    sheet = make_sheet(load_generator(target.location).truncated(settings.truncation), settings)
+    generator = load_generator(target.location).truncated(settings.truncation).conditioned(settings.condition)
+    sheet = make_sheet(generator, settings)
     stem = f"compass-seed{settings.seed}"
     artifacts.write_bytes(f"{stem}.png", png_bytes(sheet.picture))
     if not artifacts.exists(f"{stem}.csv"):

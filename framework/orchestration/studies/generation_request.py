@@ -60,6 +60,7 @@ class Request:
             "count": self.count,
             "seed": self.seed if given is None else None,
             "truncation": truncation if given is None else None,
+            "condition": generator.fixed or None if given is None else None,
             "latents_sha256": given,
             "direction": self.direction.name if self.direction is not None else None,
             "direction_sha256": self.direction.digest if self.direction is not None else None,

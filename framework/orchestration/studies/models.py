@@ -11,6 +11,7 @@ from framework.checkpoint import LoadedGenerator, load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.config import flat_latents
 from framework.models.assessor.assessor import Assessor
+from framework.models.condition import Value
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.process_cache import loaded_assessor, loaded_generator
 from framework.orchestration.pool.tasks import TaskPool
@@ -33,6 +34,7 @@ class StudyModels:
         finder: Folder of the assessor that finds directions; None without labels.
         measurer: Folder of the assessor that measures effects; None without labels.
         truncation: Scale of the latents that are sampled.
+        condition: Pairs of a label and a value that all samples of a conditional generator have.
     """
 
     checkpoint: str
@@ -40,10 +42,12 @@ class StudyModels:
     finder: str | None
     measurer: str | None
     truncation: float = 1.0
+    condition: tuple[tuple[str, Value], ...] = ()
 
     def open_generator(self) -> LoadedGenerator:
         """Loads the generator; cached per process."""
-        return loaded_generator(self.checkpoint, self.generator).truncated(self.truncation)
+        generator = loaded_generator(self.checkpoint, self.generator).truncated(self.truncation)
+        return generator.conditioned(dict(self.condition))
 
     def open_finder(self) -> Assessor:
         """Loads the finder; cached per process. The run must have labels."""
@@ -69,11 +73,12 @@ def on_host(compute: Callable[[Tensor], Tensor], device: torch.device) -> Callab
 
 def models_for(context: RunContext, target: CheckpointRef) -> StudyModels:
     """The locations of a checkpoint's generator and of the assessors of its run."""
-    digest, truncation = load_generator(target.location).digest, context.experiment.latents.truncation
+    digest, latents = load_generator(target.location).digest, context.experiment.latents
+    samples = {"truncation": latents.truncation, "condition": tuple(latents.condition.items())}
     if context.assessors is None:
-        return StudyModels(target.location, digest, None, None, truncation)
+        return StudyModels(target.location, digest, None, None, **samples)
     folder = context.assessors.folder
-    return StudyModels(target.location, digest, str(folder / "finder"), str(folder / "measurer"), truncation)
+    return StudyModels(target.location, digest, str(folder / "finder"), str(folder / "measurer"), **samples)
 
 
 def pool_for(context: RunContext, models: StudyModels, *more: str) -> TaskPool:

@@ -1,11 +1,13 @@
 """Projects photographs into latent space with a pool, one task each, and measures controls to compare with."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
+import torch
 from torch import Tensor
 
 from framework.checkpoint import LoadedGenerator, load_generator
@@ -14,6 +16,7 @@ from framework.config import LatentsConfig
 from framework.errors import LatentsError
 from framework.images import from_pixels, labelled_sheet, png_bytes
 from framework.images.ranges import in_levels
+from framework.latents.networks import Generate
 from framework.latents.projection.project import Projected, project
 from framework.orchestration.context import RunContext
 from framework.orchestration.studies.ahead import Ahead, Step
@@ -37,7 +40,7 @@ def project_photos(context: RunContext, target: CheckpointRef, photos: Sequence[
     """
     settings, models = context.experiment.latents, models_for(context, target)
     generator = load_generator(target.location)
-    controls = generator.sample_latents(settings.projection.controls, _CONTROL_SEED)
+    controls = _unknown(generator, generator.sample_latents(settings.projection.controls, _CONTROL_SEED), settings)
     images = generator.images(controls)
     generated = [Photo(f"generated {number}", image, "") for number, image in enumerate(images, start=1)]
     feature_names, features = projection_features(context.experiment, assessed=models.finder is not None)
@@ -135,27 +138,44 @@ def _project(models: StudyModels, photo: Photo, settings: LatentsConfig, feature
     if generator.network is None:
         raise LatentsError("project: needs a generator that gives gradients")
     target = from_pixels(photo.pixels[None])[0].to(generator.device)
-    candidates = generator.sample_latents(settings.arithmetic.candidates, settings.seed)
+    candidates = _unknown(generator, generator.sample_latents(settings.arithmetic.candidates, settings.seed), settings)
     errors = _errors_of(generator, candidates, target)
     nearest = int(errors.argmin())
     encoded = None if generator.encoder is None else generator.encode(photo.pixels[None])
     best = project(
-        generator.network,
+        _of_normal(generator, candidates),
         target,
         # The encoder's latent is one more candidate to start a descent from.
-        candidates if encoded is None else np.concatenate([encoded, candidates]),
+        (candidates if encoded is None else np.concatenate([encoded, candidates]))[:, : generator.normal_size],
         # The finder's, not the measurer's, which has to judge edits of the latent.
         features=features.build(models.open_finder, generator.device),
         starts=settings.projection.starts,
         steps=settings.projection.steps,
     )
     return _Found(
-        best,
+        dataclasses.replace(best, latent=np.concatenate([best.latent, candidates[0, generator.normal_size :]])),
         candidates[nearest],
         in_levels(float(errors[nearest])),
         in_levels(float(errors.median())),
         None if encoded is None else in_levels(float(_errors_of(generator, encoded, target)[0])),
     )
+
+
+def _unknown(generator: LoadedGenerator, latents: np.ndarray, settings: LatentsConfig) -> np.ndarray:
+    """Latents of a conditional generator with the condition of `latents.condition`; its other labels are unknown."""
+    if generator.condition is None:
+        return latents
+    return generator.latents_with(latents[:, : generator.normal_size], settings.condition)
+
+
+def _of_normal(generator: LoadedGenerator, latents: np.ndarray) -> Generate:
+    """The network as a function of z alone, whose condition is that of these latents, the same in all."""
+    network = generator.network
+    assert network is not None
+    if generator.condition is None:
+        return network
+    code = torch.from_numpy(latents[:1, generator.normal_size :]).to(generator.device)
+    return lambda normal: network(torch.cat([normal, code.expand(len(normal), -1)], dim=1))
 
 
 def _errors_of(generator: LoadedGenerator, latents: np.ndarray, target: Tensor) -> Tensor:

@@ -159,13 +159,19 @@ def _about(context: RunContext, models: StudyModels) -> dict[str, Any]:
     """What all effects of a job depend on."""
     assert context.assessors is not None
     settings, truncation = context.experiment.latents.steering, context.experiment.latents.truncation
-    return ({} if truncation == 1.0 else {"truncation": truncation}) | {
-        "generator": models.generator,
-        "assessor": context.assessors.measurer.digest,
-        "data": context.images.digest,
-        "strengths": list(settings.strengths),
-        "random_directions": settings.random_directions,
-    }
+    condition = dict(models.condition)
+    about: dict[str, Any] = {} if truncation == 1.0 else {"truncation": truncation}
+    return (
+        about
+        | ({"condition": condition} if condition else {})
+        | {
+            "generator": models.generator,
+            "assessor": context.assessors.measurer.digest,
+            "data": context.images.digest,
+            "strengths": list(settings.strengths),
+            "random_directions": settings.random_directions,
+        }
+    )
 
 
 def _about_direction(context: RunContext, direction: Direction) -> dict[str, Any]:

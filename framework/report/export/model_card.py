@@ -9,6 +9,7 @@ from typing import Any
 import jinja2
 from ruamel.yaml import YAML
 
+from framework.checkpoint import LoadedGenerator
 from framework.report.export.bundle import SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
 from framework.report.export.dataset_terms import SOURCES, Source
 from framework.report.read.json_values import finite
@@ -117,9 +118,25 @@ def _summary(export: Export, source: Source) -> str:
     return (
         f"{_KINDS[export.experiment.model.family]} that makes {colours} {source.shows} of {side}x{side} pixels from "
         "latents of "
-        f"{generator.latent_size} numbers. It was trained by Latentscape on {source.name}, "
+        f"{generator.normal_size} numbers{_conditional(generator)}. It was trained by Latentscape on {source.name}, "
         f"until it had seen {words.number(generator.images_seen, 12)} images (repetitions included)."
     )
+
+
+def _conditional(generator: LoadedGenerator) -> str:
+    """What a conditional generator takes besides."""
+    condition = generator.condition
+    if condition is None:
+        return ""
+    labels = ", ".join(f"{cell(label.name)} ({cell(label.allowed)})" for label in condition.labels)
+    return f" and a condition, a code of {condition.size} numbers for {labels}"
+
+
+def _labels_row(export: Export) -> str:
+    condition = export.generator.condition
+    if condition is None:
+        return "labels (not used to train the generator)"
+    return f"labels (the generator is conditional on {', '.join(map(cell, condition.names))})"
 
 
 def _data(export: Export, source: Source) -> list[tuple[str, Any]]:
@@ -131,7 +148,7 @@ def _data(export: Export, source: Source) -> list[tuple[str, Any]]:
         *counts,
         ("size", f"{side}x{side}, {'colour' if channels == 3 else 'grey'}"),
         ("sha256 of the content", about.get("digest")),
-        ("labels (not used to train the generator)", about.get("labels") or "none"),
+        (_labels_row(export), about.get("labels") or "none"),
     ]
     return [(name, value) for name, value in rows if value is not None]
 

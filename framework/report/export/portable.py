@@ -5,17 +5,19 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from framework.checkpoint.saved import CONDITION
 from framework.config import Experiment, with_overrides
 from framework.config.code import FUNCTION
 from framework.config.metrics import NETWORKS
 from framework.config.recipes import RECIPE
 from framework.config.schedule import whole_key
+from framework.errors import ConfigError
 from framework.training.reports.health import WARNINGS
 
 _KEYS = {
     "data": "source resolution channels limit held_out max_rejected horizontal_flip seed",
     "model": "family architecture width blocks latent_size discriminator feature_network projection_channels dropout "
-    "layers discriminator_layers",
+    "condition layers discriminator_layers",
     "objective": "loss likelihood deviation beta beta_warmup_images r1_gamma r2_gamma r1_every_steps augmentations "
     "augmentation_probability augmentation_target augmentation_speed_images",
     "optimizer": "generator_lr discriminator_lr beta1 beta2 epsilon",
@@ -36,7 +38,7 @@ NAMED = ("data.path", "data.labels", "evaluation.weights", "training.start_from"
 
 _SCORE = ("metric", "value", "sd", "detail", "protocol", "checkpoint", "generator")
 _DATA = ("source", "images", "training", "held_out", "digest")
-_CONFIG = (*_KEYS["model"].split(), "resolution", "channels", "images_seen")
+_CONFIG = (*_KEYS["model"].split(), "resolution", "channels", "images_seen", CONDITION)
 # Neither a path nor a login can be written without these.
 _WORDS = re.compile(r"[^/\\@~\x00-\x1f\x7f]*")
 _LABEL = re.compile(r"[^/\\@~\x00-\x1f\x7f]+(/[^/\\@~\x00-\x1f\x7f]+)?")
@@ -66,7 +68,13 @@ def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def portable_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What may be published of a generator's config.json: all that is needed to load it."""
+    """What may be published of a generator's config.json: all that is needed to load it.
+
+    Raises:
+        ConfigError: A label that it is conditional on, or a class, has a name that may be a path.
+    """
+    if not _is_plain(config.get(CONDITION)):
+        raise ConfigError("model.condition: names of labels and classes with / \\ @ or ~ cannot be published")
     return {key: config[key] for key in _CONFIG if key in config and _is_plain(config[key])}
 
 

@@ -32,6 +32,7 @@ class Report:
         warnings: New warnings since the last report; each warning is given once per training.
         due: Whether the collector of reports needs this one: it has a score, a warning or samples, is the first or the
             last, or a second has passed since the last due report. Only due reports may delay the training.
+        sample_rows: With a condition, the caption of each eight samples; None if they have none in common.
     """
 
     metrics: dict[str, Any]
@@ -40,6 +41,7 @@ class Report:
     scores: list["Scored"] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     due: bool = True
+    sample_rows: list[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -58,6 +59,10 @@ class Step(ABC, Generic[S]):
     def draw(self, step: int) -> Numbers:  # noqa: ARG002
         """The random numbers of this worker's part of a step, on the CPU; thread-safe, and callable for any step."""
         return Numbers({}, {})
+
+    def typed(self, numbers: np.ndarray) -> Tensor:
+        """An array of numbers, on the CPU, in the type of latents and images."""
+        return torch.from_numpy(numbers).to(self._precision.dtype)
 
     def __call__(self, pixels: Tensor, mirrored: Tensor | None = None, *, numbers: Numbers | None = None) -> Tensor:
         """Runs one step and updates the state.

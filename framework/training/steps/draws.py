@@ -10,15 +10,18 @@ from torch import Tensor
 
 from framework.models import derive_seed, sample_latents
 from framework.models.architectures.prior import keep_mask, uniforms
+from framework.models.condition import Condition
 from framework.training.steps.augment import NUMBERS
 from framework.training.workers import Shard
 
-Kind = Literal["latents", "mask", "augmentation"]
+Kind = Literal["latents", "mask", "augmentation", "codes"]
 
 
 @dataclass(frozen=True)
 class Numbers:
     """All random numbers of one step and worker, so that they can be drawn and copied before the step begins.
+
+    The codes of the conditions of real images, which are not random, are among them.
 
     Attributes:
         drawn: (kind, purpose) -> the numbers of the shard's samples.
@@ -36,9 +39,17 @@ class Numbers:
         """A copy on a device, asynchronous if the numbers are pinned."""
         return Numbers({key: each.to(device, non_blocking=True) for key, each in self.drawn.items()}, self.shards)
 
+    def with_codes(self, purpose: str, codes: Tensor) -> "Numbers":
+        """The same numbers with the codes [n, size] of the shard's samples."""
+        return Numbers({**self.drawn, ("codes", purpose): codes}, self.shards)
+
     def latents(self, purpose: str, part: Shard) -> Tensor:
-        """Standard normal latents [part.count, latent_size]."""
+        """Standard normal latents [part.count, latent_size], each followed by its code if there is a condition."""
         return self._part("latents", purpose, part)
+
+    def codes(self, purpose: str, part: Shard) -> Tensor:
+        """The codes [part.count, size] of the conditions."""
+        return self._part("codes", purpose, part)
 
     def mask(self, purpose: str, part: Shard) -> Tensor | None:
         """Dropout mask [part.count, features] bool, True for kept features; None without dropout."""
@@ -63,6 +74,7 @@ class StepRandom:
         dtype: Type of latents and augmentation numbers.
         more_numbers: Uniform numbers for the augmentation of an image, after the first 7.
         noise_numbers: Standard normal numbers for the augmentation of an image, after the uniform ones.
+        condition: Gives each latent the code of a condition, as training images have it; None for no codes.
     """
 
     def __init__(
@@ -75,9 +87,11 @@ class StepRandom:
         dtype: torch.dtype,
         more_numbers: int = 0,
         noise_numbers: int = 0,
+        condition: Condition | None = None,
     ) -> None:
         self._seed, self._latent_size, self._features, self._dropout = seed, latent_size, features, dropout
         self._dtype, self._more_numbers, self._noise_numbers = dtype, more_numbers, noise_numbers
+        self._condition = condition
 
     def of_step(
         self, step: int, shards: Mapping[str, Shard], *, latents: Sequence[str], augmented: Sequence[str] = ()
@@ -96,6 +110,8 @@ class StepRandom:
         for purpose, shard in shards.items():
             if purpose in latents:
                 drawn["latents", purpose] = self.latents(purpose, step, shard)
+                if self._condition is not None:
+                    drawn["codes", purpose] = drawn["latents", purpose][:, self._latent_size :]
             if purpose in augmented:
                 drawn["augmentation", purpose] = self.augmentation(purpose, step, shard)
             mask = self.mask(purpose, step, shard)
@@ -104,9 +120,14 @@ class StepRandom:
         return Numbers(drawn, shards)
 
     def latents(self, purpose: str, step: int, shard: Shard) -> Tensor:
-        """Standard normal latents [shard.count, latent_size]."""
+        """Standard normal latents [shard.count, latent_size], each followed by its code if there is a condition."""
         seed = derive_seed(self._seed, "latents", purpose, step)
-        return self._typed(sample_latents(shard.count, self._latent_size, seed=seed, start=shard.start))
+        latents = sample_latents(shard.count, self._latent_size, seed=seed, start=shard.start)
+        if self._condition is not None:
+            seed = derive_seed(self._seed, "condition", purpose, step)
+            codes = self._condition.draw(shard.count, seed=seed, start=shard.start)
+            latents = np.concatenate([latents, codes], axis=1)
+        return self._typed(latents)
 
     def mask(self, purpose: str, step: int, shard: Shard) -> Tensor | None:
         """Dropout mask [shard.count, features] bool, True for kept features; None without dropout."""

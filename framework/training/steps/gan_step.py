@@ -48,6 +48,7 @@ class PairStep(Step[TrainState]):
             dtype=self._precision.dtype,
             more_numbers=self._augment.more_numbers,
             noise_numbers=self._augment.noise_numbers,
+            condition=state.condition,
         )
         # Without those that training.freeze_discriminator excludes.
         self._judging = [parameter for parameter in state.discriminator.parameters() if parameter.requires_grad]
@@ -79,10 +80,14 @@ class PairStep(Step[TrainState]):
         if self._augment.adaptive is not None:
             self._augment.adaptive.after_step(self._objective.margins(real_logits, fake_logits)[0], step)
 
-    def _logits(self, network: nn.Module, images: Tensor, mask: Tensor | None) -> Tensor:
+    def _logits(self, network: nn.Module, images: Tensor, mask: Tensor | None, codes: Tensor | None = None) -> Tensor:
         with self._precision.autocast():
-            logits = network(images, mask)
+            logits = network(images, mask) if codes is None else network(images, mask, codes)
         return logits.to(self._precision.dtype)
+
+    def _codes(self, numbers: Numbers, purpose: str, part: Shard) -> Tensor | None:
+        """The codes of the images of a part; None without a condition."""
+        return None if self._state.condition is None else numbers.codes(purpose, part)
 
     def _penalised(self, losses: Tensor, **pairs: tuple[Tensor, Tensor]) -> Tensor:
         """The losses with the penalties that are due, from purpose=(logits, images)."""
@@ -106,10 +111,12 @@ class PairStep(Step[TrainState]):
 
         def loss_of(part: Shard) -> Tensor:
             augmented = self._augmented(images_of(part), "generator", numbers, part)
-            logits = self._logits(network, augmented, numbers.mask("generator", part))
+            codes = self._codes(numbers, "generator", part)
+            logits = self._logits(network, augmented, numbers.mask("generator", part), codes)
             if real_of is not None:
                 with torch.no_grad():
-                    partners = self._logits(network, real_of(part), numbers.mask("real", part))
+                    codes = self._codes(numbers, "real", part)
+                    partners = self._logits(network, real_of(part), numbers.mask("real", part), codes)
                 logits = logits - partners
             losses = self._objective.generator(logits)
             all_losses.append(losses.detach())
@@ -142,9 +149,12 @@ class PairStep(Step[TrainState]):
         return torch.stack(shares)
 
     def _dry_step(self) -> None:
-        images = self._images(self._generator, self._placed(self._draws.latents("warm-up", 0, Shard(0, 1, 1))))
+        latents = self._placed(self._draws.latents("warm-up", 0, Shard(0, 1, 1)))
+        images = self._images(self._generator, latents)
         images.sum().backward()
-        self._logits(self._discriminator, images.detach(), None).sum().backward()
+        condition = self._state.condition
+        codes = None if condition is None else latents[:, -condition.size :]
+        self._logits(self._discriminator, images.detach(), None, codes).sum().backward()
 
 
 class NotebookStep(PairStep):
@@ -192,7 +202,8 @@ class NotebookStep(PairStep):
         def loss_of(part: Shard) -> Tensor:
             images = images_of(part)
             augmented = self._augmented(images, purpose, numbers, part)
-            logits = self._logits(self._discriminator, augmented, numbers.mask(purpose, part))
+            codes = self._codes(numbers, purpose, part)
+            logits = self._logits(self._discriminator, augmented, numbers.mask(purpose, part), codes)
             all_logits.append(logits.detach())
             losses = self._penalised(loss(logits), **{purpose: (logits, images)})
             return self._workers.mean_loss(losses, part)
@@ -235,7 +246,9 @@ class JointStep(PairStep):
             )
             masks = [numbers.mask(purpose, part) for purpose in ("real", "fake")]
             kept = [mask for mask in masks if mask is not None]
-            logits = self._logits(self._discriminator, both, torch.cat(kept) if kept else None)
+            real_codes, fake_codes = (self._codes(numbers, purpose, part) for purpose in ("real", "generator"))
+            codes = None if real_codes is None or fake_codes is None else torch.cat([real_codes, fake_codes])
+            logits = self._logits(self._discriminator, both, torch.cat(kept) if kept else None, codes)
             real_logits, fake_logits = logits.chunk(2)
             on_real.append(real_logits.detach())
             on_fake.append(fake_logits.detach())
