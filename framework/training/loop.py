@@ -144,6 +144,7 @@ class Trainer:
             while not self._ended:
                 if self._stop_asked is not None and self._stop_asked():
                     self._stop()
+                    self._meter.close()
                     return self._outcome("stopped")
                 before = state.images_seen
                 batch, waited = next(batches)
