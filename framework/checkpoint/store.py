@@ -108,6 +108,11 @@ class CheckpointStore:
         """Whether its score was recorded, or the checkpoint was adopted, so that its score belongs to another trial."""
         return checkpoint.name in _scores(self.folder) or checkpoint.name in _adopted(self.folder)
 
+    def scores(self) -> list[tuple[int, str, float | None]]:
+        """(images seen, metric, value) of the recorded scores of kept checkpoints."""
+        entries = _scores(self.folder).values()
+        return [(entry["images_seen"], entry["score"]["metric"], entry["score"]["value"]) for entry in entries]
+
     @staticmethod
     def adopt(folder: Folder, source: Checkpoint, *, origin: str) -> None:
         """Copies another trial's checkpoint into a folder of checkpoints, so that a trial continues from it.

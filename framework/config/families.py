@@ -31,6 +31,8 @@ def family_faults(experiment: ExperimentKeys) -> Iterator[str]:
     if experiment.model.discriminator == "own":
         for name in ("model.feature_network", "model.projection_channels"):
             without_effect.setdefault(name, "model.discriminator=own")
+    if experiment.training.on_collapse != "rewind":
+        without_effect.setdefault("training.most_rewinds", f"training.on_collapse={experiment.training.on_collapse}")
     if experiment.objective.likelihood == "bernoulli":
         without_effect.setdefault("objective.deviation", "objective.likelihood=bernoulli")
     for dotted, setting in without_effect.items():

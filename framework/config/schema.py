@@ -171,6 +171,10 @@ class TrainingConfig(Section):
     budget_minutes: float | None = key(
         None, "ends it after so many CPU-minutes, on a card GPU-minutes", unit="minutes", learned=False, gt=0.0, le=1e8
     )
+    on_collapse: Literal["warn", "stop", "rewind"] = key(
+        "warn", "warn, stop, or rewind (to the best checkpoint, half learning rates)"
+    )
+    most_rewinds: int = key(2, "rewinds, after which a collapse stops the training", unit="rewinds", ge=1, le=100)
     ema_half_life_images: Annotated[int, Field(ge=0, le=MOST_IMAGES)] | Schedule = key(
         10_000, "half-life of the generator's average; 0: none; or a schedule", unit="images"
     )

@@ -42,6 +42,7 @@ class TrialStatus:
         images_per_second: Its speed at its last report.
         report_age_seconds: Seconds since its last report.
         reason: Why it ended before `total_images`; empty if it did not.
+        alarm: What was last alarming about a score; empty if nothing was.
     """
 
     id: str
@@ -58,6 +59,7 @@ class TrialStatus:
     report_age_seconds: float | None
     error: str
     reason: str = ""
+    alarm: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,4 +236,5 @@ def _trial(folder: TrialFolder, total_images: int) -> TrialStatus:
         report_age_seconds=None,
         error=str(state.get("error") or ""),
         reason=str(state.get("reason") or ""),
+        alarm=next((str(row["alarm"]) for row in reversed(rows) if row.get("alarm")), ""),
     )

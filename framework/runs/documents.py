@@ -161,6 +161,7 @@ class ScoreLine(Shape):
 
     images_seen: Count
     score: Score | None = None
+    alarm: str | None = None
 
 
 class LineageLine(Shape):

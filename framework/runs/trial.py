@@ -112,6 +112,11 @@ class TrialFolder:
         return read_lines(self.folder, METRICS, Row)
 
 
+def warnings_in(rows: list[dict[str, Any]]) -> list[str]:
+    """The warnings and the alarms of scores in rows of metrics, oldest first."""
+    return [str(text) for row in rows for text in (*(row.get("warnings") or ()), row.get("alarm")) if text]
+
+
 def plain(value: Any) -> Any:
     """The same document with None in place of numbers that are not finite, which JSON cannot represent.
 

@@ -5,6 +5,7 @@ from typing import Any
 from framework.metrics import cost
 from framework.runs import RunFolder, TrialFolder
 from framework.runs.documents import TrialBest, read_document
+from framework.runs.trial import warnings_in
 from framework.search.registry import repeated_by
 from framework.search.repeats import rank
 
@@ -51,7 +52,7 @@ def _row(trial: TrialFolder, *, budget: float | None) -> dict[str, Any]:
     best = _best(trial)
     rates = [row["images_per_second"] for row in metrics if row.get("images_per_second")]
     copied = [f"{line['from_trial']} at {line['from_images_seen']:,}" for line in trial.lineage()]
-    warnings = dict.fromkeys(text for row in metrics for text in row.get("warnings", ()))
+    warnings = dict.fromkeys(warnings_in(metrics))
     return {
         "rank": None,
         "trial": trial.id,

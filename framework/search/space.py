@@ -95,6 +95,8 @@ def check_space(experiment: Experiment) -> None:
             faults.append(
                 "training.budget_minutes: pbt compares trials at the same number of images; use another scheduler"
             )
+        if experiment.training.on_collapse != "warn":
+            faults.append("training.on_collapse: pbt replaces collapsed trials itself; leave it at warn")
         if search.seeds > 1:
             faults.append("search.seeds: pbt changes the settings of its trials, so they cannot be repeated")
     if search.seeds > 1 and "seed" in search.space:

@@ -127,6 +127,8 @@ class Telemetry:
         """Writes a score at the images_seen of its checkpoint, even if the training has continued since."""
         line = dataclasses.asdict(scored)
         line["score"] = line.pop("document")
+        if scored.alarm is None:
+            del line["alarm"]
         line["best_score"] = self._better(scored.document)
         self._trial.append_score(line)
         figures = numbers({name: line[name] for name in ("images_seen", "score", "best_score")})

@@ -1,10 +1,10 @@
 """The training loop: steps, and reports, samples, checkpoints and scores at given numbers of images seen."""
 
+import dataclasses
 import gc
 import time
 from collections.abc import Callable
 
-import numpy as np
 import torch
 
 from framework.checkpoint import Checkpoint, CheckpointStore
@@ -13,27 +13,23 @@ from framework.checkpoint.start import open_start
 from framework.config import Experiment
 from framework.data import PackedStore
 from framework.errors import TrainingError
-from framework.images import to_pixels
-from framework.models import derive_seed
 from framework.training.algorithms import algorithms
 from framework.training.budget import ComputeMeter
-from framework.training.conditions import condition_of, row_labels, sample_latents_of
+from framework.training.conditions import condition_of, row_labels
 from framework.training.feed import Feed
 from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.precision import Precision, settle_precision
 from framework.training.reports.checkpoints import Keeper
-from framework.training.reports.health import Health, mutual_distance
+from framework.training.reports.collapse import CollapseResponse
+from framework.training.reports.health import Health
 from framework.training.reports.report import MetricAccumulator, Outcome, Report, Scored, ScoreHandle
+from framework.training.reports.samples import Sampler
 from framework.training.reports.scores import PendingScores
 from framework.training.state import State, TrainState
 from framework.training.steps.families import family_of
 from framework.training.steps.objectives import build_objective
 from framework.training.steps.penalties import gamma_lines
 from framework.training.workers import WorkerGroup
-
-SAMPLES = 64
-_REAL_IMAGES = 256
-_CHUNK_IMAGES = 16
 
 
 class Trainer:
@@ -124,9 +120,14 @@ class Trainer:
         length = self._experiment.training.total_images
         self._health = Health(total_images=length, notes=self._state.notes, objective=objective)
         self._sample_rows = row_labels(self._state.condition)
+        if self._newest is not None:
+            self._health.recall(self._kept.scores(self._state.images_seen))
         for line in gamma_lines(self._experiment):
             self._log(line)
-        self._real_distance = mutual_distance(_spread_out(images, _REAL_IMAGES)) if workers.rank == 0 else 0.0
+        training = self._experiment.training
+        self._collapse = CollapseResponse(training, state=self._state, health=self._health, kept=self._kept)
+        self._ended = self._ended or self._collapse.ended is not None
+        self._sampler = Sampler(self._state, images, precision=self._precision, device=self._device)
         self._life_began_at = self._reported_at = self._state.images_seen
         self._born = time.perf_counter() - self._state.wall_seconds
 
@@ -145,6 +146,7 @@ class Trainer:
             while not self._ended:
                 if self._stop_asked is not None and self._stop_asked():
                     self._stop()
+                    self._meter.close()
                     return self._outcome("stopped")
                 before = state.images_seen
                 batch, waited = next(batches)
@@ -154,7 +156,7 @@ class Trainer:
         if self._stop_asked is not None:
             self._stop_asked.close()
         self._meter.close()
-        return self._outcome("finished")
+        return self._outcome("finished" if self._collapse.ended is None else "collapsed")
 
     @property
     def _newest(self) -> Checkpoint | None:
@@ -200,11 +202,23 @@ class Trainer:
         state.wall_seconds = time.perf_counter() - self._born
         row = self._tally.row(state, self._meter) | {"life_began_at_images_seen": self._life_began_at}
         warnings = self._health.after_report(row) if "accuracy_real" in row else []
-        pictures = None
+        pictures = spread = None
         if samples:
-            pictures, spread = self._workers.from_first(self._samples)
+            pictures, spread = self._workers.from_first(self._sampler.draw)
             row["sample_spread"] = spread
             warnings += self._health.after_samples(spread, images_seen=state.images_seen)
+        early = []
+        if self._collapse.acts and not (last or stopping):
+            reason = None if spread is None else self._health.collapsed_samples(spread, images_seen=state.images_seen)
+            if scored or reason:
+                # All scores of earlier checkpoints, so that what is done depends on no clock.
+                early = self._arrived(leave=0)
+                reason = reason or self._health.collapsed_scores()
+            if reason is not None:
+                warnings.append(self._collapse.respond(reason, row))
+                if self._collapse.ended is not None:
+                    self._ended = saved = last = True
+                    scored = False
         for warning in warnings:
             self._log(f"{state.images_seen:,} images seen: {warning}")
         if saved:
@@ -217,7 +231,7 @@ class Trainer:
         checkpoint = self._newest.name if self._newest and saved else None
         if scored and self._newest is not None:
             self._begin_score(self._newest)
-        scores = self._arrived(leave=0 if last else 1 if scored else None)
+        scores = [*early, *self._arrived(leave=0 if last else 1 if scored else None)]
         self._reported_at = state.images_seen
         due = self._tally.due or samples or last or stopping or bool(scores or warnings)
         self._report(Report(row, pictures, checkpoint, scores, warnings, due, self._sample_rows))
@@ -236,13 +250,19 @@ class Trainer:
         scores = self._scores
         if scores is None:
             return []
-        return self._workers.from_first(lambda: scores.take(images_seen=self._state.images_seen, leave=leave))
+        arrived = self._workers.from_first(lambda: scores.take(images_seen=self._state.images_seen, leave=leave))
+        judged = [dataclasses.replace(scored, alarm=self._health.after_score(scored)) for scored in arrived]
+        for scored in judged:
+            if scored.alarm is not None:
+                self._log(f"{self._state.images_seen:,} images seen: {scored.alarm}")
+        return judged
 
     def _outcome(self, state: str) -> Outcome:
         seen, training = self._state.images_seen, self._experiment.training
         by_budget = state == "finished" and seen < training.total_images
         reason = f"training.budget_minutes={training.budget_minutes:g} is used up" if by_budget else None
-        return Outcome(state, seen, self._newest.name if self._newest else None, reason)
+        newest = self._newest.name if self._newest else None
+        return Outcome(state, seen, newest, self._collapse.ended or reason)
 
     def _choose_precision(self) -> Precision:
         """The configured precision; auto uses that of the checkpoint, or else the one that rank 0 chooses."""
@@ -287,7 +307,7 @@ class Trainer:
     def _owed(self) -> list[Checkpoint]:
         """Checkpoints whose scores were due but not ready when the training was interrupted, oldest first."""
         training = self._experiment.training
-        if self._scores is None:
+        if self._scores is None or self._collapse.ended is not None:
             return []
 
         def is_due(seen: int) -> bool:
@@ -296,24 +316,6 @@ class Trainer:
             return is_end or _crossed(before, seen, self._experiment.evaluation.every_images)
 
         return self._kept.owed(is_due)
-
-    @torch.no_grad()
-    def _samples(self) -> tuple[np.ndarray, float]:
-        """Images of fixed latents by the averaged network, and their relative spread; computed on rank 0."""
-        self._state.prepare_for_sampling(self._images)
-        seed = derive_seed(self._experiment.seed, "samples")
-        size = self._experiment.model.latent_size
-        latents = torch.from_numpy(sample_latents_of(self._state.condition, SAMPLES, size, seed=seed))
-        latents = latents.to(self._device, self._precision.dtype)
-        network = self._state.ema.network
-        pictures = np.concatenate([to_pixels(network(chunk)) for chunk in latents.split(_CHUNK_IMAGES)])
-        return pictures, mutual_distance(pictures) / max(self._real_distance, 1e-9)
-
-
-def _spread_out(images: PackedStore, count: int) -> np.ndarray:
-    """About `count` evenly spaced training images, since the store may be sorted by content."""
-    indices = images.training_indices
-    return images.images[indices[:: max(1, len(indices) // count)]]
 
 
 def _crossed(before: int, now: int, every: int) -> bool:

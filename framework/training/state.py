@@ -157,6 +157,23 @@ class State(ABC):
             CheckpointError: Its condition is not the one of this state.
         """
         self._check_condition(checkpoint.info.get("condition"))
+        self._load_tensors(checkpoint)
+        info = checkpoint.training_info
+        self.steps, self.images_seen = info["steps"], info["images_seen"]
+        self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
+        self.notes = info["notes"]
+        self.follow_schedules()
+
+    def rewind(self, checkpoint: Checkpoint, *, lr_factor: float) -> None:
+        """Takes weights and optimizers of an earlier checkpoint, and goes on from here with lower learning rates.
+
+        Steps and images seen go on, so that no report, checkpoint or random number comes twice.
+        """
+        self._load_tensors(checkpoint)
+        self.notes["lr_factor"] = lr_factor * self.notes.get("lr_factor", 1.0)
+        self.follow_schedules()
+
+    def _load_tensors(self, checkpoint: Checkpoint) -> None:
         for name, network in self._parts().items():
             network.load_state_dict(checkpoint.tensors(name))
         for name, pair in self._optimizers().items():
@@ -164,11 +181,6 @@ class State(ABC):
         for name, tensors in self.more_parts().items():
             for key, value in checkpoint.tensors(name).items():
                 tensors[key].copy_(value)
-        info = checkpoint.training_info
-        self.steps, self.images_seen = info["steps"], info["images_seen"]
-        self.real_images_seen, self.wall_seconds = info["real_images_seen"], info["wall_seconds"]
-        self.notes = info["notes"]
-        self.follow_schedules()
 
     def _check_condition(self, kept: Mapping[str, Any] | None) -> None:
         """Raises `CheckpointError` if the labels of the training images are not those that the training began with."""
@@ -199,13 +211,14 @@ class State(ABC):
     def follow_schedules(self) -> None:
         """Sets the learning rates and beta2 to their values at this number of images seen.
 
-        Adam corrects its bias by the beta2 of the moment, so its step is a function of saved numbers and images_seen.
+        Rewinds lower the rates by a factor in the notes. Adam corrects its bias by the beta2 of the moment, so its step
+        is a function of saved numbers and images_seen.
         """
         config = self.experiment.optimizer
         for name, optimizer in self.optimizers().items():
             lr = config.discriminator_lr if name == "discriminator" else config.generator_lr
             for group in optimizer.param_groups:
-                group["lr"] = value_at(lr, self.images_seen)
+                group["lr"] = value_at(lr, self.images_seen) * self.notes.get("lr_factor", 1.0)
                 group["betas"] = (config.beta1, value_at(config.beta2, self.images_seen))
 
     def networks(self) -> dict[str, nn.Module]:

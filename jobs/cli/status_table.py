@@ -52,7 +52,7 @@ def _foot(status: RunStatus) -> list[str]:
 
 
 def _notes(trial: TrialStatus) -> list[str]:
-    told = {"error": trial.error, "ended": trial.reason}
+    told = {"error": trial.error, "ended": trial.reason, "alarm": trial.alarm}
     return [f"      {kind}: {' '.join(text.split())}" for kind, text in told.items() if text]
 
 

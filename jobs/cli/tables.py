@@ -137,7 +137,7 @@ def legend(fit: Fit, searched: Sequence[str]) -> list[str]:
 
 def leaderboard_table(rows: list[dict[str, Any]], *, width: int | None = None) -> str:
     """The leaderboard as an aligned table, with warnings and errors below their trial."""
-    last_columns = {"score_images_seen", "images_seen", "warnings", "error", *_SHOWN}
+    last_columns = {"score_images_seen", "images_seen", "warnings", "reason", "error", *_SHOWN}
     searched = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in last_columns]
     columns = [
         Column(
@@ -153,7 +153,7 @@ def leaderboard_table(rows: list[dict[str, Any]], *, width: int | None = None) -
     lines = [head]
     for row, line in zip(rows, table, strict=True):
         lines.append(line)
-        lines += [f"      {name}: {row[name]}" for name in ("warnings", "error") if row.get(name)]
+        lines += [f"      {name}: {row[name]}" for name in ("warnings", "reason", "error") if row.get(name)]
     left_out = [column.head for column in columns if column not in fit.columns]
     if left_out:
         lines.append(f"(columns left out for lack of room: {', '.join(left_out)}; leaderboard.csv has all of them)")

@@ -36,6 +36,7 @@ LEARNED = {
     "optimizer.epsilon": 1e-8,
     "training.start_digest": "0" * 64,
     "training.freeze_discriminator": 1,
+    "training.on_collapse": "stop",
     "training.schedule": "joint",
     "training.batch_size": 64,
     "training.ema_half_life_images": 0,
@@ -44,6 +45,7 @@ LEARNED = {
 NEEDS = {
     "model.blocks": ({"model.architecture": "residual"}, 2),
     "model.feature_network": ({"model.discriminator": "both"}, "efficientnet-lite2"),
+    "training.most_rewinds": ({"training.on_collapse": "rewind"}, 3),
     "model.projection_channels": ({"model.discriminator": "projected"}, 32),
 }
 # Likewise, of keys that only some families have.

@@ -4,12 +4,13 @@ For each it forks a process that leads a session of its own, says its number in 
 code in another; that process forks the ranks, which run the jobs one after another, and writes to the spec's `.log`.
 
 The spec: {"world": 2, "rendezvous": <path>, "jobs": [{"overrides", "images", "store", "reports", "hang_at", "stop_at",
-"score", "seconds_per_step"}]}. A job writes its reports as JSON to `reports`; it hangs (to be killed) in the report at
-`hang_at` images, and asks to stop, on the last rank alone, from `stop_at` steps on. A step of each rank costs its
-`seconds_per_step` of a budget. With "answers" it agrees on these instead, with "side" it takes steps on random images
-of that side.
+"score", "scores", "seconds_per_step"}]}. A job writes its reports as JSON to `reports`; it hangs (to be killed) in the
+report at `hang_at` images, and asks to stop, on the last rank alone, from `stop_at` steps on. A step of each rank costs
+its `seconds_per_step` of a budget; `scores` are those of checkpoints by images seen. With "answers" it agrees on these
+instead, with "side" it takes steps on random images of that side.
 """
 
+import functools
 import json
 import os
 import sys
@@ -43,6 +44,19 @@ class PixelMean:
 
     def result(self):
         return {"metric": "mean_weight", "value": self._value, "protocol": {}}
+
+
+class Given:
+    """A score from a table: images seen -> value."""
+
+    def __init__(self, checkpoint, values):
+        self._value = values[str(checkpoint.images_seen)]
+
+    def done(self):
+        return True
+
+    def result(self):
+        return {"metric": "made_up", "value": self._value, "protocol": {}}
 
 
 def agree(job, workers):
@@ -102,13 +116,16 @@ def run_job(job, workers):
     def clock():
         return job["seconds_per_step"][workers.rank] * min(len(asked), job["stop_at"])
 
+    score = PixelMean if job.get("score") else None
+    if "scores" in job:
+        score = functools.partial(Given, values=job["scores"])
     Trainer(
         experiment=experiment,
         images=open_store(Path(job["images"])),
         store=store,
         workers=workers,
         report=report,
-        score=PixelMean if job.get("score") else None,
+        score=score,
         should_stop=should_stop if "stop_at" in job else None,
         clock=clock if "seconds_per_step" in job else None,
         log=said.append,

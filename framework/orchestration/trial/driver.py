@@ -60,9 +60,9 @@ class TrialDriver(tune.Trainable):
 def training(work: TrialSpec) -> Iterator[dict[str, Any]]:
     """Trains to the trial's end, from its newest checkpoint if it has one; yields the figures of reports.
 
-    The trial's state is "running" meanwhile, and at the end "finished" (or `state_at_end`), "failed" (state.json then
-    has the error), or "interrupted" if the stop flag was raised. state.json says why a training ended before its
-    total_images.
+    The trial's state is "running" meanwhile, and at the end "finished" (or `state_at_end`), "stopped" if it collapsed,
+    "failed" (state.json then has the error), or "interrupted" if the stop flag was raised. state.json says why a
+    training ended before its total_images.
     """
     trial = RunFolder.open(work.run).trial(work.trial)
     trial.write_params(work.parameters)
@@ -94,7 +94,7 @@ def _closed(trial: TrialFolder, fault: list[BaseException], *, at_end: str) -> N
         state = {"state": "failed", "error": _reason(fault[0])}
     elif state.get("error"):
         state = {"state": "failed", "error": state["error"]}
-    elif state.get("state") != "interrupted":
+    elif state.get("state") not in ("interrupted", "stopped"):
         state = {"state": at_end} | ({"reason": state["reason"]} if state.get("reason") else {})
     trial.write_state(**state)
 

@@ -48,7 +48,8 @@ def train_worker(work: TrialSpec) -> None:
         if workers.rank == 0 and outcome.state == "stopped":
             trial.write_state(state="interrupted")
         elif workers.rank == 0 and outcome.reason is not None:
-            trial.write_state(state="running", reason=outcome.reason)  # the driver ends it
+            # The driver turns "running" into the state at the end.
+            trial.write_state(state="stopped" if outcome.state == "collapsed" else "running", reason=outcome.reason)
     except LatentscapeError as fault:
         # Rank 0 records an error that all ranks have. These two kinds may be raised on another rank alone.
         if workers.rank == 0 or isinstance(fault, OutOfMemoryError) or not isinstance(fault, TrainingError):

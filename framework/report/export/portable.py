@@ -22,7 +22,7 @@ _KEYS = {
     "augmentation_probability augmentation_target augmentation_speed_images",
     "optimizer": "generator_lr discriminator_lr beta1 beta2 epsilon",
     "training": "start_digest freeze_discriminator schedule batch_size total_images budget_minutes "
-    "ema_half_life_images report_every_images samples_every_images",
+    "on_collapse most_rewinds ema_half_life_images report_every_images samples_every_images",
     "evaluation": "features tap resize precision metrics engine checkpoints seeds samples trial_samples "
     "importance_samples every_images feature_batch_blocks seed truncation",
     "assessor": "attributes images width low high seed",

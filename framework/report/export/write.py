@@ -29,7 +29,7 @@ from framework.report.export.portable import (
 from framework.runs import RunFolder, TrialFolder
 from framework.runs.documents import TrialBest, read_document, reading
 from framework.runs.folder import EXPERIMENT, SCORES
-from framework.runs.trial import plain
+from framework.runs.trial import plain, warnings_in
 from framework.storage import Folder
 from framework.storage.folder import storage_errors
 
@@ -61,9 +61,7 @@ def read_export(run: RunFolder, checkpoint: str) -> Export:
         scores=_scores(run, trial, checkpoint, digest=generator.digest),
         data=portable_data(about.get("data") or {}),
         versions=portable_versions(about.get("versions") or {}),
-        warnings=portable_warnings(
-            list(dict.fromkeys(str(text) for row in trial.metrics() for text in row.get("warnings") or ()))
-        ),
+        warnings=portable_warnings(list(dict.fromkeys(warnings_in(trial.metrics())))),
     )
 
 

@@ -77,6 +77,15 @@ class Keeper:
 
         return [Checkpoint(self._store.folder / name) for name in self._workers.from_first(names)]
 
+    def scores(self, upto: int) -> list[tuple[int, str, float | None]]:
+        """(images seen, metric, value) of recorded scores of checkpoints up to these images seen, on every rank."""
+        return self._workers.from_first(lambda: [each for each in self._store.scores() if each[0] <= upto])
+
+    def at(self, images_seen: int) -> Checkpoint | None:
+        """The checkpoint at these images seen; None on every rank if it is gone or damaged."""
+        checkpoint = Checkpoint(self._store.folder / name_at(images_seen))
+        return checkpoint if self._workers.from_first(lambda: checkpoint.fault() is None) else None
+
     def _found(self, log: Callable[[str], None]) -> Checkpoint | None:
         """The checkpoint to resume from, chosen by rank 0, so that all ranks use the same."""
 

@@ -3,10 +3,14 @@
 The discriminator has won, the generator has collapsed, or a gradient penalty and the loss are out of balance.
 """
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from framework.metrics import cost, higher_is_better
+from framework.training.reports.report import Scored
 from framework.training.steps.objectives import Objective
 
 WON_ACCURACY = 0.99
@@ -15,12 +19,16 @@ WON_REPORTS = 5
 THIN_SPREAD = 0.5
 COLLAPSED_SPREAD = 0.2
 NO_PENALTY = 1 / 1_000
-WON, COLLAPSED, THIN, DOMINATED, UNPENALISED = WARNINGS = (
+RISING_FACTOR = 2.0
+STALLED_SCORES = 5
+WON, COLLAPSED, THIN, DOMINATED, UNPENALISED, WORSE, STALLED = WARNINGS = (
     "the discriminator has won",
     "the generator has collapsed",
     "the generator generates very similar images",
     "the gradient penalty dominates the discriminator's loss",
     "the gradient penalty has no effect",
+    "the score is half as good as the best",
+    "the score has stopped improving",
 )
 """How each warning begins."""
 
@@ -105,17 +113,92 @@ class Health:
         if not notes["spread_seen"] and images_seen < self._long_images:
             return []
         where = f"samples at {images_seen:,} images are {spread:.2f} times as far apart as real images"
-        if spread < COLLAPSED_SPREAD:
+        if self._is_collapsed(spread, images_seen):
             return self._once("collapsed", f"{COLLAPSED}: {where}")
         if spread < THIN_SPREAD:
             return self._once("thin", f"{THIN}: {where}")
         return []
+
+    def after_score(self, scored: Scored) -> str | None:
+        """A new alarm from a score that arrived, the same on all ranks.
+
+        A score that is not finite is passed over, and so is one that was known before.
+        """
+        document = scored.document
+        self.recall([(scored.images_seen, document["metric"], document["value"])])
+        alarm = self._of_scores()
+        said = [] if alarm is None else self._once(*alarm)
+        return said[0] if said else None
+
+    def recall(self, scores: Iterable[tuple[int, str, float | None]]) -> None:
+        """Adds scores as (images seen, metric, value) to those that the alarms compare, oldest first."""
+        for images_seen, metric, value in sorted(scores):
+            curve = self._notes.setdefault("curve", {"metric": metric, "best": None, "since": []})
+            if curve["metric"] != metric:  # scores of two metrics cannot be compared
+                curve |= {"metric": metric, "best": None, "since": []}
+            known, best = [*filter(None, [curve["best"]]), *curve["since"]], curve["best"]
+            if value is None or not math.isfinite(value) or any(images_seen <= seen for seen, _ in known):
+                continue
+            if best is None or cost(metric, value) < cost(metric, best[1]):
+                curve["best"], curve["since"] = [images_seen, value], []
+            else:
+                curve["since"].append([images_seen, value])
+
+    @property
+    def best_images_seen(self) -> int | None:
+        """Where the best score was; None before the first."""
+        best = self._notes.get("curve", {}).get("best")
+        return None if best is None else int(best[0])
+
+    def collapsed_samples(self, spread: float, *, images_seen: int) -> str | None:
+        """Why samples of this spread are a sign of a collapse, in words; None if they are not."""
+        if not self._is_collapsed(spread, images_seen):
+            return None
+        return f"{COLLAPSED}: samples are {spread:.2f} times as far apart as real images"
+
+    def collapsed_scores(self) -> str | None:
+        """Why the scores since the last rewind are a sign of a collapse, in words; None if they are not."""
+        alarm = self._of_scores()
+        return None if alarm is None else alarm[1]
+
+    def rewound(self, *, images_seen: int) -> None:
+        """Forgets what was observed of the weights that a rewind replaced; only later scores count from now on."""
+        self._notes["rewound_at"] = images_seen
+        self._notes["won_since"], self._notes["won_reports"] = None, 0
+        self._notes.pop("balance", None)
+        self._notes["said"] = [sign for sign in self._notes.get("said", []) if sign not in _OF_COLLAPSE]
+
+    def _of_scores(self) -> tuple[str, str] | None:
+        """The alarm that the newest score is a reason for, as its sign and text, if there is one."""
+        curve = self._notes.get("curve")
+        if curve is None or curve["best"] is None:
+            return None
+        metric, (best_at, best) = curve["metric"], curve["best"]
+        later = [point for point in curve["since"] if point[0] > self._notes.get("rewound_at", -1)]
+        if not later:
+            return None
+        at, value = later[-1]
+        told = f"{metric} is {value:.4g} at {at:,} images, and its best is {best:.4g} at {best_at:,} images"
+        bad, good = (best, value) if higher_is_better(metric) else (value, best)
+        if best > 0 and bad >= RISING_FACTOR * good:
+            return "worse", f"{WORSE}: {told}"
+        if len(later) >= STALLED_SCORES:
+            return "stalled", f"{STALLED} for {len(later)} scores: {told}"
+        return None
+
+    def _is_collapsed(self, spread: float, images_seen: int) -> bool:
+        """Whether samples are alike. Those of a new generator are, which counts only after others or much later."""
+        seen = self._notes.get("spread_seen", False)
+        return spread < COLLAPSED_SPREAD and (seen or images_seen >= self._long_images)
 
     def _once(self, sign: str, text: str) -> list[str]:
         if sign in self._notes.setdefault("said", []):
             return []
         self._notes["said"].append(sign)
         return [text]
+
+
+_OF_COLLAPSE = ("collapsed", "thin", "worse", "stalled")
 
 
 def _new_part(clock: int) -> dict[str, Any]:

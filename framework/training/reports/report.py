@@ -55,6 +55,7 @@ class Scored:
         seconds: Time from the start of scoring to the result.
         waited_seconds: Part of that time during which the training waited.
         arrived_at_images_seen: Images seen by the training when the score was completed.
+        alarm: What is alarming about it; None for most.
     """
 
     checkpoint: str
@@ -63,6 +64,7 @@ class Scored:
     seconds: float
     waited_seconds: float
     arrived_at_images_seen: int
+    alarm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ class Outcome:
     """How a training ended.
 
     Attributes:
-        state: "finished" at `training.total_images` or at the end of its budget, or "stopped" on request.
+        state: "finished" at `training.total_images` or at the end of its budget, "stopped" on request, or
+            "collapsed" by `training.on_collapse`.
         images_seen: Images seen at the end.
         checkpoint: Name of the newest checkpoint; None if it was stopped before the first one.
         reason: Why it ended before `training.total_images`; None if it did not, or was stopped on request.
@@ -171,11 +174,12 @@ class MetricAccumulator:
         if steps:
             row |= dict(zip(self._names, means, strict=True))
             row |= {"images_per_second": self._images / seconds, "data_wait_share": waited / seconds}
-        row |= {f"{name}_lr": optimizer.param_groups[0]["lr"] for name, optimizer in state.optimizers().items()}
         row |= {
             key.rpartition(".")[2]: value_at(schedule, state.images_seen)
             for key, schedule in scheduled(state.experiment).items()
         }
+        # After the schedules, because a rewind lowers the rates that they give.
+        row |= {f"{name}_lr": optimizer.param_groups[0]["lr"] for name, optimizer in state.optimizers().items()}
         row |= state.more_metrics()
         row |= {"memory_bytes": int(memory), "wall_seconds": round(state.wall_seconds, 3), **meter.note(used)}
         self._steps, self._waited, self._images, self._largest_norm = [], 0.0, 0, 0.0
