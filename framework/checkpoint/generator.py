@@ -143,7 +143,7 @@ def _read(folder: Folder, *, device: str | torch.device) -> LoadedGenerator:
     encoder_weights = None if encoder_digest is None else _tensors(folder, ENCODER_WEIGHTS, encoder_digest)
     try:
         model = ModelConfig.model_validate(model_keys(config))
-        shape = {"resolution": config["resolution"], "channels": config["channels"], "seed": 0}
+        shape: dict[str, Any] = {"resolution": config["resolution"], "channels": config["channels"], "seed": 0}
         condition = condition_in(config)
         if model.condition != ([] if condition is None else condition.names):
             raise ValueError(f"{CONDITION} has other labels than condition")

@@ -55,7 +55,7 @@ def write_imported(
     command: list[str],
 ) -> None:
     """Writes the run; a failure leaves no partial run."""
-    shown = {"resolution": generator.resolution, "channels": generator.channels}
+    shown: dict[str, Any] = {"resolution": generator.resolution, "channels": generator.channels}
     config = generator_config(experiment.model, **shown, images_seen=0)
     began = now()
     run = {"command": command, "machine": machine(), "versions": versions(), "imported": dict(about)}

@@ -129,7 +129,8 @@ def precision_of_gpu(*, has_bfloat16: bool) -> tuple[str, str]:
 def _forward_and_backward(
     experiment: Experiment, resolution: int, channels: int, precision: Precision
 ) -> Callable[[], None]:
-    shape, device = {"resolution": resolution, "channels": channels, "seed": 0}, precision.device
+    shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "seed": 0}
+    device = precision.device
     generator = build_generator(experiment.model, **shape).to(device)
     companion = build_companion(experiment.model, **shape).to(device)
     count = max(2, _PROBED_PIXELS // resolution**2)

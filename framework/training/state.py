@@ -68,7 +68,7 @@ class State(ABC):
     ) -> Self:
         """The state before the first step."""
         dtype = torch.float64 if precision == "float64" else torch.float32
-        shape = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
+        shape: dict[str, Any] = {"resolution": resolution, "channels": channels, "seed": experiment.seed}
         generator = build_generator(experiment.model, **shape, condition=condition).to(device, dtype)
         companion = build_companion(experiment.model, **shape, condition=condition).to(device, dtype)
         return cls(
@@ -127,7 +127,7 @@ class State(ABC):
         optimizers = {f"{name}_optimizer": _flat(*pair) for name, pair in self._optimizers().items()}
         held = on_host(parts | optimizers | self.more_parts())
         self._check_finite({name: held[name] for name in parts})
-        info = {
+        info: dict[str, Any] = {
             "steps": self.steps,
             "images_seen": self.images_seen,
             "real_images_seen": self.real_images_seen,

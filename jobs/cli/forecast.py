@@ -135,7 +135,8 @@ def _refuse_memory(needed: int, *, most: int) -> None:
 
 def _networks(experiment: Experiment) -> tuple[nn.Module, nn.Module]:
     """The two networks without their numbers, so that networks of any size take neither memory nor time."""
-    shape = {"resolution": experiment.data.resolution, "channels": experiment.data.channels, "seed": experiment.seed}
+    data = experiment.data
+    shape: dict[str, Any] = {"resolution": data.resolution, "channels": data.channels, "seed": experiment.seed}
     with torch.device("meta"):
         return build_generator(experiment.model, **shape), build_companion(experiment.model, **shape)
 

@@ -94,7 +94,7 @@ def between_corners(corners: np.ndarray, steps: int, *, normal: int | None = Non
     The corners are top left, top right, bottom left, bottom right. The first and the last row are slerps, and each
     column is a slerp between them. So the corners are exact and the four edges are slerps; inner rows are not.
     """
-    first, last = (slerp(*corners[at : at + 2], steps, normal=normal) for at in (0, 2))
+    first, last = (slerp(corners[at], corners[at + 1], steps, normal=normal) for at in (0, 2))
     return np.stack([slerp(a, b, steps, normal=normal) for a, b in zip(first, last, strict=True)], axis=1)
 
 

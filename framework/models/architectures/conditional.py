@@ -6,6 +6,7 @@ projection of the code (Miyato & Koyama 2018, "cGANs with Projection Discriminat
 """
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +81,7 @@ class ConditionalDiscriminator(DiscriminatorNetwork):
 
     def _weights(self) -> list[Tensor]:
         """The projections [width, code_size]; those of heads with a spectral norm of 1 have one too."""
-        weights = [projection.weight for projection in self.projections]
+        weights: list[Tensor] = [cast("nn.Linear", projection).weight for projection in self.projections]
         bounded = [at for at, is_bounded in enumerate(self.inner.bounded) if is_bounded]
         if bounded:
             flat = torch.stack([weights[at] for at in bounded])

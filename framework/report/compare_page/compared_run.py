@@ -124,7 +124,8 @@ def _is_of(document: dict[str, Any], checkpoint: str, generator: str) -> bool:
 def _parameters(experiment: Experiment) -> tuple[int, int] | None:
     if experiment.model.entry is not None:
         return None
-    shape = {"resolution": experiment.data.resolution, "channels": experiment.data.channels, "seed": experiment.seed}
+    data = experiment.data
+    shape: dict[str, Any] = {"resolution": data.resolution, "channels": data.channels, "seed": experiment.seed}
     try:
         networks = build_generator(experiment.model, **shape), build_companion(experiment.model, **shape)
     except ConfigError:  # a frozen network that is not installed here
