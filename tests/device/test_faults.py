@@ -8,11 +8,13 @@ import pytest
 
 from framework.images import ranges
 from framework.models.architectures import autoencoder
-from framework.training import loop, state
+from framework.training import state
 from framework.training.reports import report as reporting
-from framework.training.steps import augment
+from framework.training.reports import samples
 from framework.training.steps import base_step as stepping
 from framework.training.steps import gan_step as step
+from framework.training.steps import geometry
+from framework.training.steps.penalties import GradientPenalties
 from tests.device.count import budgets, check, counted
 from tests.device.test_training import lives
 
@@ -49,8 +51,8 @@ def exceeds(name):
 
 
 def test_a_device_forgotten_in_arange(plant, tmp_path):
-    plant(augment, "_shifts", "torch.arange(side, device=like.device)", "torch.arange(side)")
-    with pytest.raises(RuntimeError, match=rf"at framework/training/steps/augment\.py:\d+ in _shifts: {DEVICES}"):
+    plant(geometry, "_one_hot", "torch.arange(side, device=like.device)", "torch.arange(side)")
+    with pytest.raises(RuntimeError, match=rf"at framework/training/steps/geometry\.py:\d+ in _one_hot: {DEVICES}"):
         lives(tmp_path, 32, {"objective.augmentations": ["translation"]})
 
 
@@ -75,7 +77,7 @@ def test_adams_step_on_the_host_after_a_resume(plant, tmp_path):
 
 def test_numpy_of_what_is_on_the_gpu(plant, tmp_path, monkeypatch):
     plant(ranges, "to_pixels", ".cpu().numpy()", ".numpy()")
-    monkeypatch.setattr(loop, "to_pixels", ranges.to_pixels)
+    monkeypatch.setattr(samples, "to_pixels", ranges.to_pixels)
     with pytest.raises(TypeError, match=r"can't convert cuda:0 .* at framework/images/ranges\.py:\d+ in to_pixels"):
         lives(tmp_path, 32, {})
 
@@ -91,8 +93,8 @@ def test_a_number_looked_at_in_the_step(plant):
     plant(
         step.PairStep,
         "_generator_update",
-        "network.requires_grad_(True)",
-        "network.requires_grad_(norm.item() < 9)",
+        "parameter.requires_grad_(True)",
+        "parameter.requires_grad_(parameter is not self._judging[0] or norm.item() < 9)",
     )
     said = exceeds("gan notebook, 32 px")
     assert re.search(
@@ -101,20 +103,21 @@ def test_a_number_looked_at_in_the_step(plant):
 
 
 def test_a_blocking_copy_in_the_step(plant):
-    plant(step.PairStep, "_penalised", "real.requires_grad_", "real.mul_(torch.ones(1).to(real.device)).requires_grad_")
+    fault = "(images * torch.ones(1).to(images.device)).requires_grad_"
+    plant(GradientPenalties, "watched", "images.requires_grad_", fault)
     said = exceeds("gan joint, skip, 32 px")
     assert re.search(r"blocking \d+, budget \d+\n", said)
     assert re.search(
-        r"blocking: 1 x copy to the GPU .*: framework/training/steps/gan_step\.py:\d+ in _penalised$", said, re.M
+        r"blocking: 2 x copy to the GPU .*: framework/training/steps/penalties\.py:\d+ in watched$", said, re.M
     )
 
 
 def test_a_copy_of_memory_that_is_not_pinned(plant):
-    fault = "real.mul_(torch.ones(1).to(real.device, non_blocking=True)).requires_grad_"
-    plant(step.PairStep, "_penalised", "real.requires_grad_", fault)
+    fault = "(images * torch.ones(1).to(images.device, non_blocking=True)).requires_grad_"
+    plant(GradientPenalties, "watched", "images.requires_grad_", fault)
     said = exceeds("gan joint, skip, 32 px")
     assert re.search(
-        r"copy to the GPU \(of memory that is not pinned\): framework/training/steps/gan_step\.py:\d+ in", said
+        r"copy to the GPU \(of memory that is not pinned\): framework/training/steps/penalties\.py:\d+ in", said
     )
 
 

@@ -61,7 +61,7 @@ class Objective:
         """
         if self.is_paired:
             return real - fake, fake - real
-        return real - self.boundary, fake - self.boundary
+        return (real - self.boundary, fake - self.boundary) if self.boundary else (real, fake)
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """The discriminator's loss [n], summed over a real and a generated image."""
