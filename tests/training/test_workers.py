@@ -290,7 +290,11 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("name", PAIRS)
+# The frozen network takes most of the time; tests/models/test_projected.py has the fast checks.
+CASES = [pytest.param(name, marks=pytest.mark.slow if name == "both" else ()) for name in PAIRS]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_every_pair_is_the_same_on_three_workers_and_in_passes_on_two(ranks, name):
     keys = {**JOINT, "compute.images_per_pass": 4, **PAIRS[name]}
     end = keys["training.total_images"]
@@ -314,7 +318,7 @@ def test_every_pair_is_the_same_on_three_workers_and_in_passes_on_two(ranks, nam
             assert rows(alone)[-1][key] == pytest.approx(rows(other)[-1][key], rel=1e-9)
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", CASES)
 def test_every_pair_goes_on_bit_for_bit_after_a_stop(ranks, name):
     keys = LONG | PAIRS[name] | {"training.schedule": "joint", "compute.workers": 2, "training.batch_size": 8}
     keys |= {"training.total_images": 8 * 6, "checkpoint.every_images": 8 * 6, "training.report_every_images": 8}
