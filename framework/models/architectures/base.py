@@ -48,7 +48,7 @@ class DiscriminatorNetwork(nn.Module):
 
     def judged(self, images: Tensor, dropout_mask: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         """The logits, and for each the features [n, width] from which a last layer makes it."""
-        raise NotImplementedError
+        raise NotImplementedError  # an imported Keras discriminator has only `forward`, and no condition
 
     def forward(self, images: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
         """Logits [n] or [n, heads], as the class says."""
