@@ -18,8 +18,7 @@ from framework.data import PackedStore
 from framework.images import from_pixels, to_pixels
 from framework.models import derive_seed
 from framework.training.steps.augment import ORDER, Augmentation
-from framework.training.steps.draws import StepRandom
-from framework.training.workers import Shard
+from framework.training.steps.draws import augmentation_numbers
 
 TRAINING_IMAGES = 12_800
 """Images that the classifier is trained on, repeats counted; half of them are augmented."""
@@ -99,19 +98,9 @@ def leak_classifier(images: PackedStore, operations: Sequence[str]) -> nn.Module
 
 def augmented(pixels: np.ndarray, operations: Sequence[str], *, step: int) -> np.ndarray:
     """Images [n, h, w, c] uint8 with one of the operations each for sure, and each other with probability 1/2."""
-    count, resolution, _, channels = pixels.shape
     augment = Augmentation(frozenset(operations), gated=True)
-    draws = StepRandom(
-        seed=SEED,
-        latent_size=1,
-        features=1,
-        dropout=0.0,
-        dtype=torch.float32,
-        more_numbers=augment.more_numbers,
-        noise_numbers=augment.noise_numbers(resolution=resolution, channels=channels),
-    )
-    numbers = draws.augmentation("leak", step, Shard(0, count, count))
-    sure = [operations[(step + index) % len(operations)] for index in range(count)]
+    numbers = augmentation_numbers(augment, pixels.shape, seed=SEED, purpose="leak", step=step)
+    sure = [operations[(step + index) % len(operations)] for index in range(len(pixels))]
     return to_pixels(augment(from_pixels(pixels), augment.with_sure(numbers, sure), _PROBABILITY))
 
 

@@ -64,7 +64,7 @@ def test_the_loss_of_the_best_constant_logit(name):
     same = torch.linspace(-3, 3, 6_001, dtype=torch.float64)
     losses = objective.discriminator(same, same)
     assert losses.min().item() == pytest.approx(objective.constant_loss, abs=1e-12)
-    assert objective.total(objective.reported(same[:1], same[:1]).item()) == pytest.approx(losses[0].item())
+    assert objective.total(objective.reported(same[:1], same[:1], images=1).item()) == pytest.approx(losses[0].item())
 
 
 def test_the_relativistic_loss_needs_the_joint_schedule():

@@ -10,8 +10,7 @@ from framework.data import PackedStore
 from framework.images import from_pixels, to_pixels
 from framework.images.layout import Row, strips
 from framework.training.steps.augment import ORDER, Augmentation, build_augmentation
-from framework.training.steps.draws import StepRandom
-from framework.training.workers import Shard
+from framework.training.steps.draws import augmentation_numbers
 
 _COLUMNS = 8
 _ADAPTIVE = (0.2, 0.5, 0.8)  # what an adaptive probability may come to
@@ -58,15 +57,6 @@ def _probabilities(experiment: Experiment) -> list[tuple[str, float]]:
 
 def _augmented(images: torch.Tensor, augment: Augmentation | None, seed: int, probability: float = 1.0) -> np.ndarray:
     assert augment is not None
-    count, channels, resolution, _ = images.shape
-    draws = StepRandom(
-        seed=seed,
-        latent_size=1,
-        features=1,
-        dropout=0.0,
-        dtype=torch.float32,
-        more_numbers=augment.more_numbers,
-        noise_numbers=augment.noise_numbers(resolution=resolution, channels=channels),
-    )
-    numbers = draws.augmentation("sheet", 0, Shard(0, count, count))
+    shape = images.permute(0, 2, 3, 1).shape
+    numbers = augmentation_numbers(augment, shape, seed=seed, purpose="sheet", step=0)
     return to_pixels(augment(images, numbers, probability))

@@ -11,7 +11,7 @@ from torch import Tensor
 from framework.models import derive_seed, sample_latents
 from framework.models.architectures.prior import keep_mask, uniforms
 from framework.models.condition import Condition
-from framework.training.steps.augment import NUMBERS
+from framework.training.steps.augment import NUMBERS, Augmentation
 from framework.training.workers import Shard
 
 Kind = Literal["latents", "mask", "augmentation", "codes"]
@@ -156,3 +156,18 @@ class StepRandom:
 
     def _typed(self, numbers: np.ndarray) -> Tensor:
         return torch.from_numpy(numbers).to(self._dtype)
+
+
+def augmentation_numbers(augment: Augmentation, shape: Sequence[int], *, seed: int, purpose: str, step: int) -> Tensor:
+    """The numbers with which a step of this seed augments images [n, h, w, c] of this shape."""
+    count, resolution, _, channels = shape
+    draws = StepRandom(
+        seed=seed,
+        latent_size=1,
+        features=1,
+        dropout=0.0,
+        dtype=torch.float32,
+        more_numbers=augment.more_numbers,
+        noise_numbers=augment.noise_numbers(resolution=resolution, channels=channels),
+    )
+    return draws.augmentation(purpose, step, Shard(0, count, count))

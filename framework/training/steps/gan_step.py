@@ -140,7 +140,7 @@ class PairStep(Step[TrainState]):
             return discriminator.combined(values).sum() / (half.total * discriminator.judges)
 
         shares = [
-            self._objective.reported(real, fake) / half.total,
+            self._objective.reported(real, fake, images=half.total),
             generated.double().sum() / whole.total,
             *(share(values) for values in ((real_margins > 0).double(), (fake_margins <= 0).double(), real, fake)),
             *self._penalties.shares(half.total, like=real),

@@ -67,11 +67,11 @@ class Objective:
         """The discriminator's loss [n], summed over a real and a generated image."""
         return self.real(real - fake) if self.fake is None else self.real(real) + self.fake(fake)
 
-    def reported(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The sum over a batch of the loss that is reported: of pairs as it is, else the mean over the two images."""
+    def reported(self, real: Tensor, fake: Tensor, *, images: int) -> Tensor:
+        """The sum of the loss that is reported, divided by `images`: of pairs, else the mean over the two images."""
         if self.fake is None:
-            return self.real(real - fake).sum()
-        return (self.real(real).sum() + self.fake(fake).sum()) / 2
+            return self.real(real - fake).sum() / images
+        return (self.real(real).sum() + self.fake(fake).sum()) / (2 * images)
 
     def total(self, reported: float) -> float:
         """The discriminator's loss, summed over a real and a generated image, from the mean of what is reported."""
