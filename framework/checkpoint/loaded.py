@@ -14,7 +14,8 @@ from framework.models import sample_latents
 from framework.models.architectures.autoencoder import Decoder
 from framework.models.arithmetic.blocks import BLOCK_IMAGES, blocks_of, on_device
 from framework.models.arithmetic.exact import exact
-from framework.models.condition import Condition, Value, condition_seed
+from framework.models.condition import Condition, condition_seed
+from framework.models.condition_label import Value
 
 _KEPT_BLOCKS = 8  # blocks that stay on the device as bytes until they are copied: 13 MB at 128 px, 0.8 GB at 1,024
 

@@ -6,7 +6,6 @@ from framework.config.loading import (
     known_keys,
     load_experiment,
     parse_overrides,
-    to_yaml,
     with_overrides,
 )
 from framework.config.renames import RENAMED, flat_latents
@@ -31,6 +30,7 @@ from framework.config.schema import (
     TrainingConfig,
     WalksConfig,
 )
+from framework.config.yaml import to_yaml
 
 __all__ = [
     "RENAMED",

@@ -1,13 +1,18 @@
 """The condition of a training: the labels that `model.condition` names, by the values of the packed images."""
 
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from framework.config import Experiment
 from framework.data import PackedStore
 from framework.data.labels import Labels
-from framework.errors import ConfigError
+from framework.errors import CheckpointError, ConfigError
 from framework.models import sample_latents
-from framework.models.condition import Condition, Value, condition_seed
+from framework.models.condition import Condition, condition_seed
+from framework.models.condition_label import Label, Value
 
 KEY = "model.condition"
 SAMPLE_COLUMNS = 8
@@ -109,3 +114,28 @@ def codes_of(images: PackedStore, condition: Condition) -> np.ndarray:
     rows = np.stack([images.labels[name].astype(np.float64) for name in condition.names], axis=1)
     # Held-out images are never asked for, and may have numbers beyond those of the training images.
     return condition.encode_rows(rows)
+
+
+def check_unchanged(condition: Condition | None, kept: Mapping[str, Any] | None) -> Condition | None:
+    """The condition of a training that resumes, with the scale of numbers that the training began with.
+
+    Args:
+        condition: By the labels of the training images as they are now.
+        kept: The `summary` of the condition that the training began with; None if it had none.
+
+    Raises:
+        CheckpointError: The labels are not those that the training began with.
+    """
+    if condition is not None and kept is not None:
+        with contextlib.suppress(ValueError):  # a training with a start keeps the scale of its numbers
+            condition = condition.scaled_like(tuple(map(Label.read, kept["labels"])))
+    ours = None if condition is None else condition.summary()
+    if ours == kept:
+        return condition
+    before = {} if kept is None else {label["name"]: label for label in kept["labels"]}
+    now = {} if ours is None else {label["name"]: label for label in ours["labels"]}
+    changed = [name for name in [*before, *now] if before.get(name) != now.get(name)] or [*now]
+    raise CheckpointError(
+        f"{KEY}: the labels {', '.join(dict.fromkeys(changed))} have changed since this training began; "
+        "restore them, or use another name to start a new run"
+    )

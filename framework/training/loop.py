@@ -9,13 +9,12 @@ import torch
 
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.saved import name_at
-from framework.checkpoint.start import open_start
 from framework.config import Experiment
 from framework.data import PackedStore
-from framework.errors import TrainingError
 from framework.training.algorithms import algorithms
+from framework.training.beginning import begin_training
 from framework.training.budget import ComputeMeter
-from framework.training.conditions import condition_of, row_labels
+from framework.training.conditions import row_labels
 from framework.training.feed import Feed
 from framework.training.memory import is_out_of_memory, out_of_memory
 from framework.training.precision import Precision, settle_precision
@@ -25,7 +24,7 @@ from framework.training.reports.health import Health
 from framework.training.reports.report import MetricAccumulator, Outcome, Report, Scored, ScoreHandle
 from framework.training.reports.samples import Sampler
 from framework.training.reports.scores import PendingScores
-from framework.training.state import State, TrainState
+from framework.training.state import TrainState
 from framework.training.steps.families import family_of
 from framework.training.steps.objectives import build_objective
 from framework.training.steps.penalties import gamma_lines
@@ -110,7 +109,14 @@ class Trainer:
         """Makes the networks, from the newest checkpoint if there is one."""
         images, workers = self._images, self._workers
         self._precision = self._choose_precision()
-        self._state = self._make_state()
+        self._state = begin_training(
+            self._experiment,
+            images=images,
+            newest=self._newest,
+            precision=self._precision.name,
+            device=self._device,
+            log=self._log,
+        )
         self._meter = ComputeMeter(self._experiment, notes=self._state.notes, workers=workers, clock=self._clock)
         self._ended = self._state.images_seen >= self._experiment.training.total_images or self._meter.was_spent()
         step = self._family.step
@@ -279,30 +285,6 @@ class Trainer:
         for line in lines:
             self._log(line)
         return Precision(name, self._device)
-
-    def _make_state(self) -> State:
-        state = self._family.state.fresh(
-            self._experiment,
-            resolution=self._images.resolution,
-            channels=self._images.channels,
-            precision=self._precision.name,
-            device=self._device,
-            condition=condition_of(self._images, self._experiment.model.condition),
-        )
-        if self._newest is not None:
-            state.load(self._newest)
-            self._log(f"resumes from checkpoint {self._newest.name}: {state.images_seen:,} images seen")
-        elif self._experiment.training.start_from is not None:
-            assert isinstance(state, TrainState), "training.start_from is only for GANs"
-            self._begin(state, self._experiment.training.start_from)
-        return state
-
-    def _begin(self, state: TrainState, location: str) -> None:
-        start = open_start(location)
-        if start.digest != self._experiment.training.start_digest:
-            raise TrainingError(f"training.start_from: {location} has changed since this training started")
-        taken = state.begin_with(start)
-        self._log(f"starts with the networks of {location}: {taken.line}")
 
     def _owed(self) -> list[Checkpoint]:
         """Checkpoints whose scores were due but not ready when the training was interrupted, oldest first."""

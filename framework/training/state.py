@@ -1,6 +1,5 @@
 """The state of a training, which checkpoints save and restore."""
 
-import contextlib
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -9,20 +8,22 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from framework.checkpoint import Checkpoint, CheckpointStore
 from framework.checkpoint.saved import condition_in, generator_config
 from framework.checkpoint.snapshot import Parts, on_host
 from framework.checkpoint.start import Start, Taken
-from framework.config import Experiment, OptimizerConfig
+from framework.config import Experiment
 from framework.config.schedule import value_at
 from framework.data import PackedStore
-from framework.errors import CheckpointError, TrainingError
+from framework.errors import TrainingError
 from framework.models import DiscriminatorNetwork, Ema, GeneratorNetwork, build_generator
 from framework.models.build import build_companion
-from framework.models.condition import Condition, Label
+from framework.models.condition import Condition
 from framework.models.transfer import freeze
+from framework.training.adam import adam, flat_moments, restore_moments
+from framework.training.conditions import check_unchanged
 
 
 @dataclass(kw_only=True)
@@ -124,7 +125,7 @@ class State(ABC):
             TrainingError: A weight is not finite.
         """
         parts = {name: network.state_dict() for name, network in self._parts().items()}
-        optimizers = {f"{name}_optimizer": _flat(*pair) for name, pair in self._optimizers().items()}
+        optimizers = {f"{name}_optimizer": flat_moments(*pair) for name, pair in self._optimizers().items()}
         held = on_host(parts | optimizers | self.more_parts())
         self._check_finite({name: held[name] for name in parts})
         info: dict[str, Any] = {
@@ -156,7 +157,7 @@ class State(ABC):
         Raises:
             CheckpointError: Its condition is not the one of this state.
         """
-        self._check_condition(checkpoint.info.get("condition"))
+        self.condition = check_unchanged(self.condition, checkpoint.info.get("condition"))
         self._load_tensors(checkpoint)
         info = checkpoint.training_info
         self.steps, self.images_seen = info["steps"], info["images_seen"]
@@ -177,26 +178,10 @@ class State(ABC):
         for name, network in self._parts().items():
             network.load_state_dict(checkpoint.tensors(name))
         for name, pair in self._optimizers().items():
-            _restore(*pair, checkpoint.tensors(f"{name}_optimizer"))
+            restore_moments(*pair, checkpoint.tensors(f"{name}_optimizer"))
         for name, tensors in self.more_parts().items():
             for key, value in checkpoint.tensors(name).items():
                 tensors[key].copy_(value)
-
-    def _check_condition(self, kept: Mapping[str, Any] | None) -> None:
-        """Raises `CheckpointError` if the labels of the training images are not those that the training began with."""
-        if self.condition is not None and kept is not None:
-            with contextlib.suppress(ValueError):  # a training with a start keeps the scale of its numbers
-                self.condition = self.condition.scaled_like(tuple(map(Label.read, kept["labels"])))
-        ours = None if self.condition is None else self.condition.summary()
-        if ours == kept:
-            return
-        before = {} if kept is None else {label["name"]: label for label in kept["labels"]}
-        now = {} if ours is None else {label["name"]: label for label in ours["labels"]}
-        changed = [name for name in [*before, *now] if before.get(name) != now.get(name)] or [*now]
-        raise CheckpointError(
-            f"model.condition: the labels {', '.join(dict.fromkeys(changed))} have changed since this training began; "
-            "restore them, or use another name to start a new run"
-        )
 
     def _check_finite(self, parts: Parts) -> None:
         """Raises `TrainingError` with the name of the first weight that is not finite, if there is one."""
@@ -310,33 +295,6 @@ class TrainState(State):
         return taken
 
 
-def adam(network: nn.Module, config: OptimizerConfig, *, lr: float | Mapping[str, Any]) -> Optimizer:
-    """Builds the Adam optimizer of a network's trained weights, with the schedules' values before the first image."""
-    betas = (config.beta1, value_at(config.beta2, 0))
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return Adam(trained, lr=value_at(lr, 0), betas=betas, eps=config.epsilon, fused=True)
-
-
 def single(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors with floating point numbers converted to float32."""
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-
-
-def _flat(network: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """Adam's state as `<parameter>.<exp_avg|exp_avg_sq|step>`; empty before the first step."""
-    return {
-        f"{name}.{kind}": value
-        for name, parameter in network.named_parameters()
-        for kind, value in optimizer.state.get(parameter, {}).items()
-    }
-
-
-def _restore(network: nn.Module, optimizer: Optimizer, tensors: dict[str, Tensor]) -> None:
-    optimizer.state.clear()
-    for name, parameter in network.named_parameters():
-        moments = {kind: tensors[f"{name}.{kind}"] for kind in ("exp_avg", "exp_avg_sq") if f"{name}.{kind}" in tensors}
-        if moments:
-            # In the memory layout of the parameter, as Adam creates them.
-            state = {kind: torch.empty_like(parameter).copy_(value) for kind, value in moments.items()}
-            state["step"] = tensors[f"{name}.step"].to(parameter.device)
-            optimizer.state[parameter] = {"step": state.pop("step"), **state}

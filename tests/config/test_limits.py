@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from framework.config import Experiment, experiment_from_text, load_experiment, parse_overrides, to_yaml, with_overrides
-from framework.config.loading import MOST_CHARACTERS, MOST_VALUES, parse_yaml
+from framework.config.yaml import MOST_CHARACTERS, MOST_VALUES, parse_yaml
 from framework.errors import ConfigError
 from framework.search.space import check_space, number_of_settings
 

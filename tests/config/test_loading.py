@@ -13,8 +13,8 @@ from framework.config import (
     to_yaml,
     with_overrides,
 )
-from framework.config.loading import parse_yaml
 from framework.config.schema import AUGMENTATIONS
+from framework.config.yaml import parse_yaml
 from framework.errors import ConfigError
 
 

@@ -69,7 +69,7 @@ def test_a_dropout_mask_left_on_the_host(plant, tmp_path):
 
 
 def test_adams_step_on_the_host_after_a_resume(plant, tmp_path):
-    plant(state, "_restore", '.step"].to(parameter.device)', '.step"]')
+    plant(state, "restore_moments", '.step"].to(parameter.device)', '.step"]')
     named = r"_fused_adam_.* at framework/training/steps/base_step\.py:\d+ in Step\._update: tensors on cpu and cuda"
     with pytest.raises(RuntimeError, match=named):
         lives(tmp_path, 32, {})

@@ -12,7 +12,7 @@ from PIL import Image
 from framework.checkpoint import load_generator
 from framework.config import with_overrides
 from framework.config.code import ALLOWED, allow, gate_shut
-from framework.config.loading import to_yaml
+from framework.config.yaml import to_yaml
 from framework.errors import ConfigError
 from framework.runs import RunFolder
 from jobs.cli.job import run_job

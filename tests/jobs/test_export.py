@@ -18,8 +18,8 @@ from framework import load_generator
 from framework.checkpoint import CheckpointStore
 from framework.config import Experiment, load_experiment, with_overrides
 from framework.config.faults import leaves
-from framework.config.loading import parse_yaml
 from framework.config.words import allowed
+from framework.config.yaml import parse_yaml
 from framework.models import build_generator
 from framework.report.export.portable import PORTABLE
 from framework.runs import RunFolder

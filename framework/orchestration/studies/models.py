@@ -11,7 +11,7 @@ from framework.checkpoint import LoadedGenerator, load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.config import flat_latents
 from framework.models.assessor.assessor import Assessor
-from framework.models.condition import Value
+from framework.models.condition_label import Value
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.process_cache import loaded_assessor, loaded_generator
 from framework.orchestration.pool.tasks import TaskPool

@@ -21,7 +21,8 @@ from framework.models import Ema
 from framework.models.architectures.autoencoder import Decoder, Encoder, FittedDecoder
 from framework.models.architectures.vae import Posterior
 from framework.models.likelihood import build_likelihood
-from framework.training.state import State, adam
+from framework.training.adam import adam
+from framework.training.state import State
 from framework.training.steps.base_step import Step, joined
 from framework.training.steps.draws import Numbers, StepRandom
 from framework.training.workers import Shard
