@@ -77,7 +77,7 @@ def test_archives_in_archives_of_a_folder_end_at_the_second(folder_of, pack):
     second = archived({"a.jpg": jpeg(500), "third.zip": third}, "tar")
     store = pack(folder_of({"first.zip": archived({"second.tar": second}, "zip")}), max_rejected=0.5)
     assert store.names == ["first.zip/second.tar/a.jpg"]
-    assert store.rejected == [("first.zip/second.tar/third.zip", "not an image: a zip file")]
+    assert store.rejected == [("first.zip/second.tar/third.zip", "not an image: a zip file; name the archive itself")]
 
 
 def test_earlier_rules_leave_archives_as_files(folder_of):

@@ -4,9 +4,11 @@ import gzip
 import hashlib
 import io
 import lzma
+import pickle
 import tarfile
 
 import pytest
+import torch
 
 from framework.config import DataConfig
 from framework.data import prepare, survey
@@ -111,6 +113,12 @@ def cut(path, share=0.43):
     return path
 
 
+def torch_file():
+    file = io.BytesIO()
+    torch.save({"weight": torch.zeros(1)}, file)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -130,7 +138,13 @@ def cut(path, share=0.43):
         (lambda f, t, z, p: f({"empty.tar": b""}) / "empty.tar", "empty.tar is damaged"),
         (lambda f, t, z, p: f({"n.gz": gzip.compress(b"no tar file" * 99)}) / "n.gz", "is damaged"),
         (lambda f, t, z, p: f({"n.xz": lzma.compress(b"no tar file" * 99)}) / "n.xz", "is damaged"),
-        (lambda f, t, z, p: f({"a.txt": b"words", "b.txt": b"words"}), "no usable image .2 not an image"),
+        (lambda f, t, z, p: f({"a.txt": b"words", "b.txt": b"words"}), "no usable image .2 not an image.; listed"),
+        (
+            lambda f, t, z, p: f({"a/data.mdb": bytes(16) + b"\xde\xc0\xef\xbe"}),
+            "a/data.mdb is an LMDB database; write",
+        ),
+        (lambda f, t, z, p: f({"g.pth": torch_file()}), "g.pth is a file of torch ..pth.; docs/foreign.md says how"),
+        (lambda f, t, z, p: f({"n.pkl": pickle.dumps({})}), "n.pkl is a Python pickle; it is never opened"),
     ],
 )
 def test_bad_sources_are_one_line(make, message, folder_of, tar_of, zip_of, tmp_path, pack):

@@ -13,7 +13,7 @@ from framework.data.packing.colours import Conversion, conversion_of, converted
 from framework.data.packing.heif import HEIC, INSTALL, is_heif, open_heif
 from framework.data.packing.profiles import BrokenProfileError, conversion, to_srgb
 from framework.data.packing.structure import has_several_scans, structural_fault
-from framework.data.sources.kinds import HEAD_BYTES, kind_of
+from framework.data.sources.kinds import HEAD_BYTES, kind_of_file
 from framework.errors import reason_of
 
 MAX_PIXELS = 89_478_485  # Pillow's limit, 256 MiB of RGB
@@ -185,10 +185,9 @@ def _opened(file: io.BytesIO) -> Image.Image:
 
 def _opened_otherwise(file: io.BytesIO) -> Image.Image:
     """A file that is no picture for Pillow alone."""
-    head = bytes(file.getbuffer()[:HEAD_BYTES])
-    if not is_heif(head):
-        kind = kind_of(head)
-        raise RejectedError("not an image" if kind is None else f"not an image: {kind[0]}")
+    if not is_heif(bytes(file.getbuffer()[:HEAD_BYTES])):
+        kind = kind_of_file(file)
+        raise RejectedError("not an image" if kind is None else f"not an image: {kind[0]}; {kind[1]}")
     try:
         return open_heif(file)
     except ImportError:

@@ -9,6 +9,8 @@ from framework.data.packing.heif import HEIC, INSTALL
 from framework.data.sources.source import source_name
 from framework.errors import DataError
 
+_KNOWN = "not an image: "
+
 
 def write_rejected(path: Path, rejected: list[tuple[str, str]]) -> None:
     """Writes a CSV file with the columns `file` and `reason`."""
@@ -36,7 +38,9 @@ def refuse_rejected(config: DataConfig, rejected: list[tuple[str, str]], *, atte
         why += f"; HEIC photographs need {INSTALL}"
     source = source_name(config)
     if len(rejected) == attempted:
-        raise DataError(f"data.path: {source} has no usable image ({why}); listed in {listed_in}")
+        known = next(((name, reason) for name, reason in rejected if reason.startswith(_KNOWN)), None)
+        what = f"; {known[0]} is {known[1].removeprefix(_KNOWN)}" if known else ""
+        raise DataError(f"data.path: {source} has no usable image ({why}){what}; listed in {listed_in}")
     raise DataError(
         f"data.max_rejected: {len(rejected):,} of {attempted:,} files of {source} cannot be used ({why}), more than "
         f"{config.max_rejected:.1%}; listed in {listed_in}: repair or remove them, or raise data.max_rejected"

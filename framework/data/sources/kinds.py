@@ -1,6 +1,7 @@
 """Names files that are no archive of images for what they are, by their first bytes. Imports only small modules."""
 
 import itertools
+import zipfile
 from typing import BinaryIO
 
 from framework.data.sources.zip_members import zip_members
@@ -10,6 +11,7 @@ _UNPACK = "unpack it, and name the folder"
 _FOREIGN = "docs/foreign.md says how its generator is used"
 _KERAS = "python -m jobs.import_keras imports its generator"
 _ZIP = b"PK\x03\x04"
+_WHOLE_ZIP = "a zip file", "name the archive itself"
 _EXPORT = "write its images into a folder"
 # Where the magic bytes stand, the bytes, what it is, and what to do.
 _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
@@ -24,7 +26,7 @@ _KINDS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\x93NUMPY", "a NumPy array", "it must hold pictures: [n,h,w], [n,h,w,c] or [n,c,h,w]"),
     (0, b"SQLite format 3\0", "an SQLite database", _EXPORT),
     (0, b"%PDF-", "a PDF document", _EXPORT),
-    (0, _ZIP, "a zip file", "name the archive itself"),
+    (0, _ZIP, *_WHOLE_ZIP),
     (4, b"ftypheic", "a HEIC photograph", "name the folder of the pictures"),
     (4, b"ftypavif", "an AVIF picture", "name the folder of the pictures"),
     (4, b"ftyp", "a video", "write its frames into a folder (ffmpeg)"),
@@ -52,6 +54,16 @@ def kind_of(head: bytes) -> tuple[str, str] | None:
     if text.startswith(_PAGE):
         return "a web page: its download failed", "download it in a browser; there may be a login or a quota"
     return next(((what, remedy) for at, magic, what, remedy in _KINDS if head[at:].startswith(magic)), None)
+
+
+def kind_of_file(file: BinaryIO) -> tuple[str, str] | None:
+    """As `kind_of`, of a whole file that lies among images; a zip file is named by what it holds."""
+    file.seek(0)
+    kind = kind_of(file.read(HEAD_BYTES))
+    try:
+        return (kind_of_zip(file) if kind == _WHOLE_ZIP else None) or kind
+    except (zipfile.BadZipFile, OSError):
+        return kind
 
 
 def kind_of_start(head: bytes) -> tuple[str, str] | None:
