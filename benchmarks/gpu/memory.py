@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from benchmarks.gpu.bench import replaced
 from benchmarks.gpu.cases import made, moving
-from framework.training import state as state_module
+from framework.training import adam as adam_module
 
 META = torch.device("meta")
 
@@ -51,7 +51,7 @@ class _Held(TorchDispatchMode):
 
 def step_bytes(case: str, *, batch: int, **more: Any) -> tuple[int, int]:
     """The peak of two steps in float32, and what stays between them: weights, averages, gradients, moments."""
-    with _Held() as held, replaced(state_module, "Adam", _plain_adam):
+    with _Held() as held, replaced(adam_module, "Adam", _plain_adam):
         trial = made(case, device=META, precision="float32", batch=batch, **more)
         move = moving(trial, META)
         for _ in range(2):
