@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
+from scipy.special import stdtrit
 
 from framework.config import Experiment
 from framework.metrics import cost
@@ -67,7 +67,7 @@ def within_noise(first: Spread, spreads: Mapping[str, Spread]) -> dict[str, bool
         return {}
     squares = math.fsum((score - spread.mean) ** 2 for spread in spreads.values() for score in spread.scores)
     pooled = math.sqrt(squares / freedom)
-    critical = float(stats.t.ppf(1 - NOISE_LEVEL / 2, freedom))
+    critical = float(stdtrit(freedom, 1 - NOISE_LEVEL / 2))
     return {
         name: abs(spread.mean - first.mean)
         < critical * pooled * math.sqrt(1 / len(spread.scores) + 1 / len(first.scores))

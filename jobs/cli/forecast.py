@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from framework.config import Experiment
+from framework.config import Experiment, with_overrides
 from framework.config.consistency import discriminator_networks
 from framework.config.schedule import highest, in_short, scheduled, value_at
 from framework.errors import ConfigError
@@ -14,7 +14,6 @@ from framework.models import DiscriminatorNetwork, build_companion, build_genera
 from framework.models.pretrained.projection import projection_of
 from framework.models.pretrained.weights import PACKAGES
 from framework.orchestration.cluster.connect import Cluster, is_cluster_elsewhere, planned_cluster
-from framework.orchestration.search.run import trial_experiment
 from framework.orchestration.trial.resources import ResourcePlan, plan, search_plan
 from framework.runs import RunFolder
 from framework.runs.folder import run_place
@@ -49,7 +48,7 @@ def forecast(experiment: Experiment, console: Console, *, trials: int | None = N
     run.refuse_other_settings({} if images is None else {"digest": images.digest})
     experiments = [experiment]
     if trials != 1:
-        experiments = [trial_experiment(experiment, setting) for setting in settings(experiment)]
+        experiments = [with_overrides(experiment, setting.parameters) for setting in settings(experiment)]
     cluster = planned_cluster()
     if cluster.unused:
         console.say(cluster.unused)

@@ -107,6 +107,15 @@ def test_the_arguments_of_every_job_need_neither_torch_nor_ray_nor_rich():
     assert (ended.stdout, ended.stderr) == ("\n", "")
 
 
+def test_no_job_waits_for_packages_that_it_does_not_need():
+    # They took more than half of the time that a job needs to start.
+    slow = {"torchmetrics", "torchvision", "matplotlib", "scipy.stats", "sklearn", "pandas"}
+    with_them = {"discover", "latent_map", "train", "search", "pipeline"}
+    imports = "; ".join(f"import jobs.{name}" for name in job_names() if name not in with_them)
+    ended = called(code=f"import sys; {imports}; print(*({slow} & set(sys.modules)))")
+    assert (ended.stdout, ended.stderr) == ("\n", "")
+
+
 @pytest.mark.parametrize("name", job_names())
 def test_a_declaration_that_is_read_is_the_one_that_runs(name):
     module = __import__(f"jobs.{name}", fromlist=["JOB"])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.stats
+from scipy.special import stdtrit
 
 from framework.errors import LatentsError
 from framework.latents.steering.reach import Reach
@@ -48,7 +48,7 @@ class Slopes:
         if len(each) < 2:
             raise LatentsError(f"a confidence interval needs at least 2 latents, not {len(each)}")
         mean, error = float(each.mean()), float(each.std(ddof=1)) / math.sqrt(len(each))
-        half = float(scipy.stats.t.ppf(0.975, len(each) - 1)) * error
+        half = float(stdtrit(len(each) - 1, 0.975)) * error
         return cls(mean, (mean - half, mean + half), float((each > 0).mean()), each)
 
 

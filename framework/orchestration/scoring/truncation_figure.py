@@ -7,7 +7,6 @@ from typing import Any
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.evaluation.protocols.protocol import is_truncated
-from framework.evaluation.truncation import draw_truncation, truncation_points
 from framework.images import png_bytes
 from framework.orchestration.context import RunContext
 
@@ -25,6 +24,8 @@ def write_truncation(context: RunContext, target: CheckpointRef, asked: Sequence
     """
     if not any(is_truncated(score) for score in asked):
         return
+    from framework.evaluation.truncation import draw_truncation, truncation_points  # matplotlib takes a while to import
+
     digest = load_generator(target.location).digest
     scores = [
         score

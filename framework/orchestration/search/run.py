@@ -7,7 +7,6 @@ made from them. So a second call resumes where the first one ended, even if that
 
 from typing import TYPE_CHECKING, Any
 
-from framework.config import Experiment, with_overrides
 from framework.errors import TrainingError
 from framework.orchestration.cluster.environment import tracker_keys
 from framework.orchestration.cluster.nodes import warn_of_missing_keys
@@ -19,7 +18,7 @@ from framework.orchestration.trial.resources import plan
 from framework.runs import RunFolder
 from framework.search.leaderboard import update_results
 from framework.search.registry import TrialRecord, TrialRegistry
-from framework.search.space import Setting, check_space
+from framework.search.space import check_space
 
 if TYPE_CHECKING:
     from framework.orchestration.context import RunContext
@@ -61,11 +60,6 @@ def train_single(context: "RunContext") -> list[dict[str, Any]]:
     if state["state"] == "failed":
         raise TrainingError(f"{run.folder.name}: {state['error']}")
     return _ranked(run)
-
-
-def trial_experiment(experiment: Experiment, setting: Setting) -> Experiment:
-    """The experiment that one trial trains."""
-    return with_overrides(experiment, setting.parameters)
 
 
 def _say_what_is_lacking(context: "RunContext") -> None:
