@@ -155,7 +155,7 @@ METRICS: dict[str, Metric] = {
         Metric(
             "memorisation",
             "memorisation",
-            "Share of pairs in which a sample is nearer to the training images than an unseen photograph is; "
+            "Share of pairs in which a sample is nearer to the training images than an unseen image is; "
             "50% is as near, towards 100% are copies",
             "distances float64",
             (("copy_quantile", 0.01),),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from framework.config import AssessorConfig
 from framework.errors import DataError
@@ -88,6 +89,18 @@ def test_the_same_seed_gives_the_same_weights_and_a_damaged_pair_is_made_again(s
     assert (again.finder.digest, again.measurer.digest) == (pair.finder.digest, pair.measurer.digest)
     (again.folder / "measurer" / WEIGHTS).write_bytes(b"damaged")
     assert train_assessors(store, tiny, cache=tmp_path / "other").measurer.digest == pair.measurer.digest
+
+
+def test_the_weights_do_not_depend_on_the_threads_of_the_process(store, tmp_path):
+    tiny, digests, before = SHORT.model_copy(update={"images": 192}), set(), torch.get_num_threads()
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            digests.add(train_assessors(store, tiny, cache=tmp_path / str(threads)).finder.digest)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert len(digests) == 1
 
 
 def test_a_label_that_the_held_out_do_not_show_has_no_value(make, tmp_path):

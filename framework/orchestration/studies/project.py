@@ -46,7 +46,7 @@ def project_photos(context: RunContext, target: CheckpointRef, photos: Sequence[
     feature_names, features = projection_features(context.experiment, assessed=models.finder is not None)
     work = [(models, photo, settings, features) for photo in [*photos, *generated]]
     pool = pool_for(context, models, *features.files)
-    done = context.progress.counter("projected")
+    done = context.progress.counter("photographs and controls")
     projected: list[_Found] = list(pool.map(_project, work, name=f"project {target.checkpoint}", done=done))
     for photo, result in zip(photos, projected, strict=False):
         about = {

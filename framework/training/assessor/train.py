@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from framework.config import AssessorConfig
 from framework.data import PackedStore
@@ -25,6 +26,7 @@ RECIPE = 2
 # Share of images that are held out for the assessors if the data has no held-out images.
 OWN_HELD_OUT = 0.1
 PARTS = ("finder", "measurer")
+THREADS = 2
 LEFT_OUT = "left_out.json"
 
 
@@ -130,8 +132,15 @@ def _train(
     progress: Callable[[int], None],
     device: str = "cpu",
 ) -> Assessor:
-    network = fit(images, labels, indices=indices, config=config, half=half, progress=progress, device=device)
-    return finished(network, images, labels, indices=indices, held_out=held_out, width=config.width)
+    # The order of sums depends on the number of threads, so it is the same on all machines and for jobs of any kind:
+    # Ray limits the driver of a submitted job to one thread.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        network = fit(images, labels, indices=indices, config=config, half=half, progress=progress, device=device)
+        return finished(network, images, labels, indices=indices, held_out=held_out, width=config.width)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _number(seed: int, content_hash: str) -> int:
