@@ -5,7 +5,7 @@ penalties, augmentations and condition, and nothing is computed: any size is cou
 """
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from framework.config import Experiment
 from framework.config.schedule import highest
@@ -171,9 +170,7 @@ class TrainingCost:
         return sum(share * self._multiplications(due=due) for due, share in kinds.items()) / self._images
 
     def _multiplications(self, *, due: bool) -> float:
-        with FlopCounterMode(display=False) as counter:
-            self._run(due=due)
-        return counter.get_total_flops() / 2  # it counts an addition with each multiplication
+        return _multiplications_of(lambda: self._run(due=due))
 
     @cached_property
     def generator_multiplications(self) -> float:
@@ -181,9 +178,8 @@ class TrainingCost:
         network = self._state.ema.network
         size = self._state.generator.latent_size
         latents = torch.empty(1, size, dtype=self._precision.dtype, device=META)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(latents)
-        return counter.get_total_flops() / 2
+        with torch.no_grad():
+            return _multiplications_of(lambda: network(latents))
 
     def _kinds(self) -> dict[bool, float]:
         """Whether the gradient penalties are due in a step -> the share of such steps."""
@@ -254,6 +250,14 @@ class _Held(TorchDispatchMode):
     def _free(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.now -= size
+
+
+def _multiplications_of(work: Callable[[], Any]) -> float:
+    from torch.utils.flop_counter import FlopCounterMode  # it imports Triton, which takes a while
+
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / 2  # it counts an addition with each multiplication
 
 
 def _with_batch(experiment: Experiment, images: int, images_per_pass: int | None) -> Experiment:
