@@ -24,8 +24,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: install ## run the whole pipeline on synthetic faces with a local Ray, and print the report's path
 	@$(BIN)/python -m jobs.pipeline configs/demo.yaml
 
-submit: install ## submit a pipeline to a Ray cluster: make submit CONFIG=configs/utkface.yaml ARGS="key=value …"
-	@test -n "$(CONFIG)" || { echo 'make submit CONFIG=configs/utkface.yaml ARGS="data.path=… storage.path=…" [JOB=search] [ENV=deploy/runtime-env.yaml]'; exit 2; }
+submit: install ## submit a pipeline to a Ray cluster: make submit CONFIG=configs/faces.yaml ARGS="key=value …"
+	@test -n "$(CONFIG)" || { echo 'make submit CONFIG=configs/faces.yaml ARGS="data.path=… storage.path=…" [JOB=search] [ENV=deploy/runtime-env.yaml]'; exit 2; }
 	@RAY_AUTH_MODE=$${RAY_AUTH_MODE:-token} $(BIN)/ray job submit --working-dir . $(if $(ENV),--runtime-env $(ENV)) \
 	  --metadata-json '{"job_name": "$(JOB) $(notdir $(basename $(CONFIG)))"}' -- python -m jobs.$(JOB) $(CONFIG) $(ARGS)
 

@@ -1,7 +1,7 @@
 """Latentscape: train GANs on face images, search their settings, score them and explore their latent space.
 
     from framework import load_generator
-    generator = load_generator("runs/utkface")
+    generator = load_generator("runs/faces")
     pictures = generator.images(generator.sample_latents(16, seed=0))  # [16, h, w, c] uint8
 
 `as_generator` gives the same for a torch module or an object of your own.

@@ -32,6 +32,20 @@ CASES: dict[str, dict[str, Any]] = {
         "model.width": 32,
         "objective.augmentations": ["color", "translation", "cutout"],
     },
+    # As configs/faces.yaml, but for the probability of augmentations.
+    "faces 128": {
+        "model.architecture": "residual",
+        "model.width": 32,
+        "model.latent_size": 128,
+        "model.discriminator": "both",
+        "model.dropout": 0.0,
+        "training.schedule": "joint",
+        "objective.loss": "relativistic",
+        "objective.r1_gamma": "auto",
+        "objective.r2_gamma": "auto",
+        "objective.r1_every_steps": 4,
+        "objective.augmentations": ["color", "translation", "rotation", "scale"],
+    },
     "vae 28": {"data.resolution": 28, "data.channels": 1, "model.family": "vae", "model.width": 32},
     "autoencoder 32": {"data.resolution": 32, "model.family": "autoencoder", "model.width": 16},
 }
@@ -51,11 +65,16 @@ class Trial:
         return self.experiment.training.batch_size
 
 
+def experiment_of(case: str, batch: int, **more: Any) -> Experiment:
+    """A case's settings."""
+    return with_overrides(Experiment(), {**CASES[case], "training.batch_size": batch, **more})
+
+
 def made(
     case: str, *, device: torch.device, precision: str, batch: int, workers: WorkerGroup | None = None, **more: Any
 ) -> Trial:
     """A case's step on random pixels; with `workers`, this one's part of them."""
-    experiment = with_overrides(Experiment(), {**CASES[case], "training.batch_size": batch, **more})
+    experiment = experiment_of(case, batch, **more)
     family, data = family_of(experiment), experiment.data
     shape = {"resolution": data.resolution, "channels": data.channels}
     workers = workers or WorkerGroup(device=device)

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu.bench import Bench, replaced
-from benchmarks.gpu.cases import CASES, library_wide, made, moving, trained
+from benchmarks.gpu.cases import CASES, experiment_of, library_wide, made, moving, trained
 from benchmarks.gpu.kernels import best_precision
-from benchmarks.gpu.memory import in_bfloat16, step_bytes
 from framework.config import DataConfig, Experiment, with_overrides
 from framework.data import prepare
 from framework.models.architectures import dcgan
 from framework.models.arithmetic.bfloat16 import has_bfloat16
 from framework.training.algorithms import algorithms
+from framework.training.cost import TrainingCost
 
 SIZES = [("dcgan 128", 128), ("dcgan 128", 16), ("skip 64", 64), ("skip 32 r1 augmented", 32), ("vae 28", 128)]
+SIZES += [("faces 128", 64)]
 GIB = 2**30
 CPU = torch.device("cpu")
 
@@ -39,7 +39,7 @@ def steps(bench: Bench) -> None:
     """Steps with all choices at their best, and each of them given up alone."""
     best = {"precision": best_precision(bench), "benchmark": True, "rows": True, "ahead": True, "deterministic": False}
     for case, batch in SIZES if not bench.quick else [("dcgan 32", 8), ("skip 32 r1 augmented", 4)]:
-        useful = _operations(bench, case, batch)
+        useful = 2 * batch * TrainingCost(experiment_of(case, batch)).step_multiplications
         without = {
             "": {},
             ", float32": {"precision": "float32"} if best["precision"] != "float32" else None,
@@ -82,15 +82,15 @@ def feeding(bench: Bench) -> None:
 def memory(bench: Bench) -> None:
     """The most that a step holds, beside what was counted without a card."""
     sizes = [("dcgan 128", 16, None), ("dcgan 128", 128, None), ("dcgan 128", 128, 16)]
-    sizes += [("skip 64", 64, None), ("skip 32", 32, None), ("vae 28", 128, None)]
+    sizes += [("skip 64", 64, None), ("skip 32", 32, None), ("vae 28", 128, None), ("faces 128", 64, None)]
     for case, batch, passes in sizes if not bench.quick else [("dcgan 32", 8, None), ("dcgan 32", 8, 2)]:
         more = {} if passes is None else {"compute.images_per_pass": passes}
         name = f"memory, {case}, batch {batch}" + ("" if passes is None else f", {passes} a pass")
-        peak, staying = step_bytes(case, batch=batch, **more)
-        counted = {"float32": peak, "bfloat16": in_bfloat16(peak, staying)}
+        cost = TrainingCost(experiment_of(case, batch, **more))
         for dtype in _dtypes(bench):
             precision = str(dtype).removeprefix("torch.")
-            text, numbers = f"counted {counted[precision] / GIB:.3f} GiB", {"counted": counted[precision]}
+            counted = cost.memory_bytes(precision)
+            text, numbers = f"counted {counted / GIB:.3f} GiB", {"counted": counted}
             if bench.is_card:
                 numbers["allocated"] = _allocated(bench, case, batch, precision, **more)
                 text += f", allocated {numbers['allocated'] / GIB:.3f} GiB"
@@ -183,17 +183,6 @@ def _told_step(
         f"{milliseconds:.2f} ms, {batch / milliseconds * 1e3:,.0f} images/s, {rate / limit:.0%} of the fastest product"
     )
     bench.told(name, text, ms=milliseconds, images_per_second=batch / milliseconds * 1e3, share_of_limit=rate / limit)
-
-
-def _operations(bench: Bench, case: str, batch: int) -> float:
-    """Floating point operations a step, as the library's convolutions count them; R1's steps at their share."""
-    with replaced(dcgan, "wide_convolution", library_wide):
-        trial = made(case, device=bench.device, precision="float32", batch=batch)
-        period = trial.experiment.objective.r1_every_steps if trial.experiment.objective.r1_gamma else 1
-        with FlopCounterMode(display=False) as counter:
-            for _ in range(period):
-                moving(trial, bench.device)()
-    return counter.get_total_flops() / period
 
 
 def _limit(bench: Bench) -> float:

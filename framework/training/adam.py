@@ -15,7 +15,8 @@ def adam(network: nn.Module, config: OptimizerConfig, *, lr: float | Mapping[str
     """Builds the Adam optimizer of a network's trained weights, with the schedules' values before the first image."""
     betas = (config.beta1, value_at(config.beta2, 0))
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return Adam(trained, lr=value_at(lr, 0), betas=betas, eps=config.epsilon, fused=True)
+    fused = not any(parameter.is_meta for parameter in trained)  # its kernel knows no tensors without values
+    return Adam(trained, lr=value_at(lr, 0), betas=betas, eps=config.epsilon, fused=fused)
 
 
 def flat_moments(network: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:

@@ -25,12 +25,17 @@ def condition_of(images: PackedStore, names: list[str]) -> Condition | None:
     Raises:
         ConfigError: The data lacks a label, or it cannot be one of a condition.
     """
+    return condition_by(training_labels(images), names) if names else None
+
+
+def condition_by(labels: Labels, names: list[str]) -> Condition | None:
+    """The same by the labels of images.
+
+    Raises:
+        ConfigError: As `condition_of`.
+    """
     if not names:
         return None
-    return _condition(training_labels(images), names)
-
-
-def _condition(labels: Labels, names: list[str]) -> Condition:
     for name in names:
         if name not in labels.values:
             has = ", ".join(sorted(labels.values)) or "none"
@@ -59,7 +64,8 @@ def check_conditions(labels: Labels, experiment: Experiment) -> list[str]:
     """
     searched = experiment.search.space.get(KEY, {})
     choices = [value for values in searched.values() for value in values] or [experiment.model.condition]
-    return [line_of(_condition(labels, names)) for names in choices if names]
+    conditions = (condition_by(labels, names) for names in choices)
+    return [line_of(condition) for condition in conditions if condition is not None]
 
 
 def line_of(condition: Condition) -> str:

@@ -35,7 +35,8 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
     refuse_samples(experiment)
     run = RunFolder(run_place(experiment), experiment)
     fetch_missing(experiment.evaluation, run=run, counter=console.counter, say=console.say)
-    if not is_cluster_elsewhere():
+    is_ours = not is_cluster_elsewhere()
+    if is_ours:
         refuse_oversized(experiment, planned_cluster())  # before hours of packing
     images = prepare_images(experiment, console)
     for line in check_conditions(training_labels(images), experiment):
@@ -52,7 +53,8 @@ def begin_context(arguments: Arguments, experiment: Experiment) -> Iterator[RunC
         if arguments.notes:
             run.note(notes=list(arguments.notes))
         check_storage_everywhere(run, cluster, console.say)
-        refuse_oversized(experiment, cluster)
+        if not (is_ours and cluster.embedded):
+            refuse_oversized(experiment, cluster)
         assessors = train_assessors(run, images, console, cluster)
         yield RunContext(run, images, assessors, cluster, console)
 

@@ -29,8 +29,8 @@ from framework.training.conditions import check_conditions
 from jobs.cli.job import Console
 
 
-def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedStore | None, dict[str, Any]]:
-    """Prints the lines about the images and their labels; gives the images if they are packed, and a JSON document.
+def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedStore | None, Labels, dict[str, Any]]:
+    """Prints the lines about the images; gives them if they are packed, their labels, and a JSON document.
 
     Raises:
         DataError: They cannot be packed.
@@ -46,7 +46,7 @@ def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedSto
         labels, report = described_labels(images)
         _say_labels(labels, report, console)
         _say_conditions(labels, experiment, console)
-        return images, {"images": len(images.names), **label_document(labels, report)}
+        return images, labels, {"images": len(images.names), **label_document(labels, report)}
     source = survey(experiment.data)
     check_room(cache, source.packed_bytes, what="the packed images")
     console.say(
@@ -61,7 +61,8 @@ def forecast_images(experiment: Experiment, console: Console) -> tuple[PackedSto
         for line in offer_lines(source.offered, source.names):
             console.say(line)
     found = {"folders": folder_counts(source.names), "left_out": source.left_out}
-    return None, {"images": source.images, **found, **label_document(source.labels, source.report)}
+    document = {"images": source.images, **found, **label_document(source.labels, source.report)}
+    return None, source.labels, document
 
 
 def _say_labels(labels: Labels, report: LabelReport, console: Console) -> None:

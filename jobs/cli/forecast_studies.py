@@ -33,7 +33,7 @@ def forecast_study(
     console = arguments.console
     run, target = checked_target(arguments, check)
     experiment, generator = run.experiment, load_generator(target.location)
-    images, _ = forecast_images(experiment, console)
+    images, _, _ = forecast_images(experiment, console)
     pair, expected = (None, False)
     if assessed:
         pair, expected = forecast_assessors(experiment, images, console)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from framework.checkpoint import CheckpointStore
-from framework.config import Experiment, with_overrides
+from framework.config import Experiment, load_experiment, with_overrides
 from framework.data import PackedStore
 from framework.storage import open_folder
 from framework.training import Trainer, WorkerGroup
@@ -39,6 +39,8 @@ _JOINT = {"training.schedule": "joint", "model.architecture": "skip"}
 _RESIDUAL = {"training.schedule": "joint", "model.architecture": "residual", "model.width": 8}
 _PENALTY = {"objective.r1_gamma": 1.0, "objective.r1_every_steps": 1}
 _AUGMENTED = {"objective.augmentations": ["color", "translation", "cutout"], "model.dropout": 0.3}
+_FACES = load_experiment(Path(__file__).parents[2] / "configs" / "faces.yaml").learned()
+_SIZES = ("model.width", "model.latent_size", "training.batch_size")
 _SIDES = (32, 64, 128)
 _SIDE = (32,)
 _KINDS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
@@ -49,6 +51,11 @@ _KINDS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "gan joint, residual": (_RESIDUAL, _SIDE),
     "gan joint, residual, R1": (_RESIDUAL | _PENALTY, _SIDE),
     "gan joint, both, R1": (_JOINT | _PENALTY | {"model.discriminator": "both"}, _SIDE),
+    # With both penalties in each step.
+    "gan of configs/faces.yaml": (
+        {key: value for key, value in _FACES.items() if key not in _SIZES} | {"objective.r1_every_steps": 1},
+        (32, 128),
+    ),
     "autoencoder": ({"model.family": "autoencoder"}, (28, *_SIDES)),
     "vae": ({"model.family": "vae"}, (28, *_SIDES)),
 }

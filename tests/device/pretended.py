@@ -6,9 +6,10 @@ are shapes without values (torch's FakeTensor), all on the CPU is real. A tensor
 Recorded with the line of the project that asked for it: operations, copies, and whatever waits for the GPU. A copy to
 the GPU waits unless it is non-blocking, from pinned memory, and contiguous.
 
-It sees no values, memory, speed, streams, NCCL, nor a kernel that is missing for a type; layouts only in float32 and
-float64 (of bfloat16 FakeTensor's convolution says nothing true without a GPU). It knows torch from within, so it is
-held to the minor version that constraints.txt names.
+It sees no values, speed, streams, NCCL, nor a kernel that is missing for a type; layouts only in float32 and float64
+(of bfloat16 FakeTensor's convolution says nothing true without a GPU). Memory is that of the tensors that are alive,
+and its engine of autograd lets go of a graph later than torch's own. It knows torch from within, so it is held to the
+minor version that constraints.txt names.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ import heapq
 import itertools
 import sys
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -86,10 +88,17 @@ class Record:
 
 
 class Gpu:
-    """The GPU that is pretended, and what was asked of it so far."""
+    """The GPU that is pretended, and what was asked of it so far.
+
+    Attributes:
+        held: Bytes of the tensors that are alive.
+        most: The most there were.
+    """
 
     def __init__(self) -> None:
         self.record = Record()
+        self.held = self.most = 0
+        self._storages: set[int] = set()
         self.lock = threading.RLock()  # FakeTensorMode is made for one thread
         self.shapes = FakeTensorMode(allow_non_fake_inputs=True)
         self._main = threading.get_ident()
@@ -110,6 +119,22 @@ class Gpu:
             kind, what = "aside", f"{kind}: {what}"
         with self.lock:
             getattr(self.record, kind)[f"{what}: {line()}" if kind != "operations" else what] += 1
+
+    def hold(self, found: Any) -> None:
+        """Counts the memory of what an operation gave, until it is gone."""
+        for tensor in found if isinstance(found, list | tuple) else [found]:
+            if not isinstance(tensor, FakeTensor) or tensor.fake_device.type != "cuda":
+                continue
+            storage = tensor.untyped_storage()
+            if storage._cdata not in self._storages:
+                self._storages.add(storage._cdata)
+                self.held += storage.nbytes()
+                self.most = max(self.most, self.held)
+                weakref.finalize(storage, self._gone, storage._cdata, storage.nbytes())
+
+    def _gone(self, storage: int, size: int) -> None:
+        self._storages.discard(storage)
+        self.held -= size
 
     def pin(self, host: Tensor) -> Tensor:
         """The same tensor, its memory pinned from now on."""
@@ -189,7 +214,9 @@ class _Mode(TorchDispatchMode):
             args = _mapped(args, self._faked)
             kwargs = {name: _mapped(value, self._faked) for name, value in kwargs.items()}
             with self._gpu.shapes:
-                return func(*args, **kwargs)
+                found = func(*args, **kwargs)
+            self._gpu.hold(found)
+            return found
 
     def _check(self, func: Any, args: tuple, kwargs: dict) -> None:
         """What a GPU minds and FakeTensor does not; and the layout of what is convolved."""
@@ -372,11 +399,11 @@ def _cuda(gpu: Gpu) -> dict[str, Any]:
         "get_device_capability": lambda _=None: (about["major"], about["minor"]),
         "get_device_properties": lambda _=None: SimpleNamespace(**about),
         "mem_get_info": lambda _=None: (about["total_memory"], about["total_memory"]),
-        "memory_allocated": lambda _=None: 0,
-        "max_memory_allocated": lambda _=None: 0,
-        "memory_reserved": lambda _=None: 0,
-        "max_memory_reserved": lambda _=None: 0,
-        "reset_peak_memory_stats": lambda _=None: None,
+        "memory_allocated": lambda _=None: gpu.held,
+        "max_memory_allocated": lambda _=None: gpu.most,
+        "memory_reserved": lambda _=None: gpu.held,
+        "max_memory_reserved": lambda _=None: gpu.most,
+        "reset_peak_memory_stats": lambda _=None: setattr(gpu, "most", gpu.held),
         "empty_cache": lambda: None,
         "is_current_stream_capturing": lambda: False,
         "synchronize": lambda _=None: gpu.note("waits", "synchronize"),

@@ -211,7 +211,8 @@ def test_dry_run_says_the_plan_and_writes_nothing(called, config):
     assert code == 0
     assert not written
     assert '"trials": 3' in out
-    for said in ("Images: 100", "Plan: 3 trials", "Generator:", "Discriminator:", "100 of 128 images", "Memory:"):
+    networks = ("Generator:", "Discriminator:", "Memory:", "Work:", "Time of a trial on one card:")
+    for said in ("Images: 100", "Plan: 3 trials", "100 of 128 images", *networks):
         assert said in err
 
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from framework.config import Experiment, with_overrides
-from jobs.cli.forecast import changing, worker_bytes
+from framework.training.cost import TrainingCost
+from jobs.cli.forecast import changing
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(200)]
 
@@ -91,12 +92,13 @@ CASES = {
 
 
 @pytest.mark.timeout(300)  # twelve trainings, one after the other
-def test_memory_is_what_a_worker_takes_within_half():
+def test_memory_is_about_what_a_worker_takes():
     command = [sys.executable, "-c", MEASURE, json.dumps(list(CASES.values()))]
     grown = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     for (name, overrides), bytes_grown in zip(CASES.items(), grown, strict=True):
-        forecast = worker_bytes(with_overrides(Experiment(), {**overrides, "compute.precision": "float32"}))
-        assert 0.5 < float(bytes_grown) / forecast < 1.5, name
+        cost = TrainingCost(with_overrides(Experiment(), overrides))
+        # What a GPU holds is counted exactly (tests/device); the CPU's libraries copy, most of all for penalties.
+        assert 0.6 < float(bytes_grown) / cost.memory_bytes("float32") < 1.75, name
 
 
 def test_the_plan_names_what_auto_and_schedules_come_to():

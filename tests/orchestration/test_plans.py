@@ -42,6 +42,18 @@ ONE_WORKER_FOUR_TRIALS = {
     "from 0, 1 each": (1, 1, 1, 4),
     "from 0, auto": (1, 0, 2, 4),  # 8 cores over 4
 }
+ONE_TRIAL = {
+    "0 GPUs": (1, 0, 16, 1),
+    "1 GPU": (1, 1, 1, 1),
+    "2 GPUs": (1, 1, 1, 1),  # the others idle: there is one trial
+    "4 GPUs": (1, 1, 1, 1),
+    "8 GPUs": (1, 1, 1, 1),
+    "1 GPU, 0.5 each": (1, 0.5, 1, 1),
+    "8 GPUs, 0.3 each": (1, 0.3, 1, 1),
+    "2 GPUs, 0 each": (1, 0, 16, 1),
+    "from 0, 1 each": (1, 1, 1, 1),
+    "from 0, auto": (1, 0, 8, 1),
+}
 ONE_WORKER_SIX_TRIALS = ONE_WORKER_FOUR_TRIALS | {
     "0 GPUs": (1, 0, 2, 6),  # 16 cores over 6, whole ones
     "8 GPUs": (1, 1, 1, 6),
@@ -60,10 +72,11 @@ ONE_WORKER_TWELVE_TRIALS = ONE_WORKER_FOUR_TRIALS | {
 }
 TABLE = {
     "demo": TWO_WORKERS_FOUR_TRIALS,
+    "faces": ONE_TRIAL,
     "mnist": TWO_WORKERS_FOUR_TRIALS,
     "mnist-autoencoder": ONE_WORKER_FOUR_TRIALS,
     "mnist-vae": ONE_WORKER_SIX_TRIALS,
-    "utkface": ONE_WORKER_TWELVE_TRIALS,
+    "utkface-notebook": ONE_WORKER_TWELVE_TRIALS,
     "utkface-autoencoder": ONE_WORKER_FOUR_TRIALS,
     "utkface-cpu": TWO_WORKERS_FOUR_TRIALS,
     "utkface-vae": ONE_WORKER_FOUR_TRIALS,
@@ -108,6 +121,7 @@ def files(tmp_path):
     (tmp_path / "utkface").mkdir()
     for number in range(100):
         (tmp_path / "utkface" / f"{20 + number}_0_2_20170116174525125.jpg").touch()
+    (tmp_path / "folder").symlink_to(tmp_path / "utkface")
     (tmp_path / "mnist").mkdir()
     for part, count in (("train", 600), ("t10k", 100)):
         header = bytes.fromhex("00000803") + b"".join(n.to_bytes(4, "big") for n in (count, 28, 28))
