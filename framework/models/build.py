@@ -9,7 +9,7 @@ from torch import nn
 from framework.models.architectures import autoencoder, conditional, dcgan, described, projected, residual, skip
 from framework.models.architectures.autoencoder import Encoder
 from framework.models.architectures.base import DiscriminatorNetwork, GeneratorNetwork
-from framework.models.architectures.conditional import ConditionalDiscriminator, ConditionalGenerator
+from framework.models.architectures.conditional import ConditionalDiscriminator
 from framework.models.architectures.prior import derive_seed
 from framework.models.condition import Condition
 from framework.models.pretrained.projection import projection_of
@@ -43,19 +43,16 @@ def build_generator(
     The same arguments give the same weights. With a condition, latents are [n, z + condition.size]; without one, the
     network has none, whatever `config.condition` says.
     """
-    # With a condition, an embedding of its code is as long as z, and joined to it.
-    size = config.latent_size if condition is None else 2 * config.latent_size
+    code_size = 0 if condition is None else condition.size
+    size = config.latent_size + code_size
     shape: dict[str, int] = {"latent_size": size, "resolution": resolution, "channels": channels}
     if config.layers is not None:
         network, initialise = described.Generator(config.layers, **shape), dcgan.keras_initialise
     else:
         make, initialise = GENERATORS[config.kind]
         network = make(**shape, **_size(config))
-    network = _placed(network, initialise, seed=derive_seed(seed, "generator"))
-    if condition is None:
-        return network
-    network = ConditionalGenerator(network, code_size=condition.size, labels=len(condition.labels))
-    return _placed(network, conditional.initialise, seed=derive_seed(seed, "generator condition"))
+    network.code_size = code_size
+    return _placed(network, initialise, seed=derive_seed(seed, "generator"))
 
 
 def build_discriminator(

@@ -53,7 +53,7 @@ def test_walks_are_spherical_in_z_and_linear_in_the_code(generator):
 def test_the_first_layer_is_that_of_z(generator):
     latents = torch.from_numpy(generator.sample_latents(4, seed=2))
     matrix = first_matrix(generator.network, latents)
-    torch.testing.assert_close(matrix[:, :6], generator.network.inner.dense.weight[:, :6])
+    torch.testing.assert_close(matrix[:, :6], generator.network.dense.weight[:, :6])
     assert matrix.shape[1] == 11
     assert not matrix[:, 6:].any()
     assert not sefa(matrix.double().numpy(), count=6).vectors[:, 6:].any()

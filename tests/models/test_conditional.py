@@ -120,18 +120,25 @@ def test_of_many_different_rows_evenly_spaced_ones_are_kept():
 
 
 @pytest.mark.parametrize("keys", KINDS[:3], ids=str)
-def test_the_generator_gets_an_embedding_beside_its_latent(keys):
+def test_the_generator_gets_the_code_itself_behind_its_latent(keys):
+    """A number of the code counts as one of z: where it counts more, the images of a condition become alike."""
     generator, _ = networks(keys)
+    assert (generator.latent_size, generator.code_size, generator.dense.in_features) == (12, 7, 12)
     normal = torch.from_numpy(sample_latents(4, 5, seed=1))
     codes = torch.from_numpy(CONDITION.draw(4, seed=1))
-    embedded = codes @ generator.embedding.weight.T / 3**0.5
-    expected = generator.inner(torch.cat([normal, embedded], dim=1))
-    found = generator(torch.cat([normal, codes], dim=1))
-    torch.testing.assert_close(found, expected)
-    assert generator.latent_size == 12
-    unknown = generator(torch.cat([normal, torch.zeros(4, 7)], dim=1))
-    torch.testing.assert_close(unknown, generator.inner(torch.cat([normal, torch.zeros(4, 5)], dim=1)))
+    with torch.no_grad():
+        found, unknown = (generator(torch.cat([normal, each], dim=1)) for each in (codes, torch.zeros(4, 7)))
     assert not torch.allclose(found, unknown)
+
+
+@pytest.mark.parametrize(("architecture", "width"), [("dcgan", 64), ("skip", 8), ("residual", 16)])
+def test_z_has_its_usual_weight_beside_a_long_code(architecture, width):
+    """Of 500 classes all numbers of a code but one are 0, so the first layer's weights are no smaller."""
+    many = Condition.of(["name"], {"name": np.arange(500.0)}, {"name": [str(number) for number in range(500)]})
+    config = ModelConfig(width=width, latent_size=32, architecture=architecture)
+    with_code, alone = (build_generator(config, **SHAPE, condition=each) for each in (many, None))
+    spreads = [float(each.dense.weight.detach()[:, :32].std()) for each in (with_code, alone)]
+    assert spreads[0] == pytest.approx(spreads[1], rel=0.1)
 
 
 @pytest.mark.parametrize("keys", KINDS, ids=str)

@@ -59,6 +59,7 @@ GROUPS = {
         "test_failing.py",
         "test_cluster.py",
         "test_foreign.py",
+        "test_conditional.py",
         "test_goes_on.py",
         "test_ray_internals.py",
         "test_gpus.py",

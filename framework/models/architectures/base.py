@@ -7,11 +7,16 @@ class GeneratorNetwork(nn.Module):
     """Generates images [n, channels, resolution, resolution] from latents [n, latent_size].
 
     In evaluation mode, which everything but a training step uses, they are in [-1, 1].
+
+    Attributes:
+        latent_size: Numbers of a latent: those of z, then those of the code of a condition.
+        code_size: Numbers of the code; 0 without a condition.
     """
 
     latent_size: int
     resolution: int
     channels: int
+    code_size: int = 0
 
 
 class DiscriminatorNetwork(nn.Module):

@@ -158,7 +158,10 @@ def initialise(network: nn.Module, *, generator: torch.Generator) -> None:
         if not isinstance(layer, nn.Linear | nn.Conv2d):
             continue
         gain = LEAKY_GAIN / math.sqrt(len(blocks)) if layer in inner else 1.0
-        layer.weight.normal_(std=gain / math.sqrt(layer.weight[0].numel()), generator=generator)
+        inputs = layer.weight[0].numel()
+        if isinstance(network, Generator) and layer is network.dense:
+            inputs -= network.code_size  # z has its usual weight also beside a long code, most of which is 0
+        layer.weight.normal_(std=gain / math.sqrt(inputs), generator=generator)
         if layer in outer:
             layer.weight.zero_()
         if layer.bias is not None:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812  the customary name
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from framework.models.architectures.conditional import ConditionalGenerator
+from framework.models.architectures.base import GeneratorNetwork
 
 _aten = torch.ops.aten
 _ALIKE = 1 - 1e-4  # cosine from which an input counts as a multiple of the latent
@@ -36,25 +35,20 @@ class Layer:
 def first_matrix(network: nn.Module, latents: Tensor) -> Tensor | None:
     """The matrix [out,z] of the first layer whose input is the latents [n,z], possibly scaled; None if none is.
 
-    Of a conditional generator the columns of the condition are 0: it is the layer of z and an embedding.
+    Of a conditional generator the columns of the code are 0.
     """
-    if isinstance(network, ConditionalGenerator):
-        matrix = first_matrix(network.inner, network.embedded(latents.to(network.embedding.weight.device)))
-        if matrix is None:
-            return None
-        return F.pad(matrix[:, : network.normal_size], (0, network.code_size))
     layer = _first(network, latents, _takes_latents)
     if layer is None:
         return None
     units = torch.eye(latents.shape[1], dtype=layer.input.dtype, device=layer.input.device)
+    if isinstance(network, GeneratorNetwork):
+        units[len(units) - network.code_size :] = 0
     with torch.no_grad():
         return layer.linear(units.reshape(-1, *layer.input.shape[1:])).flatten(1).T
 
 
 def early_activations(network: nn.Module, latents: Tensor) -> Tensor | None:
     """The input [n,f] of the layer after the first one, for at least two latents [n,z]; None without such a layer."""
-    if isinstance(network, ConditionalGenerator):
-        network, latents = network.inner, network.embedded(latents.to(network.embedding.weight.device))
     layer = _first(network, latents, _takes_activations)
     return None if layer is None else layer.input.flatten(1)
 
