@@ -60,6 +60,7 @@ GROUPS = {
         "test_cluster.py",
         "test_foreign.py",
         "test_goes_on.py",
+        "test_classes.py",
         "test_ray_internals.py",
         "test_gpus.py",
     ),
