@@ -41,8 +41,8 @@ class PassCost:
         seeds: Number of latent seeds.
         memory_bytes: The most that the metrics hold in one process, in addition to the process itself.
         disk_bytes: Size of the stored features of real images and, while it is scored, of one checkpoint's samples.
-        classes: The values of a label, if the images of each are scored by themselves. `done` and `todo` then count
-            checkpoints for each class, and `real` is the sum over the classes.
+        classes: The classes that are scored by themselves, each as its label and its value. `done` and `todo` count
+            checkpoints for each class then, and `real` is the sum over the classes.
     """
 
     metrics: list[str]
@@ -84,14 +84,14 @@ def plan_run(asked: Sequence[RunScoringPass], targets: Sequence[CheckpointRef]) 
         todo = run_pass.todo(targets)
         sides, requests = run_pass.sides, run_pass.made.requests
         held_out = sides.held_out.count if sides.held_out and any(each.needs_held_out for each in requests) else 0
-        value = sides.training.value
+        real = sides.training
         plans.append(
             _plan(
                 requests,
                 run_pass.features,
-                classes=() if value is None else (value,),
+                classes=() if real.label is None else (f"{real.label} {real.value}",),
                 names=[run_pass.protocol(request).name for request in requests],
-                counts=(sides.training.count or 0, held_out or 0, run_pass.made.samples),
+                counts=(real.count or 0, held_out or 0, run_pass.made.samples),
                 todo=len(todo),
                 done=len(targets) - len(todo),
                 seeds=run_pass.made.seeds,

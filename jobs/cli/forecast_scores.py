@@ -3,7 +3,7 @@
 from typing import Any
 
 from framework.checkpoint.reference import every_target
-from framework.config import Experiment
+from framework.config import EvaluationConfig, Experiment
 from framework.data import find_prepared, survey
 from framework.evaluation import resolve_features
 from framework.evaluation.cost import PROCESS_BYTES, PassCost, plan_pair, plan_run, refuse_oversized
@@ -20,6 +20,7 @@ from framework.orchestration.cluster.connect import is_cluster_elsewhere, planne
 from framework.orchestration.pool.tasks import gpus_of_scores, task_resources
 from framework.orchestration.scoring.augmentation_leak import leak_operations
 from framework.orchestration.scoring.evaluate_pair import pair_requests
+from framework.orchestration.scoring.obeyed import unasked_line
 from framework.runs import cache_folder
 from framework.training.leak import SAMPLES
 from jobs.cli.context import checked_target
@@ -58,19 +59,23 @@ def forecast_run(arguments: Arguments) -> dict[str, Any]:
     plans = plan_run([*wholes, *class_scoring_passes(wholes, classes)], targets)
     document = {"checkpoints": len(targets), **_say(plans, run.experiment, console)}
     if settings.per_class is not None:
-        _say_classes(classes, console)
+        unasked = unasked_line(assessors, classes.label) if assessors is not None or not labelled else None
+        _say_classes(classes, settings, unasked, console)
     if any(leak_operations(run, target) for target in targets):
         console.say(f"Augmentation leak: a small classifier, trained and asked of {SAMPLES:,} samples on one core")
     return document
 
 
-def _say_classes(classes: ClassImageSets, console: Console) -> None:
+def _say_classes(classes: ClassImageSets, settings: EvaluationConfig, unasked: str | None, console: Console) -> None:
     if not classes.sides:
         console.say(f"{KEY}: its scores are planned once the images are packed")
         return
     for line in classes.left_out:
         console.say(line)
-    samples = sum(sides.training.count or 0 for sides in classes.sides)
+    if unasked is not None:
+        console.say(unasked)
+        return
+    samples = len(set(settings.truncation)) * sum(sides.training.count or 0 for sides in classes.sides)
     real = sum(sides.held_out.count or 0 for sides in classes.sides if sides.held_out)
     console.say(
         f"Obeyed: the assessor is asked of {samples:,} samples of each checkpoint, and of {real:,} held-out images, "

@@ -224,7 +224,7 @@ def _class_lines(table: ClassTable) -> list[str]:
         ]
         for row in table.rows
     ]
-    heads = [table.label, "images", *table.metrics.values(), "obeyed", "held-out real"]
+    heads = [table.label, "images", *table.metrics, "obeyed", "held-out real"]
     return [
         "",
         f"{about}; distances of other numbers of images do not compare:",

@@ -34,10 +34,11 @@ from framework.models.condition import Condition
 from framework.models.condition_label import Label
 from framework.orchestration.scoring.evaluate import _scored
 from framework.orchestration.scoring.features import FeatureComputer
-from framework.orchestration.scoring.obeyed import METRIC, measured
+from framework.orchestration.scoring.obeyed import METRIC, measured, unasked_line
 from framework.orchestration.scoring.score_pass import Reference, score_pass
 from framework.report.shared.class_table import class_tables
 from framework.runs import RunFolder
+from framework.training import AssessorPair
 from framework.training.conditions import check_conditions
 from jobs import evaluate
 from jobs.cli.job import run_job
@@ -263,6 +264,18 @@ def test_obeyed_is_the_share_in_which_the_assessor_finds_the_class(name, values,
     assert (scores[2]["value"], scores[2]["detail"]) == (scores[0]["value"], {"real": None})
 
 
+def test_a_label_that_no_assessor_knows_is_not_asked_for(measurer):
+    assessor = Assessor.load(measurer)
+    pair = AssessorPair(assessor, assessor, left_out={"age": "too few"}, folder=measurer.parent)
+    assert unasked_line(pair, "kind") is None
+    for assessors, label, fact in (
+        (None, "kind", "no assessor"),
+        (pair, "age", "too few"),
+        (pair, "hat", "attributes"),
+    ):
+        assert not missing(unasked_line(assessors, label), "evaluation.per_class", label, fact)
+
+
 def share(assessor, name, number, images):
     probability = assessor.predict(np.array(images))[name]
     return np.mean((probability.argmax(axis=1) if name == "kind" else probability >= 0.5) == number)
@@ -275,9 +288,9 @@ def test_the_plan_has_all_classes_in_one_line(run, store, measurer):
         ["assessor_density_psi0_5"], ["assessor_density"],
         ["assessor_density_psi0_5_per_class"], ["assessor_density_per_class"],
     ]  # fmt: skip
-    assert [plan.classes for plan in plans] == [(), (), ("cat", "dog"), ("cat", "dog")]
+    assert [plan.classes for plan in plans] == [(), (), *[("kind cat", "kind dog")] * 2]
     assert [(plan.todo, plan.real, plan.images) for plan in plans[2:]] == [(2, 208, 416), (2, 0, 208)]
-    assert plans[2].document()["classes"] == ["cat", "dog"]
+    assert plans[2].document()["classes"] == ["kind cat", "kind dog"]
 
 
 def test_the_tables_of_classes(run, store, measurer):
@@ -301,7 +314,7 @@ def test_the_tables_of_classes(run, store, measurer):
     assert [row.scores["coverage"]["value"] for row in table.rows] == [1.0, 2.0]
     assert [(row.value, row.images, row.obeyed) for row in smaller.rows] == [("cat", 50, None)]
     lines = score_lines(scores).splitlines()
-    assert lines[2].split() == ["kind", "images", *table.metrics.values(), "obeyed", "held-out", "real"]
+    assert lines[2].split() == ["kind", "images", "fid", "coverage", "obeyed", "held-out", "real"]
     assert [line.split() for line in lines[3:]] == [
         ["cat", "104", "1", "1", "75%", "100%", "of", "9"], ["dog", "104", "2", "2", "50%", "-"],
     ]  # fmt: skip

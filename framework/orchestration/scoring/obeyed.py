@@ -15,6 +15,7 @@ from framework.models.arithmetic.blocks import shards
 from framework.orchestration.context import RunContext
 from framework.orchestration.pool.process_cache import loaded_assessor
 from framework.orchestration.pool.tasks import TaskPool
+from framework.training import AssessorPair
 
 FAMILY = "obeyed"
 METRIC = f"{FAMILY}{PER_CLASS}"
@@ -29,9 +30,9 @@ def obeyed_scores(
     Its detail has the same share of the held-out real images of the class, if there are at least two, by which a reader
     sees what the assessor itself can do. It never saw them. All is computed on CPUs, in tasks on all cores.
     """
-    reason = _why_unasked(context, classes.label)
-    if reason is not None:
-        context.progress.say(f"evaluation.per_class: nothing says whether {classes.label} is obeyed, because {reason}")
+    line = unasked_line(context.assessors, classes.label)
+    if line is not None:
+        context.progress.say(line)
         return []
     scores: list[dict[str, Any]] = []
     missing: list[Unmeasured] = []
@@ -59,13 +60,15 @@ def obeyed_scores(
     return scores
 
 
-def _why_unasked(context: RunContext, label: str) -> str | None:
-    if context.assessors is None:
-        return "there is no assessor"
-    if any(spec.name == label for spec in context.assessors.measurer.attributes):
-        return None
-    why = context.assessors.left_out.get(label, "assessor.attributes does not name it")
-    return f"the assessor does not know this label ({why})"
+def unasked_line(assessors: AssessorPair | None, label: str) -> str | None:
+    """A line that says why there are no such scores of a label; None if there are."""
+    why = "there is no assessor"
+    if assessors is not None:
+        if any(spec.name == label for spec in assessors.measurer.attributes):
+            return None
+        reason = assessors.left_out.get(label, "assessor.attributes does not name it")
+        why = f"the assessor does not know this label ({reason})"
+    return f"evaluation.per_class: nothing says whether {label} is obeyed, because {why}"
 
 
 def _samples(
