@@ -5,7 +5,10 @@ from typing import Any
 
 from framework.checkpoint.reference import CheckpointRef, every_target
 from framework.config import Experiment
+from framework.config.metrics import is_per_class
+from framework.errors import ConfigError
 from framework.evaluation.requests.missing_weights import fetch_missing
+from framework.evaluation.requests.per_class import KEY, dividing_label
 from framework.orchestration.cluster.connect import connect
 from framework.orchestration.cluster.environment import storage_keys
 from framework.orchestration.cluster.nodes import warn_of_missing_keys
@@ -48,10 +51,7 @@ def body(arguments: Arguments) -> dict[str, Any]:
             warn_of_missing_keys(list(keys), cluster, console.say)
             scores = evaluate_pair(*places, experiment=experiment, cluster=cluster, progress=console)
     else:
-        with open_context(arguments, check=lambda run, _: _fetch_missing(run.experiment, console, run=run)) as (
-            context,
-            target,
-        ):
+        with open_context(arguments, check=lambda run, target: _check_run(run, target, console)) as (context, target):
             if context.experiment.evaluation.checkpoints == "all" and target.entry is None:
                 return _every_checkpoint(context, places[0], console)
             scores = evaluate(context, [target])
@@ -62,7 +62,15 @@ def body(arguments: Arguments) -> dict[str, Any]:
 def _check_pair(arguments: Arguments) -> None:
     experiment = arguments.settings()
     allow_code(arguments, experiment)
+    if experiment.evaluation.per_class is not None:
+        raise ConfigError(f"{KEY}: needs a run or a checkpoint; two sets of images have no labels")
     run_place(experiment)  # refuses storage that cannot be opened
+
+
+def _check_run(run: RunFolder, target: CheckpointRef, console: Console) -> None:
+    if run.experiment.evaluation.per_class is not None:
+        dividing_label(run.experiment.evaluation.per_class, [target])
+    _fetch_missing(run.experiment, console, run=run)
 
 
 def _fetch_missing(experiment: Experiment, console: Console, *, run: RunFolder | None = None) -> None:
@@ -77,11 +85,15 @@ def _every_checkpoint(context: RunContext, place: str, console: Console) -> dict
         for target in targets
     ]
     console.say(comparison_table(rows, columns(rows), width=console.width))
+    if any(is_per_class(score["metric"]) for score in scores):
+        console.say(
+            "Scores per class: in scores.json, and in the report for the best checkpoint (python -m jobs.report)"
+        )
     return {"scores": scores}
 
 
 def _scores_of(target: CheckpointRef, scores: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [score for score in scores if score["checkpoint"] == target.checkpoint]
+    return [score for score in scores if score["checkpoint"] == target.checkpoint and not is_per_class(score["metric"])]
 
 
 if __name__ == "__main__":

@@ -132,6 +132,9 @@ def _condition_faults(experiment: ExperimentKeys) -> Iterator[str]:
         for name in experiment.latents.condition:
             if name not in labels:
                 yield f"latents.condition: {shown(name)} is not a label of model.condition, {shown(labels)}"
+        per_class = experiment.evaluation.per_class
+        if per_class is not None and per_class not in labels:
+            yield f"evaluation.per_class: {shown(per_class)} is not a label of model.condition, {shown(labels)}"
     fixed = {
         "model.entry": model.entry is not None,
         "model.architecture=keras": model.architecture == "keras",

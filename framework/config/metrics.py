@@ -27,6 +27,11 @@ WEIGHTS_ENDINGS = (".pth", ".pt", ".safetensors")  # of a file that `evaluation.
 Setting = int | float | str | list[int]
 Settings = dict[str, Setting]
 
+PER_CLASS = "_per_class"
+"""How the names of scores of one class end (`evaluation.per_class`); the class is in their protocol."""
+LEAST_OF_CLASS = 100
+"""The fewest training images of a class that is scored by itself."""
+
 # Chong & Forsyth (2020) fit 15 counts, the least a tenth of all.
 _FIT_COUNTS, _FIT_LEAST_SHARE = 15, 0.1
 # Bińkowski et al. (2018) draw as many subsets of as many images.
@@ -52,6 +57,7 @@ class Metric:
         has_held_out: Whether it also needs real images that training never sees.
         in_torchmetrics: Whether torchmetrics computes it.
         least_images: The fewest images on each side.
+        per_class: Whether the images of one class are scored by it too. Copies are sought among all training images.
     """
 
     name: MetricName
@@ -66,6 +72,7 @@ class Metric:
     has_held_out: bool = False
     in_torchmetrics: bool = False
     least_images: int = 2
+    per_class: bool = True
 
     def settings_for(self, *, real: int | None, fake: int | None) -> Settings:
         """Its settings for so many images on each side."""
@@ -160,6 +167,7 @@ METRICS: dict[str, Metric] = {
             "distances float64",
             (("copy_quantile", 0.01),),
             has_held_out=True,
+            per_class=False,
         ),
         Metric(
             "diversity",
@@ -176,6 +184,7 @@ METRICS: dict[str, Metric] = {
             "distances float64",
             higher_is_better=True,
             in_auto=False,
+            per_class=False,
         ),
         Metric(
             "vendi_score",
@@ -188,6 +197,15 @@ METRICS: dict[str, Metric] = {
         ),
     )
 }
+
+
+def is_per_class(metric: str) -> bool:
+    """Whether a score is one of the images of a single class, by its name.
+
+    >>> is_per_class("fid500_768_per_class"), is_per_class("fid5k_768")
+    (True, False)
+    """
+    return metric.endswith(PER_CLASS)
 
 
 def _fit_counts(fake: int) -> list[int]:

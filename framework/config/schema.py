@@ -225,6 +225,7 @@ class EvaluationConfig(Section):
     truncation: Annotated[list[Truncation], BeforeValidator(_in_list)] = key(
         [1.0], "ψ of the samples of final scores; all scores for each, with a figure", min_length=1, max_length=100
     )
+    per_class: str | None = key(None, "label of model.condition; final scores also for each of its classes")
 
 
 class AssessorConfig(Section):

@@ -41,6 +41,8 @@ class PassCost:
         seeds: Number of latent seeds.
         memory_bytes: The most that the metrics hold in one process, in addition to the process itself.
         disk_bytes: Size of the stored features of real images and, while it is scored, of one checkpoint's samples.
+        classes: The classes that are scored by themselves, each as its label and its value. `done` and `todo` count
+            checkpoints for each class then, and `real` is the sum over the classes.
     """
 
     metrics: list[str]
@@ -53,6 +55,7 @@ class PassCost:
     seeds: int
     memory_bytes: int
     disk_bytes: int
+    classes: tuple[str, ...] = ()
 
     @property
     def images(self) -> int:
@@ -63,8 +66,10 @@ class PassCost:
         """The cost as JSON."""
         features = {"name": self.features.name, "tap": self.features.tap, "resize": self.features.resize}
         counts = {key: getattr(self, key) for key in ("done", "todo", "real", "held_out", "samples", "seeds", "images")}
+        divided = {"classes": list(self.classes)} if self.classes else {}
         return {
             "metrics": self.metrics,
+            **divided,
             "features": features | {"precision": self.features.precision},
             **counts,
             "memory_bytes_per_process": PROCESS_BYTES + self.memory_bytes,
@@ -79,18 +84,20 @@ def plan_run(asked: Sequence[RunScoringPass], targets: Sequence[CheckpointRef]) 
         todo = run_pass.todo(targets)
         sides, requests = run_pass.sides, run_pass.made.requests
         held_out = sides.held_out.count if sides.held_out and any(each.needs_held_out for each in requests) else 0
+        real = sides.training
         plans.append(
             _plan(
                 requests,
                 run_pass.features,
+                classes=() if real.label is None else (f"{real.label} {real.value}",),
                 names=[run_pass.protocol(request).name for request in requests],
-                counts=(sides.training.count or 0, held_out or 0, run_pass.made.samples),
+                counts=(real.count or 0, held_out or 0, run_pass.made.samples),
                 todo=len(todo),
                 done=len(targets) - len(todo),
                 seeds=run_pass.made.seeds,
             )
         )
-    return _counted_once(plans)
+    return _with_all_classes(_counted_once(plans))
 
 
 def plan_pair(
@@ -153,10 +160,23 @@ def _counted_once(plans: Sequence[PassCost]) -> list[PassCost]:
     """The plans without the real images that an earlier one measures by the same features."""
     counted, measured = [], set()
     for plan in plans:
-        known = {part: 0 for part in ("real", "held_out") if (plan.features, part) in measured}
-        counted.append(dataclasses.replace(plan, **known))
-        measured |= {(plan.features, part) for part in ("real", "held_out") if plan.todo and getattr(plan, part)}
+        parts = {part: (plan.features, plan.classes, part) for part in ("real", "held_out")}
+        counted.append(dataclasses.replace(plan, **{part: 0 for part, key in parts.items() if key in measured}))
+        measured |= {key for part, key in parts.items() if plan.todo and getattr(plan, part)}
     return counted
+
+
+def _with_all_classes(plans: Sequence[PassCost]) -> list[PassCost]:
+    """One plan for the passes that differ only in the class."""
+    merged: dict[Any, PassCost] = {}
+    for plan in plans:
+        key = (plan.features, *plan.metrics) if plan.classes else id(plan)
+        other = merged.get(key)
+        sums = ("done", "todo", "disk_bytes", "classes")
+        added = {} if other is None else {name: getattr(other, name) + getattr(plan, name) for name in sums}
+        real = (0 if other is None else other.real) + (plan.real if plan.todo or not plan.classes else 0)
+        merged[key] = dataclasses.replace(plan, real=real, **added)
+    return list(merged.values())
 
 
 def _plan(
@@ -168,6 +188,7 @@ def _plan(
     todo: int,
     done: int,
     seeds: range,
+    classes: tuple[str, ...] = (),
 ) -> PassCost:
     real, held_out, samples = counts
     metrics = [request.metric for request in requests]
@@ -185,4 +206,5 @@ def _plan(
         seeds=len(seeds),
         memory_bytes=memory_bytes(metrics, real=real or 2, fake=samples or 2, size=features.tap),
         disk_bytes=kept,
+        classes=classes,
     )

@@ -5,7 +5,13 @@ import re
 from framework.config.metrics import METRICS
 
 # Metrics that grow as images get better; distances, losses and errors shrink.
-_NAMES = [*(metric.name for metric in METRICS.values() if metric.higher_is_better), "accuracy", "auroc", "share"]
+_NAMES = [
+    *(metric.name for metric in METRICS.values() if metric.higher_is_better),
+    "accuracy",
+    "auroc",
+    "obeyed",
+    "share",
+]
 _GROWING = re.compile(rf"(^|_)({'|'.join(_NAMES)})(_|$)")
 
 _NAMED = re.compile(r"^(function|file)_[a-z0-9]+_")  # how scores on features of the user's begin
@@ -18,6 +24,8 @@ def higher_is_better(metric: str) -> bool:
     (False, False, False)
     >>> higher_is_better("precision"), higher_is_better("recall5k_768"), higher_is_better("latent_arithmetic_share")
     (True, True, True)
+    >>> higher_is_better("obeyed_per_class"), higher_is_better("recall500_768_per_class")
+    (True, True)
     >>> higher_is_better("function_recall_frechet_distance"), higher_is_better("function_embed_recall")
     (False, True)
     >>> higher_is_better("clean_diversity5k_768"), higher_is_better("memorisation5k_768")

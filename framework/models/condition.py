@@ -78,6 +78,19 @@ class Condition:
                 return label
         raise LatentsError(f"condition: the generator knows no label {name!r}; its labels: {', '.join(self.names)}")
 
+    def dividing(self, name: str) -> Label:
+        """The label of this name, whose classes or binary values divide images into groups.
+
+        Raises:
+            ValueError: There is none; the text says which labels there are.
+        """
+        able = [label for label in self.labels if label.divisions]
+        for label in able:
+            if label.name == name:
+                return label
+        allowed = f"with classes or with 0 and 1 ({', '.join(label.name for label in able) or 'there is none'})"
+        raise ValueError(f"must be a label of model.condition {allowed}, not {name}")
+
     def encode_rows(self, rows: np.ndarray) -> np.ndarray:
         """The codes [n, size] float32 of rows of values [n, labels], NaN where unknown."""
         return np.concatenate([label.encode(rows[:, at]) for at, label in enumerate(self.labels)], axis=1)

@@ -106,6 +106,11 @@ class Label:
         return self.classes[int(number)] if self.kind == "classes" else f"{number:.4g}"
 
     @property
+    def divisions(self) -> tuple[str, ...]:
+        """The values that divide images into groups: its classes, or 0 and 1; none for a number."""
+        return {"classes": self.classes, "binary": ("0", "1"), "number": ()}[self.kind]
+
+    @property
     def allowed(self) -> str:
         """The values that it can have, in words."""
         if self.kind == "classes":

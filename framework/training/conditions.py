@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from framework.config import Experiment
+from framework.config.metrics import LEAST_OF_CLASS
 from framework.data import PackedStore
 from framework.data.labels import Labels
 from framework.errors import CheckpointError, ConfigError
@@ -60,12 +61,30 @@ def check_conditions(labels: Labels, experiment: Experiment) -> list[str]:
         experiment: Names the labels.
 
     Raises:
-        ConfigError: As `condition_of`.
+        ConfigError: As `condition_of`; or the classes of the label of `evaluation.per_class` cannot be scored.
     """
     searched = experiment.search.space.get(KEY, {})
     choices = [value for values in searched.values() for value in values] or [experiment.model.condition]
-    conditions = (condition_by(labels, names) for names in choices)
+    conditions = [condition_by(labels, names) for names in choices]
+    if experiment.evaluation.per_class is not None:
+        for condition in conditions:
+            _check_per_class(labels, experiment.evaluation.per_class, condition)
     return [line_of(condition) for condition in conditions if condition is not None]
+
+
+def _check_per_class(labels: Labels, name: str, condition: Condition | None) -> None:
+    key = "evaluation.per_class"
+    if condition is None:
+        raise ConfigError(f"{key}: {name}, but search.space tries {KEY} without labels; remove one")
+    try:
+        condition.dividing(name)
+    except ValueError as fault:
+        raise ConfigError(f"{key}: {fault}") from None
+    values = labels.values[name]
+    most = max(np.unique(values[~np.isnan(values)], return_counts=True)[1])
+    if most < LEAST_OF_CLASS:
+        least = f"no class with {LEAST_OF_CLASS} training images"
+        raise ConfigError(f"{key}: {name} has {least}; the largest has {most}")
 
 
 def line_of(condition: Condition) -> str:

@@ -25,6 +25,7 @@ _FEATURE_KEYS = (
 )
 SCORE_KEYS = (
     *("evaluation.metrics", "evaluation.engine", "evaluation.seeds", "evaluation.samples", "evaluation.truncation"),
+    "evaluation.per_class",
     *_FEATURE_KEYS,
 )
 # A study opens a run, its images and its assessors, and works in tasks.

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from framework.config.metrics import is_per_class
 from framework.config.schedule import in_short, last_name
+from framework.report.shared.class_table import ClassTable, class_tables
 from framework.report.shared.score_table import Column as ScoreColumn
 from framework.report.shared.score_table import Row
 from framework.runs import RunFolder
@@ -203,8 +205,35 @@ def comparison_table(rows: list[Row], columns: list[ScoreColumn], *, width: int 
 
 
 def score_lines(scores: list[dict[str, Any]]) -> str:
-    """One line per score, with the main facts of its protocol."""
-    return "\n".join(_score_line(score) for score in scores)
+    """One line per score, with the main facts of its protocol, then a table of the scores of each class."""
+    lines = [_score_line(score) for score in scores if not is_per_class(score["metric"])]
+    return "\n".join([*lines, *(line for table in class_tables(scores) for line in _class_lines(table))])
+
+
+def _class_lines(table: ClassTable) -> list[str]:
+    truncation = "" if table.truncation == 1.0 else f", ψ {table.truncation:g}"
+    features = f" ({table.features})" if table.features else ""
+    about = f"Classes of {table.label}, as many generated as real images of each{features}{truncation}"
+    rows = [
+        [
+            row.value,
+            f"{row.images:,}",
+            *(score_value(row.scores.get(family)) for family in table.metrics),
+            _share(row.obeyed),
+            f"{_share(row.real_obeyed)} of {row.held_out:,}" if row.held_out else "-",
+        ]
+        for row in table.rows
+    ]
+    heads = [table.label, "images", *table.metrics, "obeyed", "held-out real"]
+    return [
+        "",
+        f"{about}; distances of other numbers of images do not compare:",
+        *aligned(heads, rows),
+    ]
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _score_line(score: dict[str, Any]) -> str:

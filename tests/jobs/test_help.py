@@ -14,7 +14,8 @@ FEATURES = {
     f"evaluation.{name}"
     for name in ("features", "weights", "tap", "resize", "precision", "feature_batch_blocks", "seed")
 }
-SCORES = {f"evaluation.{name}" for name in ("metrics", "engine", "seeds", "samples", "truncation")} | FEATURES | TASKS
+SCORES = {f"evaluation.{name}" for name in ("metrics", "engine", "seeds", "samples", "truncation", "per_class")}
+SCORES |= FEATURES | TASKS
 TRAINING = (
     {"name", "seed", "recipe", "recipes", "search.metric", "evaluation.trial_samples", "evaluation.every_images"}
     | FEATURES

@@ -61,6 +61,7 @@ GROUPS = {
         "test_foreign.py",
         "test_conditional.py",
         "test_goes_on.py",
+        "test_classes.py",
         "test_ray_internals.py",
         "test_gpus.py",
     ),

@@ -10,6 +10,7 @@ import pytest
 from framework.config.schedule import value_at
 from framework.evaluation.truncation import Point, draw_truncation
 from framework.images import png_bytes
+from framework.report.shared.score_table import read_row
 from framework.runs import RunFolder
 from framework.search.leaderboard import update_results
 
@@ -390,3 +391,27 @@ def test_an_extrapolated_distance_shows_its_fit(finished, page_of, tmp_path):
         assert y == pytest.approx(y0 + (x - x0) / (x1 - x0) * (y1 - y0), abs=0.2)
     level = float(re.search(r'class="reference"><path d="M[0-9.]+ ([0-9.]+)H', chart)[1])
     assert level == pytest.approx(y0, abs=0.2)  # where the line meets infinitely many samples
+
+
+def test_scores_of_classes_are_a_table_and_nothing_else(finished, page, page_of, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
+    whole = next(score for score in run.scores() if "frechet" in score["metric"])
+    scores = []
+    for value, distance in (("0", 12.5), ("1", 37.25)):
+        fake = {**whole["protocol"]["fake"], "count": 437, "label": "<b>hat", "value": value}
+        protocol = {**whole["protocol"], "fake": fake}
+        scores.append({**whole, "metric": f"{whole['metric']}_per_class", "value": distance, "protocol": protocol})
+        asked = {"family": "obeyed", "real": {"count": 38}, "fake": fake}
+        found = {"metric": "obeyed_per_class", "value": 0.875, "detail": {"real": 0.97}, "protocol": asked}
+        scores.append({**found, "checkpoint": whole["checkpoint"], "generator": whole["generator"]})
+    run.add_scores(scores)
+    with_classes = page_of(tmp_path / "run")
+    assert_whole(with_classes)
+    added = with_classes.section("scores")
+    for said in ("Classes of &lt;b&gt;hat", "Assessor Fréchet distance", "437", "12.50", "37.25", "88%", "97% of 38"):
+        assert said in added
+    for anchor in ("leaderboard", "curves"):
+        assert with_classes.section(anchor) == page.section(anchor)
+    compared = [read_row("", each, whole["checkpoint"]) for each in (run, RunFolder.open(finished))]
+    assert compared[0] == compared[1]

@@ -46,9 +46,11 @@ class ImageSetSpec(_Frozen):
         digest: sha256 of the images' content; None for generated images, which their checkpoint identifies.
         seed: Seed of the latents of generated images.
         sampled_from: Number of images from which `count` were drawn; None if all were used.
-        sample_seed: Seed of that draw.
+        sample_seed: Seed of that draw; None if the first ones by the sha256 of their content were taken.
         truncation: Scale ψ of the latents of generated images; None for 1.
         device: The type of GPU that the features were computed on; None for CPUs.
+        label: The label that all images have a value of; None if they are not those of one class.
+        value: The name of that class, or 0 or 1.
     """
 
     count: Annotated[int, Field(ge=2)] | None
@@ -62,6 +64,8 @@ class ImageSetSpec(_Frozen):
     sample_seed: int | None = None
     truncation: Annotated[float, Field(gt=0.0)] | None = None
     device: str | None = None
+    label: str | None = None
+    value: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -223,6 +227,7 @@ def _name(metric: MetricName, features: FeatureSpec, *, fake: ImageSetSpec) -> s
         clean=clean,
         generated=fake.count,
         truncation=fake.truncation,
+        per_class=fake.label is not None,
     )
 
 

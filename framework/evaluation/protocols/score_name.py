@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from framework.config.metrics import METRICS, MetricName
+from framework.config.metrics import METRICS, PER_CLASS, MetricName
 
 
 def score_name(
@@ -13,12 +13,14 @@ def score_name(
     clean: bool = False,
     generated: int | None,
     truncation: float | None = None,
+    per_class: bool = False,
 ) -> str:
-    """The name of a score, from its metric, features, number of generated images and truncation.
+    """The name of a score, from its metric, features, number of generated images, truncation and division by classes.
 
     Args:
         features: `FeatureSpec.prefix`.
         truncation: ψ; None for 1.
+        per_class: Whether the images are those of one class.
 
     >>> score_name("kid", features="inception", tap=768, generated=5000)
     'kid5k_768'
@@ -32,13 +34,15 @@ def score_name(
     'efficientnet_frechet_distance'
     >>> score_name("fid", features="inception", tap=768, generated=5000, truncation=0.7)
     'fid5k_768_psi0_7'
+    >>> score_name("fid", features="inception", tap=768, generated=500, per_class=True)
+    'fid500_768_per_class'
     """
-    scaled = "" if truncation is None else f"_psi{_plain(truncation)}"
+    ending = ("" if truncation is None else f"_psi{_plain(truncation)}") + PER_CLASS * per_class
     if features != "inception":
-        return f"{features}_{METRICS[metric].plain_name}{scaled}"
+        return f"{features}_{METRICS[metric].plain_name}{ending}"
     count = "" if generated is None else short_count(generated)
     tapped = "" if metric == "inception_score" else f"_{tap}"
-    return f"{'clean_' if clean else ''}{metric}{count}{tapped}{scaled}"
+    return f"{'clean_' if clean else ''}{metric}{count}{tapped}{ending}"
 
 
 def short_count(count: int) -> str:

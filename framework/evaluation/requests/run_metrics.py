@@ -18,7 +18,7 @@ from framework.evaluation.protocols.protocol import ImageSetSpec, Protocol, same
 from framework.evaluation.requests.begun import final_settings, judged_in_training
 from framework.evaluation.requests.passes import Request, ScoringPass, passes
 from framework.evaluation.requests.requested import requested
-from framework.evaluation.sources.source import store_spec
+from framework.evaluation.sources.source import SourceSpec, store_spec
 from framework.runs import RunFolder
 
 
@@ -27,8 +27,8 @@ class RunImageSets:
     """The images of a run as sides of its scores.
 
     Attributes:
-        training: The images that training sees.
-        held_out: The images that training never sees; None if there are fewer than 2.
+        training: The images that training sees; those of one class, if it has a label.
+        held_out: The images that training never sees, likewise; None if there are fewer than 2.
         device: The type of GPU that features of samples are computed on; None for CPUs.
     """
 
@@ -78,12 +78,18 @@ class RunImageSets:
         return dataclasses.replace(self, training=training, held_out=held_out, device=device)
 
     def generated(self, *, samples: int, seed: int, truncation: float | None = None) -> ImageSetSpec:
-        """The side of generated images; `truncation` is None for 1."""
+        """The side of generated images, of the same class; `truncation` is None for 1."""
         real = self.training
-        shape = {"height": real.height, "width": real.width, "channels": real.channels}
+        shared = real.model_dump(include={"height", "width", "channels", "label", "value"})
         return ImageSetSpec(
-            count=samples, split="generated", seed=seed, truncation=truncation, device=self.device, **shape
+            count=samples, split="generated", seed=seed, truncation=truncation, device=self.device, **shared
         )
+
+    def sources(self, images: PackedStore) -> tuple[SourceSpec, SourceSpec | None]:
+        """The training images and the held-out ones as sources."""
+        place = str(images.path)
+        held_out = None if self.held_out is None else SourceSpec("store", place, self.held_out)
+        return SourceSpec("store", place, self.training), held_out
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,11 @@ class RunScoringPass:
             return protocol
         source = protocol.features.model_copy(update={"in_discriminator": True})
         return protocol.model_copy(update={"features": source})
+
+    def check(self) -> None:
+        """Raises EvaluationError if a score has too few images."""
+        for request in self.made.requests:
+            self.protocol(request)
 
     def on(self, device: str | None) -> Self:
         """The same pass with features computed on this type of GPU; None for CPUs."""
@@ -156,6 +167,5 @@ def run_scoring_passes(run: RunFolder, sides: RunImageSets, *, assessor_folder: 
         for one_pass in passes(requests)
     ]
     for run_pass in run_passes:
-        for request in run_pass.made.requests:
-            run_pass.protocol(request)  # raises an error before anything is computed if there are too few images
+        run_pass.check()
     return run_passes

@@ -6,20 +6,22 @@ from pathlib import Path
 import numpy as np
 
 from framework.checkpoint import load_generator
-from framework.data import PackedStore, open_store
+from framework.data import open_store
 from framework.errors import EvaluationError
 from framework.evaluation.features.resizing import Images
 from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.sources.files import ImageFiles
+from framework.evaluation.sources.packed import side_digest, side_indices
 from framework.evaluation.sources.shards import Reader
 
 
 def generator_reader(location: str, side: ImageSetSpec, *, device: str) -> Reader:
-    """A reader of a generator's samples of the side's seed and truncation."""
+    """A reader of a generator's samples of the side's seed, truncation and class."""
     generator, seed = load_generator(location, device), side.seed or 0
     if generator.digest != side.digest:
         raise EvaluationError(f"{location}: holds a different generator than when the score began")
     generator = generator if side.truncation is None else generator.truncated(side.truncation)
+    generator = generator if side.label is None else generator.conditioned({side.label: side.value})
     return lambda start, stop: generator.images(generator.sample_latents(stop - start, seed, start=start))
 
 
@@ -37,20 +39,14 @@ def files_reader(location: str, side: ImageSetSpec, *, order_seed: int | None) -
 
 
 def store_reader(location: str, side: ImageSetSpec, *, order_seed: int | None) -> Reader:
-    """A reader of the packed images of the side's split."""
+    """A reader of the packed images of the side's split and class."""
     store = open_store(Path(location))
-    if store.digest != side.digest:
+    if side_digest(store, side) != side.digest:
         raise EvaluationError(f"{location}: holds different images than when the score began")
     if side.split == "all" and order_seed is None:
         return lambda start, stop: store.images[start:stop]  # a view: the pixels are not copied
-    indices = store_indices(store, side.split)
+    indices = side_indices(store, side)
     return _in_order(lambda numbers: store.images[indices[numbers]], len(indices), seed=order_seed)
-
-
-def store_indices(store: PackedStore, split: str) -> np.ndarray:
-    """Indices [n] int64 of the packed images of a split."""
-    parts = {"training": store.training_indices, "held_out": store.held_out_indices}
-    return parts[split] if split in parts else np.arange(len(store.images))
 
 
 def _in_order(choose: Callable[[Sequence[int]], Images], total: int, *, seed: int | None) -> Reader:

@@ -19,7 +19,8 @@ from framework.evaluation.features.extractor import Extractor, FeatureSpec, buil
 from framework.evaluation.features.resizing import SIDE
 from framework.evaluation.protocols.protocol import ImageSetSpec
 from framework.evaluation.sources.files import ImageFiles, holds_pictures
-from framework.evaluation.sources.readers import files_reader, generator_reader, store_indices, store_reader
+from framework.evaluation.sources.packed import store_indices
+from framework.evaluation.sources.readers import files_reader, generator_reader, store_reader
 from framework.evaluation.sources.shards import Reader, shard_columns, shard_moments
 from framework.evaluation.sources.statistics_file import check_statistics, read_statistics
 from framework.files import check_regular, user_path

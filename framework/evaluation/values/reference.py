@@ -23,6 +23,8 @@ _LATER = (
     "sample_seed",
     "device",
     "truncation",
+    "label",
+    "value",
 )  # fields of ImageSetSpec that the first stored files did not have
 # Shards -> (start, features [n,d]) of each, in any order.
 ComputeShards = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, np.ndarray]]]

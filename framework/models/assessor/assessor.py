@@ -113,6 +113,22 @@ class Assessor:
             return np.ascontiguousarray(probability[:, spec.classes.index(at)])
         return probability if at == "high" else 1.0 - probability
 
+    def recognises(self, images: np.ndarray, attribute: str, value: str) -> np.ndarray:
+        """Whether a value of a label is the likelier one, or of a label with classes the likeliest: bool [n].
+
+        Args:
+            images: [n,h,w,c] uint8.
+            value: The name of a class; "0" or "1" for a binary label.
+
+        Raises:
+            LatentsError: The label is unknown.
+        """
+        spec = self.attribute(attribute)
+        probability = self.predict(images)[attribute]
+        if spec.classes is None:
+            return (probability >= 0.5) == (value == "1")
+        return probability.argmax(axis=1) == spec.classes.index(value)
+
     def attribute(self, name: str) -> AttributeSpec:
         """The label with this name.
 

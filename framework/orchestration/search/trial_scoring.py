@@ -7,9 +7,8 @@ from framework.errors import EvaluationError
 from framework.evaluation import FeatureSpec, passes, requested
 from framework.evaluation.requests.run_metrics import RunImageSets, RunScoringPass, run_scoring_passes
 from framework.orchestration.context import RunContext
-from framework.orchestration.scoring.evaluate import run_reference
 from framework.orchestration.scoring.features import run_feature_computer
-from framework.orchestration.scoring.score_pass import reference_features
+from framework.orchestration.scoring.score_pass import Reference, reference_features
 from framework.orchestration.trial.resources import ResourcePlan
 from framework.orchestration.trial.spec import TrialScoringSpec
 
@@ -36,7 +35,7 @@ def trial_scoring(context: RunContext, plan: ResourcePlan) -> TrialScoringSpec:
         real, moments = reference_features(
             [request],
             features,
-            run_reference(context),
+            Reference(*sides.sources(context.images)),
             computer,
             say=context.progress.say,
             keep_rows=_final_scores_need_rows(context, sides, features),

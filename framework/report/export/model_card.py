@@ -10,6 +10,7 @@ import jinja2
 from ruamel.yaml import YAML
 
 from framework.checkpoint import LoadedGenerator
+from framework.config.metrics import is_per_class
 from framework.report.export.bundle import SAMPLE_COUNT, SAMPLE_SEED, SAMPLES, Export
 from framework.report.export.dataset_terms import SOURCES, Source
 from framework.report.read.json_values import finite
@@ -204,7 +205,9 @@ def _limits(export: Export, source: Source) -> list[str]:
 
 
 def _finite_scores(export: Export) -> list[dict[str, Any]]:
-    return [score for score in export.scores if finite(score.get("value")) is not None]
+    """The scores over all; those of single classes are in the file of scores only."""
+    scores = (score for score in export.scores if not is_per_class(score["metric"]))
+    return [score for score in scores if finite(score.get("value")) is not None]
 
 
 def _metric_name(score: dict[str, Any]) -> str:

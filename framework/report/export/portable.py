@@ -24,7 +24,7 @@ _KEYS = {
     "training": "start_digest freeze_discriminator schedule batch_size total_images budget_minutes "
     "on_collapse most_rewinds ema_half_life_images report_every_images samples_every_images",
     "evaluation": "features tap resize precision metrics engine checkpoints seeds samples trial_samples "
-    "importance_samples every_images feature_batch_blocks seed truncation",
+    "importance_samples every_images feature_batch_blocks seed truncation per_class",
     "assessor": "attributes images width low high seed",
     "search": "space trials scheduler metric grace_images reduction_factor generation_images quantile sampler seeds "
     "repeat_best seed",

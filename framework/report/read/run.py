@@ -29,6 +29,7 @@ from typing import Any
 
 from framework.config import Experiment, experiment_from_text, known_keys
 from framework.config.describe import default_of
+from framework.config.metrics import is_per_class
 from framework.errors import StorageError
 from framework.metrics import higher_is_better
 from framework.report.read.directions import DirectionEffect, effects_of
@@ -55,8 +56,9 @@ _SUFFIX = ".safetensors"  # of the files of directions
 class Results:
     """The results of a run, which need not be finished.
 
-    `directions` are the names of all directions that were found, `effects` their measurements and `moving` their
-    pictures; `damaged` names the artifacts that could not be read.
+    `scores` are those over all classes, `class_scores` those of single ones. `directions` are the names of all
+    directions that were found, `effects` their measurements and `moving` their pictures; `damaged` names the artifacts
+    that could not be read.
     """
 
     experiment: Experiment
@@ -65,6 +67,7 @@ class Results:
     trials: list[Trial]
     best: dict[str, Any] | None
     scores: list[dict[str, Any]]
+    class_scores: list[dict[str, Any]]
     pictures: dict[str, bytes]
     documents: dict[str, dict[str, Any]]
     film: list[tuple[int, bytes]]
@@ -112,6 +115,7 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
     config = run.folder.read_text("experiment.yaml")
     experiment = experiment_from_text(config, source="experiment.yaml", of_run=True)
     documents, damaged = read_documents(run, DOCUMENTS)
+    scores = {is_it: [s for s in run.scores() if is_per_class(s["metric"]) == is_it] for is_it in (False, True)}
     effects = effects_of(documents.get("effects.json"))
     return Results(
         experiment=experiment,
@@ -119,7 +123,8 @@ def read_results(run: RunFolder, *, film_frames: int = 10) -> Results:
         about=run.about,
         trials=trials,
         best=best,
-        scores=run.scores(),
+        scores=scores[False],
+        class_scores=scores[True],
         pictures={name: run.artifacts.read_bytes(name) for name in PICTURES if run.artifacts.exists(name)},
         documents=documents,
         film=_film(run.trial(best["trial"]), film_frames) if best else [],

@@ -66,6 +66,7 @@ def _content(results: Results) -> dict[str, Any]:
         "repeated": "score_sd" in more_columns(results.trials),
         "film": sections.film(results),
         "scores": sections.final_scores(results),
+        "classes": sections.classes(results),
         "truncated": sections.final_scores(results, truncated=True),
         "truncated_of": results.documents.get("truncation.json", {}).get("checkpoint"),
         "pictures": sections.pictures(results),

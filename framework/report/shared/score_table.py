@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.config.code import entry_of
+from framework.config.metrics import is_per_class
 from framework.metrics import cost
 from framework.report.read.json_values import finite
 from framework.runs import RunFolder
@@ -48,8 +49,9 @@ class Column:
 
 
 def read_row(name: str, run: RunFolder, checkpoint: str) -> Row:
-    """A checkpoint or a custom generator, with its scores in scores.json; malformed scores are skipped."""
-    scores = [score for score in run.scores() if _is_score(score) and score.get("checkpoint") == checkpoint]
+    """A checkpoint or a custom generator, with its scores over all in scores.json; malformed scores are skipped."""
+    known = (score for score in run.scores() if _is_score(score) and not is_per_class(score["metric"]))
+    scores = [score for score in known if score.get("checkpoint") == checkpoint]
     return Row(name, checkpoint, 0 if entry_of(checkpoint) else int(checkpoint.rpartition("/")[2]), scores)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from framework.report.read.json_values import as_dict, as_interval, as_list, finite
 from framework.report.read.pictures import Picture, picture
 from framework.report.read.run import Results
+from framework.report.shared.class_table import ClassTable, class_tables
 from framework.report.text import format as words
 
 _FILM_LONGEST = 512  # pixels; enough to see the progress, since the final samples are shown larger
@@ -75,6 +76,12 @@ def final_scores(results: Results, *, truncated: bool = False) -> list[dict[str,
     return [
         score for score in shown if (as_dict(score["protocol"].get("fake")).get("truncation") is not None) == truncated
     ]
+
+
+def classes(results: Results) -> list[ClassTable]:
+    """The tables of the best checkpoint's scores per class."""
+    best = results.best.get("checkpoint") if results.best else None
+    return class_tables([score for score in results.class_scores if best is None or score.get("checkpoint") == best])
 
 
 def headline(results: Results, chosen_by: dict[str, Any] | None) -> dict[str, Any] | None:

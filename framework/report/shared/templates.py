@@ -28,6 +28,7 @@ def environment() -> jinja2.Environment:
         "setting": words.setting,
         "moment": words.moment,
         "model_name": words.model_name,
+        "metric_name": words.metric_name,
         "direction_name": name_of,
         "tojson_plain": json.dumps,
     }
