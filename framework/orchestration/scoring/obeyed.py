@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from framework.checkpoint import load_generator
 from framework.checkpoint.reference import CheckpointRef
 from framework.config.metrics import PER_CLASS
@@ -114,5 +116,5 @@ def measured(
 
 def _recognised(source: SourceSpec, folder: str, start: int, stop: int) -> int:
     """In how many of the images start to stop of a class the assessor finds that class."""
-    side, images = source.side, open_source(source)(start, stop)
+    side, images = source.side, np.asarray(open_source(source)(start, stop))
     return int(loaded_assessor(folder).recognises(images, str(side.label), str(side.value)).sum())
