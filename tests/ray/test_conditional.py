@@ -72,7 +72,7 @@ def test_images_are_those_of_the_labels_that_are_asked_for(ordered, generator):
 def test_studies_of_whole_latents_leave_their_documents(ordered):
     artifacts = ordered[0].artifacts
     assert {"samples.png", "interpolation.png", "corners.png", "loop.gif", "projected.png"} <= set(artifacts.list())
-    settings = artifacts.read_json("interpolation.json")["made_of"]["settings"]
+    settings = artifacts.read_json("interpolation.json")["settings"]
     assert settings["condition"] == ASKED
     ends = sample_latents(1, 8, seed=settings["seed"])
     norms = artifacts.read_json("interpolation.json")["latent_norms"]["slerp"]
