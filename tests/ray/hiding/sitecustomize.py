@@ -14,6 +14,7 @@ HIDDEN = {
     "ray._private.authentication.authentication_token_setup": {"maybe_enable_token_auth_if_token_available"},
     "ray._private.authentication.http_token_authentication": {"get_auth_headers_if_auth_enabled"},
     "ray._private.accelerators": {"get_accelerator_manager_for_resource"},
+    "ray._private.utils": {"set_sigterm_handler"},
     "ray._private.worker": {"global_worker"},
     "ray.train.v2._internal.callbacks.backend_setup": {"BackendSetupCallback"},
     "ray.train.v2._internal.execution.controller": {"TrainController"},
