@@ -10,7 +10,7 @@ from framework.config.describe import default_of
 from framework.search.space import settings
 
 SINGLE = {"faces"}  # one training, no search
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -23,7 +23,8 @@ def test_it_loads_and_its_space_is_sound(path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_its_header_says_the_command(path):
-    assert f"python -m jobs.pipeline configs/{path.name}" in path.read_text()
+    job, place = ("search", f"recipes/{path.name}") if path.parent.name == "recipes" else ("pipeline", path.name)
+    assert f"python -m jobs.{job} configs/{place}" in path.read_text()
 
 
 def stated_keys(section, prefix=""):
