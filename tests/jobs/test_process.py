@@ -57,7 +57,7 @@ def interrupted(command, number, module, *, nth=1):
         ("numpy", signal.SIGTERM),
         ("torch._C", signal.SIGINT),
         ("torch.nn.functional", signal.SIGTERM),
-        ("torchmetrics.metric", signal.SIGINT),
+        ("scipy.special", signal.SIGINT),
         ("ray._raylet", signal.SIGTERM),
     ],
 )
