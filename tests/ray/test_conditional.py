@@ -17,6 +17,8 @@ from framework.models import sample_latents
 from framework.runs import RunFolder
 from tests.ray.conftest import ROOT, SECONDS, TINY
 
+pytestmark = pytest.mark.slow  # nine jobs; tests/latents/test_conditional.py has what studies do with a code
+
 ASKED = {"glasses": 1, "background": "blue"}
 SHORT = ("model.latent_size=8", "training.total_images=640", "training.report_every_images=640",
          "training.samples_every_images=640", "evaluation.every_images=640", "evaluation.trial_samples=64",
@@ -98,7 +100,6 @@ def test_a_photograph_is_projected_with_the_labels_that_are_asked_for(ordered, g
     np.testing.assert_array_equal(latent[8:], generator.condition.encode(ASKED, 1)[0])
 
 
-@pytest.mark.slow
 def test_the_whole_pipeline(jobs, storage):
     labels = f"model.condition=[{', '.join(ASKED)}]"
     ended = jobs.run_tiny("pipeline", "name=ordered-pipeline", labels, "search.trials=1", "--json")
